@@ -1,0 +1,1 @@
+//! curia-console.

@@ -1,0 +1,16 @@
+#!/bin/sh
+# Rewrites src/system/columns.tsv from a running PostgreSQL 15: names, OIDs and column types of the system tables and views that
+# Curia shows. Domains of information_schema are flattened to their base types, types that only PostgreSQL's inside uses to text.
+# Usage: system_facts.sh [psql connection arguments]
+cd "$(dirname "$0")" || exit 1
+psql "$@" -AtX -F "$(printf '\t')" > src/system/columns.tsv <<'SQL'
+select n.nspname, c.relname, c.oid, c.relkind, c.reltype, a.attname,
+       case when b.oid = 10028 then 1009 when b.oid in (194, 869, 3220, 2277, 3361, 3402, 5017) then 25 when b.oid in (28, 5069, 29) then 26 else b.oid end,
+       case when t.typtype = 'd' then t.typtypmod else a.atttypmod end,
+       a.attnotnull
+from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid and a.attnum > 0
+     join pg_type t on t.oid = a.atttypid join pg_type b on b.oid = case when t.typtype = 'd' then t.typbasetype else t.oid end
+where n.nspname in ('pg_catalog', 'information_schema') and c.relkind in ('r', 'v')
+  and c.relname !~ '^(_pg_|pg_statio_|pg_stat_(progress|xact|sys|wal|slru|bgwriter|archiver|recovery|replication|gssapi|database_conflicts|subscription_stats|all)|pg_hba|pg_ident|pg_shmem|pg_backend|pg_config|pg_file_settings|pg_timezone|sql_|pg_replication_origin_status|pg_available|pg_init_privs|routine|parameters|pg_conversion|pg_amop|pg_amproc|pg_stats|role_(routine|udt)|pg_largeobject)'
+order by 1, 2, a.attnum
+SQL

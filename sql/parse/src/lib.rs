@@ -1,1 +1,33 @@
-//! curia-parse.
+//! SQL text in, syntax tree out, exactly as PostgreSQL 15 reads it.
+//!
+//! - `parse` takes a whole query string, possibly of several statements, and gives one [`Parsed`] for each.
+//! - [`ast`] is the tree: [`Statement`] with clean structs for every statement, [`ast::Query`] and [`ast::Expr`] for queries.
+//! - `token` splits text into tokens with PostgreSQL's lexical rules; `keyword` is its keyword table; `grammar` is a
+//!   recursive-descent parser of its grammar.
+//!
+//! The parser is our own and follows `gram.y`, because what a client sees of a parser is its errors: PostgreSQL reports the very token
+//! that cannot continue a statement and places later errors at operators, function names and types, which a general-purpose SQL syntax
+//! tree does not record. Positions are 1-based *character* positions in the text that was given, as the protocol wants them.
+//!
+//! **Depth.** Chains of AND, OR, of binary operators and of set operations are flat lists in the tree, so ten thousand terms nest no
+//! deeper than one. What does nest is counted over the tokens before any recursive descent: beyond `MAX_DEPTH` the answer is 54001, and
+//! beyond `INLINE_DEPTH` the descent runs on a thread with a large stack. Dropping a tree needs under 1 kB of stack for each level.
+
+pub mod ast;
+
+pub use ast::{ObjectName, Statement};
+
+
+/// One statement of a query string.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parsed {
+    /// The statement.
+    pub statement: Statement,
+    /// Byte range of its text in the query string, without the semicolon and surrounding blanks.
+    pub span: std::ops::Range<usize>,
+    /// How deep it nests at most (1 for a flat statement); see `on_stack`.
+    pub depth: u32,
+    /// The highest parameter number that occurs (`$3` gives 3), 0 without parameters.
+    pub max_param: u32,
+}
+

@@ -1,0 +1,18 @@
+//! The syntax tree.
+//!
+//! - [`expr`]: expressions and type names.
+//! - [`query`]: SELECT, VALUES, set operations, FROM items; INSERT, UPDATE, DELETE.
+//! - [`ddl`]: CREATE, ALTER, DROP and what they contain.
+//! - [`statement`]: [`Statement`] and the utility statements.
+//!
+//! Positions (`pos`) are 1-based character positions in the query string; 0 means none.
+
+pub mod ddl;
+pub mod expr;
+pub mod query;
+pub mod statement;
+
+pub use ddl::*;
+pub use expr::*;
+pub use query::*;
+pub use statement::*;

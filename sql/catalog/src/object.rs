@@ -48,7 +48,7 @@ pub struct Table {
     pub row_key: Vec<usize>,
     /// Indexes, the primary key's included. The primary key's index has no storage of its own when `row_key` is its columns.
     pub indexes: Vec<Index>,
-    /// CHECK, UNIQUE, PRIMARY KEY and FOREIGN KEY constraints.
+    /// CHECK, UNIQUE and PRIMARY KEY constraints.
     pub constraints: Vec<Constraint>,
 }
 
@@ -184,6 +184,44 @@ pub struct Role {
     pub login: bool,
     /// SCRAM-SHA-256 verifier in PostgreSQL's `rolpassword` form, if a password is set.
     pub password: Option<String>,
+}
+
+/// A database.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Database {
+    /// `pg_database.oid`
+    pub oid: Oid,
+    /// `datname`
+    pub name: String,
+    /// Owning role.
+    pub owner: Oid,
+}
+
+/// A contiguous key range of a storage (for now: all of it) and the worker group that owns it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Partition {
+    /// The storage.
+    pub storage: StorageId,
+    /// The owning group's id.
+    pub group: u32,
+}
+
+/// COMMENT ON.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Comment {
+    /// The object's OID.
+    pub object: Oid,
+    /// The column's attnum, 0 for the object itself.
+    pub attnum: i16,
+    /// The text.
+    pub text: String,
+}
+
+/// A storage that its table or index has left (DROP, TRUNCATE, a rewrite). Its rows go when no snapshot can read them any more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DroppedStorage {
+    /// The storage.
+    pub storage: StorageId,
 }
 
 impl Table {

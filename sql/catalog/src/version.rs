@@ -1,5 +1,6 @@
 //! [`Catalog`]: every object at one CSN, cheap to clone and change (copy on write by map).
 
+use crate::change::{Change, Object, ObjectKey};
 use crate::object::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +8,8 @@ use std::sync::Arc;
 /// An immutable catalog version. Maps are persistent by `Arc`: a clone shares them until it changes one.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
-    /// Grows by one at every published change; cached plans compare it.
+    /// Grows by one at every published change; cached plans compare it. A transaction's private version has [`Catalog::PRIVATE`] set and
+    /// a number that no other version has.
     pub version: u64,
     /// Schemas by OID.
     pub schemas: Arc<BTreeMap<Oid, Arc<Schema>>>,
@@ -19,6 +21,14 @@ pub struct Catalog {
     pub roles: Arc<BTreeMap<Oid, Arc<Role>>>,
     /// (schema, name) of tables, indexes and sequences: one namespace, as in `pg_class`.
     pub relations: Arc<BTreeMap<(Oid, String), Relation>>,
+    /// Databases by OID. One exists for now.
+    pub databases: Arc<BTreeMap<Oid, Arc<Database>>>,
+    /// The partition map: which worker group owns a storage. One partition a storage for now.
+    pub partitions: Arc<BTreeMap<StorageId, Arc<Partition>>>,
+    /// Comments by (object's OID, attnum or 0).
+    pub comments: Arc<BTreeMap<(Oid, i16), Arc<Comment>>>,
+    /// Storages that no catalog version uses any more and whose rows are still there.
+    pub dropped: Arc<BTreeMap<StorageId, Arc<DroppedStorage>>>,
 }
 
 /// What a relation name denotes.
@@ -30,4 +40,88 @@ pub enum Relation {
     Index(Oid, Oid),
     /// A sequence's OID.
     Sequence(Oid),
+}
+
+impl Relation {
+    /// `pg_class.oid`
+    pub fn oid(self) -> Oid {
+        match self {
+            Relation::Table(oid) | Relation::Index(_, oid) | Relation::Sequence(oid) => oid,
+        }
+    }
+}
+
+impl Catalog {
+    /// Bit of [`Catalog::version`] that marks a transaction's private version.
+    pub const PRIVATE: u64 = 1 << 63;
+
+    /// Applies one change. The caller gives the result a version of its own.
+    pub fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Put(object) => self.put(object),
+            Change::Drop(key) => self.remove(*key),
+        }
+    }
+
+    fn put(&mut self, object: &Object) {
+        self.remove(object.key());
+        match object {
+            Object::Schema(o) => insert(&mut self.schemas, o.oid, o),
+            Object::Table(o) => {
+                let names = Arc::make_mut(&mut self.relations);
+                names.insert((o.schema, o.name.clone()), Relation::Table(o.oid));
+                for index in &o.indexes {
+                    names.insert((o.schema, index.name.clone()), Relation::Index(o.oid, index.oid));
+                }
+                insert(&mut self.tables, o.oid, o);
+            }
+            Object::Sequence(o) => {
+                Arc::make_mut(&mut self.relations).insert((o.schema, o.name.clone()), Relation::Sequence(o.oid));
+                insert(&mut self.sequences, o.oid, o);
+            }
+            Object::Role(o) => insert(&mut self.roles, o.oid, o),
+            Object::Database(o) => insert(&mut self.databases, o.oid, o),
+            Object::Partition(o) => insert(&mut self.partitions, o.storage, o),
+            Object::Comment(o) => insert(&mut self.comments, (o.object, o.attnum), o),
+            Object::DroppedStorage(o) => insert(&mut self.dropped, o.storage, o),
+        }
+    }
+
+    fn remove(&mut self, key: ObjectKey) {
+        use crate::change::Class;
+        match key.class {
+            Class::Schema => remove(&mut self.schemas, &key.oid),
+            Class::Table => {
+                if let Some(old) = self.tables.get(&key.oid).cloned() {
+                    let names = Arc::make_mut(&mut self.relations);
+                    names.remove(&(old.schema, old.name.clone()));
+                    for index in &old.indexes {
+                        names.remove(&(old.schema, index.name.clone()));
+                    }
+                    remove(&mut self.tables, &key.oid);
+                }
+            }
+            Class::Sequence => {
+                if let Some(old) = self.sequences.get(&key.oid).cloned() {
+                    Arc::make_mut(&mut self.relations).remove(&(old.schema, old.name.clone()));
+                    remove(&mut self.sequences, &key.oid);
+                }
+            }
+            Class::Role => remove(&mut self.roles, &key.oid),
+            Class::Database => remove(&mut self.databases, &key.oid),
+            Class::Partition => remove(&mut self.partitions, &StorageId(key.oid)),
+            Class::Comment => remove(&mut self.comments, &(key.oid, key.sub)),
+            Class::DroppedStorage => remove(&mut self.dropped, &StorageId(key.oid)),
+        }
+    }
+}
+
+fn insert<K: Ord + Clone, V: Clone>(map: &mut Arc<BTreeMap<K, Arc<V>>>, key: K, value: &Arc<V>) {
+    Arc::make_mut(map).insert(key, value.clone());
+}
+
+fn remove<K: Ord + Clone, V: Clone>(map: &mut Arc<BTreeMap<K, Arc<V>>>, key: &K) {
+    if map.contains_key(key) {
+        Arc::make_mut(map).remove(key);
+    }
 }

@@ -1,0 +1,113 @@
+//! [`Object`]: any one catalog object; [`Change`]: the unit in which catalogs change, in a transaction and when it is published.
+
+use crate::object::*;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// The kinds of catalog rows. The number is part of the stored key and never changes its meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+#[allow(missing_docs)] // named after the objects
+pub enum Class {
+    Schema = 1,
+    Table = 2,
+    Sequence = 3,
+    Role = 4,
+    Database = 5,
+    Partition = 6,
+    Comment = 7,
+    DroppedStorage = 8,
+}
+
+impl Class {
+    /// Reads the number of the stored key.
+    pub fn from_u8(n: u8) -> Option<Class> {
+        Some(match n {
+            1 => Class::Schema,
+            2 => Class::Table,
+            3 => Class::Sequence,
+            4 => Class::Role,
+            5 => Class::Database,
+            6 => Class::Partition,
+            7 => Class::Comment,
+            8 => Class::DroppedStorage,
+            _ => return None,
+        })
+    }
+}
+
+/// Identity of a catalog row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectKey {
+    /// Kind.
+    pub class: Class,
+    /// OID; the storage id of partitions and dropped storages; the commented object's OID of comments.
+    pub oid: Oid,
+    /// attnum of a comment on a column, otherwise 0.
+    pub sub: i16,
+}
+
+/// One catalog object.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)] // named after the objects
+pub enum Object {
+    Schema(Arc<Schema>),
+    Table(Arc<Table>),
+    Sequence(Arc<Sequence>),
+    Role(Arc<Role>),
+    Database(Arc<Database>),
+    Partition(Arc<Partition>),
+    Comment(Arc<Comment>),
+    DroppedStorage(Arc<DroppedStorage>),
+}
+
+impl Object {
+    /// Its row's identity.
+    pub fn key(&self) -> ObjectKey {
+        let key = |class, oid| ObjectKey { class, oid, sub: 0 };
+        match self {
+            Object::Schema(o) => key(Class::Schema, o.oid),
+            Object::Table(o) => key(Class::Table, o.oid),
+            Object::Sequence(o) => key(Class::Sequence, o.oid),
+            Object::Role(o) => key(Class::Role, o.oid),
+            Object::Database(o) => key(Class::Database, o.oid),
+            Object::Partition(o) => key(Class::Partition, o.storage.0),
+            Object::Comment(o) => ObjectKey { class: Class::Comment, oid: o.object, sub: o.attnum },
+            Object::DroppedStorage(o) => key(Class::DroppedStorage, o.storage.0),
+        }
+    }
+}
+
+macro_rules! from {
+    ($($name:ident),*) => { $(impl From<$name> for Object {
+        fn from(o: $name) -> Object { Object::$name(Arc::new(o)) }
+    })* };
+}
+from!(Schema, Table, Sequence, Role, Database, Partition, Comment, DroppedStorage);
+
+/// A change of one object.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// Creates it or replaces it whole.
+    Put(Object),
+    /// Removes it; nothing happens when it isn't there.
+    Drop(ObjectKey),
+}
+
+impl Change {
+    /// Creates or replaces an object.
+    pub fn put(object: impl Into<Object>) -> Change {
+        Change::Put(object.into())
+    }
+    /// Removes an object that has an OID or storage id.
+    pub fn drop(class: Class, oid: Oid) -> Change {
+        Change::Drop(ObjectKey { class, oid, sub: 0 })
+    }
+    /// The object that changes.
+    pub fn key(&self) -> ObjectKey {
+        match self {
+            Change::Put(object) => object.key(),
+            Change::Drop(key) => *key,
+        }
+    }
+}

@@ -1,1 +1,19 @@
-//! curia-sim.
+//! Workloads with checkable outcomes, and the harness that kills a real server under them.
+//!
+//! The crash harness treats the server as a black box: it starts the program, talks SQL to it, kills it, starts it again
+//! and looks. What makes that a test is the [`ledger`]: every transaction that a client attempts is recorded there with
+//! what the client was told, and after each restart the tables must equal what the ledger allows.
+//!
+//! ```text
+//! client:   BEGIN .. COMMIT ──────────► "committed"      must be there, for ever
+//! client:   BEGIN .. ROLLBACK / error ─► "failed"        must not be there, ever
+//! client:   BEGIN .. COMMIT ──╳ kill -9                  either, but wholly; what the first look finds, stays
+//! ```
+//!
+//! - [`server`]: starting, killing and restarting the program
+//! - [`bank`]: transfers between tables that different worker groups own, batches, tables made on the fly
+//! - [`ledger`]: what was attempted, what was said, and the comparison with what is found
+
+pub mod bank;
+pub mod ledger;
+pub mod server;

@@ -1,0 +1,164 @@
+//! Commit order: from a proposal to a resolved, applied transaction.
+//!
+//! ```text
+//!   proposed ──► sequenced (CSN, fragments in the logs) ──► resolved ──► handed to the state machine
+//!                     pending, bounded in bytes            strictly in CSN order
+//! ```
+//!
+//! A transaction is resolved when all its fragments *and those of every transaction before it* are on quorums. There is
+//! no prepare and no commit record: the fragments name each other, and the cut decides after a failure.
+
+use std::collections::VecDeque;
+
+use crate::ids::{Csn, Participant, Timestamp};
+use crate::record::Participants;
+use crate::worker::cut::Cut;
+
+/// A transaction between its CSN and its application.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) timestamp: Timestamp,
+    /// One of its fragments.
+    pub(crate) place: Participant,
+    /// All of them.
+    pub(crate) participants: Participants,
+    /// What it counts against the limit.
+    pub(crate) bytes: u32,
+}
+
+/// Gives CSNs and keeps the transactions that are not yet handed out, in their order.
+#[derive(Debug, Default)]
+pub(crate) struct Sequencer {
+    /// Transactions `handed + 1 ..`, gap-free.
+    pending: VecDeque<Pending>,
+    /// Every transaction up to here is handed out to be applied.
+    handed: Csn,
+    handed_timestamp: Timestamp,
+    /// Every transaction up to here is resolved.
+    resolved: Csn,
+    /// The highest commit timestamp given or found.
+    last_timestamp: Timestamp,
+    /// Bytes of what is pending, and of stage records that are not yet on a quorum.
+    bytes: u64,
+}
+
+impl Sequencer {
+    /// A sequencer that knows everything up to `applied` to be resolved and in the state.
+    pub(crate) fn new(applied: Csn, timestamp: Timestamp) -> Self {
+        Self {
+            handed: applied,
+            handed_timestamp: timestamp,
+            resolved: applied,
+            last_timestamp: timestamp,
+            ..Self::default()
+        }
+    }
+
+    /// Takes up the verdict of an inauguration: what the cut takes in is resolved, what it leaves out never happened.
+    pub(crate) fn inaugurate(&mut self, cut: Cut) {
+        assert!(cut.csn >= self.resolved, "a cut takes nothing back that was resolved");
+        self.pending.clear();
+        self.bytes = 0;
+        for whole in cut.whole {
+            self.last_timestamp = self.last_timestamp.max(whole.timestamp);
+            if whole.csn > self.handed {
+                assert_eq!(whole.csn, self.next(), "the cut is gap-free");
+                self.pending.push_back(Pending {
+                    timestamp: whole.timestamp,
+                    place: whole.place,
+                    participants: whole.participants,
+                    bytes: 0,
+                });
+            }
+        }
+        assert_eq!(self.next(), cut.csn.next(), "everything up to the cut is known");
+        self.resolved = cut.csn;
+    }
+
+    /// The CSN that the next transaction gets.
+    pub(crate) fn next(&self) -> Csn {
+        Csn(self.handed.0 + self.pending.len() as u64 + 1)
+    }
+
+    pub(crate) fn resolved(&self) -> Csn {
+        self.resolved
+    }
+
+    pub(crate) fn handed(&self) -> (Csn, Timestamp) {
+        (self.handed, self.handed_timestamp)
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(crate) fn last_timestamp(&self) -> Timestamp {
+        self.last_timestamp
+    }
+
+    /// At least `floor`: seen in a base or a term-start.
+    pub(crate) fn raise_timestamp(&mut self, floor: Timestamp) {
+        self.last_timestamp = self.last_timestamp.max(floor);
+    }
+
+    /// The commit timestamp for a transaction that wants `wanted`: higher than all before it.
+    pub(crate) fn timestamp(&self, wanted: Timestamp) -> Timestamp {
+        wanted.max(self.last_timestamp.next())
+    }
+
+    pub(crate) fn push(&mut self, pending: Pending) {
+        assert!(pending.timestamp > self.last_timestamp, "commit timestamps grow with the CSN");
+        self.last_timestamp = pending.timestamp;
+        self.bytes += u64::from(pending.bytes);
+        self.pending.push_back(pending);
+    }
+
+    /// Counts a stage record, until [`Sequencer::unstage`].
+    pub(crate) fn stage(&mut self, bytes: u64) {
+        self.bytes += bytes;
+    }
+
+    /// Stage records of so many bytes are on a quorum, or the term is over.
+    pub(crate) fn unstage(&mut self, bytes: u64) {
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    /// Moves `resolved` as far as transactions have all their fragments on quorums.
+    pub(crate) fn resolve(&mut self, mut on_quorum: impl FnMut(Participant) -> bool) {
+        let mut offset = (self.resolved.0 - self.handed.0) as usize;
+        while let Some(pending) = self.pending.get(offset) {
+            let all = match &pending.participants {
+                Participants::Alone => on_quorum(pending.place),
+                Participants::Several(list) => list.iter().all(|place| on_quorum(*place)),
+            };
+            if !all {
+                break;
+            }
+            offset += 1;
+        }
+        self.resolved = Csn(self.handed.0 + offset as u64);
+    }
+
+    /// Whether a resolved transaction waits to be handed out.
+    pub(crate) fn has_resolved(&self) -> bool {
+        self.resolved > self.handed
+    }
+
+    /// The next resolved transaction, to be handed out now.
+    pub(crate) fn hand(&mut self) -> Option<(Csn, Pending)> {
+        if !self.has_resolved() {
+            return None;
+        }
+        let pending = self.pending.pop_front()?;
+        self.handed = self.handed.next();
+        self.handed_timestamp = pending.timestamp;
+        self.bytes -= u64::from(pending.bytes);
+        Some((self.handed, pending))
+    }
+
+    /// Forgets what isn't resolved: another consul decides about it.
+    pub(crate) fn depose(&mut self) {
+        self.pending.truncate((self.resolved.0 - self.handed.0) as usize);
+        self.bytes = self.pending.iter().map(|pending| u64::from(pending.bytes)).sum();
+    }
+}

@@ -1,0 +1,225 @@
+//! One log as the protocol sees it: where it begins and ends, which term wrote what, and the entries still needed.
+//!
+//! ```text
+//!      base           released          window              last
+//!  ─────┴──────────────────────┬──────────────────────────────┤
+//!   gone, described by Base    │ entries in memory            │
+//!         only terms are known │              durable ▲       │
+//! ```
+//!
+//! The log store has every entry after the base. In memory are the terms of all of them, as runs (a term takes a few
+//! bytes however many entries it wrote), and the entries of the *window*: those not yet durable, or not yet handed to the
+//! state machine, or wanted by a peer.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::ids::{Csn, Index, Tail, Term, Timestamp};
+use crate::record::{Entry, Record};
+use crate::senate::Configuration;
+
+/// Where a log begins after its older part was truncated or replaced by a snapshot.
+///
+/// **Invariant** (groups): every fragment at or below `index` has a CSN of at most `csn` or is void under a *final*
+/// term-start, and every fragment with a CSN of at most `csn` is at or below `index`.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Base {
+    /// The last entry that is gone.
+    pub index: Index,
+    /// Its term.
+    pub term: Term,
+    /// See the invariant; zero for the senate.
+    pub csn: Csn,
+    /// The commit timestamp at `csn`.
+    pub timestamp: Timestamp,
+    /// The latest term-start at or below `index`: a base past a term's start counts as holding it.
+    pub term_start: TermStartAt,
+    /// The configuration at `index`: always there for the senate, never for a group.
+    pub configuration: Option<Arc<Configuration>>,
+}
+
+/// A term-start that the log went past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct TermStartAt {
+    /// The term that it opened; zero when there was none.
+    pub term: Term,
+    /// Its cut.
+    pub cut: Csn,
+}
+
+/// One log: its terms, its window, and how much of it is durable here.
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    base: Base,
+    /// (first index, term) of each run of entries of one term after the base, ascending in both.
+    runs: VecDeque<(Index, Term)>,
+    /// The last entries, without a gap, up to `last`.
+    window: VecDeque<Entry>,
+    last: Index,
+    durable: Index,
+}
+
+impl Log {
+    /// An empty log after a base.
+    pub fn new(base: Base) -> Self {
+        Self {
+            last: base.index,
+            durable: base.index,
+            base,
+            ..Self::default()
+        }
+    }
+
+    /// Where it begins.
+    pub fn base(&self) -> &Base {
+        &self.base
+    }
+
+    /// Index of the last entry, durable or not.
+    pub fn last(&self) -> Index {
+        self.last
+    }
+
+    /// Every entry up to here is on this server's disk.
+    pub fn durable(&self) -> Index {
+        self.durable
+    }
+
+    /// Term and index of the last entry.
+    pub fn tail(&self) -> Tail {
+        Tail {
+            term: self.runs.back().map_or(self.base.term, |(_, term)| *term),
+            index: self.last,
+        }
+    }
+
+    /// The term of the entry at `index`; `None` below the base and past the end.
+    pub fn term_at(&self, index: Index) -> Option<Term> {
+        if index > self.last || index < self.base.index {
+            return None;
+        }
+        // From the back: questions are mostly about recent entries.
+        let run = self.runs.iter().rev().find(|(first, _)| *first <= index);
+        Some(run.map_or(self.base.term, |(_, term)| *term))
+    }
+
+    /// The entry at `index`, if it is in the window.
+    pub fn get(&self, index: Index) -> Option<&Entry> {
+        let offset = index.0.checked_sub(self.window_first().0)?;
+        self.window.get(usize::try_from(offset).ok()?)
+    }
+
+    /// The entry at `index`, if it is in the window.
+    pub fn get_mut(&mut self, index: Index) -> Option<&mut Entry> {
+        let offset = index.0.checked_sub(self.window_first().0)?;
+        self.window.get_mut(usize::try_from(offset).ok()?)
+    }
+
+    /// The entries in the window, oldest first.
+    pub fn window(&self) -> impl DoubleEndedIterator<Item = &Entry> + ExactSizeIterator {
+        self.window.iter()
+    }
+
+    /// The entries in the window, oldest first.
+    pub fn window_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
+        self.window.iter_mut()
+    }
+
+    /// Index of the oldest entry in the window, or one past the end when it is empty.
+    pub fn window_first(&self) -> Index {
+        Index(self.last.0 + 1 - self.window.len() as u64)
+    }
+
+    /// Appends a record of `term`, which must not be lower than the last entry's.
+    pub fn append(&mut self, term: Term, record: Record) -> &Entry {
+        self.push(Entry {
+            index: self.last.next(),
+            term,
+            record,
+        })
+    }
+
+    /// Appends the entry that follows the last.
+    pub fn push(&mut self, entry: Entry) -> &Entry {
+        let tail = self.tail();
+        assert_eq!(entry.index, tail.index.next(), "a log has no gaps");
+        assert!(
+            entry.term >= tail.term,
+            "terms never fall along a log: {:?} after {tail:?}",
+            entry.term
+        );
+        if entry.term > tail.term || self.runs.is_empty() {
+            self.runs.push_back((entry.index, entry.term));
+        }
+        self.last = entry.index;
+        self.window.push_back(entry);
+        self.window.back().expect("just pushed")
+    }
+
+    /// Notes an entry that is on disk and needed by nobody: only its term is kept.
+    pub fn push_released(&mut self, index: Index, term: Term) {
+        assert!(self.window.is_empty(), "released entries come before the window");
+        let tail = self.tail();
+        assert!(
+            index == tail.index.next() && term >= tail.term,
+            "a log has no gaps and its terms never fall"
+        );
+        if term > tail.term || self.runs.is_empty() {
+            self.runs.push_back((index, term));
+        }
+        self.last = index;
+    }
+
+    /// Everything up to `index` is on disk.
+    pub fn persisted(&mut self, index: Index) {
+        assert!(index <= self.last, "durable past the end");
+        self.durable = self.durable.max(index);
+    }
+
+    /// Drops all entries after `index`; they conflicted with the consul's.
+    pub fn drop_suffix(&mut self, index: Index) {
+        assert!(index >= self.base.index, "what is below the base is decided and never conflicts");
+        if index >= self.last {
+            return;
+        }
+        let keep = (index.0 + 1).saturating_sub(self.window_first().0) as usize;
+        self.window.truncate(keep);
+        while self.runs.back().is_some_and(|(first, _)| *first > index) {
+            self.runs.pop_back();
+        }
+        self.last = index;
+        self.durable = self.durable.min(index);
+    }
+
+    /// Lets go of the window's entries up to `index`, as far as they are durable.
+    pub fn release(&mut self, index: Index) {
+        let index = index.min(self.durable);
+        while self.window.front().is_some_and(|entry| entry.index <= index) {
+            self.window.pop_front();
+        }
+    }
+
+    /// Moves the base up: what is at or below it will be gone from the log store.
+    pub fn rebase(&mut self, base: Base) {
+        assert!(
+            base.index >= self.base.index && base.index <= self.durable,
+            "a base moves up, over durable entries"
+        );
+        assert_eq!(
+            self.term_at(base.index),
+            Some(base.term),
+            "a base describes the entry that it stands at"
+        );
+        self.release(base.index);
+        while self.runs.len() > 1 && self.runs[1].0 <= base.index.next() {
+            self.runs.pop_front();
+        }
+        if let Some(run) = self.runs.front_mut() {
+            run.0 = run.0.max(base.index.next());
+        }
+        if self.last == base.index {
+            self.runs.clear();
+        }
+        self.base = base;
+    }
+}

@@ -1,0 +1,131 @@
+//! The order of durability: which changes wait to be written, which are being written, and what waits for them.
+//!
+//! Batches are numbered and become durable in order, so one number says everything about the past. That makes fencing
+//! simple: the batch that holds the promise of a new term comes after every batch of lower terms, so when the promise
+//! leaves, all writes of lower terms are durable and in the tails that leave with it.
+
+use std::collections::VecDeque;
+
+use crate::ids::{Index, LogId, PersistSeq, Term};
+use crate::message::Message;
+use crate::node::HardState;
+use crate::output::{Persist, Write};
+
+/// What is written and not yet durable, and who waits.
+#[derive(Debug, Default)]
+pub(crate) struct Persistence {
+    /// The last number given.
+    last: PersistSeq,
+    /// The last number known to be durable.
+    durable: PersistSeq,
+    hard_state: Option<HardState>,
+    writes: Vec<Write>,
+    /// Where each log ends after `writes`; few logs, each once.
+    ends: Vec<(LogId, Index)>,
+    flights: VecDeque<Flight>,
+    /// Messages that wait for a batch, in its order.
+    held: VecDeque<(PersistSeq, Message)>,
+}
+
+/// A batch between [`Persistence::take`] and its report.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    seq: PersistSeq,
+    /// The term that is durable with it.
+    pub(crate) term: Option<Term>,
+    /// Where logs are durable with it.
+    pub(crate) ends: Vec<(LogId, Index)>,
+}
+
+impl Persistence {
+    /// Writes the hard state with the next batch.
+    pub(crate) fn hard_state(&mut self, state: HardState) {
+        self.hard_state = Some(state);
+    }
+
+    /// Writes this with the next batch.
+    pub(crate) fn write(&mut self, write: Write) {
+        match &write {
+            Write::Append { log, entry } => self.end(*log, entry.index),
+            Write::DropSuffix { log, after } => {
+                // A batch under way may still bring entries that are no longer the log's.
+                for flight in &mut self.flights {
+                    for (_, index) in flight.ends.iter_mut().filter(|(l, _)| l == log) {
+                        *index = (*index).min(*after);
+                    }
+                }
+                self.end(*log, *after);
+            }
+        }
+        self.writes.push(write);
+    }
+
+    fn end(&mut self, log: LogId, index: Index) {
+        // From the back: appends come in runs.
+        match self.ends.iter_mut().rev().find(|(l, _)| *l == log) {
+            Some(end) => end.1 = index,
+            None => self.ends.push((log, index)),
+        }
+    }
+
+    /// The number under which everything asked for so far is or will be written.
+    fn current(&self) -> PersistSeq {
+        if self.has_work() { self.last.next() } else { self.last }
+    }
+
+    /// Keeps a message back until everything asked for so far is durable; gives it back if it already is.
+    pub(crate) fn hold(&mut self, message: Message) -> Option<Message> {
+        let current = self.current();
+        if current <= self.durable {
+            return Some(message);
+        }
+        self.held.push_back((current, message));
+        None
+    }
+
+    pub(crate) fn has_work(&self) -> bool {
+        self.hard_state.is_some() || !self.writes.is_empty()
+    }
+
+    /// The next batch.
+    pub(crate) fn take(&mut self) -> Option<Persist> {
+        if !self.has_work() {
+            return None;
+        }
+        self.last = self.last.next();
+        let hard_state = self.hard_state.take();
+        self.flights.push_back(Flight {
+            seq: self.last,
+            term: hard_state.as_ref().map(|state| state.term),
+            ends: std::mem::take(&mut self.ends),
+        });
+        Some(Persist {
+            seq: self.last,
+            hard_state,
+            writes: std::mem::take(&mut self.writes),
+        })
+    }
+
+    /// Takes note that all batches up to `seq` are durable; gives one of them at a time, oldest first.
+    pub(crate) fn persisted(&mut self, seq: PersistSeq) -> Option<Flight> {
+        assert!(seq <= self.last, "a batch is reported after it was given out");
+        self.durable = self.durable.max(seq);
+        if self.flights.front()?.seq > seq {
+            return None;
+        }
+        self.flights.pop_front()
+    }
+
+    /// A message that need not wait any longer.
+    pub(crate) fn release(&mut self) -> Option<Message> {
+        if self.held.front()?.0 > self.durable {
+            return None;
+        }
+        self.held.pop_front().map(|(_, message)| message)
+    }
+
+    /// Whether everything asked for is durable.
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.has_work() && self.flights.is_empty()
+    }
+}

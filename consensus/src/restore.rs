@@ -1,0 +1,288 @@
+//! A node from what its disk holds.
+//!
+//! The driver reads the log store from the front and passes everything on: hard state, bases, how far the state is, then
+//! the entries of every log in order. Nothing is kept of entries that are already applied but the terms they wrote, so a
+//! long log costs little memory; payloads may be passed as `Stored` and are then read again when they are applied.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::commit::Sequencer;
+use crate::ids::{Csn, GroupId, Index, LogId, Timestamp};
+use crate::log::{Base, Log};
+use crate::node::{Config, HardState, Node};
+use crate::output::Write;
+use crate::persistence::Persistence;
+use crate::random::Random;
+use crate::record::{Entry, Record};
+use crate::senate::{Configuration, Role, Senator};
+use crate::worker::Worker;
+
+/// Why a node can't be restored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RestoreError {
+    /// The stored senate log has no configuration, and no founding one was given.
+    NoConfiguration,
+    /// A log has a gap: the entry that should follow `after` is `found`.
+    Gap {
+        /// The log.
+        log: LogId,
+        /// The last entry before the gap.
+        after: Index,
+        /// What came instead.
+        found: Index,
+    },
+    /// An entry's term is lower than the one before it, or higher than the stored term.
+    Term {
+        /// The log.
+        log: LogId,
+        /// The entry.
+        index: Index,
+    },
+    /// Records that were durable are damaged, and no other server has them.
+    Damaged {
+        /// The log.
+        log: LogId,
+        /// The last sound entry.
+        after: Index,
+    },
+    /// The state lacks transactions that the log has already let go of.
+    StateBehindLog {
+        /// The log.
+        log: LogId,
+        /// The log's base is at this CSN.
+        base: Csn,
+        /// The state is at this one.
+        applied: Csn,
+    },
+    /// The state has applied entries that the log lacks.
+    LogBehindState {
+        /// The log.
+        log: LogId,
+        /// The log's last entry.
+        last: Index,
+        /// The state's position.
+        applied: Index,
+    },
+    /// Entries or positions of a group that the configuration doesn't have.
+    UnknownGroup(GroupId),
+}
+
+impl fmt::Display for RestoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RestoreError::NoConfiguration => f.write_str("the log holds no configuration"),
+            RestoreError::Gap { log, after, found } => {
+                write!(f, "the log of {log} has a gap: entry {found} follows entry {after}")
+            }
+            RestoreError::Term { log, index } => write!(f, "entry {index} of {log} has an impossible term"),
+            RestoreError::Damaged { log, after } => {
+                write!(
+                    f,
+                    "the log of {log} is damaged after entry {after}, and no other server has the rest"
+                )
+            }
+            RestoreError::StateBehindLog { log, base, applied } => {
+                write!(f, "the log of {log} begins after CSN {base}, but the state ends at CSN {applied}")
+            }
+            RestoreError::LogBehindState { log, last, applied } => {
+                write!(
+                    f,
+                    "the log of {log} ends at entry {last}, but the state has applied entry {applied}"
+                )
+            }
+            RestoreError::UnknownGroup(group) => write!(f, "group {group} is in no configuration"),
+        }
+    }
+}
+
+impl std::error::Error for RestoreError {}
+
+/// How far the state is, as it is stored with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AppliedState {
+    /// Every transaction up to here is in the state.
+    pub csn: Csn,
+    /// The commit timestamp at `csn`.
+    pub timestamp: Timestamp,
+    /// The position of each group; groups that are missing are at zero.
+    pub positions: Vec<(GroupId, Index)>,
+}
+
+/// Collects what the disk holds.
+#[derive(Debug)]
+pub struct Restore {
+    config: Config,
+    hard_state: HardState,
+    applied: AppliedState,
+    logs: BTreeMap<LogId, Restored>,
+    /// The configurations of the senate's log, by index; the first may be its base's.
+    configurations: Vec<(Index, Arc<Configuration>)>,
+}
+
+#[derive(Debug, Default)]
+struct Restored {
+    log: Log,
+    /// Entries up to here are not kept.
+    applied: Index,
+    /// The term-starts in the log.
+    term_starts: Vec<Entry>,
+}
+
+impl Restore {
+    /// Begins with the stored hard state, if there is one, the bases of the logs, and how far the state is.
+    pub fn new(
+        config: Config,
+        hard_state: Option<HardState>,
+        bases: impl IntoIterator<Item = (LogId, Base)>,
+        applied: AppliedState,
+    ) -> Result<Self, RestoreError> {
+        let mut logs = BTreeMap::new();
+        let mut configurations = Vec::new();
+        for (log, base) in bases {
+            if base.csn > applied.csn {
+                return Err(RestoreError::StateBehindLog {
+                    log,
+                    base: base.csn,
+                    applied: applied.csn,
+                });
+            }
+            if log == LogId::Senate {
+                configurations.extend(base.configuration.clone().map(|configuration| (base.index, configuration)));
+            }
+            let position = base.index;
+            logs.insert(
+                log,
+                Restored {
+                    log: Log::new(base),
+                    applied: position,
+                    term_starts: Vec::new(),
+                },
+            );
+        }
+        for (group, index) in &applied.positions {
+            let restored = logs.entry(LogId::Group(*group)).or_default();
+            restored.applied = restored.applied.max(*index);
+        }
+        Ok(Self {
+            config,
+            hard_state: hard_state.unwrap_or_default(),
+            applied,
+            logs,
+            configurations,
+        })
+    }
+
+    /// The next entry of a log. An entry at or before the last one replaces it and what came after it. Entries at or
+    /// below the base are passed over.
+    pub fn entry(&mut self, log: LogId, entry: Entry) -> Result<(), RestoreError> {
+        let restored = self.logs.entry(log).or_default();
+        let tail = restored.log.tail();
+        if entry.index <= restored.log.base().index {
+            return Ok(());
+        }
+        if entry.index > tail.index.next() {
+            return Err(RestoreError::Gap {
+                log,
+                after: tail.index,
+                found: entry.index,
+            });
+        }
+        restored.log.drop_suffix(entry.index.previous());
+        restored.term_starts.retain(|start| start.index < entry.index);
+        let last_term = restored.log.tail().term;
+        let opens = matches!(entry.record, Record::TermStart(_));
+        if entry.term < last_term || entry.term > self.hard_state.term || opens && entry.term == last_term {
+            return Err(RestoreError::Term { log, index: entry.index });
+        }
+        if log == LogId::Senate {
+            self.configurations.retain(|(index, _)| *index < entry.index);
+        }
+        match &entry.record {
+            Record::Configuration(configuration) => self.configurations.push((entry.index, configuration.clone())),
+            Record::TermStart(_) => restored.term_starts.push(entry.clone()),
+            _ => {}
+        }
+        if entry.index <= restored.applied {
+            restored.log.push_released(entry.index, entry.term);
+        } else {
+            restored.log.push(entry);
+        }
+        Ok(())
+    }
+
+    /// Records of this log after `after` were durable and are damaged.
+    pub fn damaged(&mut self, log: LogId, after: Index) -> Result<(), RestoreError> {
+        // Whoever has other servers can repair it from them; as long as this core serves alone, there is no other.
+        Err(RestoreError::Damaged { log, after })
+    }
+
+    /// The node. With no configuration stored, it founds a cluster by `founding`.
+    pub fn finish(mut self, founding: Option<Configuration>) -> Result<Node, RestoreError> {
+        let mut persistence = Persistence::default();
+        let mut senate = self.logs.remove(&LogId::Senate).unwrap_or_default().log;
+        let configuration = match (self.configurations.pop(), founding) {
+            (Some((_, configuration)), _) => configuration,
+            (None, Some(founding)) => {
+                let founding = Arc::new(founding);
+                let record = Record::Configuration(founding.clone());
+                let entry = senate.append(Default::default(), record).clone();
+                persistence.hard_state(self.hard_state);
+                persistence.write(Write::Append { log: LogId::Senate, entry });
+                founding
+            }
+            (None, None) => return Err(RestoreError::NoConfiguration),
+        };
+        if persistence.is_idle() {
+            senate.persisted(senate.last());
+        }
+        let mut workers = Vec::with_capacity(configuration.groups.len());
+        for (group, members) in &configuration.groups {
+            let log = LogId::Group(*group);
+            let restored = self.logs.remove(&log).unwrap_or_default();
+            let last = restored.log.last();
+            if restored.applied > last {
+                return Err(RestoreError::LogBehindState {
+                    log,
+                    last,
+                    applied: restored.applied,
+                });
+            }
+            let Restored { log, applied, term_starts } = restored;
+            workers.push(Worker::restore(*group, members.clone(), log, applied, term_starts.last()));
+        }
+        if let Some(LogId::Group(group)) = self.logs.into_keys().next() {
+            return Err(RestoreError::UnknownGroup(group));
+        }
+        let senator = Senator {
+            id: self.config.server,
+            incarnation: self.config.incarnation,
+            term: self.hard_state.term,
+            vote: self.hard_state.vote,
+            durable_term: self.hard_state.term,
+            role: Role::Follower { consul: None },
+            commit: senate.base().index,
+            log: senate,
+            configuration,
+            election_due: Duration::ZERO,
+            grants_from: Duration::ZERO,
+        };
+        Ok(Node {
+            random: Random::new(self.config.seed),
+            config: self.config,
+            senator,
+            workers,
+            sequencer: Sequencer::new(self.applied.csn, self.applied.timestamp),
+            inauguration: None,
+            serving: None,
+            replaying: false,
+            persistence,
+            now: None,
+            applied: self.applied.csn,
+            messages: Vec::new(),
+            told: None,
+        })
+    }
+}

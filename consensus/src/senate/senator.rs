@@ -1,0 +1,111 @@
+//! A server's member of the senate: term, vote, log, and the part that it plays.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Configuration, Vote};
+use crate::ids::{GroupId, Incarnation, Index, ServerId, Tail, Term};
+use crate::log::Log;
+use crate::quorum::Members;
+use crate::record::Record;
+
+/// The part that a senator plays in its term.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Follows the consul, if it knows one.
+    Follower {
+        /// The consul of this term.
+        consul: Option<ServerId>,
+    },
+    /// Asks whether an election would succeed, without disturbing anybody.
+    PreCandidate {
+        /// Who said yes, this server included.
+        granted: Vec<ServerId>,
+    },
+    /// Stands for election in its term.
+    Candidate {
+        /// Who voted for it, with the tails of their worker logs. Its own vote counts once it is durable.
+        granted: BTreeMap<ServerId, Vec<(GroupId, Tail)>>,
+    },
+    /// Leads the senate, and every worker group.
+    Consul,
+}
+
+/// A server's member of the senate.
+#[derive(Debug)]
+pub struct Senator {
+    /// This server.
+    pub(crate) id: ServerId,
+    /// This run of it.
+    pub(crate) incarnation: Incarnation,
+    /// The current term. Whatever depends on it leaves only when `durable_term` has reached it.
+    pub(crate) term: Term,
+    /// The vote in the current term.
+    pub(crate) vote: Option<Vote>,
+    /// The highest term that is on disk together with its vote.
+    pub(crate) durable_term: Term,
+    pub(crate) role: Role,
+    pub(crate) log: Log,
+    /// Every entry up to here is on a quorum of the senate, counted by an entry of the consul's own term.
+    pub(crate) commit: Index,
+    /// The latest configuration in the log, committed or not (thesis, section 4.1).
+    pub(crate) configuration: Arc<Configuration>,
+    /// When to seek an election unless a consul is heard from.
+    pub(crate) election_due: Duration,
+    /// Grant no vote to others before this: this run doesn't know whether it heard from a consul just before it started.
+    pub(crate) grants_from: Duration,
+}
+
+impl Senator {
+    /// Whether this server alone is a quorum of the senate, so that nobody needs to be asked or waited for.
+    pub(crate) fn alone_is_quorum(&self) -> bool {
+        self.members().quorum(|server| server == self.id)
+    }
+
+    pub(crate) fn members(&self) -> &Members {
+        &self.configuration.senate
+    }
+
+    /// Enters a higher term, as a follower of nobody yet.
+    pub(crate) fn enter(&mut self, term: Term) {
+        assert!(term > self.term, "a term is entered once");
+        self.term = term;
+        self.vote = None;
+        self.role = Role::Follower { consul: None };
+    }
+
+    /// Whether a candidate whose senate log ends at `tail` may get this server's vote (thesis, section 3.6.1).
+    pub(crate) fn up_to_date(&self, tail: Tail) -> bool {
+        tail >= self.log.tail()
+    }
+
+    /// Whether this server may vote for this run of this candidate in the current term.
+    pub(crate) fn may_vote(&self, candidate: Vote) -> bool {
+        self.vote.is_none_or(|vote| vote == candidate)
+    }
+
+    /// Whether a candidate here has a quorum of durable votes.
+    pub(crate) fn elected(&self) -> bool {
+        let Role::Candidate { granted } = &self.role else { return false };
+        self.members()
+            .quorum(|server| granted.contains_key(&server) && (server != self.id || self.durable_term == self.term))
+    }
+
+    /// Moves the commit index, given how far each server's senate log is known to be durable.
+    pub(crate) fn commit_by(&mut self, has: impl FnMut(ServerId) -> Index) {
+        let reached = self.members().quorum_index(has);
+        // Only an entry of the consul's own term proves that those before it can't be replaced (Figure 8).
+        if reached > self.commit && self.log.term_at(reached) == Some(self.term) {
+            self.commit = reached;
+            self.log.release(reached);
+        }
+    }
+
+    /// Takes note of an entry that was just appended.
+    pub(crate) fn learn(&mut self, record: &Record) {
+        if let Record::Configuration(configuration) = record {
+            self.configuration = configuration.clone();
+        }
+    }
+}

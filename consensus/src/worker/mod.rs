@@ -1,0 +1,153 @@
+//! Worker groups: the data plane.
+//!
+//! A worker never elects and never beats a heart. Its leader is the worker beside the consul, its term is the senate's
+//! term, and it takes an append only while its senator's durable term is the append's.
+
+pub mod cut;
+mod stages;
+
+use std::collections::VecDeque;
+
+use crate::ids::{Csn, GroupId, Index, ServerId, Term, Timestamp};
+use crate::log::{Base, Log, TermStartAt};
+use crate::quorum::Members;
+use crate::record::{Entry, Record};
+use stages::LiveStage;
+
+/// A server's member of one worker group.
+#[derive(Debug)]
+pub struct Worker {
+    pub(crate) group: GroupId,
+    pub(crate) members: Members,
+    pub(crate) log: Log,
+    /// Every entry up to here is on a quorum of the group, counted by an entry of the current term.
+    pub(crate) commit: Index,
+    /// The latest term-start in the log.
+    pub(crate) term_start: TermStartAt,
+    /// Its index, or the base's where the base is past it.
+    pub(crate) term_start_index: Index,
+    /// Everything up to here is handed out to be applied, or will never be applied.
+    pub(crate) handed: Index,
+    /// Whether `handed` moved since the driver was last told.
+    pub(crate) moved: bool,
+    /// The last fragment of the log that counts; the term-start if none came after it.
+    pub(crate) last_fragment: (Index, Csn, Timestamp),
+    /// Stage records that must stay, oldest first.
+    stages: VecDeque<LiveStage>,
+}
+
+impl Worker {
+    /// A worker over a log that is durable as it stands.
+    pub(crate) fn restore(group: GroupId, members: Members, mut log: Log, handed: Index, term_start: Option<&Entry>) -> Self {
+        log.persisted(log.last());
+        let base = log.base();
+        let mut worker = Self {
+            group,
+            members,
+            commit: base.index,
+            term_start: base.term_start,
+            term_start_index: base.index,
+            handed,
+            moved: false,
+            last_fragment: (base.index, base.csn, base.timestamp),
+            stages: VecDeque::new(),
+            log,
+        };
+        if let Some(entry) = term_start {
+            worker.learn(entry);
+        }
+        worker
+    }
+
+    /// Takes note of a term-start in the log.
+    pub(crate) fn learn(&mut self, entry: &Entry) {
+        if let Record::TermStart(start) = &entry.record {
+            assert!(
+                entry.term > self.term_start.term,
+                "a term starts once in a log, and terms never fall"
+            );
+            self.term_start = TermStartAt {
+                term: entry.term,
+                cut: start.cut,
+            };
+            self.term_start_index = entry.index;
+        }
+    }
+
+    /// Whether the current term's start is on a quorum.
+    pub(crate) fn started(&self, term: Term) -> bool {
+        self.term_start.term == term && self.commit >= self.term_start_index
+    }
+
+    /// The current term's start is final on all groups.
+    pub(crate) fn begin_term(&mut self, cut: Csn, timestamp: Timestamp) {
+        assert_eq!(self.term_start.cut, cut, "every group starts the term with the same cut");
+        self.last_fragment = (self.term_start_index, cut, timestamp);
+        self.restore_stages();
+    }
+
+    /// Moves the commit index, given how far each server's log of this group is known to be durable. Gives the bytes of
+    /// the stage records that it passed.
+    pub(crate) fn commit_by(&mut self, term: Term, has: impl FnMut(ServerId) -> Index) -> u64 {
+        let reached = self.members.quorum_index(has);
+        // Only an entry of the current term proves that those before it can't be replaced (Figure 8).
+        if reached <= self.commit || self.log.term_at(reached) != Some(term) {
+            return 0;
+        }
+        let before = std::mem::replace(&mut self.commit, reached);
+        let released = self.release_stages(before, reached);
+        self.forget_stages();
+        released
+    }
+
+    /// Moves the position: everything up to `index` is handed out, or will never be.
+    pub(crate) fn hand(&mut self, index: Index) {
+        assert!(
+            index >= self.handed && index <= self.commit,
+            "what is handed out is on a quorum, in log order"
+        );
+        self.handed = index;
+        self.moved = true;
+        self.forget_stages();
+        self.log.release(index);
+    }
+
+    /// Moves the position over records after the last fragment that will never be applied: the term-start, the void
+    /// fragments before it, and stage records that were given up.
+    pub(crate) fn settle(&mut self) {
+        if self.handed >= self.last_fragment.0 {
+            let open = self.first_open_stage().map_or(self.log.last(), Index::previous);
+            let index = open.min(self.commit);
+            if index > self.handed {
+                self.hand(index);
+            }
+        }
+    }
+
+    /// Where the log could begin, were everything up to the position applied, at this CSN and commit timestamp.
+    pub(crate) fn possible_base(&self, csn: Csn, timestamp: Timestamp) -> Base {
+        let (index, csn, timestamp) = match self.first_stage() {
+            None => (self.handed, csn, timestamp),
+            Some(stage) if stage.index > self.handed => (self.handed, csn, timestamp),
+            Some(LiveStage {
+                index,
+                before: Some((csn, timestamp)),
+                ..
+            }) => (index.previous(), csn, timestamp),
+            Some(LiveStage { before: None, .. }) => return self.log.base().clone(),
+        };
+        assert!(
+            index >= self.term_start_index,
+            "the position is past the term-start before anything is truncated"
+        );
+        let term = self.log.term_at(index).expect("the position is inside the log");
+        Base {
+            index,
+            term,
+            csn,
+            timestamp,
+            term_start: self.term_start,
+            configuration: None,
+        }
+    }
+}

@@ -42,7 +42,7 @@
 mod codec;
 mod commit;
 mod election;
-mod ids;
+pub mod ids;
 mod inauguration;
 mod log;
 mod message;
@@ -52,7 +52,7 @@ mod persistence;
 mod propose;
 mod quorum;
 mod random;
-mod record;
+pub mod record;
 mod restore;
 mod senate;
 mod worker;

@@ -1,1 +1,29 @@
-//! curia-pgfront.
+//! The PostgreSQL front end: protocol 3 over TCP and TLS, in front of `curia-session`.
+//!
+//! ```text
+//! let listener = Listener::bind(addr)?;                                        // says at once when the port is taken
+//! let front = listener.serve(sessions, cores, FrontConfig { tls, .. })?;       // a thread that accepts
+//! front.local_addr(); front.drain(limit);                                      // idle sessions get 57P01, busy ones up to `limit`
+//! ```
+//!
+//! ```text
+//!  accept thread ──socket──▶ a session core ─ startup ─▶ serve: frame ▸ decode ▸ Session ▸ encode ▸ one write
+//! ```
+//!
+//! - [`decode`], [`encode`]: messages, pure. The decoder is a fuzz target.
+//! - [`scram`]: the server's side of SCRAM-SHA-256, pure.
+//! - `connection`: socket and buffers. An idle connection keeps no buffers: input is read into a buffer of its thread.
+//! - `startup`: from the first byte to an open session.
+//! - `serve`: the message loop and the rule that an error skips to Sync.
+//! - `listener`: accepting, the drain.
+
+mod connection;
+pub mod decode;
+pub mod encode;
+mod listener;
+pub mod scram;
+mod serve;
+mod startup;
+
+pub use listener::{Front, Listener};
+pub use serve::FrontConfig;

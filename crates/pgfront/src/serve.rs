@@ -1,0 +1,177 @@
+//! The message loop of one connection.
+//!
+//! In the extended protocol an error skips every message up to the next Sync; a simple query ends with ReadyForQuery whatever happened.
+//! Output leaves when the input is empty, so a pipeline of any length is answered in few writes.
+
+use crate::connection::Connection;
+use crate::decode::{self, Frame, Message, Target};
+use crate::encode::{self, ErrorSeverity};
+use crate::startup::{self, Refusal};
+use curia_session::backends::terminated;
+use curia_session::{Output, Session, Sessions, Stop, TransactionStatus};
+use curia_types::SqlError;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+
+/// How the front end behaves.
+#[derive(Clone)]
+pub struct FrontConfig {
+    /// Certificate and key; without it an encryption request is declined.
+    pub tls: Option<TlsAcceptor>,
+    /// Lets clients beyond loopback do without TLS although it is configured.
+    pub plaintext_beyond_loopback: bool,
+    /// Most bytes of one message that carries statements or data.
+    pub message_limit: usize,
+    /// How long a client may take from connecting to an open session.
+    pub authentication_timeout: Duration,
+}
+
+impl Default for FrontConfig {
+    fn default() -> FrontConfig {
+        FrontConfig {
+            tls: None,
+            plaintext_beyond_loopback: false,
+            message_limit: 256 << 20,
+            authentication_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Runs one connection from its first byte to its end.
+pub async fn run(stream: TcpStream, peer: SocketAddr, sessions: Arc<Sessions>, config: Arc<FrontConfig>) {
+    let started = tokio::time::timeout(config.authentication_timeout, startup::start(stream, peer, &sessions, &config)).await;
+    let (connection, session) = match started {
+        Ok(outcome) => outcome,
+        Err(_) => return, // as PostgreSQL: no words for a client that says none
+    };
+    match (connection, session) {
+        (Some(mut connection), Ok(mut session)) => {
+            metrics::counter!("curia_sql_connections_total").increment(1);
+            if let Err(last) = serve(&mut connection, &mut session).await {
+                if let Some(e) = last {
+                    encode::error(connection.out(), ErrorSeverity::Fatal, &e);
+                }
+                connection.close().await;
+            }
+            session.end().await;
+        }
+        (connection, Err(refusal)) => {
+            if let Refusal::Error(e) = &refusal {
+                tracing::debug!(%peer, error = ?e, "connection refused");
+            }
+            startup::refuse(connection, refusal).await;
+        }
+        (None, Ok(_)) => {}
+    }
+}
+
+/// Serves messages until the connection ends: by the client (`None`) or by us, with the error to tell.
+async fn serve(connection: &mut Connection, session: &mut Session) -> Result<(), Option<SqlError>> {
+    let mut body = Vec::new();
+    let mut skip_to_sync = false;
+    loop {
+        let frame = match connection.next_frame() {
+            Ok(Some(frame)) => frame,
+            Ok(None) => {
+                // A message that is half here is on its way; only an empty buffer makes a connection idle.
+                if connection.flush().await.is_err() {
+                    return Err(None);
+                }
+                if connection.unread().is_empty() {
+                    connection.shrink();
+                    if body.capacity() > 256 {
+                        body = Vec::new();
+                    }
+                }
+                wait_for_input(connection, session).await?;
+                continue;
+            }
+            Err(e) => return Err(Some(e.to_sql_error())),
+        };
+        if skip_to_sync && !matches!(frame.kind, b'S' | b'X') {
+            connection.consume(frame.size());
+            continue;
+        }
+        connection.take_body(frame, &mut body);
+        match handle(connection, session, frame, &body).await {
+            Ok(()) => {}
+            Err(Stop::Disconnected) => return Err(None),
+            Err(Stop::Error(e)) => {
+                if session.interrupt().should_end(false) && e == terminated() {
+                    return Err(Some(e));
+                }
+                session.fail();
+                encode::error(connection.out(), ErrorSeverity::Error, &e);
+                if matches!(frame.kind, b'Q' | b'F' | b'S') {
+                    ready(connection, session);
+                } else {
+                    skip_to_sync = true;
+                }
+            }
+        }
+        if frame.kind == b'S' {
+            skip_to_sync = false;
+        }
+        if connection.is_full() && connection.flush().await.is_err() {
+            return Err(None);
+        }
+    }
+}
+
+/// Waits until there is something to read, or the session should end.
+async fn wait_for_input(connection: &mut Connection, session: &mut Session) -> Result<(), Option<SqlError>> {
+    let in_transaction = session.status() != TransactionStatus::Idle;
+    let interrupt = session.interrupt().clone();
+    let limit = session.idle_limit();
+    let read = async {
+        tokio::select! {
+            biased;
+            r = connection.read_more() => r.map_err(|_| None),
+            () = interrupt.ended(in_transaction) => Err(Some(terminated())),
+        }
+    };
+    match limit {
+        None => read.await,
+        Some((time, error)) => match tokio::time::timeout(time, read).await {
+            Ok(r) => r,
+            Err(_) => Err(Some(error)),
+        },
+    }
+}
+
+fn ready(connection: &mut Connection, session: &mut Session) {
+    session.report_changes(connection);
+    encode::ready(connection.out(), session.status());
+}
+
+async fn handle(connection: &mut Connection, session: &mut Session, frame: Frame, body: &[u8]) -> Result<(), Stop> {
+    match decode::message(frame.kind, body)? {
+        Message::Query(sql) => {
+            session.simple_query(sql, connection).await?;
+            ready(connection, session);
+        }
+        Message::Parse { statement, sql, types } => session.parse(statement, sql, &types, connection).await?,
+        Message::Bind { portal, statement, parameter_formats, parameters, result_formats } => {
+            session.bind(portal, statement, &parameter_formats, &parameters, &result_formats, connection).await?;
+        }
+        Message::Describe(Target::Statement, name) => session.describe_statement(name, connection).await?,
+        Message::Describe(Target::Portal, name) => session.describe_portal(name, connection).await?,
+        Message::Execute { portal, max_rows } => session.execute(portal, max_rows, connection).await?,
+        Message::Close(Target::Statement, name) => session.close_statement(name, connection),
+        Message::Close(Target::Portal, name) => session.close_portal(name, connection),
+        Message::Sync => {
+            session.sync(connection).await?;
+            ready(connection, session);
+        }
+        Message::Flush => connection.flush().await?,
+        Message::Terminate => return Err(Stop::Disconnected),
+        // Left over from a COPY that failed on our side.
+        Message::CopyData(_) | Message::CopyDone | Message::CopyFail(_) => {}
+        Message::FunctionCall => return Err(SqlError::unsupported("the function call message").into()),
+        Message::Authentication(_) => return Err(decode::violation("unexpected authentication message").into()),
+    }
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! Checks of the text parameters that have one: their `check_` hooks.
+
+use super::search_path;
+use super::value::invalid;
+use curia_types::{Result, SqlError, SqlState};
+
+/// Checks and canonicalises `value` for the parameter `name`; `current` is its present value.
+pub fn check(name: &str, value: String, current: &str) -> Result<String> {
+    match name {
+        "client_encoding" => client_encoding(value),
+        "DateStyle" => date_style(value, current),
+        "search_path" => match search_path::split(&value) {
+            Some(_) => Ok(value),
+            None => Err(invalid(name, &value).detail("List syntax is invalid.")),
+        },
+        "TimeZone" => time_zone(value),
+        // PostgreSQL replaces what is not printable ASCII, byte by byte.
+        "application_name" => {
+            Ok(value.bytes().map(|b| if (32..127).contains(&b) { b as char } else { '?' }).take(63).collect())
+        }
+        "standard_conforming_strings" if value == "off" => {
+            Err(SqlError::unsupported("standard_conforming_strings = off"))
+        }
+        "default_transaction_isolation" | "transaction_isolation" if value == "serializable" => {
+            Err(SqlError::unsupported("isolation level serializable"))
+        }
+        _ => Ok(value),
+    }
+}
+
+fn client_encoding(value: String) -> Result<String> {
+    let plain: String = value.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    match plain.as_str() {
+        "utf8" | "unicode" => Ok("UTF8".to_owned()),
+        "sqlascii" | "latin1" | "latin2" | "latin9" | "iso88591" | "iso885915" | "win1250" | "win1251" | "win1252" | "eucjp" | "sjis"
+        | "big5" | "gbk" | "gb18030" | "euckr" | "koi8r" | "euccn" | "uhc" => {
+            Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, format!("client_encoding \"{value}\" is not supported"))
+                .hint("Curia speaks UTF8 only."))
+        }
+        _ => Err(invalid("client_encoding", &value)),
+    }
+}
+
+/// `style, order` in any order; what is not named keeps its present value.
+fn date_style(value: String, current: &str) -> Result<String> {
+    let Some(words) = search_path::split(&value) else {
+        return Err(invalid("DateStyle", &value).detail("List syntax is invalid."));
+    };
+    let (mut style, mut order) = match current.split_once(", ") {
+        Some((s, o)) => (s.to_owned(), o.to_owned()),
+        None => ("ISO".to_owned(), "MDY".to_owned()),
+    };
+    let mut order_named = false;
+    for word in words {
+        match word.to_ascii_lowercase().as_str() {
+            "iso" => style = "ISO".into(),
+            "sql" => style = "SQL".into(),
+            s if s.starts_with("postgres") => style = "Postgres".into(),
+            "german" => {
+                style = "German".into();
+                if !order_named {
+                    order = "DMY".into();
+                }
+            }
+            "ymd" => (order, order_named) = ("YMD".into(), true),
+            "dmy" => (order, order_named) = ("DMY".into(), true),
+            s if s.starts_with("euro") => (order, order_named) = ("DMY".into(), true),
+            "mdy" | "us" => (order, order_named) = ("MDY".into(), true),
+            s if s.starts_with("noneuro") => (order, order_named) = ("MDY".into(), true),
+            "default" => {
+                style = "ISO".into();
+                if !order_named {
+                    order = "MDY".into();
+                }
+            }
+            _ => return Err(invalid("DateStyle", &value).detail(format!("Unrecognized key word: \"{word}\"."))),
+        }
+    }
+    Ok(format!("{style}, {order}"))
+}
+
+fn time_zone(value: String) -> Result<String> {
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn date_style_keeps_what_it_does_not_name() {
+        assert_eq!(date_style("german".into(), "ISO, MDY").unwrap(), "German, DMY");
+        assert_eq!(date_style("iso".into(), "German, DMY").unwrap(), "ISO, DMY");
+        assert_eq!(date_style("iso, ymd".into(), "ISO, MDY").unwrap(), "ISO, YMD");
+        assert!(date_style("foo".into(), "ISO, MDY").is_err());
+    }
+
+    #[test]
+    fn only_utf8_is_spoken() {
+        assert_eq!(client_encoding("utf-8".into()).unwrap(), "UTF8");
+        assert_eq!(client_encoding("latin1".into()).unwrap_err().code(), SqlState::FEATURE_NOT_SUPPORTED);
+        assert_eq!(client_encoding("foo".into()).unwrap_err().code(), SqlState::INVALID_PARAMETER_VALUE);
+    }
+}

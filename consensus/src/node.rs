@@ -332,7 +332,7 @@ impl Node {
             // Nothing before the term-starts is left to apply: what stands there and wasn't handed out is void.
             self.replaying = false;
             for worker in &mut self.workers {
-                worker.hand(worker.term_start_index);
+                worker.hand(worker.term_start_index.max(worker.handed));
             }
         }
         let mut positions = Vec::new();

@@ -1,0 +1,273 @@
+//! A server in memory: a disk that may lose what was not synced, a state that may lose what was not flushed.
+//!
+//! The disk keeps entries as bytes, so that what is restored went through the codec.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use curia_consensus::*;
+
+/// Splitmix64, seeded.
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    pub fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+}
+
+/// What is on the platters.
+#[derive(Clone, Default)]
+pub struct Disk {
+    pub hard_state: Option<HardState>,
+    pub bases: BTreeMap<LogId, Base>,
+    /// Entries as bytes, by log and index.
+    pub logs: BTreeMap<LogId, BTreeMap<Index, Bytes>>,
+}
+
+impl Disk {
+    fn write(&mut self, write: &Write) {
+        match write {
+            Write::Append { log, entry } => {
+                let mut bytes = Vec::new();
+                encode_entry(*log, entry, &mut bytes);
+                let entries = self.logs.entry(*log).or_default();
+                entries.split_off(&entry.index);
+                entries.insert(entry.index, bytes.into());
+            }
+            Write::DropSuffix { log, after } => {
+                self.logs.entry(*log).or_default().split_off(&after.next());
+            }
+        }
+    }
+
+    pub fn entry(&self, log: LogId, index: Index) -> Entry {
+        decode_entry(self.logs[&log][&index].clone()).expect("the disk gives back what was written").1
+    }
+
+    pub fn entries(&self, log: LogId) -> Vec<Entry> {
+        self.logs.get(&log).into_iter().flat_map(|entries| entries.keys()).map(|index| self.entry(log, *index)).collect()
+    }
+}
+
+/// The replicated state: what each transaction wrote in each group.
+#[derive(Clone, Default, Debug, PartialEq)]
+pub struct State {
+    pub applied: AppliedState,
+    pub rows: BTreeMap<Csn, BTreeMap<GroupId, Vec<u8>>>,
+    pub timestamps: BTreeMap<Csn, Timestamp>,
+}
+
+/// A server and its surroundings.
+pub struct Server {
+    pub node: Option<Node>,
+    pub disk: Disk,
+    /// Batches written and not synced; their hard state counts with the first write.
+    pub unsynced: Vec<Persist>,
+    pub state: State,
+    pub flushed: State,
+    pub now: Duration,
+    pub founding: Configuration,
+    pub starts: u64,
+    pub offices: Vec<Office>,
+    pub configure: fn(&mut Config),
+}
+
+impl Server {
+    pub fn new(groups: u32) -> Self {
+        let founding = Configuration::founding(ClusterId(7), vec![ServerId(1)], groups).expect("one server is a membership");
+        Self {
+            node: None,
+            disk: Disk::default(),
+            unsynced: Vec::new(),
+            state: State::default(),
+            flushed: State::default(),
+            now: Duration::ZERO,
+            founding,
+            starts: 0,
+            offices: Vec::new(),
+            configure: |_| {},
+        }
+    }
+
+    pub fn restore(&mut self) -> Result<(), RestoreError> {
+        self.starts += 1;
+        let mut config = Config::new(ServerId(1), Incarnation(self.starts), self.starts);
+        (self.configure)(&mut config);
+        self.state = self.flushed.clone();
+        let bases = self.disk.bases.clone();
+        let mut restore = Restore::new(config, self.disk.hard_state, bases, self.state.applied.clone())?;
+        for entries in self.disk.logs.values() {
+            for bytes in entries.values() {
+                let (log, entry) = decode_entry(bytes.clone()).expect("the disk gives back what was written");
+                restore.entry(log, entry)?;
+            }
+        }
+        self.node = Some(restore.finish(Some(self.founding.clone()))?);
+        Ok(())
+    }
+
+    /// Starts and runs until it serves.
+    pub fn start(&mut self) {
+        self.restore().expect("what was written can be restored");
+        self.tick();
+        self.settle();
+        assert!(matches!(self.node().office(), Office::Consul { .. }), "a lone server serves: {:?}", self.node().office());
+    }
+
+    pub fn node(&mut self) -> &mut Node {
+        self.node.as_mut().expect("the server runs")
+    }
+
+    pub fn tick(&mut self) {
+        self.now += Duration::from_millis(100);
+        let now = self.now;
+        self.node().tick(now);
+    }
+
+    /// Takes one output: writes without syncing, applies.
+    pub fn take(&mut self) -> bool {
+        let output = self.node().take_output();
+        let any = !output.is_empty();
+        self.offices.extend(output.office);
+        self.unsynced.extend(output.persist);
+        for apply in output.apply {
+            self.apply(apply);
+        }
+        if let Some(applied) = output.applied {
+            assert!(applied.csn >= self.state.applied.csn);
+            self.state.applied.csn = applied.csn;
+            self.state.applied.timestamp = applied.timestamp;
+            let mut positions: BTreeMap<_, _> = self.state.applied.positions.iter().copied().collect();
+            for (group, index) in applied.positions {
+                assert!(positions.insert(group, index).is_none_or(|before| before <= index), "positions never go back");
+            }
+            self.state.applied.positions = positions.into_iter().collect();
+            self.node().applied(applied.csn);
+        }
+        any
+    }
+
+    fn apply(&mut self, apply: Apply) {
+        let last = self.state.rows.keys().next_back().copied().unwrap_or_default();
+        assert!(apply.csn == last || apply.csn == last.next(), "CSNs are gap-free: {:?} after {last:?}", apply.csn);
+        let mut row = Vec::new();
+        for stage in apply.stages.as_slice() {
+            let Record::Stage(Payload::Held(bytes)) = self.disk.entry(LogId::Group(apply.group), *stage).record else {
+                panic!("a fragment names stage records")
+            };
+            row.extend_from_slice(&bytes);
+        }
+        let entry = self.disk.entry(LogId::Group(apply.group), apply.index);
+        let Record::Fragment(fragment) = entry.record else { panic!("a fragment is applied") };
+        assert_eq!(fragment.csn, apply.csn);
+        let Payload::Held(bytes) = fragment.payload else { unreachable!() };
+        if let Payload::Held(held) = &apply.payload {
+            assert_eq!(*held, bytes, "what is applied is what is on disk");
+        }
+        row.extend_from_slice(&bytes);
+        let before = self.state.rows.entry(apply.csn).or_default().insert(apply.group, row);
+        assert!(before.is_none(), "a fragment is applied once");
+        if let Some(earlier) = self.state.timestamps.range(..apply.csn).next_back() {
+            assert!(*earlier.1 < apply.timestamp, "commit timestamps grow with the CSN");
+        }
+        self.state.timestamps.insert(apply.csn, apply.timestamp);
+    }
+
+    /// Syncs the oldest unsynced batches, and reports them.
+    pub fn sync(&mut self, batches: usize) {
+        let mut last = None;
+        for persist in self.unsynced.drain(..batches.min(self.unsynced.len())) {
+            if persist.hard_state.is_some() {
+                self.disk.hard_state = persist.hard_state;
+            }
+            for write in &persist.writes {
+                self.disk.write(write);
+            }
+            last = Some(persist.seq);
+        }
+        if let Some(seq) = last {
+            self.node().persisted(seq);
+        }
+    }
+
+    /// Goes on until there is nothing to do.
+    pub fn settle(&mut self) {
+        loop {
+            let any = self.take();
+            self.sync(usize::MAX);
+            if !any && self.unsynced.is_empty() {
+                break;
+            }
+        }
+    }
+
+    /// Loses the process and what it had not synced, but for the first `kept` writes: batches reach the disk in order,
+    /// and the last of them may be torn.
+    pub fn crash(&mut self, mut kept: usize) {
+        self.node = None;
+        for persist in std::mem::take(&mut self.unsynced) {
+            if kept == 0 {
+                break;
+            }
+            kept -= 1;
+            if persist.hard_state.is_some() {
+                self.disk.hard_state = persist.hard_state;
+            }
+            for write in &persist.writes {
+                if kept == 0 {
+                    return;
+                }
+                kept -= 1;
+                self.disk.write(write);
+            }
+        }
+    }
+
+    /// Makes the state durable and truncates the logs.
+    pub fn checkpoint(&mut self) -> bool {
+        let Some(checkpoint) = self.node().checkpoint() else { return false };
+        assert_eq!(checkpoint.csn, self.state.applied.csn);
+        self.flushed = self.state.clone();
+        for (log, base) in &checkpoint.bases {
+            let mut bytes = Vec::new();
+            encode_base(*log, base, &mut bytes);
+            assert_eq!(decode_base(bytes.into()).expect("a base reads back"), (*log, base.clone()));
+            self.disk.bases.insert(*log, base.clone());
+            let entries = self.disk.logs.entry(*log).or_default();
+            *entries = entries.split_off(&base.index.next());
+        }
+        self.node().truncate(checkpoint);
+        true
+    }
+
+    pub fn propose(&mut self, parts: &[(u32, &str)]) -> Result<Csn, ProposeError> {
+        let mut parts = parts.iter().map(|(group, text)| part(*group, text)).collect();
+        let now = Timestamp(self.now.as_micros() as u64);
+        self.node().propose(now, &mut parts)
+    }
+
+    pub fn row(&self, csn: u64, group: u32) -> Option<&str> {
+        let row = self.state.rows.get(&Csn(csn))?.get(&GroupId(group))?;
+        Some(std::str::from_utf8(row).expect("tests write text"))
+    }
+}
+
+pub fn part(group: u32, text: &str) -> Part {
+    Part { group: GroupId(group), stages: Vec::new(), payload: Bytes::copy_from_slice(text.as_bytes()) }
+}

@@ -36,13 +36,25 @@ impl Verifier {
         Verifier::with_salt(password, &rand::random::<[u8; SALT_BYTES]>())
     }
 
+    /// Whether this is the verifier of `password`: for clients that send it in the clear, inside TLS.
+    pub fn accepts(&self, password: &str) -> bool {
+        let Some(iterations) = NonZeroU32::new(self.iterations) else { return false };
+        let computed = Verifier::derive(password, &self.salt, iterations);
+        // The keys are hashes: comparing them in variable time tells nothing about the password.
+        computed.stored_key == self.stored_key
+    }
+
     fn with_salt(password: &str, salt: &[u8]) -> Verifier {
+        Verifier::derive(password, salt, ITERATIONS)
+    }
+
+    fn derive(password: &str, salt: &[u8], iterations: NonZeroU32) -> Verifier {
         // RFC 5802 wants SASLprep; PostgreSQL falls back to the bytes as they are where it does not apply.
         let prepared = stringprep::saslprep(password).unwrap_or(std::borrow::Cow::Borrowed(password));
         let mut salted = [0u8; 32];
-        pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, ITERATIONS, salt, prepared.as_bytes(), &mut salted);
+        pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, iterations, salt, prepared.as_bytes(), &mut salted);
         let client_key = sign(&salted, b"Client Key");
-        Verifier { iterations: ITERATIONS.get(), salt: salt.to_vec(), stored_key: hash(&client_key), server_key: sign(&salted, b"Server Key") }
+        Verifier { iterations: iterations.get(), salt: salt.to_vec(), stored_key: hash(&client_key), server_key: sign(&salted, b"Server Key") }
     }
 
     /// A verifier that no password fits, the same at every call for one user: an attacker cannot tell which roles exist.
@@ -123,6 +135,7 @@ mod tests {
             v.to_string(),
             "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
         );
+        assert!(v.accepts("pencil") && !v.accepts("Pencil"));
         assert_eq!(Verifier::parse(&v.to_string()), Some(v));
     }
 

@@ -1,0 +1,304 @@
+//! DROP of tables, indexes, sequences and schemas: what goes with an object, and what forbids dropping it.
+//!
+//! Dependencies follow from the catalog itself (a schema holds relations, a table owns sequences, a default mentions a sequence), so there
+//! is no table of them that could disagree.
+
+use crate::Ddl;
+use crate::names::no_schema;
+use curia_catalog::{Change, Class, ObjectKey, Oid, Relation, Sequence, Table};
+use curia_parse::ObjectName;
+use curia_parse::ast::{DropObjects, ObjectKind};
+use curia_txn::TableLock;
+use curia_types::{Result, SqlError, SqlState};
+
+/// An object's kind as messages name it.
+pub(crate) fn kind_name(kind: ObjectKind) -> &'static str {
+    match kind {
+        ObjectKind::Table => "table",
+        ObjectKind::Index => "index",
+        ObjectKind::Sequence => "sequence",
+        ObjectKind::View => "view",
+        ObjectKind::MaterializedView => "materialized view",
+        ObjectKind::Schema => "schema",
+        ObjectKind::Column => "column",
+        ObjectKind::Constraint => "constraint",
+        ObjectKind::Database => "database",
+        ObjectKind::Role => "role",
+        ObjectKind::Type => "type",
+        ObjectKind::Domain => "domain",
+        ObjectKind::Function => "function",
+    }
+}
+
+/// Something that would have to go with the dropped objects.
+struct Dependent {
+    oid: Oid,
+    /// As messages name it: `table d`, `default value for column id of table t`.
+    shown: String,
+    /// What it depends on: `schema t_tables`.
+    on: String,
+    what: DependentKind,
+}
+
+enum DependentKind {
+    Relation(Relation),
+    Default { table: Oid, column: usize },
+}
+
+impl Ddl<'_> {
+    pub(crate) async fn drop_objects(&mut self, s: &DropObjects) -> Result<&'static str> {
+        let tag = match s.kind {
+            ObjectKind::Table => "DROP TABLE",
+            ObjectKind::Index => "DROP INDEX",
+            ObjectKind::Sequence => "DROP SEQUENCE",
+            ObjectKind::View => "DROP VIEW",
+            ObjectKind::Schema => "DROP SCHEMA",
+            other => return Err(SqlError::unsupported(format!("DROP {}", kind_name(other).to_uppercase()))),
+        };
+        if s.kind == ObjectKind::Schema {
+            self.drop_schemas(s).await?;
+            return Ok(tag);
+        }
+        let mut targets = Vec::with_capacity(s.names.len());
+        for name in &s.names {
+            if let Some(relation) = self.drop_target(s.kind, name, s.if_exists)?
+                && !targets.contains(&relation)
+            {
+                targets.push(relation);
+            }
+        }
+        self.drop_relations(targets, Vec::new(), s.cascade).await?;
+        Ok(tag)
+    }
+
+    /// Finds what DROP names; `None` when IF EXISTS passed it over.
+    fn drop_target(&mut self, kind: ObjectKind, name: &ObjectName, if_exists: bool) -> Result<Option<Relation>> {
+        let word = kind_name(kind);
+        let found = match self.lookup(name) {
+            Err(e) if if_exists && e.code() == SqlState::INVALID_SCHEMA_NAME => {
+                self.notice(format!("{}, skipping", e.message()));
+                return Ok(None);
+            }
+            found => found?,
+        };
+        let Some(relation) = found else {
+            if !if_exists {
+                return Err(SqlError::new(SqlState::UNDEFINED_TABLE, format!("{word} \"{name}\" does not exist")));
+            }
+            self.notice(format!("{word} \"{name}\" does not exist, skipping"));
+            return Ok(None);
+        };
+        let is = match relation {
+            Relation::Table(_) => ObjectKind::Table,
+            Relation::Index(..) => ObjectKind::Index,
+            Relation::Sequence(_) => ObjectKind::Sequence,
+        };
+        if is != kind {
+            let article = |k: ObjectKind| if k == ObjectKind::Index { "an" } else { "a" };
+            return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{}\" is not {} {word}", name.name(), article(kind)))
+                .hint(format!("Use DROP {} to remove {} {}.", kind_name(is).to_uppercase(), article(is), kind_name(is))));
+        }
+        Ok(Some(relation))
+    }
+
+    async fn drop_schemas(&mut self, s: &DropObjects) -> Result<()> {
+        let mut schemas = Vec::new();
+        for name in &s.names {
+            let Some(schema) = self.catalog().schema(name.name()).cloned() else {
+                if !s.if_exists {
+                    return Err(no_schema(name.name()));
+                }
+                self.notice(format!("schema \"{}\" does not exist, skipping", name.name()));
+                continue;
+            };
+            if schema.oid < curia_catalog::FIRST_USER_OID && schema.name != "public" {
+                return Err(SqlError::new(
+                    SqlState::DEPENDENT_OBJECTS_STILL_EXIST,
+                    format!("cannot drop schema {} because it is required by the database system", schema.name),
+                ));
+            }
+            schemas.push(schema);
+        }
+        let catalog = self.catalog();
+        let mut dependents = Vec::new();
+        for schema in &schemas {
+            let on = format!("schema {}", curia_parse::quote_identifier(&schema.name));
+            for t in catalog.tables.values().filter(|t| t.schema == schema.oid) {
+                let shown = format!("table {}", self.shown(t.schema, &t.name));
+                dependents.push(Dependent { oid: t.oid, shown, on: on.clone(), what: DependentKind::Relation(Relation::Table(t.oid)) });
+            }
+            // A sequence that a table owns goes with the table and is not mentioned.
+            let owned = |s: &Sequence| s.owned_by.is_some_and(|(t, _)| catalog.tables.get(&t).is_some_and(|t| t.schema == schema.oid));
+            for q in catalog.sequences.values().filter(|q| q.schema == schema.oid && !owned(q)) {
+                let shown = format!("sequence {}", self.shown(q.schema, &q.name));
+                dependents.push(Dependent { oid: q.oid, shown, on: on.clone(), what: DependentKind::Relation(Relation::Sequence(q.oid)) });
+            }
+        }
+        if !s.cascade && !dependents.is_empty() {
+            let first = schemas.first().map(|s| format!("schema {}", curia_parse::quote_identifier(&s.name)));
+            return Err(still_needed(&first.unwrap_or_default(), schemas.len() > 1, dependents));
+        }
+        self.drop_relations(Vec::new(), dependents, s.cascade).await?;
+        for schema in schemas {
+            self.tx.change_catalog(Change::drop(Class::Schema, schema.oid))?;
+            self.tx.change_catalog(Change::Drop(ObjectKey { class: Class::Comment, oid: schema.oid, sub: 0 }))?;
+        }
+        Ok(())
+    }
+
+    /// Drops relations, `dependents` that CASCADE of something else brings along, and whatever depends on either.
+    async fn drop_relations(&mut self, targets: Vec<Relation>, mut dependents: Vec<Dependent>, cascade: bool) -> Result<()> {
+        for relation in targets.iter().copied().chain(dependents.iter().filter_map(|d| match d.what {
+            DependentKind::Relation(r) => Some(r),
+            DependentKind::Default { .. } => None,
+        })) {
+            if let Relation::Table(oid) | Relation::Index(oid, _) = relation {
+                self.tx.lock_table(oid, TableLock::AccessExclusive).await?;
+            }
+        }
+        let catalog = self.catalog();
+        let mut going: Vec<Relation> = targets.clone();
+        going.extend(dependents.iter().filter_map(|d| match d.what {
+            DependentKind::Relation(r) => Some(r),
+            DependentKind::Default { .. } => None,
+        }));
+        // Sequences owned by tables that go, silently.
+        let owned: Vec<Relation> = going
+            .iter()
+            .filter_map(|r| if let Relation::Table(oid) = r { Some(*oid) } else { None })
+            .flat_map(|oid| catalog.owned_sequences(oid, None).map(|s| Relation::Sequence(s.oid)).collect::<Vec<_>>())
+            .filter(|s| !going.contains(s))
+            .collect();
+        going.extend(owned);
+        let goes = |oid: Oid| going.contains(&Relation::Table(oid));
+        let mut blocked = None;
+        for relation in &going {
+            match *relation {
+                Relation::Sequence(oid) => {
+                    let sequence = self.sequence(oid)?;
+                    let on = format!("sequence {}", self.shown(sequence.schema, &sequence.name));
+                    if let Some((table, attnum)) = sequence.owned_by
+                        && targets.contains(relation)
+                        && !goes(table)
+                        && let Some(table) = catalog.tables.get(&table)
+                        && let Some(column) = table.columns.iter().find(|c| c.attnum == attnum && c.identity.is_some())
+                    {
+                        let of = format!("column {} of table {}", column.name, self.shown(table.schema, &table.name));
+                        return Err(SqlError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, format!("cannot drop {on} because {of} requires it"))
+                            .hint(format!("You can drop {of} instead.")));
+                    }
+                    for table in catalog.tables.values().filter(|t| !goes(t.oid)) {
+                        for (i, column) in table.live_columns() {
+                            if column.default.as_deref().is_some_and(|d| crate::expression::mentions_sequence(d, oid)) {
+                                let shown = format!("default value for column {} of table {}", column.name, self.shown(table.schema, &table.name));
+                                blocked.get_or_insert_with(|| on.clone());
+                                let what = DependentKind::Default { table: table.oid, column: i };
+                                dependents.push(Dependent { oid: table.oid, shown, on: on.clone(), what });
+                            }
+                        }
+                    }
+                }
+                Relation::Index(table, index) => {
+                    let table = self.table(table)?;
+                    if let Some(c) = crate::constraint::of_index(&table, index) {
+                        let shown = self.shown(table.schema, &c.name);
+                        let of = format!("constraint {} on table {}", c.name, self.shown(table.schema, &table.name));
+                        return Err(SqlError::new(
+                            SqlState::DEPENDENT_OBJECTS_STILL_EXIST,
+                            format!("cannot drop index {shown} because {of} requires it"),
+                        )
+                        .hint(format!("You can drop {of} instead.")));
+                    }
+                }
+                Relation::Table(_) => {}
+            }
+        }
+        if let Some(on) = blocked
+            && !cascade
+        {
+            return Err(still_needed(&on, targets.len() > 1, dependents));
+        }
+        self.announce(&mut dependents);
+        for d in &dependents {
+            if let DependentKind::Default { table, column } = d.what {
+                let mut table = (*self.table(table)?).clone();
+                table.columns[column].default = None;
+                self.tx.change_catalog(Change::put(table))?;
+            }
+        }
+        for relation in going {
+            self.drop_one(relation)?;
+        }
+        Ok(())
+    }
+
+    /// The NOTICE of CASCADE.
+    fn announce(&mut self, dependents: &mut [Dependent]) {
+        dependents.sort_by_key(|d| d.oid);
+        match dependents {
+            [] => {}
+            [one] => self.notice(format!("drop cascades to {}", one.shown)),
+            many => {
+                let lines: Vec<String> = many.iter().map(|d| format!("drop cascades to {}", d.shown)).collect();
+                let notice = SqlError::new(SqlState::SUCCESSFUL_COMPLETION, format!("drop cascades to {} other objects", many.len()));
+                self.notices.push(notice.detail(lines.join("\n")));
+            }
+        }
+    }
+
+    /// Removes one relation from the catalog; its storages are freed once no snapshot needs them.
+    fn drop_one(&mut self, relation: Relation) -> Result<()> {
+        match relation {
+            Relation::Table(oid) => {
+                let table = self.table(oid)?;
+                self.tx.change_catalog(Change::drop(Class::Table, oid))?;
+                self.drop_comments(oid, &table)?;
+                self.tx.drop_storage(table.storage)?;
+                for index in &table.indexes {
+                    if let Some(storage) = index.storage {
+                        self.tx.drop_storage(storage)?;
+                    }
+                }
+                Ok(())
+            }
+            Relation::Index(table, index) => {
+                let mut table = (*self.table(table)?).clone();
+                let storage = table.index(index).and_then(|i| i.storage);
+                table.indexes.retain(|i| i.oid != index);
+                self.tx.change_catalog(Change::put(table))?;
+                self.tx.change_catalog(Change::Drop(ObjectKey { class: Class::Comment, oid: index, sub: 0 }))?;
+                storage.map_or(Ok(()), |s| self.tx.drop_storage(s))
+            }
+            Relation::Sequence(oid) => {
+                let sequence = self.sequence(oid)?;
+                self.tx.change_catalog(Change::drop(Class::Sequence, oid))?;
+                self.tx.change_catalog(Change::Drop(ObjectKey { class: Class::Comment, oid, sub: 0 }))?;
+                self.tx.drop_storage(sequence.storage)
+            }
+        }
+    }
+
+    fn drop_comments(&mut self, oid: Oid, table: &Table) -> Result<()> {
+        let catalog = self.catalog();
+        let of_table = catalog.comments.range((oid, i16::MIN)..=(oid, i16::MAX)).map(|(k, _)| *k);
+        let of_parts = table.indexes.iter().map(|i| (i.oid, 0)).chain(table.constraints.iter().map(|c| (c.oid, 0)));
+        for (oid, sub) in of_table.chain(of_parts.filter(|k| catalog.comments.contains_key(k))).collect::<Vec<_>>() {
+            self.tx.change_catalog(Change::Drop(ObjectKey { class: Class::Comment, oid, sub }))?;
+        }
+        Ok(())
+    }
+}
+
+/// 2BP01 with the dependents in DETAIL, oldest first.
+fn still_needed(what: &str, several: bool, mut dependents: Vec<Dependent>) -> SqlError {
+    dependents.sort_by_key(|d| d.oid);
+    let lines: Vec<String> = dependents.iter().map(|d| format!("{} depends on {}", d.shown, d.on)).collect();
+    let message = if several {
+        "cannot drop desired object(s) because other objects depend on them".to_owned()
+    } else {
+        format!("cannot drop {what} because other objects depend on it")
+    };
+    SqlError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
+        .detail(lines.join("\n"))
+        .hint("Use DROP ... CASCADE to drop the dependent objects too.")
+}

@@ -1,0 +1,57 @@
+//! Types and expressions in DDL: bound by `curia-bind` to check them, kept as normalised SQL text.
+
+use crate::Ddl;
+use curia_catalog::{Oid, Table};
+use curia_parse::ast::{Expr, TypeName};
+use curia_types::{PgType, Result, SqlError, SqlState, oid, type_info};
+
+impl Ddl<'_> {
+    /// A type by name.
+    pub(crate) fn resolve_type(&self, name: &TypeName) -> Result<PgType> {
+        curia_bind::ddl::resolve_type(name)
+    }
+
+    /// A DEFAULT expression's text, checked to be assignable to the column.
+    pub(crate) fn default_text(&self, expr: &Expr, column: &str, ty: PgType) -> Result<String> {
+        curia_bind::ddl::default_text(&self.catalog(), self.env.search_path, expr, column, ty)
+    }
+
+    /// A CHECK expression's text over the table, and the columns (indexes into `Table::columns`) it mentions.
+    pub(crate) fn check_text(&self, expr: &Expr, table: &Table) -> Result<(String, Vec<usize>)> {
+        curia_bind::ddl::check_text(&self.catalog(), self.env.search_path, expr, table)
+    }
+
+    /// Types that rows can hold.
+    pub(crate) fn check_storable(&self, ty: PgType) -> Result<()> {
+        if curia_storage::row::storable(ty.oid) {
+            return Ok(());
+        }
+        Err(SqlError::unsupported(format!("a column of type {}", type_info::format_type(ty.oid, ty.typmod))))
+    }
+
+    /// Types that keys can hold.
+    pub(crate) fn check_orderable(&self, ty: PgType) -> Result<()> {
+        let shown = || type_info::format_type(ty.oid, ty.typmod);
+        if ty.oid == oid::JSON {
+            return Err(SqlError::new(
+                SqlState::UNDEFINED_OBJECT,
+                format!("data type {} has no default operator class for access method \"btree\"", shown()),
+            )
+            .hint("You must specify an operator class for the index or define a default operator class for the data type."));
+        }
+        if curia_storage::key::orderable(ty.oid) {
+            return Ok(());
+        }
+        Err(SqlError::unsupported(format!("an index on a column of type {}", shown())))
+    }
+}
+
+/// The default of a serial column: mentions its sequence by OID, so that renaming the sequence changes nothing.
+pub(crate) fn nextval_text(sequence: Oid) -> String {
+    format!("nextval('{sequence}'::regclass)")
+}
+
+/// Whether a default's text mentions a sequence (as [`nextval_text`] and the binder write it).
+pub(crate) fn mentions_sequence(text: &str, sequence: Oid) -> bool {
+    text.contains(&format!("'{sequence}'::regclass"))
+}

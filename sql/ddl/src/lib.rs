@@ -1,0 +1,134 @@
+//! Executes DDL: CREATE, ALTER, DROP, TRUNCATE, COMMENT ON.
+//!
+//! A DDL statement is catalog changes in the session's transaction, next to its other writes: it is seen by the transaction itself at
+//! once, by others when it commits, and is gone when it rolls back, savepoints included. Whatever needs data (an index of a loaded table,
+//! a primary key, another column type) fills a *fresh* storage id inside the same transaction; the table's catalog row, which names
+//! the storage, publishes it.
+//!
+//! ```text
+//!   Statement ──▶ lock what it changes ──▶ check against the catalog ──▶ fill fresh storages ──▶ catalog changes
+//! ```
+//!
+//! - `names`: objects by name, with PostgreSQL's errors.
+//! - `table`, `alter`, `index`, `sequence`, `schema`, `role`, `comment`, `truncate`: one statement family each.
+//! - `constraint`: names and shapes of constraints, shared by CREATE and ALTER TABLE.
+//! - `depend`: what goes with an object that is dropped, and what forbids it.
+//! - `fill`: writes the rows of fresh storages.
+//!
+//! Expressions (DEFAULT, CHECK, USING) are bound by `curia-bind` and evaluated by running queries ([`Queries`]), so there is no second
+//! evaluator and this crate does not link DataFusion.
+
+mod alter;
+mod column;
+mod comment;
+mod constraint;
+mod depend;
+mod expression;
+mod fill;
+mod index;
+mod names;
+mod role;
+mod schema;
+mod sequence;
+mod table;
+mod truncate;
+
+use curia_catalog::Oid;
+use curia_parse::Statement;
+use curia_txn::Transaction;
+use curia_types::{Datum, Result, SqlError, SqlState};
+use std::future::Future;
+use std::pin::Pin;
+
+/// A future of the session's thread.
+pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+/// Runs queries in the transaction: the engine, as DDL sees it.
+pub trait Queries {
+    /// Starts a query over what the transaction sees now. The rows do not see later writes of the transaction.
+    fn open<'a>(&'a self, tx: &'a mut Transaction, sql: &'a str) -> LocalFuture<'a, Result<Box<dyn Rows>>>;
+}
+
+/// Rows of a query.
+pub trait Rows {
+    /// The next rows, a bounded number of them; `None` at the end.
+    fn next(&mut self) -> LocalFuture<'_, Result<Option<Vec<Vec<Datum>>>>>;
+}
+
+/// What a statement needs to know of its session.
+#[derive(Clone, Copy, Debug)]
+pub struct Environment<'a> {
+    /// Effective search path: existing or not, `$user` replaced, without the implicit `pg_catalog`.
+    pub search_path: &'a [String],
+    /// The current role.
+    pub role: Oid,
+    /// Makes a password verifier (`rolpassword` form) of a password in clear text.
+    pub verifier: fn(&str) -> Result<String>,
+}
+
+/// One DDL statement under way.
+pub struct Ddl<'a> {
+    pub(crate) tx: &'a mut Transaction,
+    pub(crate) env: Environment<'a>,
+    pub(crate) queries: &'a dyn Queries,
+    /// NOTICEs for the client, in order.
+    pub notices: Vec<SqlError>,
+}
+
+impl<'a> Ddl<'a> {
+    /// A statement in a transaction.
+    pub fn new(tx: &'a mut Transaction, env: Environment<'a>, queries: &'a dyn Queries) -> Ddl<'a> {
+        Ddl { tx, env, queries, notices: Vec::new() }
+    }
+
+    /// Whether a statement is executed here.
+    pub fn handles(statement: &Statement) -> bool {
+        use Statement::*;
+        matches!(
+            statement,
+            CreateTable(_)
+                | CreateView(_)
+                | AlterTable(_)
+                | CreateIndex(_)
+                | CreateSchema(_)
+                | AlterSchema(_)
+                | CreateSequence(_)
+                | AlterSequence(_)
+                | Drop(_)
+                | CreateRole(_)
+                | AlterRole(_)
+                | DropRole { .. }
+                | Comment(_)
+                | Truncate(_)
+                | Reindex(_)
+        )
+    }
+
+    /// Executes a statement that [`Ddl::handles`]; returns its command tag. After an error the transaction holds a part of the changes:
+    /// the caller undoes the statement as it does for any other.
+    pub async fn run(&mut self, statement: &Statement) -> Result<&'static str> {
+        match statement {
+            Statement::CreateTable(s) => self.create_table(s).await.map(|()| "CREATE TABLE"),
+            Statement::CreateView(_) => Err(SqlError::unsupported("CREATE VIEW")),
+            Statement::AlterTable(s) => self.alter_table(s).await,
+            Statement::CreateIndex(s) => self.create_index(s).await.map(|()| "CREATE INDEX"),
+            Statement::CreateSchema(s) => self.create_schema(s).await.map(|()| "CREATE SCHEMA"),
+            Statement::AlterSchema(s) => self.alter_schema(s).await.map(|()| "ALTER SCHEMA"),
+            Statement::CreateSequence(s) => self.create_sequence(s).await.map(|()| "CREATE SEQUENCE"),
+            Statement::AlterSequence(s) => self.alter_sequence(s).await.map(|()| "ALTER SEQUENCE"),
+            Statement::Drop(s) => self.drop_objects(s).await,
+            Statement::CreateRole(s) => self.create_role(s).await.map(|()| "CREATE ROLE"),
+            Statement::AlterRole(s) => self.alter_role(s).await.map(|()| "ALTER ROLE"),
+            Statement::DropRole { names, if_exists } => self.drop_role(names, *if_exists).await.map(|()| "DROP ROLE"),
+            Statement::Comment(s) => self.comment(s).await.map(|()| "COMMENT"),
+            Statement::Truncate(s) => self.truncate(s).await.map(|()| "TRUNCATE TABLE"),
+            // An LSM tree has nothing to rebuild; the name is checked as PostgreSQL would.
+            Statement::Reindex(name) => self.find_relation(name).map(|_| "REINDEX"),
+            _ => Err(SqlError::internal("not a DDL statement")),
+        }
+    }
+
+    pub(crate) fn notice(&mut self, message: impl Into<String>) {
+        self.notices.push(SqlError::new(SqlState::SUCCESSFUL_COMPLETION, message));
+    }
+}

@@ -1,0 +1,130 @@
+//! CREATE TABLE.
+
+use crate::column::{MAX_COLUMNS, too_many_columns};
+use crate::constraint::{self, WrittenKind};
+use crate::names::relation_exists;
+use crate::Ddl;
+use curia_catalog::{Change, Table};
+use curia_parse::ast::{CreateTable, Persistence, StatementOption};
+use curia_types::{Result, SqlError, SqlState};
+
+impl Ddl<'_> {
+    pub(crate) async fn create_table(&mut self, s: &CreateTable) -> Result<()> {
+        // UNLOGGED is accepted and means more than it asks: the table survives a crash.
+        if s.persistence == Persistence::Temporary || s.on_commit.is_some() {
+            return Err(SqlError::unsupported("CREATE TEMPORARY TABLE"));
+        }
+        if !s.like.is_empty() {
+            return Err(SqlError::unsupported("CREATE TABLE (LIKE ..)"));
+        }
+        if !s.inherits.is_empty() {
+            return Err(SqlError::unsupported("INHERITS"));
+        }
+        if let Some(feature) = s.partition {
+            return Err(SqlError::unsupported(feature));
+        }
+        check_storage_options(&s.options)?;
+        if let Some(tablespace) = &s.tablespace
+            && !matches!(tablespace.name.as_str(), "pg_default")
+        {
+            return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, format!("tablespace \"{}\" does not exist", tablespace.name)));
+        }
+        let schema = self.creation_schema(&s.name)?;
+        let name = s.name.name().to_owned();
+        // Two transactions that create one name: the second waits for the first, then sees it.
+        self.tx.lock_name(schema.oid, &name).await?;
+        if self.catalog().relation_in(schema.oid, &name).is_some() {
+            let exists = relation_exists(&name);
+            if !s.if_not_exists {
+                return Err(exists);
+            }
+            self.notices.push(SqlError::new(SqlState::DUPLICATE_TABLE, format!("{}, skipping", exists.message())));
+            return Ok(());
+        }
+        if s.columns.len() > MAX_COLUMNS {
+            return Err(too_many_columns());
+        }
+        let mut new = Vec::with_capacity(s.columns.len());
+        for (i, def) in s.columns.iter().enumerate() {
+            if s.columns[..i].iter().any(|c| c.name.name == def.name.name) {
+                return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, format!("column \"{}\" specified more than once", def.name.name)));
+            }
+            new.push(self.new_column(&name, i + 1, def)?);
+        }
+        let oid = self.tx.allocate_oid().await?;
+        let row_type = self.tx.allocate_oid().await?;
+        let storage = self.tx.allocate_storage().await?;
+        for column in &mut new {
+            self.add_column_sequence(schema.oid, (oid, &name), column).await?;
+        }
+        let mut table = Table {
+            oid,
+            schema: schema.oid,
+            name,
+            owner: self.env.role,
+            row_type,
+            columns: new.into_iter().map(|n| n.column).collect(),
+            storage,
+            row_key: Vec::new(),
+            indexes: Vec::new(),
+            constraints: Vec::new(),
+        };
+        let mut written: Vec<_> = s.columns.iter().flat_map(constraint::of_column).collect();
+        for c in &s.constraints {
+            written.push(constraint::of_table(c)?);
+        }
+        // The primary key comes first, then the other indexes in the order written; names are chosen in that order, as in PostgreSQL.
+        let (keys, checks): (Vec<_>, Vec<_>) = written.into_iter().partition(|w| matches!(w.kind, WrittenKind::Unique { .. }));
+        for w in checks {
+            if let WrittenKind::Check { expr, attributes } = w.kind {
+                let check = self.new_check(&table, w.name, expr, attributes).await?;
+                table.constraints.push(check);
+            }
+        }
+        let (primary, others): (Vec<_>, Vec<_>) = keys.into_iter().partition(|w| matches!(w.kind, WrittenKind::Unique { primary: true, .. }));
+        for w in primary.into_iter().chain(others) {
+            let WrittenKind::Unique { columns, primary, nulls_not_distinct, attributes } = w.kind else { continue };
+            let (constraint, mut index) =
+                self.new_unique(&mut table, w.name, &columns, primary, nulls_not_distinct, attributes, w.pos).await?;
+            if primary {
+                table.row_key = index.keys.iter().map(|k| k.column).collect();
+            } else {
+                index.storage = Some(self.tx.allocate_storage().await?);
+            }
+            table.indexes.push(index);
+            table.constraints.push(constraint);
+        }
+        self.tx.change_catalog(Change::put(table))
+    }
+}
+
+/// Storage parameters are checked by name. They tune a heap that Curia does not have, so none has an effect.
+pub(crate) fn check_storage_options(options: &[StatementOption]) -> Result<()> {
+    for o in options {
+        let known = matches!(
+            o.name.as_str(),
+            "fillfactor" | "parallel_workers" | "toast_tuple_target" | "user_catalog_table" | "vacuum_truncate" | "vacuum_index_cleanup" | "log_autovacuum_min_duration"
+        ) || o.name.starts_with("autovacuum_")
+            || o.name.starts_with("toast.");
+        if !known {
+            return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("unrecognized parameter \"{}\"", o.name)));
+        }
+        if o.name == "fillfactor" {
+            let value = o.value.as_deref().unwrap_or("true");
+            match value.parse::<i64>() {
+                Ok(10..=100) => {}
+                Ok(_) => {
+                    return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("value {value} out of bounds for option \"fillfactor\""))
+                        .detail("Valid values are between \"10\" and \"100\"."));
+                }
+                Err(_) => {
+                    return Err(SqlError::new(
+                        SqlState::INVALID_PARAMETER_VALUE,
+                        format!("invalid value for integer option \"fillfactor\": {value}"),
+                    ));
+                }
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! Applying transactions: versions in, positions moved, in one atomic write.
+
+use std::sync::atomic::Ordering;
+
+use curia_consensus::ids::{Csn, GroupId, Index, Timestamp};
+use rocksdb::{WriteBatch, WriteOptions};
+
+use super::{StateStore, meta, version_key};
+use crate::error::{Result, StorageError};
+use crate::fragment::{FragmentReader, Operation};
+
+/// What one atomic write changes.
+///
+/// A transaction too large for one batch is applied in several: rows first, the positions with the last. Readers don't
+/// look above the published CSN, and a crash in between replays the transaction from its beginning, which writes the same
+/// versions again.
+#[derive(Default)]
+pub struct ApplyBatch {
+    versions: WriteBatch,
+    /// Scratch for a version's key.
+    key: Vec<u8>,
+    groups: Vec<(GroupId, Index)>,
+    commit: Option<(Csn, Timestamp)>,
+    times: Vec<(Csn, Timestamp)>,
+    dropped: Vec<(u32, Csn)>,
+    marked: Vec<u32>,
+}
+
+impl ApplyBatch {
+    /// An empty batch.
+    pub fn new() -> ApplyBatch {
+        ApplyBatch::default()
+    }
+
+    /// Adds all operations of a fragment's or stage record's payload, at the transaction's CSN.
+    ///
+    /// # Errors
+    /// [`StorageError::Format`]; the batch may then hold a part of it and must not be applied.
+    pub fn fragment(&mut self, csn: Csn, payload: &[u8]) -> Result<()> {
+        for operation in FragmentReader::new(payload)? {
+            match operation? {
+                Operation::Put { storage, key, row } => self.put(storage, key, csn, row)?,
+                Operation::Delete { storage, key } => self.delete(storage, key, csn),
+                Operation::DropStorage { storage } => self.drop_storage(storage, csn),
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a row's version.
+    ///
+    /// # Errors
+    /// [`StorageError::Format`] when the row begins with a zero byte.
+    pub fn put(&mut self, storage: u32, key: &[u8], csn: Csn, row: &[u8]) -> Result<()> {
+        if row.first() == Some(&0) {
+            return Err(StorageError::format("row", "begins with a zero byte"));
+        }
+        version_key::write(storage, key, csn, &mut self.key);
+        self.versions.put(&self.key, row);
+        Ok(())
+    }
+
+    /// Adds a deletion.
+    pub fn delete(&mut self, storage: u32, key: &[u8], csn: Csn) {
+        version_key::write(storage, key, csn, &mut self.key);
+        self.versions.put(&self.key, version_key::DELETED);
+        if self.marked.last() != Some(&storage) {
+            self.marked.push(storage);
+        }
+    }
+
+    /// Gives up a storage as of `csn`: its rows go when the horizon passes that.
+    pub fn drop_storage(&mut self, storage: u32, csn: Csn) {
+        self.dropped.push((storage, csn));
+    }
+
+    /// Moves a group's position: everything up to `index` is applied or never will be.
+    pub fn applied(&mut self, group: GroupId, index: Index) {
+        self.groups.push((group, index));
+    }
+
+    /// Moves the commit position: every transaction up to `csn` is applied.
+    pub fn committed(&mut self, csn: Csn, timestamp: Timestamp) {
+        self.commit = Some((csn, timestamp));
+    }
+
+    /// Remembers a commit timestamp, for reads as of a time. One of many transactions will do.
+    pub fn commit_timestamp(&mut self, csn: Csn, timestamp: Timestamp) {
+        self.times.push((csn, timestamp));
+    }
+
+    /// Bytes of rows and keys so far; apply and start a fresh batch at a limit.
+    pub fn bytes(&self) -> usize {
+        self.versions.size_in_bytes()
+    }
+
+    /// Whether it changes nothing.
+    pub fn is_empty(&self) -> bool {
+        self.versions.is_empty() && self.groups.is_empty() && self.commit.is_none() && self.times.is_empty() && self.dropped.is_empty()
+    }
+}
+
+impl StateStore {
+    /// Applies a batch atomically: after a crash all of it is there or none. Not durable by itself; see the module.
+    ///
+    /// # Errors
+    /// [`StorageError::NoSpace`] when earlier data could not be written to files for want of space. Nothing of the batch
+    /// was applied; the same batch may be built and applied again later.
+    pub fn apply(&self, batch: ApplyBatch) -> Result<()> {
+        let ApplyBatch { mut versions, groups, commit, times, dropped, marked, .. } = batch;
+        let family = self.meta_family()?;
+        for (group, index) in groups {
+            versions.put_cf(family, meta::group_key(group), index.0.to_le_bytes());
+        }
+        if let Some((csn, timestamp)) = commit {
+            let mut value = [0; 16];
+            value[..8].copy_from_slice(&csn.0.to_le_bytes());
+            value[8..].copy_from_slice(&timestamp.0.to_le_bytes());
+            versions.put_cf(family, meta::COMMIT_KEY, value);
+        }
+        for (csn, timestamp) in times {
+            versions.put_cf(family, meta::time_key(csn), timestamp.0.to_le_bytes());
+        }
+        for (storage, csn) in dropped {
+            versions.put_cf(family, meta::drop_key(storage), csn.0.to_le_bytes());
+        }
+        // Held until the write is done: a garbage pass that unmarks a storage must see either all of this or none.
+        let guard = if marked.is_empty() {
+            None
+        } else {
+            let mut known = self.marked.lock();
+            for storage in marked {
+                if known.insert(storage) {
+                    versions.put_cf(family, meta::mark_key(storage), []);
+                }
+            }
+            Some(known)
+        };
+        let written = self.write(versions);
+        if let (Err(_), Some(mut known)) = (&written, guard) {
+            // What was inserted above may not be stored; forgetting too much only stores a mark again.
+            known.clear();
+        }
+        written
+    }
+
+    /// Writes to the memory tables, and lets point reads see it.
+    pub(super) fn write(&self, batch: WriteBatch) -> Result<()> {
+        let mut options = WriteOptions::default();
+        options.disable_wal(true);
+        self.db.write_opt(batch, &options)?;
+        self.generation.fetch_add(1, Ordering::Release);
+        Ok(())
+    }
+}

@@ -370,6 +370,9 @@ impl Reader {
                 list.push(ServerId(self.u64()?));
             }
         }
+        if !lists.iter().all(|list| list.is_sorted()) {
+            return Err(DecodeError::Field("member order"));
+        }
         let [incoming, outgoing, learners] = lists;
         Members::joint(incoming, outgoing, learners).ok_or(DecodeError::Field("member list"))
     }

@@ -82,7 +82,13 @@ fn run(seed: u64, met: &mut Met) {
                 }
                 let stages: Vec<_> = parts.iter().flat_map(|p| p.stages.iter().map(|i| (p.group, *i))).collect();
                 match server.node().propose(Timestamp(ids), &mut parts) {
-                    Ok(csn) => drop(proposed.insert(csn, Proposed { rows, start: server.starts })),
+                    Ok(csn) => drop(proposed.insert(
+                        csn,
+                        Proposed {
+                            rows,
+                            start: server.starts,
+                        },
+                    )),
                     Err(ProposeError::NotConsul | ProposeError::Full | ProposeError::Empty) => {
                         for (group, index) in stages {
                             server.node().discard(group, &[index]);
@@ -120,13 +126,19 @@ fn run(seed: u64, met: &mut Met) {
                 proposed.retain(|csn, proposed| *csn <= cut || proposed.start == start);
                 met.voided += before - proposed.len();
                 met.kept_unacked += proposed.keys().filter(|csn| !decided.contains_key(csn)).count();
-                assert!(decided.keys().next_back().is_none_or(|last| *last <= cut), "seed {seed}: an acked CSN is above the cut");
+                assert!(
+                    decided.keys().next_back().is_none_or(|last| *last <= cut),
+                    "seed {seed}: an acked CSN is above the cut"
+                );
             }
         }
         for (csn, rows) in &server.state.rows {
             let known = decided.entry(*csn).or_insert_with(|| {
                 met.acked += 1;
-                proposed.get(csn).cloned().unwrap_or_else(|| panic!("seed {seed}: {csn:?} was never proposed"))
+                proposed
+                    .get(csn)
+                    .cloned()
+                    .unwrap_or_else(|| panic!("seed {seed}: {csn:?} was never proposed"))
             });
             assert_eq!(known.rows, *rows, "seed {seed}: {csn:?} is not what was decided, or half there");
         }
@@ -135,8 +147,16 @@ fn run(seed: u64, met: &mut Met) {
     server.settle();
     server.settle();
     let last = decided.keys().next_back().copied().unwrap_or_default();
-    assert!(server.state.applied.csn >= last, "seed {seed}: acked {last:?}, state at {:?}", server.state.applied.csn);
-    assert_eq!(server.state.rows.len() as u64, server.state.applied.csn.0, "seed {seed}: CSNs have gaps");
+    assert!(
+        server.state.applied.csn >= last,
+        "seed {seed}: acked {last:?}, state at {:?}",
+        server.state.applied.csn
+    );
+    assert_eq!(
+        server.state.rows.len() as u64,
+        server.state.applied.csn.0,
+        "seed {seed}: CSNs have gaps"
+    );
     assert!(terms.is_sorted_by(|a, b| a < b), "seed {seed}: a term was led twice: {terms:?}");
 }
 
@@ -148,6 +168,15 @@ fn whatever_crashes_acked_transactions_stay_and_none_is_half_there() {
         run(seed, &mut met);
     }
     println!("{met:?}");
-    let counts = [met.acked, met.crashes, met.torn, met.voided, met.kept_unacked, met.checkpoints, met.staged, met.busy_starts];
+    let counts = [
+        met.acked,
+        met.crashes,
+        met.torn,
+        met.voided,
+        met.kept_unacked,
+        met.checkpoints,
+        met.staged,
+        met.busy_starts,
+    ];
     assert!(counts.into_iter().all(|count| count > 100), "the hard cases were met: {met:?}");
 }

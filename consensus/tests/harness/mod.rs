@@ -57,11 +57,18 @@ impl Disk {
     }
 
     pub fn entry(&self, log: LogId, index: Index) -> Entry {
-        decode_entry(self.logs[&log][&index].clone()).expect("the disk gives back what was written").1
+        decode_entry(self.logs[&log][&index].clone())
+            .expect("the disk gives back what was written")
+            .1
     }
 
     pub fn entries(&self, log: LogId) -> Vec<Entry> {
-        self.logs.get(&log).into_iter().flat_map(|entries| entries.keys()).map(|index| self.entry(log, *index)).collect()
+        self.logs
+            .get(&log)
+            .into_iter()
+            .flat_map(|entries| entries.keys())
+            .map(|index| self.entry(log, *index))
+            .collect()
     }
 }
 
@@ -127,7 +134,11 @@ impl Server {
         self.restore().expect("what was written can be restored");
         self.tick();
         self.settle();
-        assert!(matches!(self.node().office(), Office::Consul { .. }), "a lone server serves: {:?}", self.node().office());
+        assert!(
+            matches!(self.node().office(), Office::Consul { .. }),
+            "a lone server serves: {:?}",
+            self.node().office()
+        );
     }
 
     pub fn node(&mut self) -> &mut Node {
@@ -155,7 +166,10 @@ impl Server {
             self.state.applied.timestamp = applied.timestamp;
             let mut positions: BTreeMap<_, _> = self.state.applied.positions.iter().copied().collect();
             for (group, index) in applied.positions {
-                assert!(positions.insert(group, index).is_none_or(|before| before <= index), "positions never go back");
+                assert!(
+                    positions.insert(group, index).is_none_or(|before| before <= index),
+                    "positions never go back"
+                );
             }
             self.state.applied.positions = positions.into_iter().collect();
             self.node().applied(applied.csn);
@@ -165,7 +179,11 @@ impl Server {
 
     fn apply(&mut self, apply: Apply) {
         let last = self.state.rows.keys().next_back().copied().unwrap_or_default();
-        assert!(apply.csn == last || apply.csn == last.next(), "CSNs are gap-free: {:?} after {last:?}", apply.csn);
+        assert!(
+            apply.csn == last || apply.csn == last.next(),
+            "CSNs are gap-free: {:?} after {last:?}",
+            apply.csn
+        );
         let mut row = Vec::new();
         for stage in apply.stages.as_slice() {
             let Record::Stage(Payload::Held(bytes)) = self.disk.entry(LogId::Group(apply.group), *stage).record else {
@@ -174,7 +192,9 @@ impl Server {
             row.extend_from_slice(&bytes);
         }
         let entry = self.disk.entry(LogId::Group(apply.group), apply.index);
-        let Record::Fragment(fragment) = entry.record else { panic!("a fragment is applied") };
+        let Record::Fragment(fragment) = entry.record else {
+            panic!("a fragment is applied")
+        };
         assert_eq!(fragment.csn, apply.csn);
         let Payload::Held(bytes) = fragment.payload else { unreachable!() };
         if let Payload::Held(held) = &apply.payload {
@@ -269,5 +289,9 @@ impl Server {
 }
 
 pub fn part(group: u32, text: &str) -> Part {
-    Part { group: GroupId(group), stages: Vec::new(), payload: Bytes::copy_from_slice(text.as_bytes()) }
+    Part {
+        group: GroupId(group),
+        stages: Vec::new(),
+        payload: Bytes::copy_from_slice(text.as_bytes()),
+    }
 }

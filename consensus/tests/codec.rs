@@ -1,0 +1,197 @@
+//! The bytes on disk and on the wire: pinned, and safe to read whatever they are.
+
+mod harness;
+
+use bytes::Bytes;
+use curia_consensus::*;
+use harness::Dice;
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn entry_bytes(log: LogId, entry: &Entry) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode_entry(log, entry, &mut bytes);
+    bytes
+}
+
+fn configuration() -> Configuration {
+    Configuration::founding(ClusterId(7), vec![ServerId(1), ServerId(2)], 1).expect("a membership")
+}
+
+fn samples() -> Vec<(LogId, Entry, &'static str)> {
+    let group = LogId::Group(GroupId(2));
+    let payload = Payload::Held(Bytes::from_static(b"hi"));
+    let place = |group, index| Participant {
+        group: GroupId(group),
+        index: Index(index),
+    };
+    let fragment = |participants, stages| {
+        Record::Fragment(Fragment {
+            csn: Csn(5),
+            timestamp: Timestamp(6),
+            participants,
+            stages,
+            payload: payload.clone(),
+        })
+    };
+    let entry = |record| Entry {
+        index: Index(3),
+        term: Term(4),
+        record,
+    };
+    vec![
+        (
+            LogId::Senate,
+            entry(Record::Noop),
+            "010100000000000003000000000000000400000000000000",
+        ),
+        (
+            LogId::Senate,
+            entry(Record::Configuration(configuration().into())),
+            "010200000000000003000000000000000400000000000000\
+             0700000000000000\
+             02000000000000000000000001000000000000000200000000000000\
+             01000000\
+             0000000002000000000000000000000001000000000000000200000000000000",
+        ),
+        (
+            group,
+            entry(Record::TermStart(TermStart {
+                cut: Csn(5),
+                timestamp: Timestamp(6),
+            })),
+            "01030000030000000300000000000000040000000000000005000000000000000600000000000000",
+        ),
+        (
+            group,
+            entry(Record::Stage(payload.clone())),
+            "0104000003000000030000000000000004000000000000006869",
+        ),
+        (
+            group,
+            entry(fragment(Participants::Alone, Stages::NONE)),
+            "010500000300000003000000000000000400000000000000\
+             050000000000000006000000000000000100000000000000\
+             020000000300000000000000\
+             6869",
+        ),
+        (
+            group,
+            entry(fragment(
+                Participants::Several([place(1, 9), place(2, 3)].into()),
+                Stages::from(vec![Index(1), Index(2)]),
+            )),
+            "010500000300000003000000000000000400000000000000\
+             050000000000000006000000000000000200000002000000\
+             010000000900000000000000020000000300000000000000\
+             01000000000000000200000000000000\
+             6869",
+        ),
+    ]
+}
+
+#[test]
+fn entries_have_the_bytes_that_the_format_says() {
+    for (log, entry, expected) in samples() {
+        assert_eq!(hex(&entry_bytes(log, &entry)), expected, "{entry:?}");
+    }
+}
+
+#[test]
+fn entries_read_back() {
+    for (log, entry, _) in samples() {
+        assert_eq!(decode_entry(entry_bytes(log, &entry).into()), Ok((log, entry)));
+    }
+}
+
+#[test]
+fn bases_and_hard_state_have_the_bytes_that_the_format_says_and_read_back() {
+    let base = Base {
+        index: Index(1),
+        term: Term(2),
+        csn: Csn(3),
+        timestamp: Timestamp(4),
+        term_start: TermStartAt {
+            term: Term(2),
+            cut: Csn(1),
+        },
+        configuration: None,
+    };
+    let mut bytes = Vec::new();
+    encode_base(LogId::Group(GroupId(0)), &base, &mut bytes);
+    let expected = "0100000001000000010000000000000002000000000000000300000000000000040000000000000002000000000000000100000000000000";
+    assert_eq!(hex(&bytes), expected);
+    assert_eq!(decode_base(bytes.into()), Ok((LogId::Group(GroupId(0)), base.clone())));
+
+    let senate = Base {
+        configuration: Some(configuration().into()),
+        ..base
+    };
+    let mut bytes = Vec::new();
+    encode_base(LogId::Senate, &senate, &mut bytes);
+    assert_eq!(decode_base(bytes.into()), Ok((LogId::Senate, senate)));
+
+    for vote in [
+        None,
+        Some(Vote {
+            server: ServerId(9),
+            incarnation: Incarnation(8),
+        }),
+    ] {
+        let state = HardState { term: Term(7), vote };
+        let mut bytes = Vec::new();
+        encode_hard_state(&state, &mut bytes);
+        assert_eq!(bytes.len(), 32);
+        assert_eq!(decode_hard_state(bytes.into()), Ok(state));
+    }
+}
+
+#[test]
+fn damaged_bytes_are_refused_or_read_as_something_never_a_panic() {
+    let mut dice = Dice(1);
+    for _ in 0..20_000 {
+        let samples = samples();
+        let (log, entry, _) = &samples[dice.below(samples.len() as u64) as usize];
+        let mut bytes = entry_bytes(*log, entry);
+        for _ in 0..1 + dice.below(4) {
+            let at = dice.below(bytes.len() as u64) as usize;
+            bytes[at] = dice.next() as u8;
+        }
+        bytes.truncate(dice.below(bytes.len() as u64 + 1) as usize);
+        let bytes = Bytes::from(bytes);
+        let _ = decode_base(bytes.clone());
+        let _ = decode_hard_state(bytes.clone());
+        if let Ok((log, entry)) = decode_entry(bytes.clone()) {
+            assert_eq!(entry_bytes(log, &entry), bytes, "what is read is what was written");
+        }
+    }
+}
+
+#[test]
+fn every_shorter_entry_is_refused_unless_only_the_payload_is_shorter() {
+    for (log, entry, _) in samples() {
+        let bytes = entry_bytes(log, &entry);
+        let payload = entry.record.payload().map_or(0, Payload::len);
+        for len in 0..bytes.len() - payload {
+            assert!(decode_entry(bytes[..len].to_vec().into()).is_err(), "{len} bytes of {entry:?}");
+        }
+    }
+}
+
+#[test]
+fn a_fragment_that_does_not_name_itself_is_refused() {
+    let (log, entry, _) = samples().pop().expect("there are samples");
+    let mut bytes = entry_bytes(log, &entry);
+    bytes[4] = 9; // another group's log
+    assert_eq!(decode_entry(bytes.into()), Err(DecodeError::Field("participant list")));
+}
+
+#[test]
+fn counts_beyond_the_input_allocate_nothing() {
+    let (log, entry, _) = samples().pop().expect("there are samples");
+    let mut bytes = entry_bytes(log, &entry);
+    bytes[40..44].copy_from_slice(&u32::MAX.to_le_bytes());
+    assert_eq!(decode_entry(bytes.into()), Err(DecodeError::Short));
+}

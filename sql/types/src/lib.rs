@@ -1,18 +1,31 @@
 //! Values and errors of PostgreSQL: the leaf every other SQL crate and the storage codecs stand on.
 //!
 //! - [`error`]: [`SqlError`] carries what a client sees: SQLSTATE, message, DETAIL, HINT, position, object names.
-//! - [`pg_type`]: [`PgType`] is (type OID, typmod), with the static facts of `pg_type`.
-//! - [`datum`]: [`Datum`] is one value.
+//! - [`pg_type`], [`type_info`]: [`PgType`] is (type OID, typmod); `type_info` has the static facts of `pg_type`.
+//! - [`datum`]: [`Datum`] is one value; [`mod@numeric`] and [`datetime`] are the two families with arithmetic of their own.
+//! - [`text_io`], [`binary_io`]: the two wire forms; [`io_context`] is what text depends on (DateStyle, TimeZone, ...).
+//! - [`length`]: what varchar(n), char(n), numeric(p,s), timestamp(p) do to a value.
+//! - [`arrow_map`]: the Arrow form.
 //!
 //! Nothing here does I/O, links DataFusion or knows a table.
 
+pub mod arrow_map;
+pub mod array;
+pub mod binary_io;
 pub mod datetime;
 pub mod datum;
 pub mod error;
+pub mod float;
+pub mod io_context;
+pub mod keywords;
+pub mod length;
 pub mod numeric;
 pub mod pg_type;
+pub mod text_io;
+pub mod type_info;
 
-pub use datum::{Datum, Interval};
-pub use numeric::Numeric;
+pub use datum::{ArrayValue, Datum, Interval};
 pub use error::{ErrorField, Result, SqlError, SqlState};
+pub use io_context::{ByteaOutput, DateOrder, DateStyle, IntervalStyle, IoContext, ObjectNames};
+pub use numeric::Numeric;
 pub use pg_type::{PgType, oid};

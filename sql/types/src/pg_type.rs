@@ -15,6 +15,10 @@ pub mod oid {
     pub const TEXT: u32 = 25;
     pub const OID: u32 = 26;
     pub const OIDVECTOR: u32 = 30;
+    pub const TID: u32 = 27;
+    pub const XID: u32 = 28;
+    pub const CID: u32 = 29;
+    pub const PG_NODE_TREE: u32 = 194;
     pub const JSON: u32 = 114;
     pub const FLOAT4: u32 = 700;
     pub const FLOAT8: u32 = 701;
@@ -30,7 +34,13 @@ pub mod oid {
     pub const NUMERIC: u32 = 1700;
     pub const REGCLASS: u32 = 2205;
     pub const REGTYPE: u32 = 2206;
+    pub const REGPROCEDURE: u32 = 2202;
+    pub const REGOPER: u32 = 2203;
+    pub const REGOPERATOR: u32 = 2204;
     pub const RECORD: u32 = 2249;
+    pub const CSTRING: u32 = 2275;
+    pub const TRIGGER: u32 = 2279;
+    pub const INTERNAL: u32 = 2281;
     pub const ANY: u32 = 2276;
     pub const ANYARRAY: u32 = 2277;
     pub const VOID: u32 = 2278;
@@ -42,6 +52,9 @@ pub mod oid {
     pub const JSONB: u32 = 3802;
     pub const REGNAMESPACE: u32 = 4089;
     pub const REGROLE: u32 = 4096;
+    pub const ANYCOMPATIBLENONARRAY: u32 = 5079;
+    pub const REGCOLLATION: u32 = 4191;
+    pub const RECORD_ARRAY: u32 = 2287;
     pub const BOOL_ARRAY: u32 = 1000;
     pub const BYTEA_ARRAY: u32 = 1001;
     pub const CHAR_ARRAY: u32 = 1002;

@@ -47,11 +47,19 @@ pub fn data_type(ty: PgType) -> DataType {
 
 /// A date in days since 1970; infinities stay.
 pub fn date_to_unix(d: i32) -> i32 {
-    if d == i32::MAX || d == i32::MIN { d } else { d.saturating_add(EPOCH_DAYS) }
+    if d == i32::MAX || d == i32::MIN {
+        d
+    } else {
+        d.saturating_add(EPOCH_DAYS)
+    }
 }
 /// Back.
 pub fn date_from_unix(d: i32) -> i32 {
-    if d == i32::MAX || d == i32::MIN { d } else { d.saturating_sub(EPOCH_DAYS) }
+    if d == i32::MAX || d == i32::MIN {
+        d
+    } else {
+        d.saturating_sub(EPOCH_DAYS)
+    }
 }
 /// A timestamp in microseconds since 1970; infinities stay. 22008 beyond what fits.
 pub fn timestamp_to_unix(t: i64) -> Result<i64> {
@@ -64,7 +72,11 @@ pub fn timestamp_to_unix(t: i64) -> Result<i64> {
 }
 /// Back; saturates to -infinity.
 pub fn timestamp_from_unix(t: i64) -> i64 {
-    if t == i64::MAX || t == i64::MIN { t } else { t.saturating_sub(EPOCH_MICROS) }
+    if t == i64::MAX || t == i64::MIN {
+        t
+    } else {
+        t.saturating_sub(EPOCH_MICROS)
+    }
 }
 
 /// Builds an array of one type's values.
@@ -104,9 +116,7 @@ impl ColumnBuilder {
             DataType::FixedSizeBinary(n) => ColumnBuilder::Fixed16(FixedSizeBinaryBuilder::with_capacity(capacity, n)),
             DataType::Date32 => ColumnBuilder::Date(Date32Builder::with_capacity(capacity)),
             DataType::Time64(_) => ColumnBuilder::Time(Time64MicrosecondBuilder::with_capacity(capacity)),
-            t @ DataType::Timestamp(..) => {
-                ColumnBuilder::Timestamp(TimestampMicrosecondBuilder::with_capacity(capacity).with_data_type(t))
-            }
+            t @ DataType::Timestamp(..) => ColumnBuilder::Timestamp(TimestampMicrosecondBuilder::with_capacity(capacity).with_data_type(t)),
             _ => {
                 let b = BinaryBuilder::with_capacity(capacity, capacity * 16);
                 match ty.oid {
@@ -275,7 +285,11 @@ impl<'a> ColumnReader<'a> {
             },
         };
         reader.ok_or_else(|| {
-            SqlError::internal(format!("column of type {} came as {}", type_info::format_type(ty.oid, ty.typmod), array.data_type()))
+            SqlError::internal(format!(
+                "column of type {} came as {}",
+                type_info::format_type(ty.oid, ty.typmod),
+                array.data_type()
+            ))
         })
     }
 

@@ -23,7 +23,10 @@ fn fixed<const N: usize>(b: &[u8]) -> Result<[u8; N]> {
 pub fn check_text(b: &[u8]) -> Result<&str> {
     let bad = |at: usize, n: usize| {
         let shown: Vec<String> = b[at..(at + n).min(b.len())].iter().map(|x| format!("0x{x:02x}")).collect();
-        SqlError::new(SqlState::CHARACTER_NOT_IN_REPERTOIRE, format!("invalid byte sequence for encoding \"UTF8\": {}", shown.join(" ")))
+        SqlError::new(
+            SqlState::CHARACTER_NOT_IN_REPERTOIRE,
+            format!("invalid byte sequence for encoding \"UTF8\": {}", shown.join(" ")),
+        )
     };
     let s = std::str::from_utf8(b).map_err(|e| {
         let at = e.valid_up_to();
@@ -79,7 +82,11 @@ pub fn decode(ty: PgType, b: &[u8]) -> Result<Datum> {
             None => return Err(SqlError::unsupported(format!("type {}", type_info::format_type(other, -1)))),
         },
     };
-    if ty.typmod >= 0 { length::coerce(ty, value, false) } else { Ok(value) }
+    if ty.typmod >= 0 {
+        length::coerce(ty, value, false)
+    } else {
+        Ok(value)
+    }
 }
 
 fn interval(b: &[u8; 16]) -> Interval {
@@ -88,7 +95,11 @@ fn interval(b: &[u8; 16]) -> Interval {
     let four = |x: &[u8]| i32::from_be_bytes([x[0], x[1], x[2], x[3]]);
     let mut m = [0; 8];
     m.copy_from_slice(micros);
-    Interval { months: four(months), days: four(days), micros: i64::from_be_bytes(m) }
+    Interval {
+        months: four(months),
+        days: four(days),
+        micros: i64::from_be_bytes(m),
+    }
 }
 
 struct Words<'a>(&'a [u8]);
@@ -128,7 +139,11 @@ fn array(b: &[u8], element: u32, typmod: i32) -> Result<ArrayValue> {
     if sent != element {
         return Err(SqlError::new(
             SqlState::DATATYPE_MISMATCH,
-            format!("binary data has array element type {sent} ({}) instead of expected {element} ({})", name(sent), name(element)),
+            format!(
+                "binary data has array element type {sent} ({}) instead of expected {element} ({})",
+                name(sent),
+                name(element)
+            ),
         ));
     }
     let mut dimensions = Vec::with_capacity(ndim as usize);
@@ -136,7 +151,10 @@ fn array(b: &[u8], element: u32, typmod: i32) -> Result<ArrayValue> {
     for _ in 0..ndim {
         let (n, low) = (w.int()?, w.int()?);
         if n < 0 || low.checked_add(n).is_none() {
-            return Err(SqlError::new(SqlState::ARRAY_SUBSCRIPT_ERROR, "array size exceeds the maximum allowed"));
+            return Err(SqlError::new(
+                SqlState::ARRAY_SUBSCRIPT_ERROR,
+                "array size exceeds the maximum allowed",
+            ));
         }
         total = total.saturating_mul(n as usize);
         dimensions.push((n, low));
@@ -156,7 +174,11 @@ fn array(b: &[u8], element: u32, typmod: i32) -> Result<ArrayValue> {
     if !w.0.is_empty() {
         return Err(bad_format());
     }
-    Ok(ArrayValue { element, dimensions, elements })
+    Ok(ArrayValue {
+        element,
+        dimensions,
+        elements,
+    })
 }
 
 fn name(oid: u32) -> String {

@@ -182,7 +182,11 @@ pub type Result<T, E = SqlError> = std::result::Result<T, E>;
 impl SqlError {
     /// An error with a state and PostgreSQL's primary message.
     pub fn new(code: SqlState, message: impl Into<String>) -> SqlError {
-        SqlError(Box::new(Inner { code, message: message.into(), fields: ErrorField::default() }))
+        SqlError(Box::new(Inner {
+            code,
+            message: message.into(),
+            fields: ErrorField::default(),
+        }))
     }
     /// 0A000: names the feature that is missing.
     pub fn unsupported(feature: impl fmt::Display) -> SqlError {

@@ -73,7 +73,13 @@ fn general(v: f64, precision: i32, out: &mut Vec<u8>) {
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let row: Vec<u8> = mantissa.bytes().filter(|b| *b != b'.').collect();
     let end = row.iter().rposition(|b| *b != b'0').map_or(0, |p| p + 1);
-    place(v.is_sign_negative(), &row[..end], exponent.parse::<i32>().unwrap_or(0) + 1, precision, out);
+    place(
+        v.is_sign_negative(),
+        &row[..end],
+        exponent.parse::<i32>().unwrap_or(0) + 1,
+        precision,
+        out,
+    );
 }
 
 fn place(negative: bool, row: &[u8], point: i32, digits: i32, out: &mut Vec<u8>) {
@@ -129,12 +135,24 @@ fn parse_with<T: Copy>(s: &str, name: &str, read: fn(&str) -> Option<T>, judge: 
     let body = t.trim_start_matches(['+', '-']);
     let word = body.bytes().next().is_some_and(|b| b.is_ascii_alphabetic());
     let known = !word || ["nan", "inf", "infinity"].iter().any(|w| body.eq_ignore_ascii_case(w));
-    let invalid = || SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, format!("invalid input syntax for type {name}: \"{s}\""));
+    let invalid = || {
+        SqlError::new(
+            SqlState::INVALID_TEXT_REPRESENTATION,
+            format!("invalid input syntax for type {name}: \"{s}\""),
+        )
+    };
     let v = (known && !t.is_empty()).then(|| read(t)).flatten().ok_or_else(invalid)?;
     let (infinite, zero) = judge(v);
-    let mantissa_nonzero = || body.split(['e', 'E']).next().is_some_and(|m| m.bytes().any(|b| (b'1'..=b'9').contains(&b)));
+    let mantissa_nonzero = || {
+        body.split(['e', 'E'])
+            .next()
+            .is_some_and(|m| m.bytes().any(|b| (b'1'..=b'9').contains(&b)))
+    };
     if !word && (infinite || (zero && mantissa_nonzero())) {
-        return Err(SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, format!("\"{t}\" is out of range for type {name}")));
+        return Err(SqlError::new(
+            SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
+            format!("\"{t}\" is out of range for type {name}"),
+        ));
     }
     Ok(v)
 }

@@ -20,7 +20,11 @@ pub fn coerce(ty: PgType, value: Datum, explicit: bool) -> Result<Datum> {
         (array, Datum::Array(a)) => match crate::type_info::element_of(array) {
             Some(element) => {
                 let element = PgType::with_typmod(element, ty.typmod);
-                let elements = a.elements.iter().map(|e| coerce(element, e.clone(), explicit)).collect::<Result<_>>()?;
+                let elements = a
+                    .elements
+                    .iter()
+                    .map(|e| coerce(element, e.clone(), explicit))
+                    .collect::<Result<_>>()?;
                 Datum::Array(Arc::new(crate::ArrayValue { elements, ..(*a).clone() }))
             }
             None => Datum::Array(a),
@@ -30,7 +34,10 @@ pub fn coerce(ty: PgType, value: Datum, explicit: bool) -> Result<Datum> {
 }
 
 fn too_long(name: &str, n: i32) -> SqlError {
-    SqlError::new(SqlState::STRING_DATA_RIGHT_TRUNCATION, format!("value too long for type {name}({n})"))
+    SqlError::new(
+        SqlState::STRING_DATA_RIGHT_TRUNCATION,
+        format!("value too long for type {name}({n})"),
+    )
 }
 
 /// Byte offset after `n` characters; `None` when the string is not longer than that.

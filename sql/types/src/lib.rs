@@ -9,8 +9,8 @@
 //!
 //! Nothing here does I/O, links DataFusion or knows a table.
 
-pub mod arrow_map;
 pub mod array;
+pub mod arrow_map;
 pub mod binary_io;
 pub mod datetime;
 pub mod datum;

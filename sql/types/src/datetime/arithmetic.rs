@@ -20,7 +20,11 @@ pub fn round_micros(t: i64, precision: i32) -> i64 {
     }
     let unit = 10i64.pow(6 - precision as u32);
     let half = unit / 2;
-    if t >= 0 { t.saturating_add(half) / unit * unit } else { -((-t).saturating_add(half) / unit * unit) }
+    if t >= 0 {
+        t.saturating_add(half) / unit * unit
+    } else {
+        -((-t).saturating_add(half) / unit * unit)
+    }
 }
 
 /// timestamp(p); infinities stay.
@@ -38,7 +42,8 @@ pub fn date_to_timestamp(d: i32) -> Result<i64> {
     match d {
         i32::MAX => Ok(i64::MAX),
         i32::MIN => Ok(i64::MIN),
-        d => timestamp_from_parts(i64::from(d), 0).map_err(|_| SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, "date out of range for timestamp")),
+        d => timestamp_from_parts(i64::from(d), 0)
+            .map_err(|_| SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, "date out of range for timestamp")),
     }
 }
 
@@ -68,14 +73,23 @@ pub fn to_timestamp(t: i64, zone: &Zone) -> Result<i64> {
 }
 
 fn in_range(t: i64) -> Result<i64> {
-    if (super::MIN_TIMESTAMP..super::MAX_TIMESTAMP).contains(&t) { Ok(t) } else { Err(timestamp_out_of_range()) }
+    if (super::MIN_TIMESTAMP..super::MAX_TIMESTAMP).contains(&t) {
+        Ok(t)
+    } else {
+        Err(timestamp_out_of_range())
+    }
 }
 
 /// Adds months to a civil date; the day is cut to the month's length.
 fn add_months(c: Civil, months: i32) -> Result<Civil> {
     let total = c.year * 12 + (c.month - 1) + i64::from(months);
     let (year, month) = (total.div_euclid(12), total.rem_euclid(12) + 1);
-    Ok(Civil { year, month, day: c.day.min(days_in_month(year, month)), ..c })
+    Ok(Civil {
+        year,
+        month,
+        day: c.day.min(days_in_month(year, month)),
+        ..c
+    })
 }
 
 /// timestamp + interval: months, then days, then microseconds.
@@ -105,7 +119,10 @@ pub fn timestamptz_add(t: i64, i: Interval, zone: &Zone) -> Result<i64> {
         t = zone.to_instant(timestamp_from_parts(days_from_civil(c.year, c.month, c.day), c.micros)?);
     }
     if i.days != 0 {
-        let local = zone.to_local(t).checked_add(i64::from(i.days) * DAY).ok_or_else(timestamp_out_of_range)?;
+        let local = zone
+            .to_local(t)
+            .checked_add(i64::from(i.days) * DAY)
+            .ok_or_else(timestamp_out_of_range)?;
         t = zone.to_instant(local);
     }
     in_range(t.checked_add(i.micros).ok_or_else(timestamp_out_of_range)?)
@@ -114,10 +131,17 @@ pub fn timestamptz_add(t: i64, i: Interval, zone: &Zone) -> Result<i64> {
 /// timestamp - timestamp in days and time. 22008 for infinities.
 pub fn timestamp_sub(a: i64, b: i64) -> Result<Interval> {
     if is_infinite(a) || is_infinite(b) {
-        return Err(SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, "cannot subtract infinite timestamps"));
+        return Err(SqlError::new(
+            SqlState::DATETIME_FIELD_OVERFLOW,
+            "cannot subtract infinite timestamps",
+        ));
     }
     let micros = a.checked_sub(b).ok_or_else(super::span::interval_out_of_range)?;
-    super::span::justify_hours(Interval { months: 0, days: 0, micros })
+    super::span::justify_hours(Interval {
+        months: 0,
+        days: 0,
+        micros,
+    })
 }
 
 /// date - date in days. 22008 for infinities.
@@ -159,13 +183,21 @@ pub fn age(a: i64, b: i64) -> Result<Interval> {
     }
     while days < 0 {
         // Borrow a month of the earlier date's length.
-        days += if negative { days_in_month(x.year, x.month) } else { days_in_month(y.year, y.month) };
+        days += if negative {
+            days_in_month(x.year, x.month)
+        } else {
+            days_in_month(y.year, y.month)
+        };
         months -= 1;
     }
     if negative {
         (months, days, micros) = (-months, -days, -micros);
     }
-    Ok(Interval { months: months as i32, days: days as i32, micros })
+    Ok(Interval {
+        months: months as i32,
+        days: days as i32,
+        micros,
+    })
 }
 
 /// date_trunc on local time.
@@ -202,17 +234,32 @@ pub fn timestamptz_trunc(field: Field, t: i64, zone: &Zone) -> Result<i64> {
         return Ok(t);
     }
     let local = timestamp_trunc(field, zone.to_local(t)).map_err(|e| {
-        if e.code() == SqlState::FEATURE_NOT_SUPPORTED { super::fields::unsupported_unit(field.name(), "timestamp with time zone") } else { e }
+        if e.code() == SqlState::FEATURE_NOT_SUPPORTED {
+            super::fields::unsupported_unit(field.name(), "timestamp with time zone")
+        } else {
+            e
+        }
     })?;
     // Below a day the offset in force stays, so that a repeated hour is not merged.
-    let small = matches!(field, Field::Microseconds | Field::Milliseconds | Field::Second | Field::Minute | Field::Hour);
-    Ok(if small { local - i64::from(zone.seconds_at(t)) * SECOND } else { zone.to_instant(local) })
+    let small = matches!(
+        field,
+        Field::Microseconds | Field::Milliseconds | Field::Second | Field::Minute | Field::Hour
+    );
+    Ok(if small {
+        local - i64::from(zone.seconds_at(t)) * SECOND
+    } else {
+        zone.to_instant(local)
+    })
 }
 
 /// date_trunc of an interval.
 pub fn interval_trunc(field: Field, i: Interval) -> Result<Interval> {
     let cut = |unit: i64| i.micros - i.micros % unit;
-    let months = |n: i32| Interval { months: i.months - i.months % n, days: 0, micros: 0 };
+    let months = |n: i32| Interval {
+        months: i.months - i.months % n,
+        days: 0,
+        micros: 0,
+    };
     Ok(match field {
         Field::Microseconds => i,
         Field::Milliseconds => Interval { micros: cut(1000), ..i },
@@ -235,16 +282,23 @@ pub fn interval_trunc(field: Field, i: Interval) -> Result<Interval> {
 
 /// make_date; a negative year is BC. 22008.
 pub fn make_date(year: i32, month: i32, day: i32) -> Result<i32> {
-    let bad = || SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, format!("date field value out of range: {year}-{month:02}-{day:02}"));
+    let bad = || {
+        SqlError::new(
+            SqlState::DATETIME_FIELD_OVERFLOW,
+            format!("date field value out of range: {year}-{month:02}-{day:02}"),
+        )
+    };
     let y = if year < 0 { i64::from(year) + 1 } else { i64::from(year) };
     if year == 0 || !(1..=12).contains(&month) || day < 1 || i64::from(day) > days_in_month(y, i64::from(month)) {
         return Err(bad());
     }
     let days = days_from_civil(y, i64::from(month), i64::from(day));
-    i32::try_from(days)
-        .ok()
-        .and_then(|d| check_date(d).ok())
-        .ok_or_else(|| SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, format!("date out of range: {year}-{month:02}-{day:02}")))
+    i32::try_from(days).ok().and_then(|d| check_date(d).ok()).ok_or_else(|| {
+        SqlError::new(
+            SqlState::DATETIME_FIELD_OVERFLOW,
+            format!("date out of range: {year}-{month:02}-{day:02}"),
+        )
+    })
 }
 
 /// make_time. 22008.
@@ -255,7 +309,10 @@ pub fn make_time(hour: i32, minute: i32, second: f64) -> Result<i64> {
         let shown = format!("{second:.2}");
         let shown = shown.strip_suffix(".00").map_or(shown.as_str(), |s| s);
         let padded = if second < 10.0 { format!("0{shown}") } else { shown.to_owned() };
-        return Err(SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, format!("time field value out of range: {hour}:{minute:02}:{padded}")));
+        return Err(SqlError::new(
+            SqlState::DATETIME_FIELD_OVERFLOW,
+            format!("time field value out of range: {hour}:{minute:02}:{padded}"),
+        ));
     }
     Ok(total)
 }

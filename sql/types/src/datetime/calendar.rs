@@ -87,7 +87,12 @@ pub fn weekday(days: i64) -> i64 {
 /// Civil fields of a finite timestamp.
 pub fn split_timestamp(t: i64) -> Civil {
     let (year, month, day) = civil_of(t.div_euclid(DAY));
-    Civil { year, month, day, micros: t.rem_euclid(DAY) }
+    Civil {
+        year,
+        month,
+        day,
+        micros: t.rem_euclid(DAY),
+    }
 }
 
 pub(crate) fn timestamp_out_of_range() -> SqlError {
@@ -100,17 +105,29 @@ pub(crate) fn date_out_of_range() -> SqlError {
 
 /// Accepts infinities and timestamps in range; 22008 otherwise.
 pub fn check_timestamp(t: i64) -> Result<i64> {
-    if t == i64::MAX || t == i64::MIN || (MIN_TIMESTAMP..MAX_TIMESTAMP).contains(&t) { Ok(t) } else { Err(timestamp_out_of_range()) }
+    if t == i64::MAX || t == i64::MIN || (MIN_TIMESTAMP..MAX_TIMESTAMP).contains(&t) {
+        Ok(t)
+    } else {
+        Err(timestamp_out_of_range())
+    }
 }
 
 /// Accepts infinities and dates in range; 22008 otherwise.
 pub fn check_date(d: i32) -> Result<i32> {
-    if d == i32::MAX || d == i32::MIN || (MIN_DATE..MAX_DATE).contains(&i64::from(d)) { Ok(d) } else { Err(date_out_of_range()) }
+    if d == i32::MAX || d == i32::MIN || (MIN_DATE..MAX_DATE).contains(&i64::from(d)) {
+        Ok(d)
+    } else {
+        Err(date_out_of_range())
+    }
 }
 
 /// Accepts 00:00 to 24:00; 22008 otherwise.
 pub fn check_time(t: i64) -> Result<i64> {
-    if (0..=DAY).contains(&t) { Ok(t) } else { Err(SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, "time out of range")) }
+    if (0..=DAY).contains(&t) {
+        Ok(t)
+    } else {
+        Err(SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, "time out of range"))
+    }
 }
 
 /// A timestamp from day number and microseconds of the day, checked.

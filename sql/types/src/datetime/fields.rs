@@ -102,12 +102,18 @@ impl Field {
 
 /// 22023 for an unknown unit.
 pub fn unknown_unit(unit: &str, type_name: &str) -> SqlError {
-    SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("unit \"{unit}\" not recognized for type {type_name}"))
+    SqlError::new(
+        SqlState::INVALID_PARAMETER_VALUE,
+        format!("unit \"{unit}\" not recognized for type {type_name}"),
+    )
 }
 
 /// 0A000 for a unit that the type has not.
 pub fn unsupported_unit(unit: &str, type_name: &str) -> SqlError {
-    SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, format!("unit \"{unit}\" not supported for type {type_name}"))
+    SqlError::new(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        format!("unit \"{unit}\" not supported for type {type_name}"),
+    )
 }
 
 /// First day (a Monday) of the ISO year.
@@ -117,14 +123,19 @@ pub fn iso_week_start(year: i64) -> i64 {
 }
 
 fn infinite_field(field: Field, positive: bool) -> Option<Numeric> {
-    field.grows().then(|| if positive { Numeric::INFINITY } else { Numeric::NEG_INFINITY })
+    field
+        .grows()
+        .then(|| if positive { Numeric::INFINITY } else { Numeric::NEG_INFINITY })
 }
 
 /// extract from a day. `None` is NULL (some fields of infinity).
 pub fn date_field(unit: &str, d: i32) -> Result<Option<Numeric>> {
     let field = Field::named(unit).ok_or_else(|| unknown_unit(unit, "date"))?;
     use Field::*;
-    if matches!(field, Microseconds | Milliseconds | Second | Minute | Hour | Timezone | TimezoneHour | TimezoneMinute) {
+    if matches!(
+        field,
+        Microseconds | Milliseconds | Second | Minute | Hour | Timezone | TimezoneHour | TimezoneMinute
+    ) {
         return Err(unsupported_unit(unit, "date"));
     }
     if d == i32::MAX || d == i32::MIN {
@@ -147,10 +158,28 @@ fn day_field(field: Field, day: i64) -> Numeric {
         Quarter => (month - 1) / 3 + 1,
         Week => super::iso_calendar(day).1,
         // There is no year zero: 1 BC is -1.
-        Year => if year > 0 { year } else { year - 1 },
+        Year => {
+            if year > 0 {
+                year
+            } else {
+                year - 1
+            }
+        }
         Decade => year.div_euclid(10),
-        Century => if year > 0 { (year + 99) / 100 } else { -((99 - (year - 1)) / 100) },
-        Millennium => if year > 0 { (year + 999) / 1000 } else { -((999 - (year - 1)) / 1000) },
+        Century => {
+            if year > 0 {
+                (year + 99) / 100
+            } else {
+                -((99 - (year - 1)) / 100)
+            }
+        }
+        Millennium => {
+            if year > 0 {
+                (year + 999) / 1000
+            } else {
+                -((999 - (year - 1)) / 1000)
+            }
+        }
         IsoYear => {
             let y = super::iso_calendar(day).0;
             if y > 0 { y } else { y - 1 }
@@ -226,7 +255,9 @@ pub fn time_field(unit: &str, t: i64) -> Result<Option<Numeric>> {
     let field = Field::named(unit).ok_or_else(|| unknown_unit(unit, "time without time zone"))?;
     match field {
         Field::Epoch => Ok(Some(Numeric::new(t, 6))),
-        other => clock_field(other, t).map(Some).ok_or_else(|| unsupported_unit(unit, "time without time zone")),
+        other => clock_field(other, t)
+            .map(Some)
+            .ok_or_else(|| unsupported_unit(unit, "time without time zone")),
     }
 }
 

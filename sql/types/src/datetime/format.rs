@@ -54,7 +54,11 @@ fn era(year: i64, out: &mut Vec<u8>) {
 }
 
 fn day_month(c: &Civil, order: DateOrder, separator: u8, out: &mut Vec<u8>) {
-    let (first, second) = if order == DateOrder::Dmy { (c.day, c.month) } else { (c.month, c.day) };
+    let (first, second) = if order == DateOrder::Dmy {
+        (c.day, c.month)
+    } else {
+        (c.month, c.day)
+    };
     padded(first, 2, out);
     out.push(separator);
     padded(second, 2, out);
@@ -70,7 +74,12 @@ pub fn format_date(d: i32, cx: &IoContext, out: &mut Vec<u8>) {
         return infinite(d > 0, out);
     }
     let (year, month, day) = civil_of(i64::from(d));
-    let c = Civil { year, month, day, micros: 0 };
+    let c = Civil {
+        year,
+        month,
+        day,
+        micros: 0,
+    };
     match cx.date_style {
         DateStyle::Iso => iso_date(&c, out),
         DateStyle::Sql | DateStyle::Postgres => {

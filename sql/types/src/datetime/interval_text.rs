@@ -183,7 +183,10 @@ fn decode(tokens: &[Token], range: i32, cx: &IoContext) -> Result<Sum, Bad> {
             }
             Kind::Zone if text.contains(':') => {
                 let v = interval_clock(&text[1..], range)?;
-                sum.micros = sum.micros.checked_add(if text.starts_with('-') { -v } else { v }).ok_or(Bad::Interval)?;
+                sum.micros = sum
+                    .micros
+                    .checked_add(if text.starts_with('-') { -v } else { v })
+                    .ok_or(Bad::Interval)?;
                 mark(&mut seen, Unit::Hour)?;
                 pending = Some(Unit::Day);
                 continue;
@@ -219,7 +222,11 @@ fn decode(tokens: &[Token], range: i32, cx: &IoContext) -> Result<Sum, Bad> {
         return Err(Bad::Syntax);
     }
     if ago {
-        sum = Sum { months: -sum.months, days: -sum.days, micros: sum.micros.checked_neg().ok_or(Bad::Field)? };
+        sum = Sum {
+            months: -sum.months,
+            days: -sum.days,
+            micros: sum.micros.checked_neg().ok_or(Bad::Field)?,
+        };
     }
     Ok(sum)
 }
@@ -253,7 +260,11 @@ fn wide(s: &str) -> Result<i64, Bad> {
 /// A clock reading; two fields are minutes and seconds where the declared fields say so.
 fn interval_clock(text: &str, range: i32) -> Result<i64, Bad> {
     let v = clock(text)?;
-    if range == 0x1800 && text.matches(':').count() == 1 && !text.contains('.') { Ok(v / 60) } else { Ok(v) }
+    if range == 0x1800 && text.matches(':').count() == 1 && !text.contains('.') {
+        Ok(v / 60)
+    } else {
+        Ok(v)
+    }
 }
 
 /// `P1Y2M3W4DT5H6M7.5S` and `P0001-02-03T04:05:06`.
@@ -268,7 +279,10 @@ fn iso8601(s: &str) -> Result<Sum, Bad> {
             rest = after;
             continue;
         }
-        let n = rest.bytes().take_while(|b| b.is_ascii_digit() || matches!(b, b'-' | b'+' | b'.')).count();
+        let n = rest
+            .bytes()
+            .take_while(|b| b.is_ascii_digit() || matches!(b, b'-' | b'+' | b'.'))
+            .count();
         let number = &rest[..n];
         let negative = number.starts_with('-');
         let inner = number.trim_start_matches(['-', '+']);
@@ -293,7 +307,11 @@ fn iso8601(s: &str) -> Result<Sum, Bad> {
             Some(p) => (&inner[..p], format!("0{}", &inner[p..]).parse::<f64>().map_err(|_| Bad::Syntax)?),
             None => (inner, 0.0),
         };
-        let v = if whole.is_empty() && n > 0 { 0 } else { wide(whole).map_err(|_| Bad::Syntax)? };
+        let v = if whole.is_empty() && n > 0 {
+            0
+        } else {
+            wide(whole).map_err(|_| Bad::Syntax)?
+        };
         let (v, frac) = if negative { (-v, -frac) } else { (v, frac) };
         let u = match (letter, time) {
             (Some('Y'), false) => Unit::Year,
@@ -395,7 +413,13 @@ fn verbose(f: &Fields, out: &mut Vec<u8>) {
     out.push(b'@');
     let mut ago = false;
     let mut zero = true;
-    for (v, name) in [(f.years, "year"), (f.months, "mon"), (f.days, "day"), (f.hours, "hour"), (f.minutes, "min")] {
+    for (v, name) in [
+        (f.years, "year"),
+        (f.months, "mon"),
+        (f.days, "day"),
+        (f.hours, "hour"),
+        (f.minutes, "min"),
+    ] {
         if v == 0 {
             continue;
         }
@@ -488,7 +512,10 @@ fn sql_standard(f: &Fields, micros: i64, out: &mut Vec<u8>) {
 }
 
 fn iso_form(f: &Fields, out: &mut Vec<u8>) {
-    if [f.years, f.months, f.days, f.hours, f.minutes, f.seconds, f.micros].iter().all(|v| *v == 0) {
+    if [f.years, f.months, f.days, f.hours, f.minutes, f.seconds, f.micros]
+        .iter()
+        .all(|v| *v == 0)
+    {
         return out.extend_from_slice(b"PT0S");
     }
     let part = |v: i64, letter: u8, out: &mut Vec<u8>| {

@@ -2,7 +2,8 @@
 
 use super::abbreviations::{self, Abbreviation};
 use super::calendar::{
-    DAY, EPOCH_JULIAN, HOUR, MAX_DATE, MIN_DATE, MINUTE, SECOND, civil_of, date_out_of_range, days_from_civil, days_in_month, timestamp_from_parts,
+    DAY, EPOCH_JULIAN, HOUR, MAX_DATE, MIN_DATE, MINUTE, SECOND, civil_of, date_out_of_range, days_from_civil, days_in_month,
+    timestamp_from_parts,
 };
 use super::format::{DAYS, MONTHS};
 use super::zone::Zone;
@@ -36,16 +37,27 @@ pub(crate) enum Bad {
 
 impl Bad {
     pub(crate) fn error(self, type_name: &str, s: &str) -> SqlError {
-        let overflow = || SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, format!("date/time field value out of range: \"{s}\""));
+        let overflow = || {
+            SqlError::new(
+                SqlState::DATETIME_FIELD_OVERFLOW,
+                format!("date/time field value out of range: \"{s}\""),
+            )
+        };
         match self {
-            Bad::Syntax => SqlError::new(SqlState::INVALID_DATETIME_FORMAT, format!("invalid input syntax for type {type_name}: \"{s}\"")),
+            Bad::Syntax => SqlError::new(
+                SqlState::INVALID_DATETIME_FORMAT,
+                format!("invalid input syntax for type {type_name}: \"{s}\""),
+            ),
             Bad::Field => overflow(),
             Bad::MonthDay => overflow().hint("Perhaps you need a different \"datestyle\" setting."),
             Bad::Displacement => SqlError::new(
                 SqlState::INVALID_TIME_ZONE_DISPLACEMENT_VALUE,
                 format!("time zone displacement out of range: \"{s}\""),
             ),
-            Bad::Interval => SqlError::new(SqlState::INTERVAL_FIELD_OVERFLOW, format!("interval field value out of range: \"{s}\"")),
+            Bad::Interval => SqlError::new(
+                SqlState::INTERVAL_FIELD_OVERFLOW,
+                format!("interval field value out of range: \"{s}\""),
+            ),
             Bad::UnknownZone(z) => SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("time zone \"{z}\" not recognized")),
         }
     }
@@ -112,7 +124,9 @@ pub(crate) fn tokens(s: &str) -> Result<Vec<Token>, Bad> {
                 || ((next == b'+' || next.is_ascii_digit()) && word(&s[start..i].to_ascii_lowercase()).is_none());
             if dated {
                 kind = Kind::Date;
-                take(&mut i, &|c| c.is_ascii_alphanumeric() || matches!(c, b'+' | b'-' | b'/' | b'_' | b'.' | b':'));
+                take(&mut i, &|c| {
+                    c.is_ascii_alphanumeric() || matches!(c, b'+' | b'-' | b'/' | b'_' | b'.' | b':')
+                });
             } else {
                 kind = Kind::Text;
             }
@@ -178,8 +192,26 @@ enum Word {
 
 /// Words of dates; full names match on their first ten characters.
 fn word(w: &str) -> Option<Word> {
-    let month = |w: &str| MONTHS.iter().position(|m| m.eq_ignore_ascii_case(w)).map(|p| Word::Month(p as i64 + 1));
-    let full_months = ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"];
+    let month = |w: &str| {
+        MONTHS
+            .iter()
+            .position(|m| m.eq_ignore_ascii_case(w))
+            .map(|p| Word::Month(p as i64 + 1))
+    };
+    let full_months = [
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+    ];
     Some(match w {
         "am" => Word::Am,
         "pm" => Word::Pm,
@@ -199,7 +231,9 @@ fn word(w: &str) -> Option<Word> {
         "-infinity" => Word::MinusInfinity,
         "sept" => Word::Month(9),
         "d" | "dow" | "doy" | "h" | "isodow" | "isoyear" | "m" | "s" | "y" => Word::Unit,
-        "tues" | "weds" | "thur" | "thurs" | "sunday" | "monday" | "tuesday" | "wednesday" | "thursday" | "friday" | "saturday" => Word::Weekday,
+        "tues" | "weds" | "thur" | "thurs" | "sunday" | "monday" | "tuesday" | "wednesday" | "thursday" | "friday" | "saturday" => {
+            Word::Weekday
+        }
         _ => {
             if DAYS.iter().any(|d| d.eq_ignore_ascii_case(w)) {
                 return Some(Word::Weekday);
@@ -280,7 +314,12 @@ pub(crate) fn clock(s: &str) -> Result<i64, Bad> {
             (hour, digits(m).ok_or(Bad::Syntax)?, digits(sec).ok_or(Bad::Syntax)?, frac)
         }
         None => match rest.find('.') {
-            Some(p) => (0, hour, digits(&rest[..p]).ok_or(Bad::Syntax)?, fraction_micros(&rest[p..]).ok_or(Bad::Syntax)?),
+            Some(p) => (
+                0,
+                hour,
+                digits(&rest[..p]).ok_or(Bad::Syntax)?,
+                fraction_micros(&rest[p..]).ok_or(Bad::Syntax)?,
+            ),
             None => (hour, digits(rest).ok_or(Bad::Syntax)?, 0, 0),
         },
     };
@@ -413,7 +452,10 @@ impl<'a> Decoder<'a> {
                     if point.is_some() && self.have & DATE == 0 {
                         self.date(text)?
                     } else if point.is_some_and(|p| p > 2)
-                        || (point.is_none() && text.len() >= 6 && (self.have & DATE != DATE || self.have & TIME == 0) && self.have & DATE == 0)
+                        || (point.is_none()
+                            && text.len() >= 6
+                            && (self.have & DATE != DATE || self.have & TIME == 0)
+                            && self.have & DATE == 0)
                         || (text.len() >= 6 && (self.have & DATE == 0 || self.have & TIME == 0))
                     {
                         self.run_together(text)?
@@ -758,7 +800,10 @@ pub fn parse_date(s: &str, cx: &IoContext) -> Result<i32> {
     if (MIN_DATE..MAX_DATE).contains(&days) {
         Ok(days as i32)
     } else {
-        Err(SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, format!("date out of range: \"{s}\"")))
+        Err(SqlError::new(
+            SqlState::DATETIME_FIELD_OVERFLOW,
+            format!("date out of range: \"{s}\""),
+        ))
     }
 }
 
@@ -806,12 +851,23 @@ pub fn parse_timestamptz(s: &str, cx: &IoContext) -> Result<i64> {
     }
     let days = days_from_civil(d.year, d.month, d.day);
     // The local time may lie just outside the range that the instant must be in.
-    let local = days.checked_mul(DAY).and_then(|t| t.checked_add(d.micros)).ok_or_else(date_out_of_range).map_err(out_of_range(s))?;
+    let local = days
+        .checked_mul(DAY)
+        .and_then(|t| t.checked_add(d.micros))
+        .ok_or_else(date_out_of_range)
+        .map_err(out_of_range(s))?;
     let seconds = match (d.offset, &d.zone) {
         (Some(o), _) => o + if d.dst { 3600 } else { 0 },
         (None, Some(z)) => z.seconds_for_local(local),
         (None, None) => cx.zone.seconds_for_local(local),
     };
-    let t = local.checked_sub(i64::from(seconds) * SECOND).ok_or_else(date_out_of_range).map_err(out_of_range(s))?;
-    if (super::MIN_TIMESTAMP..super::MAX_TIMESTAMP).contains(&t) { Ok(t) } else { Err(out_of_range(s)(date_out_of_range())) }
+    let t = local
+        .checked_sub(i64::from(seconds) * SECOND)
+        .ok_or_else(date_out_of_range)
+        .map_err(out_of_range(s))?;
+    if (super::MIN_TIMESTAMP..super::MAX_TIMESTAMP).contains(&t) {
+        Ok(t)
+    } else {
+        Err(out_of_range(s)(date_out_of_range()))
+    }
 }

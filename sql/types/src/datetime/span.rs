@@ -52,7 +52,11 @@ pub fn interval_sub(a: Interval, b: Interval) -> Result<Interval> {
 }
 
 fn to_i32(v: f64) -> Result<i32> {
-    if v.is_nan() || v >= 2_147_483_648.0 || v < -2_147_483_648.0 { Err(interval_out_of_range()) } else { Ok(v as i32) }
+    if v.is_nan() || v >= 2_147_483_648.0 || v < -2_147_483_648.0 {
+        Err(interval_out_of_range())
+    } else {
+        Ok(v as i32)
+    }
 }
 
 /// Rounds to microseconds, as TSROUND.
@@ -90,13 +94,20 @@ fn scale(i: Interval, by: f64, op: fn(f64, f64) -> f64) -> Result<Interval> {
     if micros.is_nan() || micros >= 9_223_372_036_854_775_808.0 || micros < -9_223_372_036_854_775_808.0 {
         return Err(interval_out_of_range());
     }
-    Ok(Interval { months: month, days: day, micros: micros as i64 })
+    Ok(Interval {
+        months: month,
+        days: day,
+        micros: micros as i64,
+    })
 }
 
 /// Whole 24-hour stretches become days.
 pub fn justify_hours(i: Interval) -> Result<Interval> {
     let whole = i.micros / DAY;
-    let mut r = Interval { micros: i.micros % DAY, ..i };
+    let mut r = Interval {
+        micros: i.micros % DAY,
+        ..i
+    };
     r.days = i32::try_from(i64::from(i.days) + whole).map_err(|_| interval_out_of_range())?;
     if r.days > 0 && r.micros < 0 {
         r.micros += DAY;
@@ -111,7 +122,10 @@ pub fn justify_hours(i: Interval) -> Result<Interval> {
 /// Whole 30-day stretches become months.
 pub fn justify_days(i: Interval) -> Result<Interval> {
     let months = 30i32;
-    let mut r = Interval { days: i.days % months, ..i };
+    let mut r = Interval {
+        days: i.days % months,
+        ..i
+    };
     r.months = i.months.checked_add(i.days / months).ok_or_else(interval_out_of_range)?;
     if r.months > 0 && r.days < 0 {
         r.days += months;

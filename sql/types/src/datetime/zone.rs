@@ -36,7 +36,11 @@ impl Zone {
 
     /// A zone by IANA name, abbreviation or POSIX text (`EST5EDT`, `<+02>-02`); `None` when unknown. Numbers are [`Zone::from_setting`]'s.
     pub fn named(name: &str) -> Option<Zone> {
-        if name.eq_ignore_ascii_case("utc") || name.eq_ignore_ascii_case("gmt") || name.eq_ignore_ascii_case("z") || name.eq_ignore_ascii_case("zulu") {
+        if name.eq_ignore_ascii_case("utc")
+            || name.eq_ignore_ascii_case("gmt")
+            || name.eq_ignore_ascii_case("z")
+            || name.eq_ignore_ascii_case("zulu")
+        {
             return Some(Zone::utc());
         }
         if name.is_empty() || name.len() > 255 || name.contains("..") || name.starts_with('/') {
@@ -62,19 +66,31 @@ impl Zone {
         {
             return Ok(zone);
         }
-        Zone::named(t)
-            .ok_or_else(|| SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("invalid value for parameter \"TimeZone\": \"{text}\"")))
+        Zone::named(t).ok_or_else(|| {
+            SqlError::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!("invalid value for parameter \"TimeZone\": \"{text}\""),
+            )
+        })
     }
 
     /// The offset in force at a timestamptz.
     pub fn offset_at(&self, t: i64) -> LocalOffset {
         let info = self.0.to_offset_info(instant(t));
-        LocalOffset { seconds: info.offset().seconds(), abbreviation: info.abbreviation().to_owned(), daylight: info.dst().is_dst() }
+        LocalOffset {
+            seconds: info.offset().seconds(),
+            abbreviation: info.abbreviation().to_owned(),
+            daylight: info.dst().is_dst(),
+        }
     }
 
     /// Seconds east of UTC at a timestamptz.
     pub fn seconds_at(&self, t: i64) -> i32 {
-        if self.0 == TimeZone::UTC { 0 } else { self.0.to_offset(instant(t)).seconds() }
+        if self.0 == TimeZone::UTC {
+            0
+        } else {
+            self.0.to_offset(instant(t)).seconds()
+        }
     }
 
     /// Seconds east of UTC for a local time (microseconds since 2000-01-01 00:00 local). In a gap the offset before it holds, in an

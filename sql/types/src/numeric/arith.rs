@@ -89,7 +89,9 @@ impl Numeric {
         if self.is_infinite() || other.is_infinite() {
             return Ok(signed_infinity(self.signum() * other.signum()));
         }
-        let (Some((a, s)), Some((b, t))) = (self.finite(), other.finite()) else { return Ok(Numeric::NAN) };
+        let (Some((a, s)), Some((b, t))) = (self.finite(), other.finite()) else {
+            return Ok(Numeric::NAN);
+        };
         let (scale, product) = (u32::from(s) + u32::from(t), a * b);
         if scale > MAX_SCALE as u32 {
             return Numeric::checked(div_round(&product, &pow10(scale - MAX_SCALE as u32)), MAX_SCALE as u16);
@@ -160,7 +162,11 @@ impl Numeric {
     pub(crate) fn div_at_scale(&self, other: &Numeric, scale: i32) -> Result<Numeric> {
         if let (Some((a, s)), Some((b, t))) = (self.small(), other.small()) {
             let shift = scale + i32::from(t) - i32::from(s);
-            if let Some(n) = u32::try_from(shift).ok().and_then(pow10_i128).and_then(|p| p.checked_mul(i128::from(a))) {
+            if let Some(n) = u32::try_from(shift)
+                .ok()
+                .and_then(pow10_i128)
+                .and_then(|p| p.checked_mul(i128::from(a)))
+            {
                 let d = i128::from(b);
                 let (q, r) = (n / d, n % d);
                 let up = r.unsigned_abs() * 2 >= d.unsigned_abs();
@@ -168,12 +174,18 @@ impl Numeric {
                 return Ok(Numeric::from_i128(q, scale as u16));
             }
         }
-        let (Some((a, s)), Some((b, t))) = (self.finite(), other.finite()) else { return Ok(Numeric::NAN) };
+        let (Some((a, s)), Some((b, t))) = (self.finite(), other.finite()) else {
+            return Ok(Numeric::NAN);
+        };
         if b.is_zero() {
             return Err(division_by_zero());
         }
         let shift = scale + i32::from(t) - i32::from(s);
-        let q = if shift >= 0 { div_round(&(a * pow10(shift as u32)), &b) } else { div_round(&a, &(b * pow10((-shift) as u32))) };
+        let q = if shift >= 0 {
+            div_round(&(a * pow10(shift as u32)), &b)
+        } else {
+            div_round(&a, &(b * pow10((-shift) as u32)))
+        };
         Numeric::checked(q, scale as u16)
     }
 
@@ -194,7 +206,11 @@ impl Numeric {
             return Ok(Numeric::NAN);
         }
         if self.is_infinite() {
-            return if other.is_zero() { Err(division_by_zero()) } else { Ok(Numeric::NAN) };
+            return if other.is_zero() {
+                Err(division_by_zero())
+            } else {
+                Ok(Numeric::NAN)
+            };
         }
         if other.is_infinite() {
             return Ok(self.clone());
@@ -218,13 +234,19 @@ impl Numeric {
 
     fn at_places(&self, places: i32, cut: fn(&BigInt, &BigInt) -> BigInt) -> Result<Numeric> {
         let places = places.clamp(-(super::MAX_INTEGER_DIGITS as i32) - 1, MAX_SCALE);
-        let Some((unscaled, scale)) = self.finite() else { return Ok(self.clone()) };
+        let Some((unscaled, scale)) = self.finite() else {
+            return Ok(self.clone());
+        };
         let drop = i32::from(scale) - places;
         if drop <= 0 {
             return Numeric::checked(unscaled * pow10((-drop) as u32), places as u16);
         }
         let kept = cut(&unscaled, &pow10(drop as u32));
-        if places >= 0 { Numeric::checked(kept, places as u16) } else { Numeric::checked(kept * pow10((-places) as u32), 0) }
+        if places >= 0 {
+            Numeric::checked(kept, places as u16)
+        } else {
+            Numeric::checked(kept * pow10((-places) as u32), 0)
+        }
     }
 
     /// Smallest integer not below.
@@ -275,7 +297,10 @@ impl Numeric {
     /// `self!`. 22003 on negative input or beyond the format.
     pub fn factorial(n: i64) -> Result<Numeric> {
         if n < 0 {
-            return Err(SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "factorial of a negative number is undefined"));
+            return Err(SqlError::new(
+                SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
+                "factorial of a negative number is undefined",
+            ));
         }
         if n > 32177 {
             return Err(super::overflow());

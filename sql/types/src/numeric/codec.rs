@@ -126,7 +126,11 @@ impl Numeric {
         if scale > i64::from(MAX_SCALE) || -scale > super::MAX_INTEGER_DIGITS {
             return Err(corrupt());
         }
-        let n = if scale < 0 { Numeric::from_big(value * pow10((-scale) as u32), 0) } else { Numeric::from_big(value, scale as u16) };
+        let n = if scale < 0 {
+            Numeric::from_big(value * pow10((-scale) as u32), 0)
+        } else {
+            Numeric::from_big(value, scale as u16)
+        };
         Ok((n, 4 + end + 1))
     }
 
@@ -134,7 +138,10 @@ impl Numeric {
     #[must_use]
     pub fn with_scale(self, scale: u16) -> Numeric {
         match self.scale() {
-            Some(s) if s < scale => match self.small().and_then(|(n, _)| 10i64.checked_pow(u32::from(scale - s)).and_then(|p| n.checked_mul(p))) {
+            Some(s) if s < scale => match self
+                .small()
+                .and_then(|(n, _)| 10i64.checked_pow(u32::from(scale - s)).and_then(|p| n.checked_mul(p)))
+            {
                 Some(n) => Numeric::new(n, scale),
                 None => match self.finite() {
                     Some((n, s)) => Numeric::from_big(n * pow10(u32::from(scale - s)), scale),
@@ -154,7 +161,13 @@ impl Numeric {
             out.extend_from_slice(&scale.to_be_bytes());
         };
         let Some(scale) = self.scale() else {
-            let sign = if self.is_nan() { 0xC000 } else if self.signum() > 0 { 0xD000 } else { 0xF000 };
+            let sign = if self.is_nan() {
+                0xC000
+            } else if self.signum() > 0 {
+                0xD000
+            } else {
+                0xF000
+            };
             return header(out, 0, 0, sign, 0);
         };
         if self.is_zero() {
@@ -166,13 +179,26 @@ impl Numeric {
         let weight = exponent.div_euclid(4);
         // Zeros that complete the first group of four.
         let lead = 3 - exponent.rem_euclid(4) as usize;
-        let at = |i: usize| -> u16 { if i < lead { 0 } else { digits.get(i - lead).map_or(0, |d| u16::from(d - b'0')) } };
-        let mut groups: Vec<u16> =
-            (0..(lead + digits.len()).div_ceil(4)).map(|g| (0..4).fold(0, |v, i| v * 10 + at(g * 4 + i))).collect();
+        let at = |i: usize| -> u16 {
+            if i < lead {
+                0
+            } else {
+                digits.get(i - lead).map_or(0, |d| u16::from(d - b'0'))
+            }
+        };
+        let mut groups: Vec<u16> = (0..(lead + digits.len()).div_ceil(4))
+            .map(|g| (0..4).fold(0, |v, i| v * 10 + at(g * 4 + i)))
+            .collect();
         while groups.last() == Some(&0) {
             groups.pop();
         }
-        header(out, groups.len() as u16, weight as i16, if self.signum() < 0 { 0x4000 } else { 0 }, scale);
+        header(
+            out,
+            groups.len() as u16,
+            weight as i16,
+            if self.signum() < 0 { 0x4000 } else { 0 },
+            scale,
+        );
         for g in groups {
             out.extend_from_slice(&g.to_be_bytes());
         }
@@ -182,7 +208,9 @@ impl Numeric {
     pub fn from_wire(bytes: &[u8]) -> Result<Numeric> {
         let invalid = |m: &str| SqlError::new(SqlState::INVALID_BINARY_REPRESENTATION, m);
         let word = |i: usize| -> Result<u16> {
-            let b = bytes.get(i * 2..i * 2 + 2).ok_or_else(|| SqlError::new(SqlState::PROTOCOL_VIOLATION, "insufficient data left in message"))?;
+            let b = bytes
+                .get(i * 2..i * 2 + 2)
+                .ok_or_else(|| SqlError::new(SqlState::PROTOCOL_VIOLATION, "insufficient data left in message"))?;
             Ok(u16::from_be_bytes([b[0], b[1]]))
         };
         let (count, weight, sign, scale) = (word(0)?, word(1)? as i16, word(2)?, word(3)?);
@@ -202,12 +230,21 @@ impl Numeric {
             if d > 9999 {
                 return Err(invalid("invalid digit in external \"numeric\" value"));
             }
-            text.extend([b'0' + (d / 1000) as u8, b'0' + (d / 100 % 10) as u8, b'0' + (d / 10 % 10) as u8, b'0' + (d % 10) as u8]);
+            text.extend([
+                b'0' + (d / 1000) as u8,
+                b'0' + (d / 100 % 10) as u8,
+                b'0' + (d / 10 % 10) as u8,
+                b'0' + (d % 10) as u8,
+            ]);
         }
         if bytes.len() != 8 + usize::from(count) * 2 {
             return Err(invalid("incorrect binary data format"));
         }
-        let mut value = if text.is_empty() { BigInt::zero() } else { BigInt::parse_bytes(&text, 10).unwrap_or_default() };
+        let mut value = if text.is_empty() {
+            BigInt::zero()
+        } else {
+            BigInt::parse_bytes(&text, 10).unwrap_or_default()
+        };
         if sign == 0x4000 {
             value = -value;
         }

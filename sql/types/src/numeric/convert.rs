@@ -28,10 +28,14 @@ impl Numeric {
     /// Nearest integer, half away from zero. Errors name `what` ("integer", "bigint", "smallint"): 22003 out of range, 0A000 for NaN and infinity.
     pub fn to_i64(&self, what: &str) -> Result<i64> {
         match &self.0 {
-            Repr::NaN => Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, format!("cannot convert NaN to {what}"))),
-            Repr::Infinity | Repr::NegInfinity => {
-                Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, format!("cannot convert infinity to {what}")))
-            }
+            Repr::NaN => Err(SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                format!("cannot convert NaN to {what}"),
+            )),
+            Repr::Infinity | Repr::NegInfinity => Err(SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                format!("cannot convert infinity to {what}"),
+            )),
             Repr::Small { unscaled, scale: 0 } => Ok(*unscaled),
             _ => match self.finite() {
                 Some((n, scale)) => div_round(&n, &pow10(u32::from(scale))).to_i64().ok_or_else(|| out_of_range(what)),
@@ -60,7 +64,10 @@ impl Numeric {
     pub fn to_f64(&self) -> Result<f64> {
         let v = self.to_f64_lossy();
         if self.scale().is_some() && (v.is_infinite() || (v == 0.0 && !self.is_zero())) {
-            return Err(SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, format!("\"{self}\" is out of range for type double precision")));
+            return Err(SqlError::new(
+                SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
+                format!("\"{self}\" is out of range for type double precision"),
+            ));
         }
         Ok(v)
     }
@@ -73,29 +80,47 @@ impl Numeric {
             _ => self.to_string().parse().unwrap_or(f32::NAN),
         };
         if self.scale().is_some() && (v.is_infinite() || (v == 0.0 && !self.is_zero())) {
-            return Err(SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, format!("\"{self}\" is out of range for type real")));
+            return Err(SqlError::new(
+                SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
+                format!("\"{self}\" is out of range for type real"),
+            ));
         }
         Ok(v)
     }
 
     /// Rounds to a declared `numeric(p,s)`. 22003 "numeric field overflow" with PostgreSQL's DETAIL when it does not fit.
     pub fn apply_typmod(self, typmod: i32) -> Result<Numeric> {
-        let Some((precision, scale)) = precision_and_scale(typmod) else { return Ok(self) };
+        let Some((precision, scale)) = precision_and_scale(typmod) else {
+            return Ok(self);
+        };
         if self.is_nan() {
             return Ok(self);
         }
         if self.is_infinite() {
-            return Err(SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "numeric field overflow")
-                .detail(format!("A field with precision {precision}, scale {scale} cannot hold an infinite value.")));
+            return Err(
+                SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "numeric field overflow").detail(format!(
+                    "A field with precision {precision}, scale {scale} cannot hold an infinite value."
+                )),
+            );
         }
-        let rounded = if self.scale().map(i32::from) == Some(scale) { self } else { self.round(scale)? };
+        let rounded = if self.scale().map(i32::from) == Some(scale) {
+            self
+        } else {
+            self.round(scale)?
+        };
         let integer_digits = precision - scale;
         if !rounded.is_zero() && rounded.decimal_exponent() >= i64::from(integer_digits) {
-            return Err(SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "numeric field overflow").detail(format!(
-                "A field with precision {precision}, scale {scale} must round to an absolute value less than {}{}.",
-                if integer_digits == 0 { "1" } else { "10^" },
-                if integer_digits == 0 { String::new() } else { integer_digits.to_string() }
-            )));
+            return Err(
+                SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "numeric field overflow").detail(format!(
+                    "A field with precision {precision}, scale {scale} must round to an absolute value less than {}{}.",
+                    if integer_digits == 0 { "1" } else { "10^" },
+                    if integer_digits == 0 {
+                        String::new()
+                    } else {
+                        integer_digits.to_string()
+                    }
+                )),
+            );
         }
         Ok(rounded)
     }
@@ -123,7 +148,11 @@ fn from_float(v: f64, digits: usize) -> Result<Numeric> {
     // Trailing zeros of the mantissa go, as %g drops them.
     if let Some(e) = text.find('e') {
         let (mantissa, exponent) = text.split_at(e);
-        let mantissa = if mantissa.contains('.') { mantissa.trim_end_matches('0').trim_end_matches('.') } else { mantissa };
+        let mantissa = if mantissa.contains('.') {
+            mantissa.trim_end_matches('0').trim_end_matches('.')
+        } else {
+            mantissa
+        };
         text = format!("{mantissa}{exponent}");
     }
     Numeric::parse(&text)
@@ -209,7 +238,10 @@ impl NumericSum {
         let done = if scale == self.fast_scale {
             self.fast.checked_add(v).map(|s| (s, scale))
         } else if scale > self.fast_scale {
-            super::pow10_i128(u32::from(scale - self.fast_scale)).and_then(|p| self.fast.checked_mul(p)).and_then(|s| s.checked_add(v)).map(|s| (s, scale))
+            super::pow10_i128(u32::from(scale - self.fast_scale))
+                .and_then(|p| self.fast.checked_mul(p))
+                .and_then(|s| s.checked_add(v))
+                .map(|s| (s, scale))
         } else {
             super::pow10_i128(u32::from(self.fast_scale - scale))
                 .and_then(|p| v.checked_mul(p))
@@ -256,7 +288,11 @@ impl NumericSum {
             n *= pow10(u32::from(self.max_scale - scale));
             scale = self.max_scale;
         }
-        let sum = if scale > self.max_scale { Numeric::from_big(n, scale).round(i32::from(self.max_scale))? } else { Numeric::checked(n, scale)? };
+        let sum = if scale > self.max_scale {
+            Numeric::from_big(n, scale).round(i32::from(self.max_scale))?
+        } else {
+            Numeric::checked(n, scale)?
+        };
         Ok(Some(sum))
     }
 
@@ -270,9 +306,25 @@ impl NumericSum {
 
     /// State as numerics and counts, for [`NumericSum::from_parts`].
     pub fn to_parts(&self) -> Result<(Numeric, [i64; 6])> {
-        let finite = NumericSum { nan: 0, pos_inf: 0, neg_inf: 0, count: 1, ..self.clone() };
+        let finite = NumericSum {
+            nan: 0,
+            pos_inf: 0,
+            neg_inf: 0,
+            count: 1,
+            ..self.clone()
+        };
         let sum = finite.sum()?.unwrap_or(Numeric::ZERO);
-        Ok((sum, [self.count, self.nan, self.pos_inf, self.neg_inf, i64::from(self.max_scale), self.max_scale_count]))
+        Ok((
+            sum,
+            [
+                self.count,
+                self.nan,
+                self.pos_inf,
+                self.neg_inf,
+                i64::from(self.max_scale),
+                self.max_scale_count,
+            ],
+        ))
     }
 
     /// Rebuilds a state.

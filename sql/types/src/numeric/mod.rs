@@ -100,14 +100,20 @@ impl Numeric {
     pub fn from_i128(unscaled: i128, scale: u16) -> Numeric {
         match i64::try_from(unscaled) {
             Ok(unscaled) => Numeric(Repr::Small { unscaled, scale }),
-            Err(_) => Numeric(Repr::Big { unscaled: Box::new(BigInt::from(unscaled)), scale }),
+            Err(_) => Numeric(Repr::Big {
+                unscaled: Box::new(BigInt::from(unscaled)),
+                scale,
+            }),
         }
     }
     /// `unscaled * 10^-scale`, unchecked against the format's limits.
     pub(crate) fn from_big(unscaled: BigInt, scale: u16) -> Numeric {
         match unscaled.to_i64() {
             Some(unscaled) => Numeric(Repr::Small { unscaled, scale }),
-            None => Numeric(Repr::Big { unscaled: Box::new(unscaled), scale }),
+            None => Numeric(Repr::Big {
+                unscaled: Box::new(unscaled),
+                scale,
+            }),
         }
     }
     /// The same, 22003 when it has more integer digits than the format holds.
@@ -202,7 +208,9 @@ impl Numeric {
                 return x.cmp(&y);
             }
         }
-        let (Some((a, s)), Some((b, t))) = (self.finite(), other.finite()) else { return Ordering::Equal };
+        let (Some((a, s)), Some((b, t))) = (self.finite(), other.finite()) else {
+            return Ordering::Equal;
+        };
         let top = s.max(t);
         (a * pow10(u32::from(top - s))).cmp(&(b * pow10(u32::from(top - t))))
     }

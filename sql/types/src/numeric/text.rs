@@ -10,7 +10,12 @@ impl Numeric {
     ///
     /// Errors: 22P02 on bad syntax, 22003 beyond the format's limits.
     pub fn parse(s: &str) -> Result<Numeric> {
-        let invalid = || SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, format!("invalid input syntax for type numeric: \"{s}\""));
+        let invalid = || {
+            SqlError::new(
+                SqlState::INVALID_TEXT_REPRESENTATION,
+                format!("invalid input syntax for type numeric: \"{s}\""),
+            )
+        };
         let t = s.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\x0b').as_bytes();
         let (negative, signed, body) = match t.first() {
             Some(b'-') => (true, true, &t[1..]),
@@ -104,7 +109,10 @@ fn finish(negative: bool, int: &[u8], frac: &[u8], exponent: i64) -> Result<Nume
         for d in int.iter().chain(frac) {
             v = v * 10 + i64::from(d - b'0');
         }
-        return Ok(Numeric(Repr::Small { unscaled: if negative { -v } else { v }, scale: scale as u16 }));
+        return Ok(Numeric(Repr::Small {
+            unscaled: if negative { -v } else { v },
+            scale: scale as u16,
+        }));
     }
     let digits: Vec<u8> = int.iter().chain(frac).copied().collect();
     let first = digits.iter().position(|d| *d != b'0');
@@ -112,7 +120,11 @@ fn finish(negative: bool, int: &[u8], frac: &[u8], exponent: i64) -> Result<Nume
     if first.is_some_and(|f| (digits.len() - f) as i64 - scale > MAX_INTEGER_DIGITS) {
         return Err(overflow());
     }
-    let mut value = if first.is_none() { BigInt::zero() } else { BigInt::parse_bytes(&digits, 10).unwrap_or_default() };
+    let mut value = if first.is_none() {
+        BigInt::zero()
+    } else {
+        BigInt::parse_bytes(&digits, 10).unwrap_or_default()
+    };
     if negative {
         value = -value;
     }
@@ -124,7 +136,11 @@ fn finish(negative: bool, int: &[u8], frac: &[u8], exponent: i64) -> Result<Nume
     }
     if scale > i64::from(MAX_SCALE) {
         let drop = scale - i64::from(MAX_SCALE);
-        let kept = if drop > digits.len() as i64 + 1 { BigInt::zero() } else { super::div_round(&value, &pow10(drop as u32)) };
+        let kept = if drop > digits.len() as i64 + 1 {
+            BigInt::zero()
+        } else {
+            super::div_round(&value, &pow10(drop as u32))
+        };
         return Numeric::checked(kept, MAX_SCALE as u16);
     }
     Numeric::checked(value, scale as u16)

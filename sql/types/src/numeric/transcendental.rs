@@ -18,7 +18,11 @@ impl Fixed {
     fn of(n: &Numeric, digits: u32) -> Fixed {
         let (u, s) = n.finite().unwrap_or_default();
         let s = u32::from(s);
-        let v = if s <= digits { u * pow10(digits - s) } else { div_round(&u, &pow10(s - digits)) };
+        let v = if s <= digits {
+            u * pow10(digits - s)
+        } else {
+            div_round(&u, &pow10(s - digits))
+        };
         Fixed { v, digits }
     }
     fn round_to(&self, scale: i32) -> Result<Numeric> {
@@ -52,7 +56,10 @@ fn exp_fixed(x: &Fixed) -> Fixed {
     for _ in 0..halvings {
         sum = &sum * &sum / &one;
     }
-    Fixed { v: div_round(&sum, &pow10(extra + guard)), digits: x.digits }
+    Fixed {
+        v: div_round(&sum, &pow10(extra + guard)),
+        digits: x.digits,
+    }
 }
 
 /// ln x for x > 0.
@@ -65,12 +72,19 @@ fn ln_fixed(n: &Numeric, digits: u32) -> Fixed {
     let (u, s) = n.finite().unwrap_or_default();
     // m = u * 10^(-s - e)
     let shift = i64::from(d) - i64::from(s) - e;
-    let m = if shift >= 0 { u * pow10(shift as u32) } else { div_round(&u, &pow10((-shift) as u32)) };
+    let m = if shift >= 0 {
+        u * pow10(shift as u32)
+    } else {
+        div_round(&u, &pow10((-shift) as u32))
+    };
     let mut total = ln_reduced(&m, &one, d);
     if e != 0 {
         total += ln_reduced(&(&one * 10u8), &one, d) * e;
     }
-    Fixed { v: div_round(&total, &pow10(guard)), digits }
+    Fixed {
+        v: div_round(&total, &pow10(guard)),
+        digits,
+    }
 }
 
 /// ln(m / one) for m/one within about 0.1..10, by square roots and the atanh series.
@@ -118,7 +132,11 @@ fn estimate_ln_weight(n: &Numeric) -> i64 {
     let (u, s) = n.finite().unwrap_or_default();
     let groups_end = (weight - 1) * 4;
     let shift = -i64::from(s) - groups_end;
-    let two = if shift >= 0 { u.clone() * pow10(shift as u32) } else { u.clone() / pow10((-shift) as u32) };
+    let two = if shift >= 0 {
+        u.clone() * pow10(shift as u32)
+    } else {
+        u.clone() / pow10((-shift) as u32)
+    };
     let exact_one_group = {
         let shift = -i64::from(s) - weight * 4;
         shift >= 0 || (u % pow10((-shift) as u32)).is_zero()
@@ -133,8 +151,14 @@ fn estimate_ln_weight(n: &Numeric) -> i64 {
 
 fn log_argument(n: &Numeric) -> Result<()> {
     match n.signum() {
-        0 => Err(SqlError::new(SqlState::INVALID_ARGUMENT_FOR_LOGARITHM, "cannot take logarithm of zero")),
-        s if s < 0 => Err(SqlError::new(SqlState::INVALID_ARGUMENT_FOR_LOGARITHM, "cannot take logarithm of a negative number")),
+        0 => Err(SqlError::new(
+            SqlState::INVALID_ARGUMENT_FOR_LOGARITHM,
+            "cannot take logarithm of zero",
+        )),
+        s if s < 0 => Err(SqlError::new(
+            SqlState::INVALID_ARGUMENT_FOR_LOGARITHM,
+            "cannot take logarithm of a negative number",
+        )),
         _ => Ok(()),
     }
 }
@@ -146,19 +170,30 @@ impl Numeric {
             return Ok(Numeric::NAN);
         }
         if self.signum() < 0 {
-            return Err(SqlError::new(SqlState::INVALID_ARGUMENT_FOR_POWER_FUNCTION, "cannot take square root of a negative number"));
+            return Err(SqlError::new(
+                SqlState::INVALID_ARGUMENT_FOR_POWER_FUNCTION,
+                "cannot take square root of a negative number",
+            ));
         }
         if self.is_infinite() {
             return Ok(Numeric::INFINITY);
         }
         let (weight, _) = self.leading_group();
-        let sweight = if weight >= 0 { (weight + 1) * 4 / 2 - 1 } else { 1 - (1 - weight * 4) / 2 };
+        let sweight = if weight >= 0 {
+            (weight + 1) * 4 / 2 - 1
+        } else {
+            1 - (1 - weight * 4) / 2
+        };
         let scale = clamp_scale(16 - sweight, &[self]);
         // One digit more than wanted, truncated, still rounds right: the root of an integer is never exactly half.
         let digits = scale as u32 + 1;
         let (u, s) = self.finite().unwrap_or_default();
         let shift = 2 * i64::from(digits) - i64::from(s);
-        let n = if shift >= 0 { u * pow10(shift as u32) } else { u / pow10((-shift) as u32) };
+        let n = if shift >= 0 {
+            u * pow10(shift as u32)
+        } else {
+            u / pow10((-shift) as u32)
+        };
         Fixed { v: n.sqrt(), digits }.round_to(scale)
     }
 
@@ -174,7 +209,11 @@ impl Numeric {
         let weight = (x * std::f64::consts::LOG10_E).clamp(-2000.0, 2000.0);
         let scale = clamp_scale(16 - weight as i64, &[self]);
         if x.abs() >= 6000.0 {
-            return if x > 0.0 { Err(overflow()) } else { Ok(Numeric::from_big(BigInt::zero(), scale as u16)) };
+            return if x > 0.0 {
+                Err(overflow())
+            } else {
+                Ok(Numeric::from_big(BigInt::zero(), scale as u16))
+            };
         }
         let digits = scale as u32 + (x * std::f64::consts::LOG10_E).max(0.0) as u32 + 12;
         exp_fixed(&Fixed::of(self, digits)).round_to(scale)
@@ -213,7 +252,11 @@ impl Numeric {
         if lb.v.is_zero() {
             return Err(division_by_zero());
         }
-        Fixed { v: div_round(&(ln.v * pow10(digits)), &lb.v), digits }.round_to(scale)
+        Fixed {
+            v: div_round(&(ln.v * pow10(digits)), &lb.v),
+            digits,
+        }
+        .round_to(scale)
     }
 
     /// `self ^ exponent` with PostgreSQL's errors: 2201F for zero to a negative power and for a negative base with a fractional exponent.
@@ -242,7 +285,11 @@ impl Numeric {
         let rough = ln_fixed(&base, (8 - ln_weight).max(0) as u32 + 8);
         let val = Numeric::from_big(rough.v, rough.digits as u16).to_f64_lossy() * exponent.to_f64_lossy();
         if val.abs() > 6020.0 {
-            return if val > 0.0 { Err(overflow()) } else { Ok(Numeric::from_big(BigInt::zero(), MAX_PRECISION as u16)) };
+            return if val > 0.0 {
+                Err(overflow())
+            } else {
+                Ok(Numeric::from_big(BigInt::zero(), MAX_PRECISION as u16))
+            };
         }
         let weight = val * std::f64::consts::LOG10_E;
         let scale = clamp_scale(16 - weight as i64, &[self, exponent]);
@@ -327,7 +374,10 @@ impl Numeric {
             return Ok(if self.compare(&one).is_eq() { one } else { Numeric::NAN });
         }
         if self.is_zero() && exponent.signum() < 0 {
-            return Err(SqlError::new(SqlState::INVALID_ARGUMENT_FOR_POWER_FUNCTION, "zero raised to a negative power is undefined"));
+            return Err(SqlError::new(
+                SqlState::INVALID_ARGUMENT_FOR_POWER_FUNCTION,
+                "zero raised to a negative power is undefined",
+            ));
         }
         if self.signum() < 0 && !self.is_infinite() && exponent.scale().is_some() && !exponent.is_integer() {
             return Err(SqlError::new(

@@ -25,7 +25,9 @@ pub fn parse_array(element: PgType, s: &str, cx: &IoContext) -> Result<ArrayValu
     let mut rest = s.trim_start_matches(is_space);
     let mut bounds: Vec<(i32, i32)> = Vec::new();
     while let Some(after) = rest.strip_prefix('[') {
-        let close = after.find(']').ok_or_else(|| malformed(s, "Missing \"]\" after array dimensions."))?;
+        let close = after
+            .find(']')
+            .ok_or_else(|| malformed(s, "Missing \"]\" after array dimensions."))?;
         let (low, high) = match after[..close].split_once(':') {
             Some((l, h)) => (bound(s, l)?, bound(s, h)?),
             None => (1, bound(s, &after[..close])?),
@@ -34,13 +36,19 @@ pub fn parse_array(element: PgType, s: &str, cx: &IoContext) -> Result<ArrayValu
             return Err(too_many_dimensions(bounds.len() + 1));
         }
         if high < low {
-            return Err(SqlError::new(SqlState::ARRAY_SUBSCRIPT_ERROR, "upper bound cannot be less than lower bound"));
+            return Err(SqlError::new(
+                SqlState::ARRAY_SUBSCRIPT_ERROR,
+                "upper bound cannot be less than lower bound",
+            ));
         }
         bounds.push((low, high));
         rest = after[close + 1..].trim_start_matches(is_space);
     }
     if !bounds.is_empty() {
-        rest = rest.strip_prefix('=').ok_or_else(|| malformed(s, "Missing \"=\" after array dimensions."))?.trim_start_matches(is_space);
+        rest = rest
+            .strip_prefix('=')
+            .ok_or_else(|| malformed(s, "Missing \"=\" after array dimensions."))?
+            .trim_start_matches(is_space);
     }
     if !rest.starts_with('{') {
         return Err(malformed(
@@ -52,29 +60,51 @@ pub fn parse_array(element: PgType, s: &str, cx: &IoContext) -> Result<ArrayValu
             },
         ));
     }
-    let mut r = Reader { whole: s, rest, delimiter, element, cx, lengths: Vec::new(), elements: Vec::new() };
+    let mut r = Reader {
+        whole: s,
+        rest,
+        delimiter,
+        element,
+        cx,
+        lengths: Vec::new(),
+        elements: Vec::new(),
+    };
     r.level(0)?;
     if !r.rest.trim_matches(is_space).is_empty() {
         return Err(malformed(s, "Junk after closing right brace."));
     }
     if r.elements.is_empty() {
-        return Ok(ArrayValue { element: element.oid, dimensions: Vec::new(), elements: Vec::new() });
+        return Ok(ArrayValue {
+            element: element.oid,
+            dimensions: Vec::new(),
+            elements: Vec::new(),
+        });
     }
     let lengths: Vec<i32> = r.lengths.iter().map(|l| l.unwrap_or(0)).collect();
     let dimensions = if bounds.is_empty() {
         lengths.iter().map(|l| (*l, 1)).collect()
     } else {
-        let same = bounds.len() == lengths.len() && bounds.iter().zip(&lengths).all(|((l, h), n)| i64::from(*h) - i64::from(*l) + 1 == i64::from(*n));
+        let same = bounds.len() == lengths.len()
+            && bounds
+                .iter()
+                .zip(&lengths)
+                .all(|((l, h), n)| i64::from(*h) - i64::from(*l) + 1 == i64::from(*n));
         if !same {
             return Err(malformed(s, "Specified array dimensions do not match array contents."));
         }
         bounds.iter().zip(&lengths).map(|((l, _), n)| (*n, *l)).collect()
     };
-    Ok(ArrayValue { element: element.oid, dimensions, elements: r.elements })
+    Ok(ArrayValue {
+        element: element.oid,
+        dimensions,
+        elements: r.elements,
+    })
 }
 
 fn bound(s: &str, text: &str) -> Result<i32> {
-    text.trim().parse().map_err(|_| malformed(s, "\"[\" must introduce explicitly-specified array dimensions."))
+    text.trim()
+        .parse()
+        .map_err(|_| malformed(s, "\"[\" must introduce explicitly-specified array dimensions."))
 }
 
 fn too_many_dimensions(n: usize) -> SqlError {
@@ -135,7 +165,12 @@ impl Reader<'_> {
         match self.lengths[depth] {
             None => self.lengths[depth] = Some(count),
             Some(n) if n == count => {}
-            Some(_) => return Err(malformed(self.whole, "Multidimensional arrays must have sub-arrays with matching dimensions.")),
+            Some(_) => {
+                return Err(malformed(
+                    self.whole,
+                    "Multidimensional arrays must have sub-arrays with matching dimensions.",
+                ));
+            }
         }
         Ok(())
     }
@@ -216,7 +251,15 @@ pub fn format_array(a: &ArrayValue, cx: &IoContext, out: &mut Vec<u8>) {
     let delimiter = type_info::by_oid(a.element).map_or(',', |t| t.delimiter) as u8;
     let total = a.elements.len();
     // Opening and closing braces follow from how many whole sub-arrays end at each index.
-    let mut spans: Vec<usize> = a.dimensions.iter().rev().scan(1usize, |p, (n, _)| { *p *= (*n).max(1) as usize; Some(*p) }).collect();
+    let mut spans: Vec<usize> = a
+        .dimensions
+        .iter()
+        .rev()
+        .scan(1usize, |p, (n, _)| {
+            *p *= (*n).max(1) as usize;
+            Some(*p)
+        })
+        .collect();
     spans.reverse();
     let mut text = Vec::new();
     for (i, e) in a.elements.iter().enumerate() {
@@ -238,7 +281,9 @@ pub fn format_array(a: &ArrayValue, cx: &IoContext, out: &mut Vec<u8>) {
 fn write_element(text: &[u8], delimiter: u8, out: &mut Vec<u8>) {
     let quote = text.is_empty()
         || text.eq_ignore_ascii_case(b"null")
-        || text.iter().any(|b| matches!(b, b'{' | b'}' | b'"' | b'\\') || *b == delimiter || is_space(*b as char));
+        || text
+            .iter()
+            .any(|b| matches!(b, b'{' | b'}' | b'"' | b'\\') || *b == delimiter || is_space(*b as char));
     if !quote {
         return out.extend_from_slice(text);
     }
@@ -265,7 +310,10 @@ pub fn format_record(fields: &[(PgType, Datum)], cx: &IoContext, out: &mut Vec<u
         }
         text.clear();
         format(*ty, value, cx, &mut text);
-        let quote = text.is_empty() || text.iter().any(|b| matches!(b, b'"' | b'\\' | b'(' | b')' | b',') || is_space(*b as char));
+        let quote = text.is_empty()
+            || text
+                .iter()
+                .any(|b| matches!(b, b'"' | b'\\' | b'(' | b')' | b',') || is_space(*b as char));
         if !quote {
             out.extend_from_slice(&text);
             continue;

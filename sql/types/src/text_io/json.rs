@@ -52,7 +52,10 @@ impl<'a> Lexer<'a> {
             b'"' => self.string()?,
             b'-' | b'0'..=b'9' => self.number()?,
             _ => {
-                while b.get(self.at).is_some_and(|c| c.is_ascii_alphanumeric() || *c == b'_' || *c >= 0x80) {
+                while b
+                    .get(self.at)
+                    .is_some_and(|c| c.is_ascii_alphanumeric() || *c == b'_' || *c >= 0x80)
+                {
                     self.at += 1;
                 }
                 if self.at == start {
@@ -119,7 +122,11 @@ impl<'a> Lexer<'a> {
                     return Ok(());
                 }
                 Some(c) if *c < 0x20 => {
-                    return Err(error(format!("Character with value 0x{c:02x} must be escaped."), self.text, self.at));
+                    return Err(error(
+                        format!("Character with value 0x{c:02x} must be escaped."),
+                        self.text,
+                        self.at,
+                    ));
                 }
                 Some(b'\\') => {
                     match b.get(self.at + 1) {
@@ -128,7 +135,11 @@ impl<'a> Lexer<'a> {
                             let hex = b.get(self.at + 2..self.at + 6);
                             if !hex.is_some_and(|h| h.iter().all(u8::is_ascii_hexdigit)) {
                                 let end = (self.at + 6).min(b.len());
-                                return Err(error("\"\\u\" must be followed by four hexadecimal digits.", self.text, floor(self.text, end)));
+                                return Err(error(
+                                    "\"\\u\" must be followed by four hexadecimal digits.",
+                                    self.text,
+                                    floor(self.text, end),
+                                ));
                             }
                             self.at += 6;
                         }
@@ -161,7 +172,11 @@ pub fn check_json(text: &str) -> Result<()> {
     let mut expect = Expect::Value;
     loop {
         let Some(token) = lexer.next()? else {
-            return if expect == Expect::End { Ok(()) } else { Err(error("The input string ended unexpectedly.", text, text.len())) };
+            return if expect == Expect::End {
+                Ok(())
+            } else {
+                Err(error("The input string ended unexpectedly.", text, text.len()))
+            };
         };
         let first = token.as_bytes()[0];
         let is_value = !matches!(first, b'}' | b']' | b',' | b':');

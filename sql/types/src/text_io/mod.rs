@@ -13,11 +13,17 @@ pub use composite::{format_array, format_record, parse_array};
 pub use json::check_json;
 
 fn invalid(name: &str, s: &str) -> SqlError {
-    SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, format!("invalid input syntax for type {name}: \"{s}\""))
+    SqlError::new(
+        SqlState::INVALID_TEXT_REPRESENTATION,
+        format!("invalid input syntax for type {name}: \"{s}\""),
+    )
 }
 
 fn out_of_range(name: &str, s: &str) -> SqlError {
-    SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, format!("value \"{s}\" is out of range for type {name}"))
+    SqlError::new(
+        SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
+        format!("value \"{s}\" is out of range for type {name}"),
+    )
 }
 
 fn trim(s: &str) -> &str {
@@ -59,14 +65,23 @@ pub fn parse(ty: PgType, s: &str, cx: &IoContext) -> Result<Datum> {
         OID | XID | CID => Datum::Oid(parse_oid(s, if ty.oid == OID { "oid" } else { "xid" })?),
         INT2VECTOR | OIDVECTOR => parse_vector(ty.oid, s)?,
         VOID => Datum::Null,
-        RECORD => return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "input of anonymous composite types is not implemented")),
+        RECORD => {
+            return Err(SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "input of anonymous composite types is not implemented",
+            ));
+        }
         other if type_info::is_oid_like(other) => Datum::Oid(parse_reg(other, s, cx)?),
         other => match type_info::element_of(other) {
             Some(element) => Datum::Array(Arc::new(parse_array(PgType::with_typmod(element, ty.typmod), s, cx)?)),
             None => return Err(SqlError::unsupported(format!("type {}", type_info::format_type(other, -1)))),
         },
     };
-    if ty.typmod >= 0 { length::coerce(ty, value, false) } else { Ok(value) }
+    if ty.typmod >= 0 {
+        length::coerce(ty, value, false)
+    } else {
+        Ok(value)
+    }
 }
 
 /// Appends the text form of a non-null value. A value whose variant disagrees with `ty` prints by its variant.
@@ -144,7 +159,9 @@ pub fn parse_integer<T: TryFrom<i128>>(s: &str, name: &str) -> Result<T> {
 /// Reads a bool as `boolin`: unique prefixes of true, false, yes, no, on, off, and 1, 0.
 pub fn parse_bool(s: &str) -> Option<bool> {
     let t = trim(s);
-    let prefix = |word: &str, least: usize| t.len() >= least && t.len() <= word.len() && word.as_bytes()[..t.len()].eq_ignore_ascii_case(t.as_bytes());
+    let prefix = |word: &str, least: usize| {
+        t.len() >= least && t.len() <= word.len() && word.as_bytes()[..t.len()].eq_ignore_ascii_case(t.as_bytes())
+    };
     if t == "1" || prefix("true", 1) || prefix("yes", 1) || prefix("on", 2) {
         Some(true)
     } else if t == "0" || prefix("false", 1) || prefix("no", 1) || prefix("off", 2) {
@@ -171,7 +188,9 @@ fn parse_oid(s: &str, name: &str) -> Result<u32> {
     let v: i64 = digits.parse().map_err(|_| out_of_range(name, s))?;
     let v = if negative { -v } else { v };
     // Signed 32-bit spellings of large OIDs are accepted, as strtoul does.
-    u32::try_from(v).or_else(|_| i32::try_from(v).map(|v| v as u32)).map_err(|_| out_of_range(name, s))
+    u32::try_from(v)
+        .or_else(|_| i32::try_from(v).map(|v| v as u32))
+        .map_err(|_| out_of_range(name, s))
 }
 
 fn parse_reg(ty: u32, s: &str, cx: &IoContext) -> Result<u32> {
@@ -230,7 +249,12 @@ pub fn parse_bytea(s: &str) -> Result<Arc<[u8]>> {
                 out.push((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'));
                 i += 4;
             }
-            _ => return Err(SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, "invalid input syntax for type bytea")),
+            _ => {
+                return Err(SqlError::new(
+                    SqlState::INVALID_TEXT_REPRESENTATION,
+                    "invalid input syntax for type bytea",
+                ));
+            }
         }
     }
     Ok(Arc::from(out))
@@ -241,7 +265,8 @@ pub fn decode_hex(hex: &str) -> Result<Vec<u8>> {
     let mut out = Vec::with_capacity(hex.len() / 2);
     let mut chars = hex.chars().filter(|c| !matches!(c, ' ' | '\n' | '\t' | '\r'));
     let digit = |c: char| {
-        c.to_digit(16).ok_or_else(|| SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("invalid hexadecimal digit: \"{c}\"")))
+        c.to_digit(16)
+            .ok_or_else(|| SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("invalid hexadecimal digit: \"{c}\"")))
     };
     while let Some(high) = chars.next() {
         let high = digit(high)?;
@@ -316,11 +341,19 @@ fn format_uuid(u: &[u8; 16], out: &mut Vec<u8>) {
 fn parse_vector(ty: u32, s: &str) -> Result<Datum> {
     let mut elements = Vec::new();
     for word in s.split(is_space).filter(|w| !w.is_empty()) {
-        elements.push(if ty == oid::INT2VECTOR { Datum::Int2(parse_integer(word, "smallint")?) } else { Datum::Oid(parse_oid(word, "oid")?) });
+        elements.push(if ty == oid::INT2VECTOR {
+            Datum::Int2(parse_integer(word, "smallint")?)
+        } else {
+            Datum::Oid(parse_oid(word, "oid")?)
+        });
     }
     let element = if ty == oid::INT2VECTOR { oid::INT2 } else { oid::OID };
     let dimensions = vec![(elements.len() as i32, 0)];
-    Ok(Datum::Array(Arc::new(ArrayValue { element, dimensions, elements })))
+    Ok(Datum::Array(Arc::new(ArrayValue {
+        element,
+        dimensions,
+        elements,
+    })))
 }
 
 fn format_vector(a: &ArrayValue, cx: &IoContext, out: &mut Vec<u8>) {

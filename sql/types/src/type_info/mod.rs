@@ -96,7 +96,9 @@ pub fn array_of(element: u32) -> Option<u32> {
 
 /// The element type of a true array type (not of `name` or `oidvector`, which merely take subscripts).
 pub fn element_of(array: u32) -> Option<u32> {
-    by_oid(array).filter(|t| t.len == -1 && t.element != 0 && t.input == "array_in").map(|t| t.element)
+    by_oid(array)
+        .filter(|t| t.len == -1 && t.element != 0 && t.input == "array_in")
+        .map(|t| t.element)
 }
 
 /// Whether values of this type can be held, read and printed. Types that PostgreSQL has and we do not answer 0A000 when named.
@@ -107,21 +109,54 @@ pub fn is_supported(oid: u32) -> bool {
     }
     matches!(
         oid,
-        BOOL | BYTEA | CHAR | NAME | INT8 | INT2 | INT2VECTOR | INT4 | TEXT | OID | OIDVECTOR | JSON | FLOAT4 | FLOAT8 | UNKNOWN | BPCHAR
-            | VARCHAR | DATE | TIME | TIMESTAMP | TIMESTAMPTZ | INTERVAL | NUMERIC | RECORD | VOID | UUID | XID | CID | PG_NODE_TREE
-            | ACLITEM | CSTRING
+        BOOL | BYTEA
+            | CHAR
+            | NAME
+            | INT8
+            | INT2
+            | INT2VECTOR
+            | INT4
+            | TEXT
+            | OID
+            | OIDVECTOR
+            | JSON
+            | FLOAT4
+            | FLOAT8
+            | UNKNOWN
+            | BPCHAR
+            | VARCHAR
+            | DATE
+            | TIME
+            | TIMESTAMP
+            | TIMESTAMPTZ
+            | INTERVAL
+            | NUMERIC
+            | RECORD
+            | VOID
+            | UUID
+            | XID
+            | CID
+            | PG_NODE_TREE
+            | ACLITEM
+            | CSTRING
     ) || is_oid_like(oid)
 }
 
 /// oid and the types that are one underneath: the reg* family, xid and cid.
 pub fn is_oid_like(oid: u32) -> bool {
-    matches!(oid, 24 | 26 | 28 | 29 | 2202 | 2203 | 2204 | 2205 | 2206 | 3734 | 3769 | 4089 | 4096 | 4191)
+    matches!(
+        oid,
+        24 | 26 | 28 | 29 | 2202 | 2203 | 2204 | 2205 | 2206 | 3734 | 3769 | 4089 | 4096 | 4191
+    )
 }
 
 /// Whether values are [`crate::Datum::Text`].
 pub fn is_text_like(oid: u32) -> bool {
     use oid::*;
-    matches!(oid, CHAR | NAME | TEXT | JSON | UNKNOWN | BPCHAR | VARCHAR | PG_NODE_TREE | ACLITEM | CSTRING)
+    matches!(
+        oid,
+        CHAR | NAME | TEXT | JSON | UNKNOWN | BPCHAR | VARCHAR | PG_NODE_TREE | ACLITEM | CSTRING
+    )
 }
 
 /// Whether it is a polymorphic pseudo type (anyelement and friends, anycompatible and friends).
@@ -139,7 +174,13 @@ pub fn format_type(oid: u32, typmod: i32) -> String {
         return format!("{}[]", format_type(info.element, typmod));
     }
     let has = typmod >= 0;
-    let precision = |name: &str, suffix: &str| if has { format!("{name}({typmod}){suffix}") } else { format!("{name}{suffix}") };
+    let precision = |name: &str, suffix: &str| {
+        if has {
+            format!("{name}({typmod}){suffix}")
+        } else {
+            format!("{name}{suffix}")
+        }
+    };
     match oid {
         oid::BOOL => "boolean".to_owned(),
         oid::INT2 => "smallint".to_owned(),
@@ -150,7 +191,13 @@ pub fn format_type(oid: u32, typmod: i32) -> String {
         oid::CHAR => "\"char\"".to_owned(),
         // A bare character means length 1 to the grammar, so a length-less one prints as bpchar.
         oid::BPCHAR if has => format!("character({})", typmod - 4),
-        oid::BPCHAR => if typmod < 0 { "character".to_owned() } else { "bpchar".to_owned() },
+        oid::BPCHAR => {
+            if typmod < 0 {
+                "character".to_owned()
+            } else {
+                "bpchar".to_owned()
+            }
+        }
         oid::VARCHAR if has => format!("character varying({})", typmod - 4),
         oid::VARCHAR => "character varying".to_owned(),
         oid::NUMERIC => match crate::numeric::precision_and_scale(typmod) {
@@ -258,12 +305,23 @@ pub fn typmod_from(oid: u32, modifiers: &[i32]) -> crate::Result<i32> {
             [range, p] => Ok((range << 16) | (*p).clamp(0, 0xffff)),
             _ => Err(invalid("invalid INTERVAL type modifier".to_owned())),
         },
-        _ => Err(SqlError::new(SqlState::SYNTAX_ERROR, format!("type modifier is not allowed for type \"{}\"", format_type(oid, -1)))),
+        _ => Err(SqlError::new(
+            SqlState::SYNTAX_ERROR,
+            format!("type modifier is not allowed for type \"{}\"", format_type(oid, -1)),
+        )),
     }
 }
 
 /// Double-quotes an identifier where PostgreSQL's `quote_ident` would.
 pub fn quote_identifier(name: &str) -> std::borrow::Cow<'_, str> {
-    let safe = name.bytes().enumerate().all(|(i, b)| b.is_ascii_lowercase() || b == b'_' || (i > 0 && b.is_ascii_digit())) && !name.is_empty();
-    if safe && crate::keywords::is_unreserved_or_absent(name) { name.into() } else { format!("\"{}\"", name.replace('"', "\"\"")).into() }
+    let safe = name
+        .bytes()
+        .enumerate()
+        .all(|(i, b)| b.is_ascii_lowercase() || b == b'_' || (i > 0 && b.is_ascii_digit()))
+        && !name.is_empty();
+    if safe && crate::keywords::is_unreserved_or_absent(name) {
+        name.into()
+    } else {
+        format!("\"{}\"", name.replace('"', "\"\"")).into()
+    }
 }

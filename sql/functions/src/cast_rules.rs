@@ -1,0 +1,50 @@
+//! Which conversion leads from one type to another: `find_coercion_pathway` of PostgreSQL's parse_coerce.c.
+
+use crate::{CastContext, CastMethod, cast};
+use curia_types::type_info;
+
+/// A way from one type to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coercion {
+    /// Nothing to do, or only a new label.
+    Relabel,
+    /// A function of the registry: (value), (value, typmod) or (value, typmod, explicit).
+    Function(u32),
+    /// Text output and input.
+    Io,
+    /// Each element of an array by this element conversion (source element type, target element type).
+    Array(u32, u32),
+}
+
+/// How a value of `source` becomes one of `target` where `context` is what the place allows (implicit places allow least).
+/// `None`: there is no such conversion there.
+pub fn coercion(source: u32, target: u32, context: CastContext) -> Option<Coercion> {
+    if source == target {
+        return Some(Coercion::Relabel);
+    }
+    if let Some(c) = cast(source, target) {
+        return (c.context <= context).then_some(match c.method {
+            CastMethod::Function(f) => Coercion::Function(f),
+            CastMethod::Relabel => Coercion::Relabel,
+            CastMethod::Io => Coercion::Io,
+        });
+    }
+    if let (Some(s), Some(t)) = (type_info::element_of(source), type_info::element_of(target)) {
+        return match coercion(s, t, context)? {
+            Coercion::Relabel => Some(Coercion::Relabel),
+            _ => Some(Coercion::Array(s, t)),
+        };
+    }
+    // Any type to a string by assignment, a string to any type when written.
+    if !type_info::is_supported(source) || !type_info::is_supported(target) {
+        return None;
+    }
+    let category = |oid: u32| type_info::by_oid(oid).map(|t| t.category);
+    if category(target) == Some('S') && context >= CastContext::Assignment {
+        return Some(Coercion::Io);
+    }
+    if category(source) == Some('S') && context == CastContext::Explicit {
+        return Some(Coercion::Io);
+    }
+    None
+}

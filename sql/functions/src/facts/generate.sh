@@ -1,0 +1,52 @@
+#!/bin/sh
+# Writes procs.rs, operators.rs and casts.rs from the catalogs of a running PostgreSQL 15. Usage: generate.sh "psql connection string"
+set -e
+cd "$(dirname "$0")"
+head='//! Written by `generate.sh` from a running PostgreSQL 15; not edited by hand.'
+# Types whose values we hold, their arrays, and the pseudo types functions are declared with.
+types="(select oid from pg_type where typname in ('bool','bytea','char','name','int8','int2','int2vector','int4','regproc','text','oid','oidvector',
+  'json','float4','float8','unknown','bpchar','varchar','date','time','timestamp','timestamptz','interval','numeric','uuid','record','void','xid','cid',
+  'pg_node_tree','aclitem','cstring','regprocedure','regoper','regoperator','regclass','regtype','regnamespace','regrole','regcollation','any','anyarray',
+  'anyelement','anynonarray','anycompatible','anycompatiblearray','anycompatiblenonarray')
+  union select typarray from pg_type where typarray <> 0 and typname in ('bool','bytea','char','name','int8','int2','int4','text','oid','json','float4','float8',
+  'bpchar','varchar','date','time','timestamp','timestamptz','interval','numeric','uuid','aclitem','regtype','regclass'))"
+query() { psql "$1" -XAtq -c "$2"; }
+{
+  echo "$head"; echo; echo 'use super::Proc;'; echo 'use crate::Volatility::{Immutable, Stable, Volatile};'; echo
+  echo '#[rustfmt::skip]'; echo 'pub(crate) static PROC_ROWS: &[Proc] = &['
+  query "$1" "
+    select format('    Proc { oid: %s, name: %s, source: %s, args: &[%s], variadic: %s, defaults: &[%s], ret: %s, columns: &[%s], strict: %s, volatility: %s, set: %s },',
+      p.oid, to_json(proname::text),
+      to_json(case when prokind = 'a' or l.lanname = 'sql' then proname || '(' || replace(oidvectortypes(proargtypes), ', ', ',') || ')' else prosrc end),
+      replace(proargtypes::text, ' ', ', '), provariadic,
+      (select coalesce(string_agg(to_json(pg_get_function_arg_default(p.oid, n))::text, ', ' order by n), '')
+         from generate_series(pronargs - pronargdefaults + 1, pronargs) n),
+      prorettype,
+      (select coalesce(string_agg(format('(%s, %s)', to_json(proargnames[i]), proallargtypes[i]), ', ' order by i), '')
+         from generate_subscripts(proargmodes, 1) i where proargmodes[i] in ('o', 't')),
+      proisstrict::text, case provolatile when 'i' then 'Immutable' when 's' then 'Stable' else 'Volatile' end, proretset::text)
+    from pg_proc p join pg_language l on l.oid = prolang
+    where pronamespace = 'pg_catalog'::regnamespace and prokind in ('f', 'a', 'w')
+      and prorettype in $types and not exists (select from unnest(proargtypes) a where a not in $types)
+    order by p.oid"
+  echo '];'
+} > procs.rs
+{
+  echo "$head"; echo; echo 'use crate::Operator;'; echo
+  echo '#[rustfmt::skip]'; echo 'pub(crate) static OPERATOR_ROWS: &[Operator] = &['
+  query "$1" "
+    select format('    Operator { oid: %s, name: %s, left: %s, right: %s, result: %s, function: %s, commutator: %s, negator: %s },',
+      oid, to_json(oprname::text), oprleft, oprright, oprresult, oprcode::oid, oprcom, oprnegate)
+    from pg_operator where oprcode <> 0 and oprresult in $types and (oprleft = 0 or oprleft in $types) and oprright in $types order by oid"
+  echo '];'
+} > operators.rs
+{
+  echo "$head"; echo; echo 'use crate::CastContext::{Assignment, Explicit, Implicit};'; echo 'use crate::CastMethod::{Function, Relabel};'; echo 'use crate::Cast;'; echo
+  echo '#[rustfmt::skip]'; echo 'pub(crate) static CAST_ROWS: &[Cast] = &['
+  query "$1" "
+    select format('    Cast { source: %s, target: %s, method: %s, context: %s },', castsource, casttarget,
+      case castmethod when 'f' then 'Function(' || castfunc::oid || ')' when 'b' then 'Relabel' else 'Io' end,
+      case castcontext when 'i' then 'Implicit' when 'a' then 'Assignment' else 'Explicit' end)
+    from pg_cast where castsource in $types and casttarget in $types order by castsource, casttarget"
+  echo '];'
+} > casts.rs

@@ -1,0 +1,5 @@
+//! arrays.
+
+use super::macros::kernels;
+
+kernels! {}

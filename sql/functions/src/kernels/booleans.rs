@@ -1,0 +1,8 @@
+//! bool.
+
+use super::macros::{kernels, pure};
+
+kernels! {
+    "booland_statefunc" = pure!(|a: bool, b: bool| -> Bool a && b);
+    "boolor_statefunc" = pure!(|a: bool, b: bool| -> Bool a || b);
+}

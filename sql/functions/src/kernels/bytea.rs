@@ -1,0 +1,5 @@
+//! bytea.
+
+use super::macros::kernels;
+
+kernels! {}

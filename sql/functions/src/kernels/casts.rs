@@ -1,0 +1,5 @@
+//! casts.
+
+use super::macros::kernels;
+
+kernels! {}

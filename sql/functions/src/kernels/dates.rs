@@ -1,0 +1,5 @@
+//! dates.
+
+use super::macros::kernels;
+
+kernels! {}

@@ -1,0 +1,5 @@
+//! formatting.
+
+use super::macros::kernels;
+
+kernels! {}

@@ -1,0 +1,5 @@
+//! json.
+
+use super::macros::kernels;
+
+kernels! {}

@@ -1,0 +1,5 @@
+//! like.
+
+use super::macros::kernels;
+
+kernels! {}

@@ -1,0 +1,5 @@
+//! math.
+
+use super::macros::kernels;
+
+kernels! {}

@@ -1,0 +1,62 @@
+//! The kernels, one module per family of types, each a table of (C function name, code, can it fail).
+
+mod macros;
+
+mod aggregates;
+mod arrays;
+mod booleans;
+mod bytea;
+mod casts;
+mod comparison;
+mod dates;
+mod floats;
+mod formatting;
+mod integers;
+mod json;
+mod like;
+mod math;
+mod numerics;
+mod patterns;
+mod sequences;
+mod session;
+mod text;
+mod text_format;
+mod window;
+
+use crate::Kernel;
+
+/// Ties a kernel to the catalog rows with its source name.
+pub(crate) struct Binding {
+    /// `prosrc`, or `name(argument types)` for SQL functions and aggregates.
+    pub source: &'static str,
+    pub kernel: Kernel,
+    pub fallible: bool,
+}
+
+/// Every binding.
+pub(crate) fn all() -> impl Iterator<Item = &'static Binding> {
+    [
+        aggregates::KERNELS,
+        arrays::KERNELS,
+        booleans::KERNELS,
+        bytea::KERNELS,
+        casts::KERNELS,
+        comparison::KERNELS,
+        dates::KERNELS,
+        floats::KERNELS,
+        formatting::KERNELS,
+        integers::KERNELS,
+        json::KERNELS,
+        like::KERNELS,
+        math::KERNELS,
+        numerics::KERNELS,
+        patterns::KERNELS,
+        sequences::KERNELS,
+        session::KERNELS,
+        text::KERNELS,
+        text_format::KERNELS,
+        window::KERNELS,
+    ]
+    .into_iter()
+    .flatten()
+}

@@ -1,0 +1,5 @@
+//! numerics.
+
+use super::macros::kernels;
+
+kernels! {}

@@ -1,0 +1,5 @@
+//! patterns.
+
+use super::macros::kernels;
+
+kernels! {}

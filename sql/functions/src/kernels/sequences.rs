@@ -1,0 +1,5 @@
+//! sequences.
+
+use super::macros::kernels;
+
+kernels! {}

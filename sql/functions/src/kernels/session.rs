@@ -1,0 +1,5 @@
+//! session.
+
+use super::macros::kernels;
+
+kernels! {}

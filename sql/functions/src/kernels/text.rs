@@ -1,0 +1,5 @@
+//! text.
+
+use super::macros::kernels;
+
+kernels! {}

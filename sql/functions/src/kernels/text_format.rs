@@ -1,0 +1,5 @@
+//! text_format.
+
+use super::macros::kernels;
+
+kernels! {}

@@ -1,0 +1,111 @@
+//! Joins the generated rows of PostgreSQL's catalogs with the kernels, once, and answers lookups from hash tables.
+
+use crate::facts::{CAST_ROWS, OPERATOR_ROWS, PROC_ROWS};
+use crate::kernels::Binding;
+use crate::{Cast, CastMethod, Function, Kernel, Operator};
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+struct Registry {
+    functions: &'static [Function],
+    by_oid: HashMap<u32, &'static Function>,
+    by_name: HashMap<&'static str, Vec<&'static Function>>,
+    operators: HashMap<&'static str, Vec<&'static Operator>>,
+    operator_by_oid: HashMap<u32, &'static Operator>,
+    casts: Vec<Cast>,
+    cast_by_types: HashMap<(u32, u32), usize>,
+}
+
+static REGISTRY: LazyLock<Registry> = LazyLock::new(build);
+
+fn build() -> Registry {
+    let bindings: HashMap<&str, &Binding> = crate::kernels::all().map(|b| (b.source, b)).collect();
+    let functions: Vec<Function> = PROC_ROWS
+        .iter()
+        .filter_map(|row| {
+            let binding = bindings.get(row.source)?;
+            Some(Function {
+                oid: row.oid,
+                name: row.name,
+                args: row.args,
+                variadic: row.variadic,
+                defaults: row.defaults,
+                ret: row.ret,
+                columns: row.columns,
+                strict: row.strict,
+                volatility: row.volatility,
+                set: row.set,
+                fallible: binding.fallible,
+                kernel: binding.kernel,
+            })
+        })
+        .collect();
+    // The registry lives as long as the process; references to it are handed out for that long.
+    let functions: &'static [Function] = Box::leak(functions.into_boxed_slice());
+    let by_oid: HashMap<u32, &'static Function> = functions.iter().map(|f| (f.oid, f)).collect();
+    let mut by_name: HashMap<&'static str, Vec<&'static Function>> = HashMap::new();
+    for f in functions {
+        by_name.entry(f.name).or_default().push(f);
+    }
+    let mut operators: HashMap<&'static str, Vec<&'static Operator>> = HashMap::new();
+    let mut operator_by_oid = HashMap::new();
+    for o in OPERATOR_ROWS.iter().filter(|o| by_oid.contains_key(&o.function)) {
+        operators.entry(o.name).or_default().push(o);
+        operator_by_oid.insert(o.oid, o);
+    }
+    let known = |method: &CastMethod| match method {
+        CastMethod::Function(f) => by_oid.get(f).is_some_and(|f| !matches!(f.kernel, Kernel::Session)),
+        CastMethod::Relabel | CastMethod::Io => true,
+    };
+    let casts: Vec<Cast> = CAST_ROWS.iter().filter(|c| known(&c.method)).copied().collect();
+    let cast_by_types = casts.iter().enumerate().map(|(i, c)| ((c.source, c.target), i)).collect();
+    Registry {
+        functions,
+        by_oid,
+        by_name,
+        operators,
+        operator_by_oid,
+        casts,
+        cast_by_types,
+    }
+}
+
+/// Every function, in OID order.
+pub fn functions() -> &'static [Function] {
+    REGISTRY.functions
+}
+
+/// The function with this OID.
+pub fn by_oid(oid: u32) -> Option<&'static Function> {
+    REGISTRY.by_oid.get(&oid).copied()
+}
+
+/// Functions, aggregates and window functions of a name (lower case); empty when there is none.
+pub fn candidates(name: &str) -> &'static [&'static Function] {
+    REGISTRY.by_name.get(name).map_or(&[], Vec::as_slice)
+}
+
+/// Operators of a name; empty when there is none. Prefix operators have left type 0.
+pub fn operators(name: &str) -> &'static [&'static Operator] {
+    REGISTRY.operators.get(name).map_or(&[], Vec::as_slice)
+}
+
+/// The operator with this OID.
+pub fn operator(oid: u32) -> Option<&'static Operator> {
+    REGISTRY.operator_by_oid.get(&oid).copied()
+}
+
+/// Names that have operators.
+pub fn operator_names() -> impl Iterator<Item = &'static str> {
+    REGISTRY.operators.keys().copied()
+}
+
+/// The row of `pg_cast` for two types; length coercions have equal types.
+pub fn cast(source: u32, target: u32) -> Option<&'static Cast> {
+    REGISTRY.cast_by_types.get(&(source, target)).map(|i| &REGISTRY.casts[*i])
+}
+
+/// Every cast.
+pub fn casts() -> &'static [Cast] {
+    &REGISTRY.casts
+}

@@ -287,28 +287,6 @@ pub fn violation(message: impl Into<String>) -> SqlError {
     SqlError::new(SqlState::PROTOCOL_VIOLATION, message)
 }
 
-/// Checks that bytes are UTF-8 without NUL, or 22021 as PostgreSQL words it.
-pub fn utf8(bytes: &[u8]) -> Result<&str> {
-    match std::str::from_utf8(bytes) {
-        Ok(s) => Ok(s),
-        Err(e) => {
-            let from = e.valid_up_to();
-            // PostgreSQL shows as many bytes as the first one announces.
-            let announced = match bytes[from] {
-                0xc0..=0xdf => 2,
-                0xe0..=0xef => 3,
-                0xf0..=0xf7 => 4,
-                _ => 1,
-            };
-            let shown: Vec<String> = bytes[from..].iter().take(announced).map(|b| format!("0x{b:02x}")).collect();
-            Err(SqlError::new(
-                SqlState::CHARACTER_NOT_IN_REPERTOIRE,
-                format!("invalid byte sequence for encoding \"UTF8\": {}", shown.join(" ")),
-            ))
-        }
-    }
-}
-
 struct Reader<'a> {
     rest: &'a [u8],
 }
@@ -346,7 +324,7 @@ impl<'a> Reader<'a> {
             Some(end) => {
                 let s = &self.rest[..end];
                 self.rest = &self.rest[end + 1..];
-                utf8(s)
+                curia_types::binary_io::check_text(s)
             }
             None => Err(violation("invalid string in message")),
         }

@@ -14,28 +14,51 @@
 //!
 //! Arrow Flight (curia-flight), from any thread:
 //!   let remote = RemoteSession::open(&cores, &sessions, login).await?;        // Send; the session itself stays on its core
-//!   let prepared = remote.prepare(sql).await?;                                // .schema, .parameters: Option<SchemaRef>
-//!   let mut rows = remote.query(handle, parameters).await?;                   // a bounded stream of RecordBatches at one snapshot
-//!   let count = remote.update(handle, parameters).await?;
+//!   let prepared = remote.prepare(sql).await?;                                // .id, .fields, .parameters
+//!   let rows = remote.query(prepared.id, parameters).await?;                  // .schema, .batches: bounded, at one snapshot
+//!   let count = remote.update(prepared.id, parameters).await?;
+//!   let count = remote.copy_in("COPY t FROM STDIN", pieces).await?;
+//!   remote.run("BEGIN").await?;
 //! ```
 //!
-//! - [`backends`]: who is connected; cancel and shutdown signals.
-//! - [`cores`]: the threads.
-//! - [`output`]: what a session says, as a trait.
-//! - [`password`]: SCRAM verifiers.
-//! - [`settings`]: SET and SHOW, transactional.
+//! - [`session`]: [`Session`] and the simple protocol; `extended`: Parse, Bind, Execute; `block`: BEGIN to COMMIT; `utility`,
+//!   `definitions`: statements that are no queries; `portal`: rows on their way; [`copy`]: COPY.
+//! - `planning`, [`plan_cache`], [`literal`]: from text to a plan, once.
+//! - [`context`], `names`, `environment`: what functions and the binder see of the session.
+//! - [`settings`]: SET and SHOW, transactional. [`password`]: SCRAM verifiers.
+//! - [`sessions`]: opening one. [`backends`]: who is connected; cancel and shutdown. [`cores`]: the threads. [`remote`]: a session for other
+//!   threads. [`output`], [`notice`]: what a session says. `wait`: waiting that can be cancelled.
 
 pub mod backends;
+mod block;
+pub mod context;
+pub mod copy;
 pub mod cores;
+mod definitions;
+mod environment;
+mod extended;
+pub mod literal;
+mod names;
 pub mod notice;
 pub mod output;
 pub mod password;
+pub mod plan_cache;
+mod planning;
+mod portal;
+pub mod remote;
+pub mod session;
+pub mod sessions;
 pub mod settings;
+mod utility;
+mod wait;
 
 pub use backends::{Backends, Cause, Interrupt};
 pub use cores::Cores;
 pub use notice::{Notice, Notices, Severity};
 pub use output::{CopyInput, Disconnected, Field, Format, Output, Stop};
+pub use remote::{CopyPiece, RemotePrepared, RemoteRows, RemoteSession};
+pub use session::Session;
+pub use sessions::{Authentication, Login, Peer, Sessions, SessionsConfig};
 
 /// Where a session stands, as ReadyForQuery tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,15 +7,7 @@
 use crate::notice::Notice;
 use curia_types::{PgType, Result};
 
-/// Form in which a value travels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum Format {
-    /// Type output function, parsed by the type input function.
-    #[default]
-    Text,
-    /// Type send function, parsed by the type receive function.
-    Binary,
-}
+pub use curia_execute::ValueFormat as Format;
 
 /// A result column as RowDescription tells it.
 #[derive(Clone, Debug, PartialEq)]

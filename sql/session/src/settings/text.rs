@@ -2,6 +2,7 @@
 
 use super::search_path;
 use super::value::invalid;
+use curia_types::datetime::Zone;
 use curia_types::{Result, SqlError, SqlState};
 
 /// Checks and canonicalises `value` for the parameter `name`; `current` is its present value.
@@ -79,8 +80,19 @@ fn date_style(value: String, current: &str) -> Result<String> {
     Ok(format!("{style}, {order}"))
 }
 
+/// Hours east of UTC become POSIX text, as PostgreSQL shows them; names get the tz database's spelling.
 fn time_zone(value: String) -> Result<String> {
-    Ok(value)
+    let zone = Zone::from_setting(&value)?;
+    if let Ok(hours) = value.trim().parse::<f64>() {
+        let seconds = (hours * 3600.0).abs() as u64;
+        let mut size = format!("{:02}", seconds / 3600);
+        if seconds % 3600 != 0 {
+            size.push_str(&format!(":{:02}", seconds % 3600 / 60));
+        }
+        let (east, posix) = if hours < 0.0 { ('-', '+') } else { ('+', '-') };
+        return Ok(format!("<{east}{size}>{posix}{size}"));
+    }
+    Ok(zone.0.iana_name().map_or(value, str::to_owned))
 }
 
 #[cfg(test)]
@@ -93,6 +105,16 @@ mod tests {
         assert_eq!(date_style("iso".into(), "German, DMY").unwrap(), "ISO, DMY");
         assert_eq!(date_style("iso, ymd".into(), "ISO, MDY").unwrap(), "ISO, YMD");
         assert!(date_style("foo".into(), "ISO, MDY").is_err());
+    }
+
+    #[test]
+    fn time_zones_are_shown_as_postgresql_shows_them() {
+        let shown = |t: &str| time_zone(t.into()).unwrap();
+        assert_eq!(shown("europe/berlin"), "Europe/Berlin");
+        assert_eq!(shown("3"), "<+03>-03");
+        assert_eq!(shown("-3.5"), "<-03:30>+03:30");
+        assert_eq!(shown("<+03>-03"), "<+03>-03");
+        assert_eq!(time_zone("Nowhere".into()).unwrap_err().message(), "invalid value for parameter \"TimeZone\": \"Nowhere\"");
     }
 
     #[test]

@@ -1,0 +1,384 @@
+//! The transaction block of a session: BEGIN to COMMIT or ROLLBACK, the implicit transactions outside of one, and the failed state.
+//!
+//! ```text
+//!            statement                     Sync, end of the query string
+//!   Idle ──────────────▶ Implicit ────────────────────────────────────▶ Idle
+//!    │                     │ BEGIN                                       ▲
+//!    └──── BEGIN ────────▶ Explicit ── COMMIT, ROLLBACK ────────────────┤
+//!                            │ error   ▲ ROLLBACK TO                     │
+//!                            ▼         │                                 │
+//!                          Failed ─────┴── ROLLBACK, COMMIT (as ROLLBACK)┘
+//! ```
+
+use crate::context::now_micros;
+use crate::notice::Notice;
+use crate::output::{Output, Stop};
+use crate::session::Session;
+use crate::settings::{Mark, Scope};
+use curia_parse::Statement;
+use curia_parse::ast::{Isolation as Level, TransactionModes};
+use curia_txn::{Isolation, Options, Transaction};
+use curia_types::{Result, SqlError, SqlState};
+use std::sync::Arc;
+
+/// Where the session stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Idle,
+    Implicit,
+    Explicit,
+    Failed,
+}
+
+/// Most savepoints of one transaction.
+const SAVEPOINT_LIMIT: usize = 100_000;
+
+/// A session's transaction.
+pub(crate) struct Block {
+    pub(crate) state: State,
+    /// The transaction. None when idle, before the first statement that needs one, and after a failure that cannot be rolled back to a
+    /// savepoint, so that a failed block holds no locks.
+    pub(crate) tx: Option<Transaction>,
+    /// Start of the transaction (`now()`), microseconds since 2000-01-01 UTC.
+    pub(crate) started: i64,
+    /// Names in order, with where the parameters stood.
+    savepoints: Vec<(String, Mark)>,
+}
+
+impl Block {
+    pub(crate) fn new() -> Block {
+        Block { state: State::Idle, tx: None, started: 0, savepoints: Vec::new() }
+    }
+
+    /// Whether statements run inside BEGIN .. COMMIT.
+    pub(crate) fn is_explicit(&self) -> bool {
+        matches!(self.state, State::Explicit | State::Failed)
+    }
+}
+
+impl Session {
+    /// The running transaction; begins an implicit one when there is none.
+    pub(crate) fn transaction(&mut self) -> Result<&mut Transaction> {
+        if self.block.tx.is_none() {
+            let tx = self.begin_transaction(TransactionModes::default())?;
+            self.block.tx = Some(tx);
+            self.block.started = self.statement_start;
+            if self.block.state == State::Idle {
+                self.block.state = State::Implicit;
+            }
+        }
+        self.block.tx.as_mut().ok_or_else(|| SqlError::internal("no transaction after its begin"))
+    }
+
+    fn begin_transaction(&mut self, modes: TransactionModes) -> Result<Transaction> {
+        let catalog = self.shared.database.catalog();
+        self.refresh_environment(&catalog);
+        let (isolation, read_only) = {
+            let settings = self.shared.settings.lock();
+            (
+                match modes.isolation {
+                    Some(level) => level_of(level),
+                    None => match settings.get("default_transaction_isolation") {
+                        Some("repeatable read") => Isolation::RepeatableRead,
+                        Some("serializable") => Isolation::Serializable,
+                        _ => Isolation::ReadCommitted,
+                    },
+                },
+                modes.read_only.unwrap_or_else(|| settings.is_on("default_transaction_read_only")),
+            )
+        };
+        let options = Options { isolation, read_only, lock_timeout: self.environment.lock_timeout, io: Some(self.environment.io_shared.clone()) };
+        self.shared.database.begin(&self.shared.slot, options)
+    }
+
+    /// 25P02 for everything but the end of a failed block.
+    pub(crate) fn refuse_when_failed(&self, statement: Option<&Statement>) -> Result<()> {
+        if self.block.state != State::Failed {
+            return Ok(());
+        }
+        match statement {
+            None | Some(Statement::Commit { .. } | Statement::Rollback { .. } | Statement::RollbackTo(_)) => Ok(()),
+            Some(_) => Err(SqlError::new(
+                SqlState::IN_FAILED_SQL_TRANSACTION,
+                "current transaction is aborted, commands ignored until end of transaction block",
+            )),
+        }
+    }
+
+    /// A statement failed: the implicit transaction is rolled back, a block waits for its end.
+    pub fn fail(&mut self) {
+        self.portals.clear();
+        self.shared.notices.take();
+        match self.block.state {
+            State::Idle | State::Implicit => {
+                self.block.tx = None;
+                self.block.state = State::Idle;
+                self.block.savepoints.clear();
+                self.shared.settings.lock().rollback();
+            }
+            State::Explicit | State::Failed => {
+                self.block.state = State::Failed;
+                let mut settings = self.shared.settings.lock();
+                match self.block.savepoints.last() {
+                    Some((_, mark)) => settings.undo_to(*mark),
+                    None => {
+                        settings.rollback();
+                        drop(settings);
+                        self.block.tx = None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Commits whatever is open and leaves the session idle.
+    pub(crate) async fn commit(&mut self) -> Result<(), Stop> {
+        self.portals.clear();
+        self.block.savepoints.clear();
+        self.block.state = State::Idle;
+        let Some(tx) = self.block.tx.take() else {
+            self.shared.settings.lock().commit();
+            return Ok(());
+        };
+        // Not to be cut short: once it is handed over, only its outcome ends it.
+        match tx.commit().await {
+            Ok(committed) => {
+                let mut settings = self.shared.settings.lock();
+                settings.commit();
+                if let Some(csn) = committed.csn {
+                    settings.set_internal("curia.last_csn", &csn.0.to_string());
+                }
+                Ok(())
+            }
+            Err(e) => {
+                self.shared.settings.lock().rollback();
+                Err(e.into())
+            }
+        }
+    }
+
+    /// Rolls back whatever is open and leaves the session idle.
+    pub(crate) fn rollback(&mut self) {
+        self.portals.clear();
+        self.block.savepoints.clear();
+        self.block.tx = None;
+        self.block.state = State::Idle;
+        self.shared.settings.lock().rollback();
+    }
+
+    /// Runs a statement that controls the transaction; returns its tag.
+    pub(crate) async fn control(&mut self, statement: &Statement, out: &mut impl Output) -> Result<&'static str, Stop> {
+        match statement {
+            Statement::Begin { modes, .. } => {
+                match self.block.state {
+                    State::Explicit | State::Failed => self.notify(
+                        out,
+                        Notice::warning(SqlState::ACTIVE_SQL_TRANSACTION, "there is already a transaction in progress"),
+                    ),
+                    // In a string of statements: what ran before becomes part of the block.
+                    State::Implicit if self.block.tx.is_some() => self.block.state = State::Explicit,
+                    State::Idle | State::Implicit => {
+                        let tx = self.begin_transaction(*modes)?;
+                        self.block.tx = Some(tx);
+                        self.block.started = self.statement_start;
+                        self.block.state = State::Explicit;
+                    }
+                }
+                Ok(statement.tag())
+            }
+            Statement::Commit { chain } => match self.block.state {
+                State::Failed => {
+                    let modes = self.modes();
+                    self.rollback();
+                    self.chain(*chain, modes)?;
+                    Ok("ROLLBACK")
+                }
+                state => {
+                    if state != State::Explicit {
+                        self.outside_block(*chain, "COMMIT AND CHAIN", out)?;
+                    }
+                    let modes = self.modes();
+                    self.commit().await?;
+                    self.chain(*chain, modes)?;
+                    Ok("COMMIT")
+                }
+            },
+            Statement::Rollback { chain } => {
+                if !self.block.is_explicit() {
+                    self.outside_block(*chain, "ROLLBACK AND CHAIN", out)?;
+                }
+                let modes = self.modes();
+                self.rollback();
+                self.chain(*chain, modes)?;
+                Ok("ROLLBACK")
+            }
+            Statement::Savepoint(name) => {
+                self.require_block("SAVEPOINT")?;
+                if self.block.savepoints.len() >= SAVEPOINT_LIMIT {
+                    return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "too many savepoints").into());
+                }
+                let mark = self.shared.settings.lock().mark();
+                self.transaction()?.savepoint(&name.name);
+                self.block.savepoints.push((name.name.clone(), mark));
+                Ok("SAVEPOINT")
+            }
+            Statement::Release(name) => {
+                self.require_block("RELEASE SAVEPOINT")?;
+                let at = self.savepoint_named(&name.name)?;
+                self.transaction()?.release_savepoint(&name.name)?;
+                self.block.savepoints.truncate(at);
+                Ok("RELEASE")
+            }
+            Statement::RollbackTo(name) => {
+                self.require_block("ROLLBACK TO SAVEPOINT")?;
+                let at = self.savepoint_named(&name.name)?;
+                self.portals.clear();
+                self.transaction()?.rollback_to_savepoint(&name.name)?;
+                let (_, mark) = self.block.savepoints[at];
+                self.block.savepoints.truncate(at + 1);
+                self.shared.settings.lock().undo_to(mark);
+                self.block.state = State::Explicit;
+                Ok("ROLLBACK")
+            }
+            Statement::SetTransaction { modes, session: true } => {
+                let mut settings = self.shared.settings.lock();
+                if let Some(level) = modes.isolation {
+                    settings.set("default_transaction_isolation", level_name(level), Scope::Session)?;
+                }
+                if let Some(read_only) = modes.read_only {
+                    settings.set("default_transaction_read_only", on_off(read_only), Scope::Session)?;
+                }
+                if let Some(deferrable) = modes.deferrable {
+                    settings.set("default_transaction_deferrable", on_off(deferrable), Scope::Session)?;
+                }
+                Ok("SET")
+            }
+            Statement::SetTransaction { modes, session: false } => {
+                self.set_transaction(*modes, out)?;
+                Ok("SET")
+            }
+            _ => Err(SqlError::internal("not a transaction statement").into()),
+        }
+    }
+
+    /// SET TRANSACTION and SET transaction_isolation.
+    pub(crate) fn set_transaction(&mut self, modes: TransactionModes, out: &mut impl Output) -> Result<()> {
+        if !self.block.is_explicit() {
+            self.notify(
+                out,
+                Notice::warning(SqlState::NO_ACTIVE_SQL_TRANSACTION, "SET TRANSACTION can only be used in transaction blocks"),
+            );
+        }
+        let tx = self.transaction()?;
+        if let Some(level) = modes.isolation {
+            tx.set_isolation(level_of(level))?;
+        }
+        if let Some(read_only) = modes.read_only {
+            tx.set_read_only(read_only)?;
+        }
+        Ok(())
+    }
+
+    /// What SHOW says of parameters that belong to the transaction.
+    pub(crate) fn show_transaction(&self, name: &str) -> Option<String> {
+        let settings = self.shared.settings.lock();
+        match (name, &self.block.tx) {
+            ("transaction_isolation", Some(tx)) => Some(
+                match tx.isolation() {
+                    Isolation::ReadCommitted => "read committed",
+                    Isolation::RepeatableRead => "repeatable read",
+                    Isolation::Serializable => "serializable",
+                }
+                .to_owned(),
+            ),
+            ("transaction_isolation", None) => settings.show("default_transaction_isolation"),
+            ("transaction_read_only", Some(tx)) => Some(on_off(tx.read_only()).to_owned()),
+            ("transaction_read_only", None) => settings.show("default_transaction_read_only"),
+            _ => None,
+        }
+    }
+
+    fn savepoint_named(&self, name: &str) -> Result<usize> {
+        self.block.savepoints.iter().rposition(|(n, _)| n == name).ok_or_else(|| {
+            SqlError::new(SqlState::INVALID_SAVEPOINT_SPECIFICATION, format!("savepoint \"{name}\" does not exist"))
+        })
+    }
+
+    /// 25P01 outside of BEGIN .. COMMIT.
+    pub(crate) fn require_block(&self, what: &str) -> Result<()> {
+        if self.block.is_explicit() {
+            return Ok(());
+        }
+        Err(SqlError::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, format!("{what} can only be used in transaction blocks")))
+    }
+
+    /// 25001 inside a block or a string of several statements.
+    pub(crate) fn refuse_in_block(&self, what: &str) -> Result<()> {
+        if self.block.is_explicit() || (self.block.state == State::Implicit && self.in_string) {
+            return Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, format!("{what} cannot run inside a transaction block")));
+        }
+        Ok(())
+    }
+
+    fn outside_block(&mut self, chain: bool, what: &str, out: &mut impl Output) -> Result<()> {
+        if chain {
+            return Err(SqlError::new(
+                SqlState::NO_ACTIVE_SQL_TRANSACTION,
+                format!("{what} can only be used in transaction blocks"),
+            ));
+        }
+        self.notify(out, Notice::warning(SqlState::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress"));
+        Ok(())
+    }
+
+    fn modes(&self) -> TransactionModes {
+        let Some(tx) = &self.block.tx else { return TransactionModes::default() };
+        TransactionModes {
+            isolation: Some(match tx.isolation() {
+                Isolation::ReadCommitted => Level::ReadCommitted,
+                Isolation::RepeatableRead => Level::RepeatableRead,
+                Isolation::Serializable => Level::Serializable,
+            }),
+            read_only: Some(tx.read_only()),
+            deferrable: None,
+        }
+    }
+
+    fn chain(&mut self, chain: bool, modes: TransactionModes) -> Result<()> {
+        if chain {
+            let tx = self.begin_transaction(modes)?;
+            self.block.tx = Some(tx);
+            self.block.started = now_micros();
+            self.block.state = State::Explicit;
+        }
+        Ok(())
+    }
+
+    /// Brings the derived settings up to date.
+    pub(crate) fn refresh_environment(&mut self, catalog: &Arc<curia_catalog::Catalog>) {
+        if !self.environment.is_current(&self.shared, catalog.version) {
+            self.environment = crate::environment::Environment::new(&self.shared, catalog);
+        }
+    }
+}
+
+fn level_of(level: Level) -> Isolation {
+    match level {
+        Level::ReadUncommitted | Level::ReadCommitted => Isolation::ReadCommitted,
+        Level::RepeatableRead => Isolation::RepeatableRead,
+        Level::Serializable => Isolation::Serializable,
+    }
+}
+
+fn level_name(level: Level) -> &'static str {
+    match level {
+        Level::ReadUncommitted => "read uncommitted",
+        Level::ReadCommitted => "read committed",
+        Level::RepeatableRead => "repeatable read",
+        Level::Serializable => "serializable",
+    }
+}
+
+fn on_off(b: bool) -> &'static str {
+    if b { "on" } else { "off" }
+}

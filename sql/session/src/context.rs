@@ -1,0 +1,301 @@
+//! What functions may ask of the session: [`curia_functions::Context`].
+//!
+//! A statement may compute on other threads than its session's, so what its functions see is shared and thread-safe: the session's
+//! parameters behind a lock, its slot for sequence values, a copy of the formatting parameters as they were when the statement began.
+
+use crate::backends::{Backends, Cause, Interrupt};
+use crate::notice::{Notice, Notices};
+use crate::settings::{Scope, Settings, search_path, unrecognized};
+use curia_catalog::{Catalog, Oid, Sequence};
+use curia_execute::Engine;
+use curia_functions::Context;
+use curia_txn::{Database, SessionSlot};
+use curia_types::{ArrayValue, Datum, IoContext, Result, SqlError, SqlState, oid};
+use parking_lot::Mutex;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+/// Microseconds from 1970-01-01 to 2000-01-01.
+const EPOCH_MICROS: i64 = 946_684_800_000_000;
+
+/// Microseconds since 2000-01-01 UTC, now.
+pub fn now_micros() -> i64 {
+    match SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(d) => d.as_micros() as i64 - EPOCH_MICROS,
+        Err(e) => -(e.duration().as_micros() as i64) - EPOCH_MICROS,
+    }
+}
+
+/// The part of a session that its statements' functions see, from any thread.
+pub struct Shared {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) database: Arc<Database>,
+    pub(crate) slot: Arc<SessionSlot>,
+    pub(crate) backends: Arc<Backends>,
+    pub(crate) interrupt: Arc<Interrupt>,
+    pub(crate) settings: Mutex<Settings>,
+    pub(crate) notices: Notices,
+    pub(crate) process: i32,
+    pub(crate) role: Oid,
+    pub(crate) user: String,
+    pub(crate) database_name: String,
+    pub(crate) peer: Option<SocketAddr>,
+    /// When the server started, microseconds since 2000-01-01 UTC.
+    pub(crate) server_start: i64,
+}
+
+/// One statement's view of its session.
+pub struct StatementContext {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) io: IoContext,
+    pub(crate) transaction_timestamp: i64,
+    pub(crate) statement_timestamp: i64,
+    pub(crate) catalog: Arc<Catalog>,
+    /// Schemas of the search path, `$user` replaced.
+    pub(crate) search_path: Arc<[String]>,
+    /// The transaction may not write.
+    pub(crate) read_only: bool,
+}
+
+impl Context for StatementContext {
+    fn io(&self) -> &IoContext {
+        &self.io
+    }
+    fn transaction_timestamp(&self) -> i64 {
+        self.transaction_timestamp
+    }
+    fn statement_timestamp(&self) -> i64 {
+        self.statement_timestamp
+    }
+    fn setting(&self, name: &str) -> Option<String> {
+        self.shared.settings.lock().show(name)
+    }
+    fn session_call(&self, function: u32, args: &[Datum]) -> Result<Datum> {
+        match self.call(function, args)? {
+            Some(value) => Ok(value),
+            None => match curia_execute::catalog_call(&self.shared.engine, &self.catalog, function, args) {
+                Some(result) => result,
+                None => {
+                    let name = curia_functions::by_oid(function).map_or("function", |f| f.name);
+                    Err(SqlError::unsupported(format!("function {name}()")))
+                }
+            },
+        }
+    }
+}
+
+/// `pg_proc.oid` of what the session computes.
+mod proc {
+    pub const VERSION: u32 = 89;
+    pub const CURRENT_USER: u32 = 745;
+    pub const SESSION_USER: u32 = 746;
+    pub const PG_CLIENT_ENCODING: u32 = 810;
+    pub const CURRENT_DATABASE: u32 = 861;
+    pub const GETDATABASEENCODING: u32 = 1039;
+    pub const CURRENT_SCHEMA: u32 = 1402;
+    pub const CURRENT_SCHEMAS: u32 = 1403;
+    pub const NEXTVAL: u32 = 1574;
+    pub const CURRVAL: u32 = 1575;
+    pub const SETVAL: u32 = 1576;
+    pub const SETVAL_CALLED: u32 = 1765;
+    pub const PG_BACKEND_PID: u32 = 2026;
+    pub const PG_CONF_LOAD_TIME: u32 = 2034;
+    pub const CURRENT_SETTING: u32 = 2077;
+    pub const SET_CONFIG: u32 = 2078;
+    pub const PG_TERMINATE_BACKEND: u32 = 2096;
+    pub const PG_CANCEL_BACKEND: u32 = 2171;
+    pub const INET_CLIENT_ADDR: u32 = 2196;
+    pub const INET_CLIENT_PORT: u32 = 2197;
+    pub const LASTVAL: u32 = 2559;
+    pub const PG_POSTMASTER_START_TIME: u32 = 2560;
+    pub const PG_SLEEP: u32 = 2626;
+    pub const PG_MY_TEMP_SCHEMA: u32 = 2854;
+    pub const PG_IS_OTHER_TEMP_SCHEMA: u32 = 2855;
+    pub const CURRENT_SETTING_MISSING: u32 = 3294;
+    pub const PG_IS_IN_RECOVERY: u32 = 3810;
+}
+
+impl StatementContext {
+    /// `Ok(None)`: not ours.
+    fn call(&self, function: u32, args: &[Datum]) -> Result<Option<Datum>> {
+        let s = &self.shared;
+        Ok(Some(match function {
+            proc::VERSION => Datum::text(version()),
+            proc::CURRENT_USER | proc::SESSION_USER => Datum::text(&s.user),
+            proc::PG_CLIENT_ENCODING | proc::GETDATABASEENCODING => Datum::text("UTF8"),
+            proc::CURRENT_DATABASE => Datum::text(&s.database_name),
+            proc::CURRENT_SCHEMA => self.schemas(false).first().map_or(Datum::Null, Datum::text),
+            proc::CURRENT_SCHEMAS => {
+                let elements: Vec<Datum> = self.schemas(matches!(args, [Datum::Bool(true)])).iter().map(Datum::text).collect();
+                let dimensions = if elements.is_empty() { Vec::new() } else { vec![(elements.len() as i32, 1)] };
+                Datum::Array(Arc::new(ArrayValue { element: oid::NAME, dimensions, elements }))
+            }
+            proc::NEXTVAL => {
+                self.may_write("nextval()")?;
+                Datum::Int8(s.database.nextval(&s.slot, self.sequence(args)?)?)
+            }
+            proc::CURRVAL => Datum::Int8(s.database.currval(&s.slot, self.sequence(args)?)?),
+            proc::SETVAL | proc::SETVAL_CALLED => {
+                self.may_write("setval()")?;
+                let value = integer(args, 1)?;
+                let called = !matches!(args.get(2), Some(Datum::Bool(false)));
+                s.database.setval(&s.slot, self.sequence(args)?, value, called)?;
+                Datum::Int8(value)
+            }
+            proc::LASTVAL => Datum::Int8(s.database.lastval(&s.slot)?),
+            proc::PG_BACKEND_PID => Datum::Int4(s.process),
+            proc::PG_CONF_LOAD_TIME | proc::PG_POSTMASTER_START_TIME => Datum::Timestamptz(s.server_start),
+            proc::CURRENT_SETTING | proc::CURRENT_SETTING_MISSING => {
+                let name = text(args, 0)?;
+                match s.settings.lock().show(name) {
+                    Some(v) => Datum::text(v),
+                    None if matches!(args.get(1), Some(Datum::Bool(true))) => Datum::Null,
+                    None => return Err(unrecognized(name)),
+                }
+            }
+            proc::SET_CONFIG => {
+                let name = text(args, 0)?;
+                let scope = if matches!(args.get(2), Some(Datum::Bool(true))) { Scope::Local } else { Scope::Session };
+                let mut settings = s.settings.lock();
+                match args.get(1) {
+                    Some(Datum::Text(v)) => settings.set(name, v, scope)?,
+                    _ => settings.reset(name, scope)?,
+                }
+                settings.show(name).map_or(Datum::Null, Datum::text)
+            }
+            proc::PG_CANCEL_BACKEND => self.signal(args, Cause::Cancel)?,
+            proc::PG_TERMINATE_BACKEND => self.signal(args, Cause::Terminate)?,
+            proc::INET_CLIENT_ADDR => s.peer.map_or(Datum::Null, |p| Datum::text(p.ip().to_string())),
+            proc::INET_CLIENT_PORT => s.peer.map_or(Datum::Null, |p| Datum::Int4(i32::from(p.port()))),
+            proc::PG_SLEEP => {
+                if let [Datum::Float8(seconds)] = args {
+                    sleep(*seconds, &s.interrupt)?;
+                }
+                Datum::Text(Arc::from(""))
+            }
+            proc::PG_MY_TEMP_SCHEMA => Datum::Oid(0),
+            proc::PG_IS_OTHER_TEMP_SCHEMA | proc::PG_IS_IN_RECOVERY => Datum::Bool(false),
+            _ => return Ok(None),
+        }))
+    }
+
+    /// Existing schemas of the search path, `pg_catalog` in front when implicit ones are asked for.
+    fn schemas(&self, implicit: bool) -> Vec<String> {
+        let mut found: Vec<String> = self.search_path.iter().filter(|s| self.catalog.schema(s).is_some()).cloned().collect();
+        if implicit && !found.iter().any(|s| s == "pg_catalog") {
+            found.insert(0, "pg_catalog".to_owned());
+        }
+        found
+    }
+
+    fn sequence(&self, args: &[Datum]) -> Result<&Sequence> {
+        let oid: Oid = match args.first() {
+            Some(Datum::Oid(o)) => *o,
+            _ => return Err(SqlError::internal("a sequence function without a regclass")),
+        };
+        if let Some(s) = self.catalog.sequences.get(&oid) {
+            return Ok(s);
+        }
+        match self.catalog.relation_by_oid(oid) {
+            Some((_, name, _)) => Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{name}\" is not a sequence"))),
+            None => Err(SqlError::new(SqlState::UNDEFINED_TABLE, format!("could not open relation with OID {oid}"))),
+        }
+    }
+
+    fn may_write(&self, what: &str) -> Result<()> {
+        if self.read_only {
+            return Err(read_only(what));
+        }
+        Ok(())
+    }
+
+    fn signal(&self, args: &[Datum], cause: Cause) -> Result<Datum> {
+        let process = i32::try_from(integer(args, 0)?).unwrap_or(0);
+        let found = self.shared.backends.raise(process, cause);
+        if !found {
+            self.shared.notices.push(Notice::warning(
+                SqlState::WARNING,
+                format!("PID {process} is not a PostgreSQL backend process"),
+            ));
+        }
+        Ok(Datum::Bool(found))
+    }
+}
+
+/// 25006 in PostgreSQL's words.
+pub fn read_only(command: &str) -> SqlError {
+    SqlError::new(SqlState::READ_ONLY_SQL_TRANSACTION, format!("cannot execute {command} in a read-only transaction"))
+}
+
+/// What `version()` says: PostgreSQL's form, because drivers parse it, and whose it is.
+pub fn version() -> String {
+    format!("PostgreSQL 15.18 (Curia {}) on {}", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH)
+}
+
+fn text(args: &[Datum], i: usize) -> Result<&str> {
+    match args.get(i) {
+        Some(Datum::Text(t)) => Ok(t),
+        _ => Err(SqlError::internal("a text argument is missing")),
+    }
+}
+
+fn integer(args: &[Datum], i: usize) -> Result<i64> {
+    match args.get(i) {
+        Some(Datum::Int8(v)) => Ok(*v),
+        Some(Datum::Int4(v)) => Ok(i64::from(*v)),
+        _ => Err(SqlError::internal("an integer argument is missing")),
+    }
+}
+
+/// Sleeps on the calling thread, in slices, so that a cancel ends it. The session's own fast path for `SELECT pg_sleep(..)` does not
+/// come here.
+fn sleep(seconds: f64, interrupt: &Interrupt) -> Result<()> {
+    if seconds.is_nan() || seconds <= 0.0 {
+        return Ok(());
+    }
+    let end = Instant::now() + Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX / 4).min(Duration::from_secs(1 << 31));
+    loop {
+        interrupt.check()?;
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(());
+        }
+        std::thread::sleep(left.min(Duration::from_millis(5)));
+    }
+}
+
+/// Formatting parameters from settings.
+pub fn io_context(settings: &Settings, names: Arc<crate::names::Names>) -> IoContext {
+    use curia_types::{ByteaOutput, DateOrder, DateStyle, IntervalStyle, datetime::Zone};
+    let (style, order) = settings.get("datestyle").and_then(|v| v.split_once(", ")).unwrap_or(("ISO", "MDY"));
+    IoContext {
+        date_style: match style {
+            "SQL" => DateStyle::Sql,
+            "Postgres" => DateStyle::Postgres,
+            "German" => DateStyle::German,
+            _ => DateStyle::Iso,
+        },
+        date_order: match order {
+            "DMY" => DateOrder::Dmy,
+            "YMD" => DateOrder::Ymd,
+            _ => DateOrder::Mdy,
+        },
+        interval_style: match settings.get("intervalstyle") {
+            Some("postgres_verbose") => IntervalStyle::PostgresVerbose,
+            Some("sql_standard") => IntervalStyle::SqlStandard,
+            Some("iso_8601") => IntervalStyle::Iso8601,
+            _ => IntervalStyle::Postgres,
+        },
+        zone: settings.get("timezone").and_then(|z| Zone::from_setting(z).ok()).unwrap_or_else(Zone::utc),
+        extra_float_digits: settings.integer("extra_float_digits") as i32,
+        bytea_output: if settings.get("bytea_output") == Some("escape") { ByteaOutput::Escape } else { ByteaOutput::Hex },
+        now: 0,
+        names: Some(names),
+    }
+}
+
+/// Schemas of the search path.
+pub fn search_path_of(settings: &Settings, user: &str) -> Arc<[String]> {
+    search_path::schemas(settings.get("search_path").unwrap_or(""), user).into()
+}

@@ -1,0 +1,79 @@
+//! COPY FROM STDIN and COPY TO STDOUT in text, csv and binary, streaming in bounded memory.
+//!
+//! - [`dialect`]: options. [`record`], [`binary`]: reading. [`write`]: writing.
+//! - [`from`], [`to`]: the two directions.
+
+pub mod binary;
+pub mod dialect;
+mod from;
+pub mod record;
+mod to;
+pub mod write;
+
+use crate::output::{Output, Stop};
+use crate::planning::Prepared;
+use crate::portal::Ran;
+use crate::session::Session;
+use curia_catalog::{Oid, Table};
+use curia_parse::ast::{Copy, CopyDirection, Ident, ObjectName};
+use curia_types::{PgType, Result, SqlError, SqlState};
+use std::sync::Arc;
+
+/// A copied column.
+pub(crate) struct Column {
+    pub name: String,
+    pub ty: PgType,
+}
+
+impl Session {
+    /// Runs COPY.
+    pub(crate) async fn copy<O: Output>(&mut self, copy: &Copy, prepared: &Prepared, out: &mut O) -> Result<Ran, Stop> {
+        match &copy.direction {
+            CopyDirection::FromStdin => self.copy_from(copy, out).await,
+            CopyDirection::ToStdout => self.copy_to(copy, prepared, out).await,
+            CopyDirection::FromFile(_) | CopyDirection::ToFile(_) => Err(SqlError::unsupported("COPY with a file of the server")
+                .hint("Use COPY FROM STDIN or COPY TO STDOUT; psql's \\copy does so.")
+                .into()),
+            CopyDirection::FromProgram(_) | CopyDirection::ToProgram(_) => Err(SqlError::unsupported("COPY with a program").into()),
+        }
+    }
+
+    /// The table of a COPY with the columns it names, or all of them.
+    fn copied_columns(&mut self, name: &ObjectName, columns: &[Ident]) -> Result<(Oid, Arc<Table>, Vec<Column>)> {
+        let oid = self.table_named(name)?;
+        let catalog = self.transaction()?.catalog();
+        let table = catalog.tables.get(&oid).cloned().ok_or_else(|| SqlError::internal("a table without definition"))?;
+        let mut copied: Vec<Column> = Vec::new();
+        if columns.is_empty() {
+            copied.extend(table.live_columns().map(|(_, c)| Column { name: c.name.clone(), ty: c.ty }));
+        }
+        for c in columns {
+            let position = (c.pos != 0).then_some(c.pos);
+            let Some((_, column)) = table.column(&c.name) else {
+                return Err(SqlError::new(
+                    SqlState::UNDEFINED_COLUMN,
+                    format!("column \"{}\" of relation \"{}\" does not exist", c.name, table.name),
+                )
+                .at(position));
+            };
+            if copied.iter().any(|o| o.name == c.name) {
+                return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, format!("column \"{}\" specified more than once", c.name)).at(position));
+            }
+            copied.push(Column { name: column.name.clone(), ty: column.ty });
+        }
+        Ok((oid, table, copied))
+    }
+}
+
+/// Text for a CONTEXT line: at most a hundred bytes of it.
+fn excerpt(text: &str) -> String {
+    const SHOWN: usize = 100;
+    if text.len() <= SHOWN {
+        return text.to_owned();
+    }
+    let mut end = SHOWN;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}...", &text[..end])
+}

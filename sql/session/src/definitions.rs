@@ -1,0 +1,223 @@
+//! What DDL needs of the session: queries in its transaction, and CREATE TABLE AS.
+
+use crate::context::StatementContext;
+use crate::output::{Output, Stop};
+use crate::planning::Prepared;
+use crate::portal::{Ran, Rows, Tag};
+use crate::session::Session;
+use crate::wait::Waits;
+use curia_bind::BindContext;
+use curia_catalog::Catalog;
+use curia_ddl::{LocalFuture, Queries};
+use curia_execute::{Execution, RowSource};
+use curia_parse::Statement;
+use curia_parse::ast;
+use curia_txn::Transaction;
+use curia_types::{Datum, Result, SqlError, SqlState, type_info};
+use std::sync::Arc;
+
+/// Rows handed to DDL at a time.
+const BATCH: usize = 1024;
+
+/// Runs the queries of one DDL statement.
+pub(crate) struct DefinitionQueries {
+    context: Arc<StatementContext>,
+    waits: Waits,
+}
+
+impl DefinitionQueries {
+    pub(crate) fn new(session: &mut Session, catalog: &Arc<Catalog>) -> DefinitionQueries {
+        DefinitionQueries { context: session.context(catalog), waits: session.waits.clone() }
+    }
+}
+
+struct QueryRows(RowSource);
+
+impl curia_ddl::Rows for QueryRows {
+    fn next(&mut self) -> LocalFuture<'_, Result<Option<Vec<Vec<Datum>>>>> {
+        Box::pin(async {
+            let mut rows = Vec::new();
+            while rows.len() < BATCH && self.0.next().await? {
+                rows.push(self.0.take_row());
+            }
+            Ok((!rows.is_empty()).then_some(rows))
+        })
+    }
+}
+
+impl Queries for DefinitionQueries {
+    fn open<'a>(&'a self, tx: &'a mut Transaction, sql: &'a str) -> LocalFuture<'a, Result<Box<dyn curia_ddl::Rows>>> {
+        Box::pin(async move {
+            let parsed = curia_parse::parse(sql)?.pop().ok_or_else(|| SqlError::internal("DDL asked an empty query"))?;
+            let catalog = tx.catalog();
+            // Stored expressions name their objects in full or by OID, so the search path of the session is as good as any.
+            let cx = BindContext {
+                catalog: &catalog,
+                search_path: &self.context.search_path,
+                database: &self.context.shared.database_name,
+                params: None,
+                io: &self.context.io,
+            };
+            let bound = Arc::new(curia_bind::bind(&parsed, &cx)?);
+            let plan = self.context.shared.engine.plan(&bound, &catalog).await?;
+            tx.start_command();
+            let execution = Execution {
+                params: Arc::from([]),
+                context: self.context.clone(),
+                interrupt: Arc::new(self.waits.clone()),
+                catalog,
+                session_views: None,
+            };
+            let outcome = plan.execute(tx, execution).await?;
+            let rows = outcome.rows.ok_or_else(|| SqlError::internal("DDL asked a query without rows"))?;
+            Ok(Box::new(QueryRows(rows)) as Box<dyn curia_ddl::Rows>)
+        })
+    }
+}
+
+impl Session {
+    /// CREATE TABLE AS and SELECT INTO: a CREATE TABLE with the query's columns, then an INSERT of its rows.
+    pub(crate) async fn create_table_as<O: Output>(
+        &mut self,
+        c: &ast::CreateTableAs,
+        prepared: &Prepared,
+        out: &mut O,
+    ) -> Result<Ran, Stop> {
+        if c.materialized {
+            return Err(SqlError::unsupported("CREATE MATERIALIZED VIEW").into());
+        }
+        let depth = prepared.parsed.as_ref().map_or(1, |p| p.depth);
+        let catalog = self.transaction()?.catalog();
+        self.refresh_environment(&catalog);
+        let bound = self.bind_parsed(&Statement::Query(c.query.clone()), depth, None, &catalog)?;
+        let output = bound.output();
+        if c.columns.len() > output.len() {
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, "too many column names were specified").into());
+        }
+        let mut columns = Vec::new();
+        for (i, column) in output.iter().enumerate() {
+            let name = c.columns.get(i).map_or_else(|| column.name.clone(), |n| n.name.clone());
+            columns.push(ast::ColumnDef {
+                name: ast::Ident { name, pos: 0 },
+                ty: curia_parse::parse_type(&type_info::format_type(column.ty.oid, column.ty.typmod))?,
+                collation: None,
+                constraints: Vec::new(),
+            });
+        }
+        let existed = c.if_not_exists && self.table_named(&c.name).is_ok();
+        let create = ast::CreateTable {
+            name: c.name.clone(),
+            persistence: c.persistence,
+            if_not_exists: c.if_not_exists,
+            columns,
+            constraints: Vec::new(),
+            like: Vec::new(),
+            inherits: Vec::new(),
+            partition: None,
+            options: Vec::new(),
+            on_commit: c.on_commit,
+            tablespace: None,
+        };
+        self.define(&Statement::CreateTable(Box::new(create)), out).await?;
+        if existed || !c.with_data {
+            return Ok(Ran::done("CREATE TABLE AS"));
+        }
+        let insert = ast::Insert {
+            with: None,
+            table: c.name.clone(),
+            alias: None,
+            columns: Vec::new(),
+            overriding: None,
+            source: Some(c.query.clone()),
+            on_conflict: None,
+            returning: Vec::new(),
+        };
+        let parsed =
+            curia_parse::Parsed { statement: Statement::Insert(Box::new(insert)), span: usize::MAX..usize::MAX, depth, max_param: 0 };
+        let inner = Prepared::transient(&prepared.sql, Arc::new(parsed));
+        let ran = self.run_plan(&inner, Arc::from([]), out).await?;
+        match ran.tag {
+            Tag::Affected(_, n) => Ok(Ran { rows: None, fields: None, tag: Tag::Affected("SELECT", n) }),
+            _ => Err(SqlError::internal("CREATE TABLE AS did not insert").into()),
+        }
+    }
+
+    /// Takes rows into memory: of FETCH, of EXECUTE's arguments.
+    pub(crate) async fn take_rows<O: Output>(&mut self, rows: &mut Rows, limit: u64, out: &mut O) -> Result<Vec<Vec<Datum>>, Stop> {
+        let mut taken = Vec::new();
+        while limit == 0 || (taken.len() as u64) < limit {
+            match rows {
+                Rows::Plan(source) => {
+                    if !self.waits.run(out, source.next()).await? {
+                        break;
+                    }
+                    taken.push(source.take_row());
+                }
+                Rows::Cursor { .. } => break,
+                Rows::Values(values) => match values.next() {
+                    Some(row) => taken.push(row),
+                    None => break,
+                },
+            }
+        }
+        Ok(taken)
+    }
+
+    /// EXECUTE: its arguments are expressions, computed by a query of their own.
+    pub(crate) async fn execute_prepared<O: Output>(&mut self, e: &ast::Execute, out: &mut O) -> Result<Ran, Stop> {
+        let prepared = self.statement(&e.name.name)?.clone();
+        if e.args.len() != prepared.params.len() {
+            return Err(SqlError::new(
+                SqlState::SYNTAX_ERROR,
+                format!("wrong number of parameters for prepared statement \"{}\"", e.name.name),
+            )
+            .detail(format!("Expected {} parameters but got {}.", prepared.params.len(), e.args.len()))
+            .into());
+        }
+        if !prepared.statement().is_some_and(Statement::is_bindable) {
+            return Err(SqlError::unsupported("EXECUTE of a statement that is no query").into());
+        }
+        let mut params: Arc<[Datum]> = Arc::from([]);
+        if !e.args.is_empty() {
+            let mut items = Vec::new();
+            for (arg, ty) in e.args.iter().zip(&prepared.params) {
+                let ty = curia_parse::parse_type(&type_info::format_type(ty.oid, ty.typmod))?;
+                let cast = ast::ExprKind::Cast { arg: Box::new(arg.clone()), ty: Box::new(ty), syntax: ast::CastSyntax::Cast };
+                items.push(ast::SelectItem { expr: ast::Expr { kind: cast, pos: arg.pos }, alias: None });
+            }
+            let select = ast::Select {
+                distinct: None,
+                items,
+                into: None,
+                from: Vec::new(),
+                filter: None,
+                group_by: Vec::new(),
+                group_distinct: false,
+                having: None,
+                windows: Vec::new(),
+                pos: 0,
+            };
+            let query = ast::Query {
+                with: None,
+                body: ast::SetExpr::Select(Box::new(select)),
+                order_by: Vec::new(),
+                limit: None,
+                offset: None,
+                locking: Vec::new(),
+                pos: 0,
+            };
+            let parsed = curia_parse::Parsed {
+                statement: Statement::Query(Box::new(query)),
+                span: usize::MAX..usize::MAX,
+                depth: curia_parse::INLINE_DEPTH,
+                max_param: 0,
+            };
+            let arguments = Prepared::transient(&prepared.sql, Arc::new(parsed));
+            let ran = self.run_plan(&arguments, Arc::from([]), out).await?;
+            if let Some(mut rows) = ran.rows {
+                params = self.take_rows(&mut rows, 1, out).await?.pop().unwrap_or_default().into();
+            }
+        }
+        self.run_plan(&prepared, params, out).await
+    }
+}

@@ -1,0 +1,80 @@
+//! What a session's settings mean for binding and formatting, computed when a setting or the catalog changes and not per statement.
+
+use crate::context::{Shared, io_context, search_path_of};
+use crate::names::Names;
+use crate::notice::Severity;
+use curia_catalog::Catalog;
+use curia_types::IoContext;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Settings in the form that statements use.
+pub struct Environment {
+    generation: u64,
+    catalog_version: u64,
+    /// Formatting parameters; `now` is filled in for each transaction.
+    pub io: IoContext,
+    /// The same, for transactions to keep.
+    pub io_shared: Arc<IoContext>,
+    /// Schemas of the search path, `$user` replaced.
+    pub search_path: Arc<[String]>,
+    /// Everything that a bound statement depends on, as a key.
+    pub key: Arc<str>,
+    /// `statement_timeout`
+    pub statement_timeout: Option<Duration>,
+    /// `lock_timeout`
+    pub lock_timeout: Option<Duration>,
+    /// `client_min_messages`
+    pub min_messages: Severity,
+}
+
+impl Environment {
+    /// Computes it.
+    pub fn new(shared: &Shared, catalog: &Arc<Catalog>) -> Environment {
+        let settings = shared.settings.lock();
+        let search_path = search_path_of(&settings, &shared.user);
+        let names = Arc::new(Names { catalog: catalog.clone(), search_path: search_path.clone() });
+        let io = io_context(&settings, names);
+        let text = |name: &str| settings.get(name).unwrap_or("").to_owned();
+        let key = format!(
+            "{}\n{}\n{}\n{}\n{}\n{}",
+            search_path.join("\n"),
+            text("datestyle"),
+            text("intervalstyle"),
+            text("timezone"),
+            text("bytea_output"),
+            text("extra_float_digits"),
+        );
+        let time = |name: &str| match settings.integer(name) {
+            0 => None,
+            ms => Some(Duration::from_millis(ms.unsigned_abs())),
+        };
+        Environment {
+            generation: settings.generation(),
+            catalog_version: catalog.version,
+            io_shared: Arc::new(io.clone()),
+            io,
+            search_path,
+            key: key.into(),
+            statement_timeout: time("statement_timeout"),
+            lock_timeout: time("lock_timeout"),
+            min_messages: match settings.get("client_min_messages") {
+                Some("log") => Severity::Log,
+                Some("warning") => Severity::Warning,
+                Some("error") => Severity::Info,
+                Some(d) if d.starts_with("debug") => Severity::Debug,
+                _ => Severity::Notice,
+            },
+        }
+    }
+
+    /// Whether a setting changed since.
+    pub fn generation_moved(&self, shared: &Shared) -> bool {
+        self.generation != shared.settings.lock().generation()
+    }
+
+    /// Whether it still says what settings and catalog say.
+    pub fn is_current(&self, shared: &Shared, catalog_version: u64) -> bool {
+        self.catalog_version == catalog_version && self.generation == shared.settings.lock().generation()
+    }
+}

@@ -1,0 +1,151 @@
+//! Names of catalog objects behind the reg* types, at one catalog version and search path.
+
+use crate::settings::search_path;
+use curia_catalog::system::{PG_CATALOG, system_table, system_table_named};
+use curia_catalog::{Catalog, Oid, version::Relation};
+use curia_parse::quote_identifier;
+use curia_types::{ObjectNames, Result, SqlError, SqlState, oid, type_info};
+use std::sync::Arc;
+
+/// Looks names up in a catalog version.
+pub struct Names {
+    /// The version.
+    pub catalog: Arc<Catalog>,
+    /// Schemas of the search path, `pg_catalog` where it stands or, as usual, in front.
+    pub search_path: Arc<[String]>,
+}
+
+impl Names {
+    /// OID of a relation by (qualified) name, system tables included.
+    pub fn relation(&self, name: &str) -> Result<Oid> {
+        let parts = split(name)?;
+        let found = match parts.as_slice() {
+            [relation] => system_table_named("pg_catalog", relation)
+                .map(|t| t.oid)
+                .or_else(|| self.catalog.relation(&self.search_path, relation).map(oid_of_relation)),
+            [schema, relation] => match system_table_named(schema, relation) {
+                Some(t) => Some(t.oid),
+                None => match self.catalog.schema(schema) {
+                    Some(s) => self.catalog.relation_in(s.oid, relation).map(oid_of_relation),
+                    None => {
+                        return Err(SqlError::new(SqlState::INVALID_SCHEMA_NAME, format!("schema \"{schema}\" does not exist")));
+                    }
+                },
+            },
+            [database, schema, relation] if self.catalog.database(database).is_some() => {
+                self.catalog.schema(schema).and_then(|s| self.catalog.relation_in(s.oid, relation)).map(oid_of_relation)
+            }
+            _ => None,
+        };
+        found.ok_or_else(|| {
+            SqlError::new(SqlState::UNDEFINED_TABLE, format!("relation \"{}\" does not exist", parts.join(".")))
+        })
+    }
+
+    fn relation_name(&self, oid: Oid) -> Option<String> {
+        if let Some(t) = system_table(oid) {
+            return Some(if t.schema == PG_CATALOG { t.name.to_owned() } else { format!("{}.{}", t.schema_name, t.name) });
+        }
+        let (schema, name, _) = self.catalog.relation_by_oid(oid)?;
+        let schema = self.catalog.schema_name(schema);
+        let visible = self.catalog.relation(&self.search_path, name).map(oid_of_relation) == Some(oid)
+            && system_table_named("pg_catalog", name).is_none();
+        Some(if visible { quote_identifier(name).to_string() } else { format!("{}.{}", quote_identifier(schema), quote_identifier(name)) })
+    }
+}
+
+fn oid_of_relation(r: Relation) -> Oid {
+    match r {
+        Relation::Table(o) | Relation::Index(_, o) | Relation::Sequence(o) => o,
+    }
+}
+
+/// Splits `a."B".c` into its parts.
+fn split(name: &str) -> Result<Vec<String>> {
+    // Dots separate here where search_path has commas; quoting is the same.
+    let mut parts = Vec::new();
+    let mut rest = name.trim();
+    loop {
+        let end = if rest.starts_with('"') {
+            let mut at = 1;
+            loop {
+                match rest[at..].find('"') {
+                    Some(n) if rest[at + n + 1..].starts_with('"') => at += n + 2,
+                    Some(n) => break at + n + 1,
+                    None => return Err(invalid_name()),
+                }
+            }
+        } else {
+            rest.find('.').unwrap_or(rest.len())
+        };
+        match search_path::split(&rest[..end]).as_deref() {
+            Some([one]) if !one.is_empty() => parts.push(one.clone()),
+            _ => return Err(invalid_name()),
+        }
+        rest = rest[end..].trim_start();
+        if rest.is_empty() {
+            return Ok(parts);
+        }
+        rest = rest.strip_prefix('.').ok_or_else(invalid_name)?.trim_start();
+    }
+}
+
+fn invalid_name() -> SqlError {
+    SqlError::new(SqlState::INVALID_NAME, "invalid name syntax")
+}
+
+impl ObjectNames for Names {
+    fn name_of(&self, ty: u32, oid: u32) -> Option<String> {
+        match ty {
+            oid::REGCLASS => self.relation_name(oid),
+            oid::REGNAMESPACE => self.catalog.schemas.get(&oid).map(|s| quote_identifier(&s.name).to_string()),
+            oid::REGROLE => self.catalog.roles.get(&oid).map(|r| quote_identifier(&r.name).to_string()),
+            oid::REGPROC => curia_functions::by_oid(oid).map(|f| f.name.to_owned()),
+            oid::REGTYPE => type_info::by_oid(oid).map(|t| type_info::format_type(t.oid, -1)),
+            _ => None,
+        }
+    }
+
+    fn oid_of(&self, ty: u32, name: &str) -> Result<u32> {
+        match ty {
+            oid::REGCLASS => self.relation(name),
+            oid::REGNAMESPACE => match split(name)?.as_slice() {
+                [one] => self.catalog.schema(one).map(|s| s.oid).ok_or_else(|| {
+                    SqlError::new(SqlState::INVALID_SCHEMA_NAME, format!("schema \"{one}\" does not exist"))
+                }),
+                _ => Err(invalid_name()),
+            },
+            oid::REGROLE => match split(name)?.as_slice() {
+                [one] => self.catalog.role(one).map(|r| r.oid).ok_or_else(|| {
+                    SqlError::new(SqlState::UNDEFINED_OBJECT, format!("role \"{one}\" does not exist"))
+                }),
+                _ => Err(invalid_name()),
+            },
+            oid::REGPROC => {
+                let parts = split(name)?;
+                let bare = match parts.as_slice() {
+                    [f] => f,
+                    [schema, f] if schema == "pg_catalog" => f,
+                    _ => return Err(undefined_function(name)),
+                };
+                match curia_functions::candidates(bare) {
+                    [one] => Ok(one.oid),
+                    [] => Err(undefined_function(name)),
+                    _ => Err(SqlError::new(
+                        SqlState::AMBIGUOUS_FUNCTION,
+                        format!("more than one function named \"{name}\""),
+                    )),
+                }
+            }
+            oid::REGTYPE => match type_info::parse_type_name(name) {
+                Some(t) => Ok(t.oid),
+                None => Err(SqlError::new(SqlState::UNDEFINED_OBJECT, format!("type \"{name}\" does not exist"))),
+            },
+            _ => Err(SqlError::unsupported(format!("input of type {}", type_info::format_type(ty, -1)))),
+        }
+    }
+}
+
+fn undefined_function(name: &str) -> SqlError {
+    SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("function \"{name}\" does not exist"))
+}

@@ -1,0 +1,204 @@
+//! Prepared statements and their plans.
+
+use crate::output::{Field, Output, Stop};
+use crate::plan_cache::Cached;
+use crate::session::Session;
+use curia_bind::BindContext;
+use curia_bind::ir::{BoundStatement, OutputColumn};
+use curia_catalog::Catalog;
+use curia_execute::{Plan, PlanKind};
+use curia_parse::{Parsed, Statement};
+use curia_txn::TableLock;
+use curia_types::{PgType, Result, SqlError, SqlState};
+use parking_lot::Mutex;
+use std::sync::Arc;
+
+/// A statement with a plan, good for one catalog version.
+pub struct Planned {
+    /// How it runs.
+    pub plan: Arc<Plan>,
+    /// Types of its parameters.
+    pub params: Vec<PgType>,
+    /// Result columns; `None` when it returns no rows.
+    pub fields: Option<Arc<[Field]>>,
+    /// The command that a READ ONLY transaction refuses; `None` for a plain query.
+    pub writes: Option<&'static str>,
+    /// The catalog version it was bound to.
+    pub catalog_version: u64,
+}
+
+/// A prepared statement, or a statement of a simple query on its way.
+pub struct Prepared {
+    /// The query string that it stands in; positions in errors refer to it.
+    pub sql: Arc<str>,
+    /// The statement; `None` for an empty string.
+    pub parsed: Option<Arc<Parsed>>,
+    /// Parameter types as the client declared them, 0 where it left them open. `None`: parameters may not occur.
+    pub declared: Option<Vec<u32>>,
+    /// Parameter types.
+    pub params: Vec<PgType>,
+    /// Result columns.
+    pub fields: Option<Arc<[Field]>>,
+    /// Made by PREPARE rather than by the protocol.
+    pub from_sql: bool,
+    /// When it was prepared, microseconds since 2000-01-01 UTC.
+    pub prepared_at: i64,
+    /// The newest plan.
+    pub(crate) planned: Mutex<Option<Arc<Planned>>>,
+}
+
+impl Prepared {
+    /// A statement that lives for one execution.
+    pub(crate) fn transient(sql: &Arc<str>, parsed: Arc<Parsed>) -> Prepared {
+        Prepared {
+            sql: sql.clone(),
+            parsed: Some(parsed),
+            declared: None,
+            params: Vec::new(),
+            fields: None,
+            from_sql: false,
+            prepared_at: 0,
+            planned: Mutex::new(None),
+        }
+    }
+
+    /// The statement itself.
+    pub fn statement(&self) -> Option<&Statement> {
+        self.parsed.as_ref().map(|p| &p.statement)
+    }
+
+    /// Its own text.
+    pub fn text(&self) -> &str {
+        match &self.parsed {
+            Some(p) => self.sql.get(p.span.clone()).unwrap_or(&self.sql),
+            None => "",
+        }
+    }
+}
+
+/// Result columns as a client sees them.
+pub(crate) fn fields_of(columns: &[OutputColumn]) -> Arc<[Field]> {
+    columns
+        .iter()
+        .map(|c| {
+            let (table, attnum) = c.origin.unwrap_or((0, 0));
+            Field { name: c.name.clone(), table, attnum, ty: c.ty }
+        })
+        .collect()
+}
+
+impl Session {
+    /// A current plan of a prepared statement, made anew when the catalog or the settings it depends on have moved.
+    ///
+    /// # Errors
+    /// 0A000 when its result columns changed since it was prepared, and the errors of binding.
+    pub(crate) async fn plan_prepared(
+        &mut self,
+        prepared: &Prepared,
+        catalog: &Arc<Catalog>,
+        out: &mut impl Output,
+    ) -> Result<Arc<Planned>, Stop> {
+        let newest = prepared.planned.lock().clone();
+        if let Some(planned) = newest.filter(|p| p.catalog_version == catalog.version) {
+            return Ok(planned);
+        }
+        let Some(parsed) = &prepared.parsed else {
+            return Err(SqlError::internal("an empty statement has no plan").into());
+        };
+        let types: Option<Vec<u32>> = match prepared.declared {
+            // The types that it was first bound to are a promise to the client.
+            Some(_) if !prepared.params.is_empty() => Some(prepared.params.iter().map(|t| t.oid).collect()),
+            Some(ref d) => Some(d.clone()),
+            None => None,
+        };
+        let text = if parsed.span.start == 0 { Some(prepared.text()) } else { None };
+        let planned = self.plan_statement(parsed, text, types.as_deref(), catalog, out).await?;
+        if prepared.declared.is_some() && prepared.prepared_at != 0 && !same_fields(&prepared.fields, &planned.fields) {
+            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "cached plan must not change result type").into());
+        }
+        *prepared.planned.lock() = Some(planned.clone());
+        Ok(planned)
+    }
+
+    /// Plans a statement, or finds its plan. `text` is the key to keep it under, where the positions in it are those of the statement.
+    pub(crate) async fn plan_statement(
+        &mut self,
+        parsed: &Arc<Parsed>,
+        text: Option<&str>,
+        types: Option<&[u32]>,
+        catalog: &Arc<Catalog>,
+        out: &mut impl Output,
+    ) -> Result<Arc<Planned>, Stop> {
+        self.refresh_environment(catalog);
+        let key_types = types.unwrap_or(&[]);
+        if let Some(text) = text
+            && let Some(found) = self.sessions.plans.find(text, &self.environment.key, key_types, catalog.version)
+        {
+            return Ok(found.planned);
+        }
+        let bound = self.bind_parsed(&parsed.statement, parsed.depth, types, catalog)?;
+        let planned = Arc::new(self.plan_bound(bound, catalog, out).await?);
+        // A private catalog version is one transaction's own.
+        if let Some(text) = text
+            && catalog.version & Catalog::PRIVATE == 0
+        {
+            let cached = Cached { parsed: parsed.clone(), planned: planned.clone() };
+            self.sessions.plans.keep(text, &self.environment.key, key_types, cached);
+        }
+        Ok(planned)
+    }
+
+    /// Binds a statement in the session's surroundings.
+    pub(crate) fn bind_parsed(
+        &self,
+        statement: &Statement,
+        depth: u32,
+        types: Option<&[u32]>,
+        catalog: &Arc<Catalog>,
+    ) -> Result<BoundStatement> {
+        let mut io = self.environment.io.clone();
+        io.now = self.transaction_start();
+        let cx = BindContext {
+            catalog,
+            search_path: &self.environment.search_path,
+            database: &self.shared.database_name,
+            params: types,
+            io: &io,
+        };
+        curia_bind::bind_statement(statement, depth, &cx)
+    }
+
+    /// Plans a bound statement.
+    pub(crate) async fn plan_bound(
+        &self,
+        bound: BoundStatement,
+        catalog: &Arc<Catalog>,
+        out: &mut impl Output,
+    ) -> Result<Planned, Stop> {
+        let engine = self.shared.engine.clone();
+        let plan = self.waits.run(out, engine.plan(&Arc::new(bound), catalog)).await?;
+        let returns = plan.kind() == PlanKind::Select || !plan.output().is_empty();
+        let writes = match plan.kind() {
+            PlanKind::Select if plan.tables().iter().any(|(_, lock)| *lock == TableLock::RowShare) => Some("SELECT FOR UPDATE"),
+            PlanKind::Select => None,
+            PlanKind::Insert => Some("INSERT"),
+            PlanKind::Update => Some("UPDATE"),
+            PlanKind::Delete => Some("DELETE"),
+        };
+        Ok(Planned {
+            params: plan.params().to_vec(),
+            fields: returns.then(|| fields_of(plan.output())),
+            writes,
+            catalog_version: plan.catalog_version(),
+            plan,
+        })
+    }
+}
+
+fn same_fields(a: &Option<Arc<[Field]>>, b: &Option<Arc<[Field]>>) -> bool {
+    match (a, b) {
+        (None, None) => true,
+        (Some(a), Some(b)) => a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| a.name == b.name && a.ty == b.ty),
+        _ => false,
+    }
+}

@@ -1,0 +1,368 @@
+//! A session for callers on other threads: Arrow Flight. The session stays on its core; commands and batches cross over by bounded channels.
+//!
+//! ```text
+//!   RemoteSession (Send, Clone) ──Command──▶ actor on a session core: Session
+//!                 ◀── batches, at most BATCHES under way ──
+//! ```
+//!
+//! Commands run one after the other. While a query's batches flow, the session is busy with them: drop the stream to end the query. Outside
+//! of a transaction that the client began, each command is a transaction of its own.
+
+use crate::block::State;
+use crate::cores::Cores;
+use crate::notice::Notice;
+use crate::output::{CopyInput, Disconnected, Field, Format, Output, Stop};
+use crate::planning::Prepared;
+use crate::portal::{Rows, Tag};
+use crate::session::Session;
+use crate::sessions::{Login, Sessions};
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use curia_parse::Statement;
+use curia_types::{Datum, PgType, Result, SqlError, SqlState};
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
+
+/// Batches under way between a session and its reader.
+const BATCHES: usize = 2;
+/// Commands waiting for one session.
+const COMMANDS: usize = 16;
+/// Most statements that one remote session keeps prepared.
+const STATEMENTS: usize = 10_000;
+
+/// A statement that a remote session prepared.
+#[derive(Clone, Debug)]
+pub struct RemotePrepared {
+    /// Names it in later calls.
+    pub id: u64,
+    /// Result columns; `None` when it returns no rows.
+    pub fields: Option<Arc<[Field]>>,
+    /// Types of its parameters.
+    pub parameters: Vec<PgType>,
+}
+
+/// A query's rows.
+#[derive(Debug)]
+pub struct RemoteRows {
+    /// Schema of the batches.
+    pub schema: SchemaRef,
+    /// The batches; the end, or an error and the end.
+    pub batches: mpsc::Receiver<Result<RecordBatch>>,
+}
+
+/// A piece of COPY input from another thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CopyPiece {
+    /// Data, cut anywhere.
+    Data(Vec<u8>),
+    /// The data is complete. A channel that closes without it ends the COPY with an error.
+    Done,
+    /// Give up, with the reason.
+    Fail(String),
+}
+
+enum Command {
+    Prepare(String, oneshot::Sender<Result<RemotePrepared>>),
+    Close(u64),
+    Query(u64, Vec<Datum>, oneshot::Sender<Result<RemoteRows>>),
+    Update(u64, Vec<Datum>, oneshot::Sender<Result<u64>>),
+    Run(String, oneshot::Sender<Result<()>>),
+    CopyIn(String, mpsc::Receiver<CopyPiece>, oneshot::Sender<Result<u64>>),
+}
+
+/// A session for callers on other threads. The session ends when the last clone is dropped.
+#[derive(Clone)]
+pub struct RemoteSession {
+    commands: mpsc::Sender<Command>,
+}
+
+fn gone() -> SqlError {
+    SqlError::new(SqlState::ADMIN_SHUTDOWN, "terminating connection due to administrator command")
+}
+
+impl RemoteSession {
+    /// Opens a session on one of the cores.
+    ///
+    /// # Errors
+    /// As [`Sessions::open`].
+    pub async fn open(cores: &Cores, sessions: &Arc<Sessions>, login: Login) -> Result<RemoteSession> {
+        let (commands, queue) = mpsc::channel(COMMANDS);
+        let (answer, opened) = oneshot::channel();
+        let sessions = sessions.clone();
+        cores
+            .spawn(move || async move {
+                match sessions.open(login) {
+                    Ok(session) => {
+                        if answer.send(Ok(())).is_ok() {
+                            Actor { session, prepared: HashMap::new(), next: 1 }.run(queue).await;
+                        }
+                    }
+                    Err(e) => {
+                        let _ = answer.send(Err(e));
+                    }
+                }
+            })
+            .await;
+        opened.await.map_err(|_| gone())??;
+        Ok(RemoteSession { commands })
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<Result<T>>) -> Command) -> Result<T> {
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(command(answer)).await.map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
+
+    /// Prepares one statement.
+    pub async fn prepare(&self, sql: &str) -> Result<RemotePrepared> {
+        let sql = sql.to_owned();
+        self.ask(|a| Command::Prepare(sql, a)).await
+    }
+
+    /// Forgets a prepared statement.
+    pub async fn close(&self, id: u64) -> Result<()> {
+        self.commands.send(Command::Close(id)).await.map_err(|_| gone())
+    }
+
+    /// Runs a prepared statement that returns rows, at one snapshot.
+    pub async fn query(&self, id: u64, parameters: Vec<Datum>) -> Result<RemoteRows> {
+        self.ask(|a| Command::Query(id, parameters, a)).await
+    }
+
+    /// Runs a prepared statement to its end and gives how many rows it changed (or, of a query, returned).
+    pub async fn update(&self, id: u64, parameters: Vec<Datum>) -> Result<u64> {
+        self.ask(|a| Command::Update(id, parameters, a)).await
+    }
+
+    /// Runs a string of statements and forgets their rows: BEGIN, COMMIT, SET, DDL.
+    pub async fn run(&self, sql: &str) -> Result<()> {
+        let sql = sql.to_owned();
+        self.ask(|a| Command::Run(sql, a)).await
+    }
+
+    /// Runs COPY .. FROM STDIN with data from a channel and gives how many rows it inserted.
+    pub async fn copy_in(&self, sql: &str, input: mpsc::Receiver<CopyPiece>) -> Result<u64> {
+        let sql = sql.to_owned();
+        self.ask(|a| Command::CopyIn(sql, input, a)).await
+    }
+}
+
+/// The session on its core.
+struct Actor {
+    session: Session,
+    prepared: HashMap<u64, Arc<Prepared>>,
+    next: u64,
+}
+
+impl Actor {
+    async fn run(mut self, mut queue: mpsc::Receiver<Command>) {
+        let interrupt = self.session.interrupt().clone();
+        loop {
+            let in_transaction = self.session.block.is_explicit();
+            let command = tokio::select! {
+                biased;
+                command = queue.recv() => command,
+                () = interrupt.ended(in_transaction) => None,
+            };
+            match command {
+                None => break,
+                Some(Command::Close(id)) => {
+                    self.prepared.remove(&id);
+                }
+                Some(Command::Prepare(sql, answer)) => {
+                    let result = self.prepare(&sql).await;
+                    let _ = answer.send(self.settle(result).await);
+                }
+                Some(Command::Query(id, parameters, answer)) => self.query(id, parameters, answer).await,
+                Some(Command::Update(id, parameters, answer)) => {
+                    let result = self.update(id, parameters).await;
+                    let _ = answer.send(self.settle(result).await);
+                }
+                Some(Command::Run(sql, answer)) => {
+                    let result = self.session.simple_query(&sql, &mut Quiet::default()).await;
+                    let _ = answer.send(self.settle(result).await);
+                }
+                Some(Command::CopyIn(sql, input, answer)) => {
+                    let mut out = Quiet { input: Some(input), tag: String::new() };
+                    let result = self.session.simple_query(&sql, &mut out).await;
+                    let count = out.tag.rsplit(' ').next().and_then(|n| n.parse().ok()).unwrap_or(0);
+                    let _ = answer.send(self.settle(result.map(|()| count)).await);
+                }
+            }
+        }
+        self.session.end().await;
+    }
+
+    /// Ends what a command began: commits its implicit transaction, or fails the session's.
+    async fn settle<T>(&mut self, result: Result<T, Stop>) -> Result<T> {
+        let result = match result {
+            Ok(value) if self.session.block.state == State::Implicit => self.session.commit().await.map(|()| value),
+            other => other,
+        };
+        self.session.shared.notices.take();
+        result.map_err(|stop| {
+            self.session.fail();
+            match stop {
+                Stop::Error(e) => e,
+                Stop::Disconnected => SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to user request"),
+            }
+        })
+    }
+
+    async fn prepare(&mut self, sql: &str) -> Result<RemotePrepared, Stop> {
+        self.session.start_command();
+        self.session.in_string = false;
+        if self.prepared.len() >= STATEMENTS {
+            return Err(SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "too many prepared statements").into());
+        }
+        let mut statements = curia_parse::parse(sql)?;
+        let Some(parsed) = statements.pop() else {
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, "the statement is empty").into());
+        };
+        if !statements.is_empty() {
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, "cannot insert multiple commands into a prepared statement").into());
+        }
+        self.session.refuse_when_failed(Some(&parsed.statement))?;
+        let made = self.session.prepare(Arc::from(sql), Some(Arc::new(parsed)), &[], false, &mut Quiet::default()).await?;
+        let id = self.next;
+        self.next += 1;
+        let description = RemotePrepared { id, fields: made.fields.clone(), parameters: made.params.clone() };
+        self.prepared.insert(id, made);
+        Ok(description)
+    }
+
+    fn find(&self, id: u64, parameters: &[Datum]) -> Result<Arc<Prepared>> {
+        let prepared = self.prepared.get(&id).cloned().ok_or_else(|| {
+            SqlError::new(SqlState::INVALID_SQL_STATEMENT_NAME, format!("prepared statement {id} does not exist"))
+        })?;
+        self.session.refuse_when_failed(prepared.statement())?;
+        if prepared.params.len() != parameters.len() {
+            return Err(SqlError::new(
+                SqlState::PROTOCOL_VIOLATION,
+                format!("the statement requires {} parameters, but {} were supplied", prepared.params.len(), parameters.len()),
+            ));
+        }
+        Ok(prepared)
+    }
+
+    async fn update(&mut self, id: u64, parameters: Vec<Datum>) -> Result<u64, Stop> {
+        self.session.start_command();
+        let prepared = self.find(id, &parameters)?;
+        let mut out = Quiet::default();
+        let ran = self.session.run(&prepared, parameters.into(), &mut out).await?;
+        let mut sent = 0;
+        if let (Some(mut rows), Some(fields)) = (ran.rows, ran.fields) {
+            sent = self.session.move_rows(&mut rows, &fields, &[], 0, false, &mut out).await?.sent;
+        }
+        Ok(match ran.tag {
+            Tag::Affected(_, n) => n,
+            _ => sent,
+        })
+    }
+
+    async fn query(&mut self, id: u64, parameters: Vec<Datum>, answer: oneshot::Sender<Result<RemoteRows>>) {
+        let (sender, batches) = mpsc::channel(BATCHES);
+        let begun = self.begin_query(id, parameters).await;
+        let mut source = match begun {
+            Ok(source) => source,
+            Err(stop) => {
+                let _ = answer.send(self.settle::<RemoteRows>(Err(stop)).await);
+                return;
+            }
+        };
+        let schema = source.schema();
+        if answer.send(Ok(RemoteRows { schema, batches })).is_err() {
+            let _ = self.settle(Err::<(), _>(Stop::Disconnected)).await;
+            return;
+        }
+        let waits = self.session.waits.clone();
+        let mut out = Quiet::default();
+        let result = loop {
+            match waits.run(&mut out, source.next_batch()).await {
+                Ok(None) => break Ok(()),
+                Ok(Some(batch)) => {
+                    // A reader that dropped its stream has what it wanted.
+                    if sender.send(Ok(batch)).await.is_err() {
+                        break Ok(());
+                    }
+                }
+                Err(stop) => break Err(stop),
+            }
+        };
+        drop(source);
+        if let Err(e) = self.settle(result).await {
+            let _ = sender.send(Err(e)).await;
+        }
+    }
+
+    async fn begin_query(&mut self, id: u64, parameters: Vec<Datum>) -> Result<Box<curia_execute::RowSource>, Stop> {
+        self.session.start_command();
+        let prepared = self.find(id, &parameters)?;
+        if !prepared.statement().is_some_and(Statement::is_bindable) {
+            return Err(SqlError::unsupported("reading this statement's rows as Arrow").into());
+        }
+        match self.session.run(&prepared, parameters.into(), &mut Quiet::default()).await?.rows {
+            Some(Rows::Plan(source)) => Ok(source),
+            _ => Err(SqlError::new(SqlState::SYNTAX_ERROR, "the statement returns no rows").into()),
+        }
+    }
+}
+
+/// An output that keeps nothing but the last command tag, with the input of a COPY.
+#[derive(Default)]
+struct Quiet {
+    input: Option<mpsc::Receiver<CopyPiece>>,
+    tag: String,
+}
+
+impl Output for Quiet {
+    fn parse_complete(&mut self) {}
+    fn bind_complete(&mut self) {}
+    fn close_complete(&mut self) {}
+    fn no_data(&mut self) {}
+    fn parameter_description(&mut self, _types: &[u32]) {}
+    fn row_description(&mut self, _fields: &[Field], _formats: &[Format]) {}
+    fn data_row(&mut self, _columns: usize, _write: &mut dyn FnMut(&mut Vec<u8>) -> Result<()>) -> Result<()> {
+        Ok(())
+    }
+    fn command_complete(&mut self, tag: &str) {
+        tag.clone_into(&mut self.tag);
+    }
+    fn empty_query(&mut self) {}
+    fn portal_suspended(&mut self) {}
+    fn notice(&mut self, _notice: &Notice) {}
+    fn parameter_status(&mut self, _name: &str, _value: &str) {}
+    fn copy_in(&mut self, _format: Format, _columns: usize) {}
+    fn copy_out(&mut self, _format: Format, _columns: usize) {}
+    fn copy_row(&mut self, _write: &mut dyn FnMut(&mut Vec<u8>) -> Result<()>) -> Result<()> {
+        Ok(())
+    }
+    fn copy_done(&mut self) {}
+    fn is_full(&self) -> bool {
+        false
+    }
+    async fn pressure(&mut self) -> Result<(), Disconnected> {
+        Ok(())
+    }
+    async fn flush(&mut self) -> Result<(), Disconnected> {
+        Ok(())
+    }
+    async fn before_wait(&mut self) -> Result<(), Disconnected> {
+        Ok(())
+    }
+    async fn copy_data(&mut self, data: &mut Vec<u8>) -> Result<CopyInput, Stop> {
+        let Some(input) = &mut self.input else {
+            return Err(SqlError::unsupported("COPY FROM STDIN here").into());
+        };
+        match input.recv().await {
+            Some(CopyPiece::Data(piece)) => {
+                data.extend_from_slice(&piece);
+                Ok(CopyInput::Data)
+            }
+            Some(CopyPiece::Done) => Ok(CopyInput::Done),
+            Some(CopyPiece::Fail(reason)) => Ok(CopyInput::Fail(reason)),
+            None => Err(Stop::Disconnected),
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! [`Session`]: one client's conversation with the engine.
+
+use crate::backends::{Interrupt, Registration};
+use crate::block::{Block, State};
+use crate::context::{Shared, StatementContext, now_micros, read_only};
+use crate::environment::Environment;
+use crate::literal;
+use crate::notice::{Notice, Severity};
+use crate::output::{Output, Stop};
+use crate::planning::{Planned, Prepared};
+use crate::plan_cache::Cached;
+use crate::portal::{Portal, Ran, Rows, Tag};
+use crate::sessions::Sessions;
+use crate::settings::REPORTED;
+use crate::wait::Waits;
+use crate::TransactionStatus;
+use curia_catalog::Catalog;
+use curia_execute::Execution;
+use curia_parse::Parsed;
+use curia_types::{Datum, IoContext, Result, SqlError, SqlState};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How often a single-statement transaction is run again by itself after 40001.
+const RETRIES: u32 = 10;
+
+/// One client's session. Lives on one core.
+pub struct Session {
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) shared: Arc<Shared>,
+    registration: Registration,
+    pub(crate) block: Block,
+    pub(crate) environment: Environment,
+    /// By name; the unnamed one is "".
+    pub(crate) statements: HashMap<String, Arc<Prepared>>,
+    /// By name, SQL cursors among them; the unnamed one is "".
+    pub(crate) portals: HashMap<String, Portal>,
+    /// Start of the running statement, microseconds since 2000-01-01 UTC.
+    pub(crate) statement_start: i64,
+    pub(crate) waits: Waits,
+    /// The running query string holds several statements.
+    pub(crate) in_string: bool,
+    /// What the client was told of reported parameters, and the settings' generation then.
+    told: Vec<String>,
+    told_generation: u64,
+}
+
+impl Session {
+    pub(crate) fn new(sessions: Arc<Sessions>, shared: Arc<Shared>, registration: Registration) -> Session {
+        let environment = Environment::new(&shared, &shared.database.catalog());
+        let waits = Waits { interrupt: registration.interrupt.clone(), deadline: None };
+        let mut session = Session {
+            sessions,
+            shared,
+            registration,
+            block: Block::new(),
+            environment,
+            statements: HashMap::new(),
+            portals: HashMap::new(),
+            statement_start: now_micros(),
+            waits,
+            in_string: false,
+            told: Vec::new(),
+            told_generation: 0,
+        };
+        session.told = session.reported().into_iter().map(|(_, v)| v).collect();
+        session.told_generation = session.shared.settings.lock().generation();
+        session
+    }
+
+    /// `pg_backend_pid()`.
+    pub fn process(&self) -> i32 {
+        self.registration.process
+    }
+
+    /// The key that a cancel request must show.
+    pub fn secret(&self) -> i32 {
+        self.registration.secret
+    }
+
+    /// The session's stop signal.
+    pub fn interrupt(&self) -> &Arc<Interrupt> {
+        &self.registration.interrupt
+    }
+
+    /// Where the session stands.
+    pub fn status(&self) -> TransactionStatus {
+        match self.block.state {
+            State::Idle | State::Implicit => TransactionStatus::Idle,
+            State::Explicit => TransactionStatus::InTransaction,
+            State::Failed => TransactionStatus::Failed,
+        }
+    }
+
+    /// Reported parameters with their values.
+    pub fn reported(&self) -> Vec<(String, String)> {
+        let settings = self.shared.settings.lock();
+        REPORTED.iter().map(|n| ((*n).to_owned(), settings.show(n).unwrap_or_default())).collect()
+    }
+
+    /// Tells the client which reported parameters changed. To be called before ReadyForQuery.
+    pub fn report_changes(&mut self, out: &mut impl Output) {
+        let generation = self.shared.settings.lock().generation();
+        if generation == self.told_generation {
+            return;
+        }
+        self.told_generation = generation;
+        for (told, (name, value)) in self.told.iter_mut().zip(self.shared_reported()) {
+            if *told != value {
+                out.parameter_status(&name, &value);
+                *told = value;
+            }
+        }
+    }
+
+    fn shared_reported(&self) -> Vec<(String, String)> {
+        self.reported()
+    }
+
+    /// How long the session may stay idle, and what to say when it did not come back.
+    pub fn idle_limit(&self) -> Option<(Duration, SqlError)> {
+        let settings = self.shared.settings.lock();
+        let (name, error) = if self.block.is_explicit() {
+            (
+                "idle_in_transaction_session_timeout",
+                SqlError::new(
+                    SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+                    "terminating connection due to idle-in-transaction timeout",
+                ),
+            )
+        } else {
+            (
+                "idle_session_timeout",
+                SqlError::new(SqlState::new("57P05"), "terminating connection due to idle-session timeout"),
+            )
+        };
+        match settings.integer(name) {
+            0 => None,
+            ms => Some((Duration::from_millis(ms.unsigned_abs()), error)),
+        }
+    }
+
+    /// Ends the session: rolls back what is open.
+    pub async fn end(mut self) {
+        self.rollback();
+    }
+
+    /// Starts a message that runs statements: the clock of `statement_timeout` and `statement_timestamp()`.
+    pub(crate) fn start_command(&mut self) {
+        self.registration.interrupt.clear_cancel();
+        self.statement_start = now_micros();
+        if self.environment.generation_moved(&self.shared) {
+            let catalog = self.shared.database.catalog();
+            self.refresh_environment(&catalog);
+        }
+        self.waits.deadline = self.environment.statement_timeout.map(|t| Instant::now() + t);
+    }
+
+    /// `now()` of the statement.
+    pub(crate) fn transaction_start(&self) -> i64 {
+        if self.block.tx.is_some() { self.block.started } else { self.statement_start }
+    }
+
+    /// Formatting parameters of the statement.
+    pub(crate) fn io(&self) -> IoContext {
+        let mut io = self.environment.io.clone();
+        io.now = self.transaction_start();
+        io
+    }
+
+    /// Sends a notice, unless `client_min_messages` says otherwise.
+    pub(crate) fn notify(&self, out: &mut impl Output, notice: Notice) {
+        if notice.severity >= self.environment.min_messages || notice.severity == Severity::Info {
+            out.notice(&notice);
+        }
+    }
+
+    /// Sends the notices that functions and DDL left.
+    pub(crate) fn notify_all(&self, out: &mut impl Output) {
+        for notice in self.shared.notices.take() {
+            self.notify(out, notice);
+        }
+    }
+
+    /// What functions of a statement see.
+    pub(crate) fn context(&mut self, catalog: &Arc<Catalog>) -> Arc<StatementContext> {
+        self.refresh_environment(catalog);
+        Arc::new(StatementContext {
+            shared: self.shared.clone(),
+            io: self.io(),
+            transaction_timestamp: self.transaction_start(),
+            statement_timestamp: self.statement_start,
+            catalog: catalog.clone(),
+            search_path: self.environment.search_path.clone(),
+            read_only: self.block.tx.as_ref().is_some_and(|t| t.read_only()),
+        })
+    }
+
+    // The simple protocol.
+
+    /// Runs a string of statements: one implicit transaction, unless it contains BEGIN.
+    ///
+    /// # Errors
+    /// The first statement's error that failed; the rest did not run. The caller then calls [`Session::fail`] and reports it.
+    pub async fn simple_query<O: Output>(&mut self, sql: &str, out: &mut O) -> Result<(), Stop> {
+        self.start_command();
+        self.in_string = false;
+        self.statements.remove("");
+        self.portals.remove("");
+        if self.block.state != State::Failed
+            && let Some((cached, values)) = self.lookup(sql, out).await?
+        {
+            let text: Arc<str> = Arc::from("");
+            let prepared = Prepared::transient(&text, cached.parsed);
+            *prepared.planned.lock() = Some(cached.planned);
+            return self.run_and_answer(&prepared, values, true, out).await;
+        }
+        let statements = curia_parse::parse(sql)?;
+        if statements.is_empty() {
+            out.empty_query();
+            if self.block.state == State::Implicit {
+                self.commit().await?;
+            }
+            return Ok(());
+        }
+        let text: Arc<str> = Arc::from(sql);
+        let count = statements.len();
+        self.in_string = count > 1;
+        for (i, parsed) in statements.into_iter().enumerate() {
+            self.refuse_when_failed(Some(&parsed.statement))?;
+            if self.in_string && self.block.state == State::Idle {
+                self.block.state = State::Implicit;
+            }
+            let prepared = Prepared::transient(&text, Arc::new(parsed));
+            self.run_and_answer(&prepared, Vec::new(), i + 1 == count, out).await?;
+        }
+        self.in_string = false;
+        Ok(())
+    }
+
+    /// Runs a statement of a simple query and tells everything about it.
+    async fn run_and_answer<O: Output>(&mut self, prepared: &Prepared, values: Vec<Datum>, last: bool, out: &mut O) -> Result<(), Stop> {
+        let Ran { rows, fields, tag } = self.run(prepared, values.into(), out).await?;
+        let mut sent = 0;
+        if let (Some(mut rows), Some(fields)) = (rows, fields) {
+            out.row_description(&fields, &[]);
+            sent = self.move_rows(&mut rows, &fields, &[], 0, true, out).await?.sent;
+        }
+        // The outcome of an implicit transaction is part of its statement's.
+        if last && self.block.state == State::Implicit {
+            self.commit().await?;
+        }
+        self.notify_all(out);
+        out.command_complete(&tag.text(sent));
+        Ok(())
+    }
+
+    /// A plan for a query string without parsing it, when it is one statement that was planned before; its numbers may differ.
+    async fn lookup(&mut self, sql: &str, out: &mut impl Output) -> Result<Option<(Cached, Vec<Datum>)>, Stop> {
+        let catalog = match &mut self.block.tx {
+            Some(tx) => tx.catalog(),
+            None => self.shared.database.catalog(),
+        };
+        if catalog.version & Catalog::PRIVATE != 0 {
+            return Ok(None);
+        }
+        self.refresh_environment(&catalog);
+        let plain = sql.trim_end_matches(|c: char| c == ';' || c.is_ascii_whitespace());
+        let plans = &self.sessions.plans;
+        let Some(lifted) = literal::lift(plain) else {
+            return Ok(plans.find(plain, &self.environment.key, &[], catalog.version).map(|c| (c, Vec::new())));
+        };
+        let types: Vec<u32> = lifted.types.iter().map(|t| t.oid).collect();
+        if let Some(cached) = plans.find(&lifted.text, &self.environment.key, &types, catalog.version) {
+            return Ok(Some((cached, lifted.values)));
+        }
+        // Whatever is wrong with the lifted form, the statement as it was written says it better.
+        let Ok(mut statements) = curia_parse::parse(&lifted.text) else { return Ok(None) };
+        let (Some(parsed), true) = (statements.pop(), statements.is_empty()) else { return Ok(None) };
+        if !parsed.statement.is_bindable() {
+            return Ok(None);
+        }
+        let parsed: Arc<Parsed> = Arc::new(parsed);
+        match self.plan_statement(&parsed, Some(&lifted.text), Some(&types), &catalog, out).await {
+            Ok(planned) if planned.params.iter().map(|t| t.oid).eq(types.iter().copied()) => {
+                Ok(Some((Cached { parsed, planned }, lifted.values)))
+            }
+            Ok(_) | Err(Stop::Error(_)) => Ok(None),
+            Err(gone) => Err(gone),
+        }
+    }
+
+    // One statement.
+
+    /// Runs a statement up to its first row.
+    pub(crate) async fn run<O: Output>(&mut self, prepared: &Prepared, params: Arc<[Datum]>, out: &mut O) -> Result<Ran, Stop> {
+        match prepared.statement() {
+            Some(s) if s.is_bindable() => self.run_plan(prepared, params, out).await,
+            Some(s) => self.run_utility(prepared, s, out).await,
+            None => Err(SqlError::internal("an empty statement cannot run").into()),
+        }
+    }
+
+    /// Runs a SELECT, INSERT, UPDATE or DELETE.
+    pub(crate) async fn run_plan<O: Output>(&mut self, prepared: &Prepared, params: Arc<[Datum]>, out: &mut O) -> Result<Ran, Stop> {
+        let mut tries = 0;
+        loop {
+            // Nothing of an implicit transaction's only statement has left the server yet, so it can start over.
+            let alone = !self.block.is_explicit() && !self.in_string && self.block.tx.is_none();
+            match self.try_plan(prepared, params.clone(), out).await {
+                Err(Stop::Error(e)) if alone && tries < RETRIES && e.code() == SqlState::SERIALIZATION_FAILURE => {
+                    self.block.tx = None;
+                    tries += 1;
+                    self.waits.check()?;
+                    tokio::task::yield_now().await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_plan<O: Output>(&mut self, prepared: &Prepared, params: Arc<[Datum]>, out: &mut O) -> Result<Ran, Stop> {
+        let (planned, catalog) = self.plan_and_lock(prepared, out).await?;
+        if planned.params.len() != params.len() {
+            return Err(SqlError::internal("a plan was given the wrong number of parameters").into());
+        }
+        let execution = Execution {
+            params,
+            context: self.context(&catalog),
+            interrupt: Arc::new(self.waits.clone()),
+            catalog,
+            session_views: None,
+        };
+        let waits = self.waits.clone();
+        let tx = self.transaction()?;
+        if let Some(command) = planned.writes
+            && tx.read_only()
+        {
+            return Err(read_only(command).into());
+        }
+        tx.start_statement();
+        let outcome = waits.run(out, planned.plan.execute(tx, execution)).await?;
+        let word = prepared.statement().map_or("SELECT", |s| s.tag());
+        let tag = match word {
+            "SELECT" => Tag::Sent("SELECT"),
+            word => Tag::Affected(word, outcome.affected),
+        };
+        Ok(Ran { rows: outcome.rows.map(|r| Rows::Plan(Box::new(r))), fields: planned.fields.clone(), tag })
+    }
+
+    /// A current plan, its tables locked.
+    pub(crate) async fn plan_and_lock<O: Output>(
+        &mut self,
+        prepared: &Prepared,
+        out: &mut O,
+    ) -> Result<(Arc<Planned>, Arc<Catalog>), Stop> {
+        loop {
+            let catalog = self.transaction()?.catalog();
+            let planned = self.plan_prepared(prepared, &catalog, out).await?;
+            let waits = self.waits.clone();
+            let tx = self.transaction()?;
+            waits.run(out, tx.lock_tables(planned.plan.tables())).await?;
+            // While it waited for a lock the table may have changed.
+            let now = tx.catalog();
+            if now.version == catalog.version {
+                return Ok((planned, catalog));
+            }
+        }
+    }
+}

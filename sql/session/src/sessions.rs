@@ -1,0 +1,165 @@
+//! [`Sessions`]: what the sessions of one server share, and how one is opened.
+
+use crate::backends::Backends;
+use crate::context::{Shared, now_micros};
+use crate::password::Verifier;
+use crate::plan_cache::PlanCache;
+use crate::session::Session;
+use crate::settings::Settings;
+use curia_execute::Engine;
+use curia_txn::Database;
+use curia_types::{Result, SqlError, SqlState};
+use parking_lot::Mutex;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Limits of the sessions of one server.
+#[derive(Clone, Debug)]
+pub struct SessionsConfig {
+    /// Most sessions at a time (53300 beyond).
+    pub connections: usize,
+    /// Lets roles without a password in from beyond loopback.
+    pub insecure: bool,
+    /// Most plans that are kept for texts.
+    pub plans: usize,
+}
+
+impl Default for SessionsConfig {
+    fn default() -> SessionsConfig {
+        SessionsConfig { connections: 100, insecure: false, plans: 2000 }
+    }
+}
+
+/// What a client says of itself.
+#[derive(Clone, Debug, Default)]
+pub struct Login {
+    /// Role name.
+    pub user: String,
+    /// Database name.
+    pub database: String,
+    /// Parameters to start with, in order.
+    pub parameters: Vec<(String, String)>,
+    /// Where the client is.
+    pub peer: Option<SocketAddr>,
+}
+
+/// Where a client comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// This machine.
+    Loopback,
+    /// Elsewhere.
+    Remote,
+}
+
+/// What a client must show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Authentication {
+    /// Nothing.
+    Trust,
+    /// A password, by SCRAM-SHA-256.
+    Scram(Verifier),
+}
+
+/// The sessions of one server.
+pub struct Sessions {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) database: Arc<Database>,
+    pub(crate) plans: PlanCache,
+    backends: Arc<Backends>,
+    config: SessionsConfig,
+    /// Makes decoy verifiers repeatable.
+    decoy_secret: [u8; 32],
+    started: i64,
+}
+
+impl Sessions {
+    /// The sessions over an engine.
+    pub fn new(engine: Arc<Engine>, database: Arc<Database>, config: SessionsConfig) -> Arc<Sessions> {
+        Arc::new(Sessions {
+            engine,
+            database,
+            plans: PlanCache::new(config.plans),
+            backends: Backends::new(config.connections),
+            decoy_secret: rand::random(),
+            started: now_micros(),
+            config,
+        })
+    }
+
+    /// Who is connected.
+    pub fn backends(&self) -> &Arc<Backends> {
+        &self.backends
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// What a client that says it is `user` must show. A role without a password is trusted from this machine only.
+    ///
+    /// # Errors
+    /// 28000 as PostgreSQL words it. From elsewhere an unknown role gets a challenge that nothing answers, like a known one.
+    pub fn authentication(&self, user: &str, from: Peer) -> Result<Authentication> {
+        let catalog = self.database.catalog();
+        let verifier = match catalog.role(user) {
+            Some(role) if !role.login => {
+                return Err(SqlError::new(
+                    SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+                    format!("role \"{user}\" is not permitted to log in"),
+                ));
+            }
+            Some(role) => match role.password.as_deref() {
+                Some(stored) => Verifier::parse(stored),
+                None if from == Peer::Loopback || self.config.insecure => return Ok(Authentication::Trust),
+                None => None,
+            },
+            None if from == Peer::Loopback => {
+                return Err(SqlError::new(
+                    SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+                    format!("role \"{user}\" does not exist"),
+                ));
+            }
+            None => None,
+        };
+        Ok(Authentication::Scram(verifier.unwrap_or_else(|| Verifier::decoy(user, &self.decoy_secret))))
+    }
+
+    /// Opens a session for a client that has shown who it is.
+    ///
+    /// # Errors
+    /// 53300 when there are too many, 3D000 for an unknown database, 28000 for an unknown role, and the errors of its parameters.
+    pub fn open(self: &Arc<Self>, login: Login) -> Result<Session> {
+        let catalog = self.database.catalog();
+        let role = catalog.role(&login.user).ok_or_else(|| {
+            SqlError::new(SqlState::INVALID_AUTHORIZATION_SPECIFICATION, format!("role \"{}\" does not exist", login.user))
+        })?;
+        if catalog.database(&login.database).is_none() {
+            return Err(SqlError::new(SqlState::INVALID_CATALOG_NAME, format!("database \"{}\" does not exist", login.database)));
+        }
+        let mut settings = Settings::new();
+        settings.set_internal("is_superuser", if role.superuser { "on" } else { "off" });
+        settings.set_internal("session_authorization", &login.user);
+        for (name, value) in &login.parameters {
+            settings.set_default(name, value)?;
+        }
+        let registration = self.backends.register()?;
+        let shared = Shared {
+            engine: self.engine.clone(),
+            database: self.database.clone(),
+            slot: self.database.session(registration.process),
+            backends: self.backends.clone(),
+            interrupt: registration.interrupt.clone(),
+            settings: Mutex::new(settings),
+            notices: Default::default(),
+            process: registration.process,
+            role: role.oid,
+            user: login.user,
+            database_name: login.database,
+            peer: login.peer,
+            server_start: self.started,
+        };
+        Ok(Session::new(self.clone(), Arc::new(shared), registration))
+    }
+}

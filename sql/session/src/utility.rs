@@ -1,0 +1,409 @@
+//! Statements that are neither queries nor changes of rows.
+
+use crate::context::read_only;
+use crate::definitions::DefinitionQueries;
+use crate::extended::duplicate;
+use crate::notice::{Notice, Severity};
+use crate::output::{Field, Output, Stop};
+use crate::password;
+use crate::planning::Prepared;
+use crate::portal::{Portal, Progress, Ran, Rows, Tag};
+use crate::session::Session;
+use crate::settings::{Scope, search_path, unrecognized};
+use curia_catalog::version::Relation;
+use curia_ddl::Ddl;
+use curia_execute::Execution;
+use curia_parse::Statement;
+use curia_parse::ast::{
+    Discard, Explain, ExplainFormat, Fetch, FetchDirection, Isolation, LockTable, ObjectName, Reset, Set, SetItem, SetValue, Show,
+    TableLockMode, TransactionModes, Vacuum,
+};
+use curia_txn::{LockWait, TableLock};
+use curia_types::{Datum, PgType, Result, SqlError, SqlState};
+use std::sync::Arc;
+
+impl Session {
+    /// Runs a statement that the binder doesn't take.
+    pub(crate) async fn run_utility<O: Output>(&mut self, prepared: &Prepared, statement: &Statement, out: &mut O) -> Result<Ran, Stop> {
+        let tag = statement.tag();
+        match statement {
+            Statement::Begin { .. }
+            | Statement::Commit { .. }
+            | Statement::Rollback { .. }
+            | Statement::Savepoint(_)
+            | Statement::Release(_)
+            | Statement::RollbackTo(_)
+            | Statement::SetTransaction { .. } => return self.control(statement, out).await.map(Ran::done),
+            Statement::Set(set) => self.set(set, out)?,
+            Statement::Reset(Reset::All) => self.shared.settings.lock().reset_all(),
+            Statement::Reset(Reset::Name(name)) => self.shared.settings.lock().reset(name, Scope::Session)?,
+            Statement::Show(show) => return Ok(self.show(show)?),
+            Statement::Discard(what) => self.discard(*what)?,
+            Statement::SetConstraints { .. } => {} // every constraint is immediate; asking for that is no error
+            Statement::Prepare(p) => {
+                if self.statements.contains_key(&p.name.name) {
+                    return Err(duplicate(&p.name.name).into());
+                }
+                let types =
+                    p.types.iter().map(|t| curia_bind::ddl::resolve_type(t).map(|t| t.oid)).collect::<Result<Vec<u32>>>()?;
+                let parsed = curia_parse::Parsed {
+                    statement: p.statement.clone(),
+                    span: p.span.clone(),
+                    depth: prepared.parsed.as_ref().map_or(1, |p| p.depth),
+                    max_param: 0,
+                };
+                let made = self.prepare(prepared.sql.clone(), Some(Arc::new(parsed)), &types, true, out).await?;
+                self.statements.insert(p.name.name.clone(), made);
+            }
+            Statement::Execute(e) => return self.execute_prepared(e, out).await,
+            Statement::Deallocate(None) => self.statements.clear(),
+            Statement::Deallocate(Some(name)) => {
+                self.statement(&name.name)?;
+                self.statements.remove(&name.name);
+            }
+            Statement::Declare(d) => {
+                if d.hold {
+                    return Err(SqlError::unsupported("DECLARE CURSOR WITH HOLD").into());
+                }
+                if d.scroll == Some(true) {
+                    return Err(SqlError::unsupported("DECLARE SCROLL CURSOR").into());
+                }
+                self.require_block("DECLARE CURSOR")?;
+                self.declare(d, prepared, out).await?;
+            }
+            Statement::Fetch(f) => return self.fetch(f, out).await,
+            Statement::Close(None) => self.portals.retain(|_, p| !p.cursor),
+            Statement::Close(Some(name)) => {
+                self.portals.remove(&name.name).ok_or_else(|| no_cursor(&name.name))?;
+            }
+            Statement::Explain(e) => return self.explain(e, prepared, out).await,
+            Statement::Copy(copy) => return self.copy(copy, prepared, out).await,
+            Statement::Lock(lock) => self.lock_tables(lock, out).await?,
+            Statement::Vacuum(v) => {
+                self.refuse_in_block("VACUUM")?;
+                self.maintain(v)?;
+            }
+            Statement::Analyze(v) => self.maintain(v)?,
+            Statement::Checkpoint => {}
+            Statement::CreateTableAs(c) => return self.create_table_as(c, prepared, out).await,
+            Statement::Listen(_) | Statement::Notify { .. } | Statement::Unlisten(_) => return Err(SqlError::unsupported(tag).into()),
+            Statement::Grant { .. } => return Err(SqlError::unsupported(tag).into()),
+            Statement::Unsupported { feature } => return Err(SqlError::unsupported(feature).into()),
+            definition if Ddl::handles(definition) => return self.define(definition, out).await.map(Ran::done),
+            other => return Err(SqlError::unsupported(other.tag()).into()),
+        }
+        Ok(Ran::done(tag))
+    }
+
+    /// Columns of a utility statement's result, for Describe.
+    pub(crate) fn utility_fields(&self, statement: &Statement) -> Result<Option<Arc<[Field]>>> {
+        Ok(match statement {
+            Statement::Show(Show::All) => Some(show_all_fields()),
+            Statement::Show(Show::Name(name)) => {
+                Some(Arc::from([text_field(&self.shared.settings.lock().spelled(name)?)]))
+            }
+            Statement::Explain(_) => Some(Arc::from([text_field("QUERY PLAN")])),
+            Statement::Execute(e) => self.statement(&e.name.name)?.fields.clone(),
+            Statement::Fetch(f) if !f.is_move => {
+                self.portals.get(&f.cursor.name).ok_or_else(|| no_cursor(&f.cursor.name))?.statement.fields.clone()
+            }
+            _ => None,
+        })
+    }
+
+    fn set(&mut self, set: &Set, out: &mut impl Output) -> Result<()> {
+        let scope = if set.local { Scope::Local } else { Scope::Session };
+        if set.local && !self.block.is_explicit() {
+            self.notify(
+                out,
+                Notice::warning(SqlState::NO_ACTIVE_SQL_TRANSACTION, "SET LOCAL can only be used in transaction blocks"),
+            );
+        }
+        let items = match &set.value {
+            SetValue::Default => return self.shared.settings.lock().reset(&set.name, scope),
+            SetValue::FromCurrent => return Err(SqlError::unsupported("SET FROM CURRENT")),
+            SetValue::Values(items) => items,
+        };
+        let value = match (set.name.as_str(), items.as_slice()) {
+            // Lists of names: each item quoted where it needs it.
+            ("search_path" | "datestyle" | "temp_tablespaces" | "session_preload_libraries" | "local_preload_libraries", items) => {
+                if let ("datestyle", [one]) = (set.name.as_str(), items) {
+                    one.text().to_owned()
+                } else {
+                    items.iter().map(|i| search_path::quote(i.text())).collect::<Vec<_>>().join(", ")
+                }
+            }
+            (_, [SetItem::Text(t) | SetItem::Number(t)]) => t.clone(),
+            (name, _) => {
+                return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("SET {name} takes only one argument")));
+            }
+        };
+        match set.name.as_str() {
+            "transaction_isolation" => {
+                let isolation = match value.to_ascii_lowercase().as_str() {
+                    "read committed" => Isolation::ReadCommitted,
+                    "read uncommitted" => Isolation::ReadUncommitted,
+                    "repeatable read" => Isolation::RepeatableRead,
+                    "serializable" => Isolation::Serializable,
+                    _ => return self.shared.settings.lock().set(&set.name, &value, scope),
+                };
+                self.set_transaction(TransactionModes { isolation: Some(isolation), ..Default::default() }, out)
+            }
+            "transaction_read_only" => {
+                let read_only = crate::settings::value::parse_bool(&value);
+                if read_only.is_none() {
+                    return self.shared.settings.lock().set(&set.name, &value, scope);
+                }
+                self.set_transaction(TransactionModes { read_only, ..Default::default() }, out)
+            }
+            "timezone" if matches!(value.to_ascii_lowercase().as_str(), "local" | "default") => {
+                self.shared.settings.lock().reset(&set.name, scope)
+            }
+            "role" if value != "none" && value != self.shared.user => {
+                self.known_role(&value)?;
+                Err(SqlError::unsupported("SET ROLE"))
+            }
+            "session_authorization" if value != self.shared.user => {
+                self.known_role(&value)?;
+                Err(SqlError::unsupported("SET SESSION AUTHORIZATION"))
+            }
+            name => {
+                self.shared.settings.lock().set(name, &value, scope)?;
+                if name == "lock_timeout" {
+                    let time = self.shared.settings.lock().integer(name).unsigned_abs();
+                    if let Some(tx) = &mut self.block.tx {
+                        tx.set_lock_timeout((time > 0).then(|| std::time::Duration::from_millis(time)));
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn known_role(&self, name: &str) -> Result<()> {
+        match self.shared.database.catalog().role(name) {
+            Some(_) => Ok(()),
+            None => Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("role \"{name}\" does not exist"))),
+        }
+    }
+
+    fn show(&self, show: &Show) -> Result<Ran> {
+        match show {
+            Show::All => {
+                let rows = self.shared.settings.lock().show_all();
+                let rows = rows.into_iter().map(|(n, v, d)| vec![Datum::text(n), Datum::text(v), Datum::text(d)]).collect();
+                Ok(Ran::values("SHOW", show_all_fields(), rows))
+            }
+            Show::Name(name) => {
+                let spelled = self.shared.settings.lock().spelled(name)?;
+                let value = match self.show_transaction(name) {
+                    Some(v) => v,
+                    None => self.shared.settings.lock().show(name).ok_or_else(|| unrecognized(name))?,
+                };
+                Ok(Ran::values("SHOW", Arc::from([text_field(&spelled)]), vec![vec![Datum::text(value)]]))
+            }
+        }
+    }
+
+    fn discard(&mut self, what: Discard) -> Result<()> {
+        match what {
+            Discard::All => {
+                self.refuse_in_block("DISCARD ALL")?;
+                self.portals.clear();
+                self.statements.clear();
+                self.shared.settings.lock().reset_all();
+                self.shared.slot.discard_sequences();
+            }
+            Discard::Plans => {
+                for statement in self.statements.values() {
+                    *statement.planned.lock() = None;
+                }
+            }
+            Discard::Sequences => self.shared.slot.discard_sequences(),
+            Discard::Temp => {}
+        }
+        Ok(())
+    }
+
+    async fn declare(&mut self, d: &curia_parse::ast::Declare, prepared: &Prepared, out: &mut impl Output) -> Result<(), Stop> {
+        if self.portals.contains_key(&d.name.name) {
+            return Err(SqlError::new(SqlState::DUPLICATE_CURSOR, format!("cursor \"{}\" already exists", d.name.name)).into());
+        }
+        let parsed = curia_parse::Parsed {
+            statement: Statement::Query(d.query.clone()),
+            span: d.span.clone(),
+            depth: prepared.parsed.as_ref().map_or(1, |p| p.depth),
+            max_param: 0,
+        };
+        let mut inner = Prepared::transient(&prepared.sql, Arc::new(parsed));
+        let ran = self.run_plan(&inner, Arc::from([]), out).await?;
+        let (Some(rows), Some(fields)) = (ran.rows, ran.fields) else {
+            return Err(SqlError::internal("a cursor without rows").into());
+        };
+        inner.fields = Some(fields.clone());
+        let format = if d.binary { crate::Format::Binary } else { crate::Format::Text };
+        let portal = Portal {
+            statement: Arc::new(inner),
+            params: Arc::from([]),
+            formats: vec![format],
+            progress: Progress::Open { rows, fields, tag: Tag::Sent("FETCH") },
+            cursor: true,
+            created_at: self.statement_start,
+        };
+        Ok(self.open_portal(&d.name.name, portal)?)
+    }
+
+    /// FETCH and MOVE, forward only.
+    async fn fetch<O: Output>(&mut self, f: &Fetch, out: &mut O) -> Result<Ran, Stop> {
+        let limit = match f.direction {
+            FetchDirection::Forward(None) => 0,
+            FetchDirection::Forward(Some(n)) if n > 0 => n as u64,
+            FetchDirection::Relative(1) => 1,
+            _ => return Err(SqlError::unsupported("FETCH in any direction but forward").into()),
+        };
+        let name = &f.cursor.name;
+        let portal = self.portals.get(name).ok_or_else(|| no_cursor(name))?;
+        let fields: Arc<[Field]> = portal.statement.fields.clone().unwrap_or_else(|| Arc::from([]));
+        let mut rows = Rows::Cursor { name: name.clone(), left: limit };
+        if f.is_move {
+            let moved = self.move_rows(&mut rows, &fields, &[], 0, false, out).await?;
+            return Ok(Ran { rows: None, fields: None, tag: Tag::Affected("MOVE", moved.sent) });
+        }
+        Ok(Ran { rows: Some(rows), fields: Some(fields), tag: Tag::Sent("FETCH") })
+    }
+
+    async fn explain<O: Output>(&mut self, e: &Explain, prepared: &Prepared, out: &mut O) -> Result<Ran, Stop> {
+        if e.options.format != ExplainFormat::Text {
+            return Err(SqlError::unsupported("EXPLAIN in a format other than TEXT").into());
+        }
+        if !e.statement.is_bindable() {
+            return Err(SqlError::unsupported(format!("EXPLAIN {}", e.statement.tag())).into());
+        }
+        let parsed = curia_parse::Parsed {
+            statement: e.statement.clone(),
+            span: 0..0,
+            depth: prepared.parsed.as_ref().map_or(1, |p| p.depth),
+            max_param: 0,
+        };
+        let inner = Prepared::transient(&prepared.sql, Arc::new(parsed));
+        let (planned, catalog) = self.plan_and_lock(&inner, out).await?;
+        let lines = if e.options.analyze {
+            let execution = Execution {
+                params: Arc::from([]),
+                context: self.context(&catalog),
+                interrupt: Arc::new(self.waits.clone()),
+                catalog,
+                session_views: None,
+            };
+            let waits = self.waits.clone();
+            let tx = self.transaction()?;
+            if let Some(command) = planned.writes
+                && tx.read_only()
+            {
+                return Err(read_only(command).into());
+            }
+            tx.start_statement();
+            waits.run(out, planned.plan.explain_analyze(tx, execution)).await?
+        } else {
+            planned.plan.explain()
+        };
+        let rows = lines.into_iter().map(|l| vec![Datum::text(l)]).collect();
+        Ok(Ran::values("EXPLAIN", Arc::from([text_field("QUERY PLAN")]), rows))
+    }
+
+    async fn lock_tables<O: Output>(&mut self, lock: &LockTable, out: &mut O) -> Result<(), Stop> {
+        self.require_block("LOCK TABLE")?;
+        let mode = match lock.mode {
+            TableLockMode::AccessShare => TableLock::AccessShare,
+            TableLockMode::RowShare => TableLock::RowShare,
+            TableLockMode::RowExclusive => TableLock::RowExclusive,
+            TableLockMode::ShareUpdateExclusive => TableLock::ShareUpdateExclusive,
+            TableLockMode::Share => TableLock::Share,
+            TableLockMode::ShareRowExclusive => TableLock::ShareRowExclusive,
+            TableLockMode::Exclusive => TableLock::Exclusive,
+            TableLockMode::AccessExclusive => TableLock::AccessExclusive,
+        };
+        let wait = if lock.nowait { LockWait::NoWait } else { LockWait::Block };
+        for name in &lock.tables {
+            let oid = self.table_named(name)?;
+            let waits = self.waits.clone();
+            let tx = self.transaction()?;
+            waits.run(out, tx.lock_table(oid, mode, wait)).await?;
+        }
+        Ok(())
+    }
+
+    /// VACUUM and ANALYZE: garbage collection and estimates look after themselves, so only the names are checked.
+    fn maintain(&mut self, v: &Vacuum) -> Result<()> {
+        for (name, _) in &v.tables {
+            if curia_catalog::system::system_table_named(name.schema().unwrap_or("pg_catalog"), name.name()).is_none() {
+                self.table_named(name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A table by name, in the session's search path.
+    pub(crate) fn table_named(&mut self, name: &ObjectName) -> Result<curia_catalog::Oid> {
+        let catalog = self.transaction()?.catalog();
+        self.refresh_environment(&catalog);
+        let position = (name.pos() != 0).then(|| name.pos());
+        let found = match name.schema() {
+            Some(schema) => {
+                let schema = catalog.schema(schema).ok_or_else(|| {
+                    SqlError::new(SqlState::INVALID_SCHEMA_NAME, format!("schema \"{schema}\" does not exist")).at(position)
+                })?;
+                catalog.relation_in(schema.oid, name.name())
+            }
+            None => catalog.relation(&self.environment.search_path, name.name()),
+        };
+        match found {
+            Some(Relation::Table(oid)) => Ok(oid),
+            Some(_) => Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{}\" is not a table", name.name()))),
+            None => Err(SqlError::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist")).at(position)),
+        }
+    }
+
+    /// Runs DDL.
+    pub(crate) async fn define<O: Output>(&mut self, statement: &Statement, out: &mut O) -> Result<&'static str, Stop> {
+        let catalog = self.transaction()?.catalog();
+        let queries = DefinitionQueries::new(self, &catalog);
+        let search_path = self.environment.search_path.clone();
+        let role = self.shared.role;
+        let waits = self.waits.clone();
+        let tx = self.transaction()?;
+        tx.require_writable(statement.tag())?;
+        tx.start_statement();
+        let environment = curia_ddl::Environment {
+            search_path: &search_path,
+            role,
+            verifier: |password| Ok(password::to_stored(password).unwrap_or_default()),
+        };
+        let mut ddl = Ddl::new(tx, environment, &queries);
+        let tag = waits.run(out, ddl.run(statement)).await?;
+        for notice in std::mem::take(&mut ddl.notices) {
+            let fields = notice.fields();
+            let notice = Notice {
+                severity: Severity::Notice,
+                code: notice.code(),
+                message: notice.message().to_owned(),
+                detail: fields.detail.clone(),
+                hint: fields.hint.clone(),
+            };
+            self.shared.notices.push(notice);
+        }
+        Ok(tag)
+    }
+}
+
+pub(crate) fn text_field(name: &str) -> Field {
+    Field { name: name.to_owned(), table: 0, attnum: 0, ty: PgType::TEXT }
+}
+
+fn show_all_fields() -> Arc<[Field]> {
+    Arc::from([text_field("name"), text_field("setting"), text_field("description")])
+}
+
+pub(crate) fn no_cursor(name: &str) -> SqlError {
+    SqlError::new(SqlState::INVALID_CURSOR_NAME, format!("cursor \"{name}\" does not exist"))
+}

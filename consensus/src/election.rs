@@ -1,31 +1,187 @@
-//! Elections, by the senate's log alone.
+//! Elections, by the senate's log alone (thesis, chapter 3; pre-vote: section 9.6; stickiness: section 4.2.3).
+//!
+//! ```text
+//!   follower ── time-out ──► pre-candidate ── a quorum would ──► candidate at term + 1 ── a quorum did ──► consul
+//!      ▲                                                              │                                      │
+//!      └───────────────────── a higher term, or a consul of this one ─┴──────────────────────────────────────┘
+//! ```
+//!
+//! A granted vote carries the tails of the voter's worker logs and is a fence: it leaves only when the new term and all
+//! that was written in earlier ones is durable.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::ids::{GroupId, Incarnation, ServerId, Tail, Term};
+use crate::message::{Body, Message, Refusal};
 use crate::node::{HardState, Node};
 use crate::senate::{Role, Vote};
 
 impl Node {
+    /// Asks whether an election would succeed, or stands at once where nobody need be asked.
     pub(crate) fn seek_election(&mut self) {
         let me = self.config.server;
         self.senator.role = Role::PreCandidate { granted: vec![me] };
-        if self.senator.members().quorum(|server| server == me) {
-            self.stand();
+        if self.senator.alone_is_quorum() {
+            return self.stand();
+        }
+        let body = Body::PreVote {
+            tail: self.senator.log.tail(),
+        };
+        for to in self.other_senators() {
+            let message = self.request(to, self.senator.term.next(), body.clone());
+            self.messages.push(message);
         }
     }
 
     fn stand(&mut self) {
-        let (server, incarnation) = (self.config.server, self.config.incarnation);
-        self.senator.enter(self.senator.term.next());
-        self.senator.vote = Some(Vote { server, incarnation });
-        self.senator.role = Role::Candidate {
-            granted: BTreeMap::from([(server, self.tails())]),
+        self.enter_term(self.senator.term.next());
+        let vote = Vote {
+            server: self.config.server,
+            incarnation: self.config.incarnation,
         };
+        self.vote_for(vote);
+        self.senator.role = Role::Candidate {
+            granted: BTreeMap::from([(vote.server, self.tails())]),
+        };
+        let body = Body::Vote {
+            tail: self.senator.log.tail(),
+        };
+        for to in self.other_senators() {
+            let message = self.request(to, self.senator.term, body.clone());
+            self.send_when_durable(message);
+        }
+    }
+
+    fn vote_for(&mut self, vote: Vote) {
+        self.senator.vote = Some(vote);
         self.persistence.hard_state(HardState {
             term: self.senator.term,
             vote: self.senator.vote,
         });
+    }
+
+    /// Goes to a higher term as a follower, and gives up any office.
+    pub(crate) fn enter_term(&mut self, term: Term) {
+        self.resign();
+        self.senator.enter(term);
+        for worker in &mut self.workers {
+            worker.enter_term();
+        }
+        self.persistence.hard_state(HardState { term, vote: None });
+    }
+
+    /// Gives up any office in the current term.
+    pub(crate) fn resign(&mut self) {
+        if self.senator.role == Role::Consul {
+            // Who lost its quorum lets others try first.
+            self.senator.election_due = self.now.unwrap_or_default() + self.election_delay() * 2;
+            self.sequencer.depose();
+        }
+        self.senator.role = Role::Follower { consul: None };
+        self.inauguration = None;
+        self.serving = None;
+        self.replaying = false;
+        self.arrivals.clear();
+        self.consul_resolved = None;
+    }
+
+    pub(crate) fn asked_for_pre_vote(&mut self, message: &Message, tail: Tail) {
+        let granted = message.term > self.senator.term && self.senator.up_to_date(tail) && !self.sticks_to_consul();
+        let term = if granted { message.term } else { self.senator.term };
+        let reply = self.reply(message, term, Body::PreVoteReply { granted });
+        self.messages.push(reply);
+    }
+
+    pub(crate) fn asked_for_vote(&mut self, message: &Message, tail: Tail) -> Result<(), Refusal> {
+        if message.term > self.senator.term {
+            // Who disturbs a living consul is not even told so: its term must not spread.
+            if self.sticks_to_consul() {
+                return Err(Refusal::Sticky);
+            }
+            self.enter_term(message.term);
+        }
+        let candidate = Vote {
+            server: message.from,
+            incarnation: message.incarnation,
+        };
+        let granted = message.term == self.senator.term && self.senator.may_vote(candidate) && self.senator.up_to_date(tail);
+        if granted {
+            self.senator.election_due = self.now.unwrap_or_default() + self.election_delay();
+            if self.senator.vote.is_none() {
+                self.vote_for(candidate);
+            }
+        }
+        let tails = if granted { self.tails() } else { Vec::new() };
+        let reply = self.reply(message, self.senator.term, Body::VoteReply { granted, tails });
+        self.send_when_durable(reply);
+        Ok(())
+    }
+
+    pub(crate) fn pre_vote_granted(&mut self, from: ServerId, term: Term) {
+        if term != self.senator.term.next() {
+            return;
+        }
+        let Role::PreCandidate { granted } = &mut self.senator.role else {
+            return;
+        };
+        if !granted.contains(&from) {
+            granted.push(from);
+        }
+        let granted = granted.clone();
+        if self.senator.members().quorum(|server| granted.contains(&server)) {
+            self.stand();
+        }
+    }
+
+    pub(crate) fn vote_granted(&mut self, from: ServerId, tails: Vec<(GroupId, Tail)>) {
+        match &mut self.senator.role {
+            Role::Candidate { granted } => drop(granted.insert(from, tails)),
+            Role::Consul => self.learn_tails(from, tails),
+            Role::Follower { .. } | Role::PreCandidate { .. } => {}
+        }
+    }
+
+    /// Whether this server has reason to believe that a consul lives, or can't know whether it had.
+    fn sticks_to_consul(&self) -> bool {
+        let now = self.now.unwrap_or_default();
+        now < self.senator.grants_from
+            || self
+                .senator
+                .consul_heard
+                .is_some_and(|heard| now < heard + self.config.election_timeout)
+            || self.serving.is_some()
+    }
+
+    pub(crate) fn other_senators(&self) -> Vec<ServerId> {
+        let me = self.config.server;
+        self.senator.members().all().filter(|server| *server != me).collect()
+    }
+
+    /// A message that asks, in this run's name.
+    pub(crate) fn request(&self, to: ServerId, term: Term, body: Body) -> Message {
+        self.message(to, self.config.incarnation, term, body)
+    }
+
+    /// The answer to a message, in the name of the run that asked.
+    pub(crate) fn reply(&self, message: &Message, term: Term, body: Body) -> Message {
+        self.message(message.from, message.incarnation, term, body)
+    }
+
+    fn message(&self, to: ServerId, incarnation: Incarnation, term: Term, body: Body) -> Message {
+        Message {
+            cluster: self.senator.configuration.cluster,
+            from: self.config.server,
+            to,
+            incarnation,
+            term,
+            body,
+        }
+    }
+
+    /// Sends a message once everything decided so far is durable.
+    pub(crate) fn send_when_durable(&mut self, message: Message) {
+        self.messages.extend(self.persistence.hold(message));
     }
 
     /// A random delay of one to two election time-outs.

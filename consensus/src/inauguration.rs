@@ -9,9 +9,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::ids::{Csn, GroupId, Index, ServerId, Tail};
+use crate::ids::{Csn, GroupId, Index, LogId, ServerId, Tail};
+use crate::message::{Body, Refusal, Section};
 use crate::node::Node;
-use crate::record::{Record, TermStart};
+use crate::record::{Entry, Record, TermStart};
 use crate::senate::Role;
 use crate::worker::cut::{self, Cut};
 
@@ -39,6 +40,10 @@ impl Node {
         let Role::Candidate { granted } = std::mem::replace(&mut self.senator.role, Role::Consul) else {
             unreachable!("only a candidate is elected")
         };
+        let now = self.now.unwrap_or_default();
+        self.heard = granted.keys().map(|server| (*server, now)).collect();
+        self.heartbeat_due = true;
+        self.told_resolved = None;
         let noop = self.append_senate(Record::Noop);
         self.inauguration = Some(Inauguration {
             tails: granted,
@@ -55,7 +60,7 @@ impl Node {
             return;
         }
         if matches!(inauguration.step, Step::Adopting) {
-            if !self.logs_adopted(&inauguration.tails) {
+            if !self.adopt(&inauguration.tails) {
                 self.inauguration = Some(inauguration);
                 return;
             }
@@ -71,17 +76,109 @@ impl Node {
         }
     }
 
-    /// Whether every group's log here is the highest among a quorum of its members.
-    fn logs_adopted(&self, tails: &BTreeMap<ServerId, Vec<(GroupId, Tail)>>) -> bool {
-        let tail_of = |server: ServerId, group: GroupId| {
-            let reported = tails.get(&server)?;
-            reported.iter().find(|(g, _)| *g == group).map(|(_, tail)| *tail)
+    /// Brings every group's log to the highest among a quorum of its members. Whether all of them are there, durably.
+    fn adopt(&mut self, tails: &BTreeMap<ServerId, Vec<(GroupId, Tail)>>) -> bool {
+        let mut adopted = true;
+        for slot in 0..self.workers.len() {
+            let worker = &self.workers[slot];
+            let tail_of = |server: ServerId| {
+                let reported = tails.get(&server)?;
+                reported
+                    .iter()
+                    .find(|(group, _)| *group == worker.group)
+                    .map(|(_, tail)| (*tail, server))
+            };
+            let own = worker.log.tail();
+            match worker.members.all().filter_map(tail_of).max() {
+                Some((highest, donor)) if worker.members.quorum(|server| tail_of(server).is_some()) => {
+                    if highest > own {
+                        self.fetch(slot, donor, highest);
+                    }
+                    adopted &= highest <= own && self.workers[slot].log.durable() == own.index;
+                }
+                _ => adopted = false,
+            }
+        }
+        adopted
+    }
+
+    /// Asks a donor for what this group's log lacks of the donor's.
+    fn fetch(&mut self, slot: usize, donor: ServerId, tail: Tail) {
+        let worker = &mut self.workers[slot];
+        if worker.fetching.is_some() {
+            return;
+        }
+        let index = worker.log.last_at_or_before(tail);
+        let after = Tail {
+            term: worker.log.term_at(index).unwrap_or_default(),
+            index,
         };
-        self.workers.iter().all(|worker| {
-            let highest = worker.members.all().filter_map(|server| tail_of(server, worker.group)).max();
-            worker.members.quorum(|server| tail_of(server, worker.group).is_some())
-                && highest.is_some_and(|highest| highest <= worker.log.tail())
-        })
+        worker.fetching = Some(after);
+        let message = self.request(
+            donor,
+            self.senator.term,
+            Body::Fetch {
+                group: self.workers[slot].group,
+                after,
+            },
+        );
+        self.send_when_durable(message);
+    }
+
+    /// A donor answered.
+    pub(crate) fn fetched(&mut self, from: ServerId, group: GroupId, after: Tail, entries: Option<Vec<Entry>>) -> Result<(), Refusal> {
+        let Some(slot) = self.slot(group) else { return Ok(()) };
+        if !self.adopting() || self.workers[slot].fetching != Some(after) {
+            return Ok(()); // too late
+        }
+        self.workers[slot].fetching = None;
+        let log = LogId::Group(group);
+        let Some(entries) = entries else {
+            // The donor's log parted from this one earlier: go back by a term.
+            let after = self.workers[slot].log.hint(after);
+            self.workers[slot].fetching = Some(after);
+            let message = self.request(from, self.senator.term, Body::Fetch { group, after });
+            self.send_when_durable(message);
+            return Ok(());
+        };
+        self.check_section(&Section {
+            log,
+            previous: after,
+            entries: entries.clone(),
+        })?;
+        self.drop_suffix(Some(slot), log, after.index);
+        for entry in &entries {
+            self.take_entry(Some(slot), log, entry);
+        }
+        Ok(())
+    }
+
+    fn adopting(&self) -> bool {
+        self.inauguration
+            .as_ref()
+            .is_some_and(|inauguration| matches!(inauguration.step, Step::Adopting))
+    }
+
+    /// Whether the logs are adopted and the term-starts written, so that groups' entries may be sent.
+    pub(crate) fn term_starts_written(&self) -> bool {
+        self.senator.role == Role::Consul && !self.adopting()
+    }
+
+    /// A server reports the tails of its worker logs, at this term.
+    pub(crate) fn learn_tails(&mut self, from: ServerId, tails: Vec<(GroupId, Tail)>) {
+        if self.adopting()
+            && let Some(inauguration) = &mut self.inauguration
+        {
+            inauguration.tails.entry(from).or_insert(tails);
+        }
+    }
+
+    /// Whether a server needs not report its tails any more.
+    pub(crate) fn tails_known(&self, server: ServerId) -> bool {
+        self.inauguration
+            .as_ref()
+            .is_none_or(|inauguration| inauguration.tails.contains_key(&server))
+            || !self.adopting()
     }
 
     /// Finds the cut over the adopted logs and writes it to every group.

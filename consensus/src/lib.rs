@@ -42,6 +42,7 @@
 mod codec;
 mod commit;
 mod election;
+mod following;
 pub mod ids;
 mod inauguration;
 mod log;
@@ -49,12 +50,15 @@ mod message;
 mod node;
 mod output;
 mod persistence;
+mod progress;
 mod propose;
 mod quorum;
 mod random;
 pub mod record;
+mod replication;
 mod restore;
 mod senate;
+mod step;
 mod worker;
 
 pub use codec::{
@@ -62,7 +66,7 @@ pub use codec::{
 };
 pub use ids::{ClusterId, Csn, GroupId, Incarnation, Index, LogId, Participant, PersistSeq, ServerId, Tail, Term, Timestamp};
 pub use log::{Base, Log, TermStartAt};
-pub use message::{Body, Message, Refusal};
+pub use message::{Append, AppendReply, Body, Matched, Message, Refusal, Section};
 pub use node::{Checkpoint, Config, HardState, Node};
 pub use output::{AppliedTo, Apply, Office, Output, Persist, Write};
 pub use propose::{PAYLOAD_BYTES_MAX, Part, ProposeError};

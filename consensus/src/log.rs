@@ -103,6 +103,37 @@ impl Log {
         Some(run.map_or(self.base.term, |(_, term)| *term))
     }
 
+    /// The last place at or before `place` where a log that has `place` may agree with this one: its term is no higher.
+    pub fn last_at_or_before(&self, place: Tail) -> Index {
+        let mut index = place.index.min(self.last);
+        while index > self.base.index && self.term_at(index).is_some_and(|term| term > place.term) {
+            index = self.run_start(index).previous();
+        }
+        index.max(self.base.index)
+    }
+
+    /// Where this log may agree with one that has an entry at `place` that this one hasn't: its end, or the end of the
+    /// term before the conflicting one.
+    pub fn hint(&self, place: Tail) -> Tail {
+        if place.index > self.last {
+            return self.tail();
+        }
+        let index = self.run_start(place.index).previous().max(self.base.index);
+        Tail {
+            term: self.term_at(index).unwrap_or_default(),
+            index,
+        }
+    }
+
+    /// The first entry of the run of one term that `index` is in.
+    fn run_start(&self, index: Index) -> Index {
+        self.runs
+            .iter()
+            .rev()
+            .find(|(first, _)| *first <= index)
+            .map_or(self.base.index.next(), |(first, _)| *first)
+    }
+
     /// The entry at `index`, if it is in the window.
     pub fn get(&self, index: Index) -> Option<&Entry> {
         let offset = index.0.checked_sub(self.window_first().0)?;

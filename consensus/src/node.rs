@@ -1,9 +1,11 @@
 //! The node: one server's senator and workers, driven by events.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::commit::Sequencer;
+use crate::following::Arrivals;
 use crate::ids::{Csn, GroupId, Incarnation, Index, LogId, Participant, PersistSeq, ServerId, Tail, Term};
 use crate::inauguration::Inauguration;
 use crate::log::Base;
@@ -29,6 +31,8 @@ pub struct Config {
     /// Proposals wait while so many bytes are sequenced and not yet handed out to be applied. One transaction may exceed
     /// it, alone.
     pub unresolved_bytes_max: u64,
+    /// An append carries about so many bytes of each log.
+    pub append_bytes_max: usize,
     /// An output hands out at most so many fragments to apply (of at least one transaction).
     pub apply_fragments_max: usize,
     /// An output hands out at most so many bytes to apply (of at least one transaction).
@@ -44,6 +48,7 @@ impl Config {
             seed,
             election_timeout: Duration::from_millis(1000),
             unresolved_bytes_max: 64 << 20,
+            append_bytes_max: 1 << 20,
             apply_fragments_max: 16 << 10,
             apply_bytes_max: 8 << 20,
         }
@@ -90,6 +95,17 @@ pub struct Node {
     pub(crate) messages: Vec<Message>,
     /// The office last told to the driver.
     pub(crate) told: Option<Office>,
+    /// Fragments that a follower has and may not hand out yet.
+    pub(crate) arrivals: Arrivals,
+    /// When each peer last answered this consul.
+    pub(crate) heard: BTreeMap<ServerId, Duration>,
+    /// The next output gives peers a sign of life.
+    pub(crate) heartbeat_due: bool,
+    pub(crate) next_heartbeat: Duration,
+    /// The resolved CSN that peers were last told.
+    pub(crate) told_resolved: Option<Csn>,
+    /// What this term's consul last called resolved.
+    pub(crate) consul_resolved: Option<Csn>,
 }
 
 impl Node {
@@ -104,6 +120,12 @@ impl Node {
         }
         assert!(self.now.is_none_or(|before| before <= now), "time never goes back");
         self.now = Some(now);
+        if now >= self.next_heartbeat {
+            self.next_heartbeat = now + self.config.election_timeout / 10;
+            self.heartbeat_due = true;
+            self.workers.iter_mut().for_each(|worker| worker.fetching = None);
+            self.check_quorum(now);
+        }
         if now >= self.senator.election_due && self.senator.role != Role::Consul {
             self.senator.election_due = now + self.election_delay();
             if self.senator.members().is_voter(self.config.server) {
@@ -193,6 +215,7 @@ impl Node {
 
     /// What is there to do now. Ask again until it is empty: one output is bounded in size.
     pub fn take_output(&mut self) -> Output {
+        self.replicate();
         let mut output = Output {
             persist: self.persistence.take(),
             ..Output::default()
@@ -266,8 +289,8 @@ impl Node {
 
     /// Appends to the senate's log as its leader.
     pub(crate) fn append_senate(&mut self, record: Record) -> Index {
-        self.senator.learn(&record);
         let entry = self.senator.log.append(self.senator.term, record).clone();
+        self.senator.learn(&entry);
         let index = entry.index;
         self.persistence.write(Write::Append { log: LogId::Senate, entry });
         index
@@ -284,10 +307,9 @@ impl Node {
             self.take_office();
         }
         if self.senator.role != Role::Consul {
-            return;
+            return self.follow_resolved();
         }
-        let (me, durable) = (self.config.server, self.senator.log.durable());
-        self.senator.commit_by(|server| if server == me { durable } else { Index::ZERO });
+        self.senator.count();
         self.inaugurate();
         if self.serving.is_some() {
             let Self { sequencer, workers, .. } = self;
@@ -297,20 +319,42 @@ impl Node {
                     Some(worker) if worker.group == place.group => Some(worker),
                     _ => workers.iter().find(|worker| worker.group == place.group),
                 };
-                worker.is_some_and(|worker| worker.commit >= place.index)
+                // A state must never be ahead of the log beside it.
+                worker.is_some_and(|worker| worker.commit.min(worker.log.durable()) >= place.index)
             });
         }
     }
 
     /// Counts a group's quorum after its log became durable somewhere.
-    fn count(&mut self, slot: usize) {
+    pub(crate) fn count(&mut self, slot: usize) {
         if self.senator.role == Role::Consul {
-            let (me, term) = (self.config.server, self.senator.term);
-            let worker = &mut self.workers[slot];
-            let durable = worker.log.durable();
-            let released = worker.commit_by(term, |server| if server == me { durable } else { Index::ZERO });
+            let released = self.workers[slot].count(self.config.server, self.senator.term);
             self.sequencer.unstage(released);
         }
+    }
+
+    /// A consul that quorums don't answer gives up its office and lets others try (thesis, section 6.2).
+    fn check_quorum(&mut self, now: Duration) {
+        if self.senator.role != Role::Consul || self.lone() {
+            return;
+        }
+        let (me, timeout) = (self.config.server, self.config.election_timeout);
+        let alive = |server| server == me || self.heard.get(&server).is_some_and(|heard| now < *heard + timeout);
+        if !self.senator.members().quorum(alive) || !self.workers.iter().all(|worker| worker.members.quorum(alive)) {
+            self.resign();
+        }
+    }
+
+    /// Whether there is no other server.
+    pub(crate) fn lone(&self) -> bool {
+        let me = self.config.server;
+        let configuration = &self.senator.configuration;
+        let mut members = configuration
+            .groups
+            .iter()
+            .map(|(_, members)| members)
+            .chain([&configuration.senate]);
+        members.all(|members| members.all().all(|server| server == me))
     }
 
     /// Hands out resolved transactions in CSN order, up to the limits of one output.

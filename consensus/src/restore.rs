@@ -10,11 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::commit::Sequencer;
+use crate::following::Arrivals;
 use crate::ids::{Csn, GroupId, Index, LogId, Timestamp};
 use crate::log::{Base, Log};
 use crate::node::{Config, HardState, Node};
 use crate::output::Write;
 use crate::persistence::Persistence;
+use crate::progress::Peers;
 use crate::random::Random;
 use crate::record::{Entry, Record};
 use crate::senate::{Configuration, Role, Senator};
@@ -223,12 +225,13 @@ impl Restore {
     pub fn finish(mut self, founding: Option<Configuration>) -> Result<Node, RestoreError> {
         let mut persistence = Persistence::default();
         let mut senate = self.logs.remove(&LogId::Senate).unwrap_or_default().log;
-        let configuration = match (self.configurations.pop(), founding) {
+        let configuration = match (self.configurations.last().cloned(), founding) {
             (Some((_, configuration)), _) => configuration,
             (None, Some(founding)) => {
                 let founding = Arc::new(founding);
                 let record = Record::Configuration(founding.clone());
                 let entry = senate.append(Default::default(), record).clone();
+                self.configurations.push((entry.index, founding.clone()));
                 persistence.hard_state(self.hard_state);
                 persistence.write(Write::Append { log: LogId::Senate, entry });
                 founding
@@ -251,14 +254,13 @@ impl Restore {
                 });
             }
             let Restored { log, applied, term_starts } = restored;
-            workers.push(Worker::restore(*group, members.clone(), log, applied, term_starts.last()));
+            workers.push(Worker::restore(*group, members.clone(), log, applied, &term_starts));
         }
         if let Some(LogId::Group(group)) = self.logs.into_keys().next() {
             return Err(RestoreError::UnknownGroup(group));
         }
         let senator = Senator {
             id: self.config.server,
-            incarnation: self.config.incarnation,
             term: self.hard_state.term,
             vote: self.hard_state.vote,
             durable_term: self.hard_state.term,
@@ -266,6 +268,9 @@ impl Restore {
             commit: senate.base().index,
             log: senate,
             configuration,
+            configurations: self.configurations,
+            peers: Peers::default(),
+            consul_heard: None,
             election_due: Duration::ZERO,
             grants_from: Duration::ZERO,
         };
@@ -283,6 +288,12 @@ impl Restore {
             applied: self.applied.csn,
             messages: Vec::new(),
             told: None,
+            arrivals: Arrivals::new(),
+            heard: BTreeMap::new(),
+            heartbeat_due: false,
+            next_heartbeat: Duration::ZERO,
+            told_resolved: None,
+            consul_resolved: None,
         })
     }
 }

@@ -26,6 +26,24 @@ pub(crate) struct Pending {
     pub(crate) bytes: u32,
 }
 
+impl Pending {
+    /// The places of all fragments.
+    pub(crate) fn all_places(&self) -> Vec<Participant> {
+        match &self.participants {
+            Participants::Alone => vec![self.place],
+            Participants::Several(list) => list.to_vec(),
+        }
+    }
+
+    /// Whether this holds for the places of all fragments.
+    pub(crate) fn places(&self, mut holds: impl FnMut(Participant) -> bool) -> bool {
+        match &self.participants {
+            Participants::Alone => holds(self.place),
+            Participants::Several(list) => list.iter().all(|place| holds(*place)),
+        }
+    }
+}
+
 /// Gives CSNs and keeps the transactions that are not yet handed out, in their order.
 #[derive(Debug, Default)]
 pub(crate) struct Sequencer {
@@ -57,11 +75,10 @@ impl Sequencer {
     /// Takes up the verdict of an inauguration: what the cut takes in is resolved, what it leaves out never happened.
     pub(crate) fn inaugurate(&mut self, cut: Cut) {
         assert!(cut.csn >= self.resolved, "a cut takes nothing back that was resolved");
-        self.pending.clear();
-        self.bytes = 0;
+        self.depose();
         for whole in cut.whole {
             self.last_timestamp = self.last_timestamp.max(whole.timestamp);
-            if whole.csn > self.handed {
+            if whole.csn > self.resolved {
                 assert_eq!(whole.csn, self.next(), "the cut is gap-free");
                 self.pending.push_back(Pending {
                     timestamp: whole.timestamp,
@@ -113,6 +130,15 @@ impl Sequencer {
         self.pending.push_back(pending);
     }
 
+    /// The next transaction, of which a follower knows that it is resolved.
+    pub(crate) fn push_resolved(&mut self, pending: Pending) {
+        assert_eq!(self.resolved.next(), self.next(), "a follower sequences nothing");
+        // A consul that was deposed may have given higher timestamps to transactions that never happened.
+        self.last_timestamp = self.last_timestamp.max(pending.timestamp);
+        self.pending.push_back(pending);
+        self.resolved = self.resolved.next();
+    }
+
     /// Counts a stage record, until [`Sequencer::unstage`].
     pub(crate) fn stage(&mut self, bytes: u64) {
         self.bytes += bytes;
@@ -127,11 +153,7 @@ impl Sequencer {
     pub(crate) fn resolve(&mut self, mut on_quorum: impl FnMut(Participant) -> bool) {
         let mut offset = (self.resolved.0 - self.handed.0) as usize;
         while let Some(pending) = self.pending.get(offset) {
-            let all = match &pending.participants {
-                Participants::Alone => on_quorum(pending.place),
-                Participants::Several(list) => list.iter().all(|place| on_quorum(*place)),
-            };
-            if !all {
+            if !pending.places(&mut on_quorum) {
                 break;
             }
             offset += 1;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Configuration, Vote};
-use crate::ids::{GroupId, Incarnation, Index, ServerId, Tail, Term};
+use crate::ids::{GroupId, Index, ServerId, Tail, Term};
 use crate::log::Log;
+use crate::progress::Peers;
 use crate::quorum::Members;
-use crate::record::Record;
+use crate::record::{Entry, Record};
 
 /// The part that a senator plays in its term.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +38,6 @@ pub enum Role {
 pub struct Senator {
     /// This server.
     pub(crate) id: ServerId,
-    /// This run of it.
-    pub(crate) incarnation: Incarnation,
     /// The current term. Whatever depends on it leaves only when `durable_term` has reached it.
     pub(crate) term: Term,
     /// The vote in the current term.
@@ -51,6 +50,12 @@ pub struct Senator {
     pub(crate) commit: Index,
     /// The latest configuration in the log, committed or not (thesis, section 4.1).
     pub(crate) configuration: Arc<Configuration>,
+    /// All configurations that the log has, by index; the first may be its base's.
+    pub(crate) configurations: Vec<(Index, Arc<Configuration>)>,
+    /// How far the other senators' logs are; a consul's.
+    pub(crate) peers: Peers,
+    /// When a consul of this term was last heard from.
+    pub(crate) consul_heard: Option<Duration>,
     /// When to seek an election unless a consul is heard from.
     pub(crate) election_due: Duration,
     /// Grant no vote to others before this: this run doesn't know whether it heard from a consul just before it started.
@@ -73,6 +78,8 @@ impl Senator {
         self.term = term;
         self.vote = None;
         self.role = Role::Follower { consul: None };
+        self.consul_heard = None;
+        self.peers.clear();
     }
 
     /// Whether a candidate whose senate log ends at `tail` may get this server's vote (thesis, section 3.6.1).
@@ -92,19 +99,43 @@ impl Senator {
             .quorum(|server| granted.contains_key(&server) && (server != self.id || self.durable_term == self.term))
     }
 
-    /// Moves the commit index, given how far each server's senate log is known to be durable.
-    pub(crate) fn commit_by(&mut self, has: impl FnMut(ServerId) -> Index) {
-        let reached = self.members().quorum_index(has);
+    /// Moves the consul's commit index, by how far each server's senate log is known to be durable.
+    pub(crate) fn count(&mut self) {
+        let reached = self.members().quorum_index(|server| {
+            if server == self.id {
+                self.log.durable()
+            } else {
+                self.peers.matched(server)
+            }
+        });
         // Only an entry of the consul's own term proves that those before it can't be replaced (Figure 8).
         if reached > self.commit && self.log.term_at(reached) == Some(self.term) {
             self.commit = reached;
-            self.log.release(reached);
+            if self.alone_is_quorum() {
+                self.log.release(reached);
+            }
+        }
+    }
+
+    /// The consul says that everything up to `commit` is committed, of a log that agrees with its own.
+    pub(crate) fn follow_commit(&mut self, commit: Index) {
+        self.commit = self.commit.max(commit.min(self.log.last()));
+    }
+
+    /// Drops the log after `index`, and the configurations in it.
+    pub(crate) fn drop_suffix(&mut self, index: Index) {
+        assert!(index >= self.commit, "what is committed stays");
+        self.log.drop_suffix(index);
+        self.configurations.retain(|(at, _)| *at <= index);
+        if let Some((_, configuration)) = self.configurations.last() {
+            self.configuration = configuration.clone();
         }
     }
 
     /// Takes note of an entry that was just appended.
-    pub(crate) fn learn(&mut self, record: &Record) {
-        if let Record::Configuration(configuration) = record {
+    pub(crate) fn learn(&mut self, entry: &Entry) {
+        if let Record::Configuration(configuration) = &entry.record {
+            self.configurations.push((entry.index, configuration.clone()));
             self.configuration = configuration.clone();
         }
     }

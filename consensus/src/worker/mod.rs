@@ -8,11 +8,15 @@ mod stages;
 
 use std::collections::VecDeque;
 
-use crate::ids::{Csn, GroupId, Index, ServerId, Term, Timestamp};
+use crate::ids::{Csn, GroupId, Index, ServerId, Tail, Term, Timestamp};
 use crate::log::{Base, Log, TermStartAt};
+use crate::progress::Peers;
 use crate::quorum::Members;
 use crate::record::{Entry, Record};
 use stages::LiveStage;
+
+/// How many entries stay in memory for peers that lag behind.
+const RETAINED_ENTRIES_MAX: u64 = 64 << 10;
 
 /// A server's member of one worker group.
 #[derive(Debug)]
@@ -32,13 +36,23 @@ pub struct Worker {
     pub(crate) moved: bool,
     /// The last fragment of the log that counts; the term-start if none came after it.
     pub(crate) last_fragment: (Index, Csn, Timestamp),
+    /// How far the other members' logs are; a consul's.
+    pub(crate) peers: Peers,
+    /// The log agrees with this term's consul's up to here; a follower's.
+    pub(crate) verified: Index,
+    /// Fragments up to here are known to the follower's commit order.
+    pub(crate) gathered: Index,
+    /// A consul asked a donor for what follows this, and has no answer yet.
+    pub(crate) fetching: Option<Tail>,
     /// Stage records that must stay, oldest first.
     stages: VecDeque<LiveStage>,
+    /// The term-starts that the log has, by index.
+    term_starts: Vec<(Index, TermStartAt)>,
 }
 
 impl Worker {
     /// A worker over a log that is durable as it stands.
-    pub(crate) fn restore(group: GroupId, members: Members, mut log: Log, handed: Index, term_start: Option<&Entry>) -> Self {
+    pub(crate) fn restore(group: GroupId, members: Members, mut log: Log, handed: Index, term_starts: &[Entry]) -> Self {
         log.persisted(log.last());
         let base = log.base();
         let mut worker = Self {
@@ -50,10 +64,15 @@ impl Worker {
             handed,
             moved: false,
             last_fragment: (base.index, base.csn, base.timestamp),
+            peers: Peers::default(),
+            verified: Index::ZERO,
+            gathered: Index::ZERO,
+            fetching: None,
             stages: VecDeque::new(),
+            term_starts: Vec::new(),
             log,
         };
-        if let Some(entry) = term_start {
+        for entry in term_starts {
             worker.learn(entry);
         }
         worker
@@ -71,7 +90,30 @@ impl Worker {
                 cut: start.cut,
             };
             self.term_start_index = entry.index;
+            self.term_starts.push((entry.index, self.term_start));
         }
+    }
+
+    /// Drops the log after `index`: it conflicts with the consul's.
+    pub(crate) fn drop_suffix(&mut self, index: Index) {
+        assert!(index >= self.handed, "what was handed out stays");
+        self.log.drop_suffix(index);
+        self.term_starts.retain(|(at, _)| *at <= index);
+        let base = self.log.base();
+        (self.term_start_index, self.term_start) = self.term_starts.last().copied().unwrap_or((base.index, base.term_start));
+    }
+
+    /// Another term begins: nothing is known of its consul's log yet, nor of the peers'.
+    pub(crate) fn enter_term(&mut self) {
+        self.peers.clear();
+        (self.verified, self.gathered) = (Index::ZERO, Index::ZERO);
+        self.fetching = None;
+        self.stages.clear();
+    }
+
+    /// Whether this server alone stores the log.
+    fn alone(&self) -> bool {
+        self.members.all().count() == 1
     }
 
     /// Whether the current term's start is on a quorum.
@@ -86,10 +128,13 @@ impl Worker {
         self.restore_stages();
     }
 
-    /// Moves the commit index, given how far each server's log of this group is known to be durable. Gives the bytes of
-    /// the stage records that it passed.
-    pub(crate) fn commit_by(&mut self, term: Term, has: impl FnMut(ServerId) -> Index) -> u64 {
-        let reached = self.members.quorum_index(has);
+    /// Moves the consul's commit index, by how far each member's log is known to be durable. Gives the bytes of the stage
+    /// records that it passed.
+    pub(crate) fn count(&mut self, me: ServerId, term: Term) -> u64 {
+        let (log, peers) = (&self.log, &self.peers);
+        let reached = self
+            .members
+            .quorum_index(|server| if server == me { log.durable() } else { peers.matched(server) });
         // Only an entry of the current term proves that those before it can't be replaced (Figure 8).
         if reached <= self.commit || self.log.term_at(reached) != Some(term) {
             return 0;
@@ -102,14 +147,14 @@ impl Worker {
 
     /// Moves the position: everything up to `index` is handed out, or will never be.
     pub(crate) fn hand(&mut self, index: Index) {
-        assert!(
-            index >= self.handed && index <= self.commit,
-            "what is handed out is on a quorum, in log order"
-        );
+        assert!(index >= self.handed, "what is handed out is in log order");
+        assert!(index <= self.commit.max(self.verified), "what is handed out is on a quorum");
         self.handed = index;
         self.moved = true;
         self.forget_stages();
-        self.log.release(index);
+        // Where there are peers, the last entries stay for those who lag.
+        let kept = if self.alone() { 0 } else { RETAINED_ENTRIES_MAX };
+        self.log.release(Index(index.0.min(self.log.last().0.saturating_sub(kept))));
     }
 
     /// Moves the position over records after the last fragment that will never be applied: the term-start, the void

@@ -102,11 +102,12 @@ impl Worker {
     /// only when their fragment is applied. Gives their bytes.
     pub(super) fn release_stages(&mut self, before: Index, reached: Index) -> u64 {
         let from = self.stages.partition_point(|stage| stage.index <= before);
-        let (durable, mut bytes) = (self.log.durable(), 0);
+        // Peers that lag still need them from memory.
+        let (durable, alone, mut bytes) = (self.log.durable(), self.alone(), 0);
         for stage in self.stages.iter().skip(from).take_while(|stage| stage.index <= reached) {
             if let Some(payload) = self.log.get_mut(stage.index).and_then(|entry| entry.record.payload_mut()) {
                 bytes += payload.len() as u64;
-                if stage.index <= durable {
+                if stage.index <= durable && alone {
                     payload.release();
                 }
             }
@@ -129,9 +130,11 @@ impl Worker {
         });
         stages.sort_unstable_by_key(|stage| stage.index);
         self.stages = stages.into();
-        for entry in self.log.window_mut() {
-            if let Record::Stage(payload) = &mut entry.record {
-                payload.release();
+        if self.alone() {
+            for entry in self.log.window_mut() {
+                if let Record::Stage(payload) = &mut entry.record {
+                    payload.release();
+                }
             }
         }
     }

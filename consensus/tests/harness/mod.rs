@@ -82,6 +82,8 @@ pub struct State {
 
 /// A server and its surroundings.
 pub struct Server {
+    pub id: ServerId,
+    pub outbox: Vec<Message>,
     pub node: Option<Node>,
     pub disk: Disk,
     /// Batches written and not synced; their hard state counts with the first write.
@@ -97,8 +99,15 @@ pub struct Server {
 
 impl Server {
     pub fn new(groups: u32) -> Self {
-        let founding = Configuration::founding(ClusterId(7), vec![ServerId(1)], groups).expect("one server is a membership");
+        Self::member(ServerId(1), vec![ServerId(1)], groups)
+    }
+
+    /// One of several servers.
+    pub fn member(id: ServerId, servers: Vec<ServerId>, groups: u32) -> Self {
+        let founding = Configuration::founding(ClusterId(7), servers, groups).expect("a membership");
         Self {
+            id,
+            outbox: Vec::new(),
             node: None,
             disk: Disk::default(),
             unsynced: Vec::new(),
@@ -114,7 +123,7 @@ impl Server {
 
     pub fn restore(&mut self) -> Result<(), RestoreError> {
         self.starts += 1;
-        let mut config = Config::new(ServerId(1), Incarnation(self.starts), self.starts);
+        let mut config = Config::new(self.id, Incarnation(self.starts), self.starts * 100 + self.id.0);
         (self.configure)(&mut config);
         self.state = self.flushed.clone();
         let bases = self.disk.bases.clone();
@@ -157,6 +166,7 @@ impl Server {
         let any = !output.is_empty();
         self.offices.extend(output.office);
         self.unsynced.extend(output.persist);
+        self.outbox.extend(output.messages);
         for apply in output.apply {
             self.apply(apply);
         }

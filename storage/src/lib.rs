@@ -18,11 +18,12 @@
 //! Decoders here take bytes from a disk: they never panic on them, whatever they are.
 
 pub mod error;
-//FILE
+pub mod file;
 pub mod fragment;
 //KEY
-//LOG
+pub mod log;
 //ROW
 pub mod state;
 
 pub use error::{Result, StorageError};
+pub use state::StateStore;

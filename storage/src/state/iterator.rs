@@ -18,17 +18,17 @@ use crate::error::Result;
 pub(super) struct OwnedIterator {
     // Declared before the database, hence dropped before it.
     raw: DBRawIterator<'static>,
-    db: Arc<DB>,
+    _db: Arc<DB>,
 }
 
 impl OwnedIterator {
     pub(super) fn new(db: Arc<DB>, options: ReadOptions) -> OwnedIterator {
         let raw = db.raw_iterator_opt(options);
         // SAFETY: the iterator borrows the `DB` behind the `Arc`, whose address doesn't change and which lives until
-        // `self.db` is dropped, after `self.raw`. The extended lifetime never leaves this struct: `raw` is private and
+        // `self._db` is dropped, after `self.raw`. The extended lifetime never leaves this struct: `raw` is private and
         // handed out only under a borrow of `self`.
         let raw = unsafe { std::mem::transmute::<DBRawIterator<'_>, DBRawIterator<'static>>(raw) };
-        OwnedIterator { raw, db }
+        OwnedIterator { raw, _db: db }
     }
 
     pub(super) fn raw(&mut self) -> &mut DBRawIterator<'static> {
@@ -38,10 +38,6 @@ impl OwnedIterator {
     /// The entry it stands on.
     pub(super) fn item(&self) -> Option<(&[u8], &[u8])> {
         self.raw.item()
-    }
-
-    pub(super) fn db(&self) -> &Arc<DB> {
-        &self.db
     }
 }
 

@@ -17,6 +17,7 @@ macro_rules! kernels {
 macro_rules! pure {
     (|$($name:ident : $ty:ty),*| ? $body:expr) => {
         $crate::Kernel::Pure(|args| {
+            #[allow(unused_mut)] // a kernel may take no arguments
             let mut at = args.iter();
             $(let $name: $ty = <$ty as $crate::kernels::macros::Argument>::of(at.next())?;)*
             let _ = at;
@@ -32,6 +33,7 @@ macro_rules! pure {
 macro_rules! contextual {
     (|$cx:ident $(, $name:ident : $ty:ty)*| ? $body:expr) => {
         $crate::Kernel::Contextual(|$cx, args| {
+            #[allow(unused_mut)] // a kernel may take no arguments
             let mut at = args.iter();
             $(let $name: $ty = <$ty as $crate::kernels::macros::Argument>::of(at.next())?;)*
             let _ = at;
@@ -81,7 +83,7 @@ argument! {
     &'a Arc<ArrayValue>, "array", Datum::Array(v) => v;
     Date, "date", Datum::Date(v) => Date(*v);
     Time, "time", Datum::Time(v) => Time(*v);
-    Timestamp, "timestamp", Datum::Timestamp(v) => Timestamp(*v);
+    Timestamp, "timestamp", Datum::Timestamp(v) | Datum::Timestamptz(v) => Timestamp(*v);
     Timestamptz, "timestamptz", Datum::Timestamptz(v) => Timestamptz(*v);
 }
 
@@ -91,7 +93,7 @@ pub(crate) struct Date(pub i32);
 /// A time argument.
 #[derive(Clone, Copy)]
 pub(crate) struct Time(pub i64);
-/// A timestamp argument.
+/// A timestamp argument, or a timestamptz one where PostgreSQL has one C function for both.
 #[derive(Clone, Copy)]
 pub(crate) struct Timestamp(pub i64);
 /// A timestamptz argument.

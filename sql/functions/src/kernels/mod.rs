@@ -15,6 +15,7 @@ mod integers;
 mod json;
 mod like;
 mod math;
+mod md5;
 mod numerics;
 mod patterns;
 mod sequences;

@@ -6,6 +6,7 @@
 //! - [`change`]: [`Object`], any one object, and [`Change`], the unit in which catalogs change.
 //! - [`lookup`]: finding objects by name, search paths, names for implicit objects.
 //! - [`codec`]: objects as stored bytes.
+//! - [`system`]: the static definitions of `pg_catalog` and `information_schema`.
 //!
 //! Objects are rows of system tables in the catalog's worker group (group 0), one row an object, keyed by (class, OID), so a catalog
 //! change is an ordinary write of an ordinary transaction, and every server at the same CSN has the same catalog and OIDs.
@@ -15,6 +16,7 @@ pub mod change;
 pub mod codec;
 pub mod lookup;
 pub mod object;
+pub mod system;
 pub mod version;
 
 pub use change::{Change, Class, Object, ObjectKey};

@@ -16,7 +16,6 @@ pub enum Class {
     Database = 5,
     Partition = 6,
     Comment = 7,
-    DroppedStorage = 8,
 }
 
 impl Class {
@@ -30,7 +29,6 @@ impl Class {
             5 => Class::Database,
             6 => Class::Partition,
             7 => Class::Comment,
-            8 => Class::DroppedStorage,
             _ => return None,
         })
     }
@@ -41,7 +39,7 @@ impl Class {
 pub struct ObjectKey {
     /// Kind.
     pub class: Class,
-    /// OID; the storage id of partitions and dropped storages; the commented object's OID of comments.
+    /// OID; the storage id of partitions; the commented object's OID of comments.
     pub oid: Oid,
     /// attnum of a comment on a column, otherwise 0.
     pub sub: i16,
@@ -58,7 +56,6 @@ pub enum Object {
     Database(Arc<Database>),
     Partition(Arc<Partition>),
     Comment(Arc<Comment>),
-    DroppedStorage(Arc<DroppedStorage>),
 }
 
 impl Object {
@@ -73,7 +70,6 @@ impl Object {
             Object::Database(o) => key(Class::Database, o.oid),
             Object::Partition(o) => key(Class::Partition, o.storage.0),
             Object::Comment(o) => ObjectKey { class: Class::Comment, oid: o.object, sub: o.attnum },
-            Object::DroppedStorage(o) => key(Class::DroppedStorage, o.storage.0),
         }
     }
 }
@@ -83,7 +79,7 @@ macro_rules! from {
         fn from(o: $name) -> Object { Object::$name(Arc::new(o)) }
     })* };
 }
-from!(Schema, Table, Sequence, Role, Database, Partition, Comment, DroppedStorage);
+from!(Schema, Table, Sequence, Role, Database, Partition, Comment);
 
 /// A change of one object.
 #[derive(Clone, Debug, PartialEq)]

@@ -217,13 +217,6 @@ pub struct Comment {
     pub text: String,
 }
 
-/// A storage that its table or index has left (DROP, TRUNCATE, a rewrite). Its rows go when no snapshot can read them any more.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DroppedStorage {
-    /// The storage.
-    pub storage: StorageId,
-}
-
 impl Table {
     /// Columns that are not dropped, with their index into `columns`.
     pub fn live_columns(&self) -> impl Iterator<Item = (usize, &Column)> {

@@ -27,8 +27,6 @@ pub struct Catalog {
     pub partitions: Arc<BTreeMap<StorageId, Arc<Partition>>>,
     /// Comments by (object's OID, attnum or 0).
     pub comments: Arc<BTreeMap<(Oid, i16), Arc<Comment>>>,
-    /// Storages that no catalog version uses any more and whose rows are still there.
-    pub dropped: Arc<BTreeMap<StorageId, Arc<DroppedStorage>>>,
 }
 
 /// What a relation name denotes.
@@ -83,7 +81,6 @@ impl Catalog {
             Object::Database(o) => insert(&mut self.databases, o.oid, o),
             Object::Partition(o) => insert(&mut self.partitions, o.storage, o),
             Object::Comment(o) => insert(&mut self.comments, (o.object, o.attnum), o),
-            Object::DroppedStorage(o) => insert(&mut self.dropped, o.storage, o),
         }
     }
 
@@ -111,7 +108,6 @@ impl Catalog {
             Class::Database => remove(&mut self.databases, &key.oid),
             Class::Partition => remove(&mut self.partitions, &StorageId(key.oid)),
             Class::Comment => remove(&mut self.comments, &(key.oid, key.sub)),
-            Class::DroppedStorage => remove(&mut self.dropped, &StorageId(key.oid)),
         }
     }
 }

@@ -1,0 +1,24 @@
+//! Where the system's own rows live, and what a fresh database begins with.
+
+use curia_catalog::lookup::{FIRST_DATABASE, FIRST_ROLE, INFORMATION_SCHEMA, PG_CATALOG, PUBLIC};
+use curia_catalog::{Change, Database, Role, Schema, StorageId};
+
+/// Catalog objects; keys and values are those of `curia_catalog::codec`.
+pub const CATALOG: StorageId = StorageId(1);
+/// Counters: OIDs, storage ids, transaction ids, sequences.
+pub const COUNTERS: StorageId = StorageId(2);
+/// The first storage id of a table or index.
+pub const FIRST_USER_STORAGE: u32 = 1024;
+
+/// The objects of a fresh database: the schemas, the role `curia`, the database `curia`.
+pub(crate) fn objects() -> Vec<Change> {
+    let owner = FIRST_ROLE;
+    let schema = |oid, name: &str| Change::put(Schema { oid, name: name.to_owned(), owner });
+    vec![
+        schema(PG_CATALOG, "pg_catalog"),
+        schema(PUBLIC, "public"),
+        schema(INFORMATION_SCHEMA, "information_schema"),
+        Change::put(Role { oid: owner, name: "curia".to_owned(), superuser: true, login: true, password: None }),
+        Change::put(Database { oid: FIRST_DATABASE, name: "curia".to_owned(), owner }),
+    ]
+}

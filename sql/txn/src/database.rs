@@ -1,0 +1,320 @@
+//! [`Database`]: what all sessions share on the consul.
+
+use crate::bootstrap::{self, CATALOG, FIRST_USER_STORAGE};
+use crate::counter::Counter;
+use crate::lock::weak::StrongModes;
+use crate::lock::LockTable;
+use crate::replication::{FragmentWrites, Replication, WriteSet};
+use crate::sequence::Sequences;
+use crate::slot::{SessionSlot, Snapshots};
+use crate::transaction::{Options, Transaction};
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use curia_catalog::{Catalog, Change, Class, FIRST_USER_OID, Object, Oid, Sequence, StorageId, codec};
+use curia_consensus::ids::{Csn, GroupId};
+use curia_storage::fragment::FragmentWriter;
+use curia_storage::state::{Direction, KeyRange};
+use curia_types::{Result, SqlError, SqlState};
+use hashbrown::HashMap;
+use parking_lot::Mutex;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+/// Limits of transactions.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Buffered writes of one transaction above which they leave memory: they go to a temporary store for own reads, and ahead into the
+    /// log as stage records.
+    pub memory_bytes: usize,
+    /// Size of one stage record, about.
+    pub stage_bytes: usize,
+    /// Row and key locks that one transaction may hold on one table; above it the transaction locks the table in EXCLUSIVE mode, which
+    /// waits for other writers of the table and keeps them out.
+    pub row_locks: usize,
+    /// Bytes that one transaction may write (54000).
+    pub transaction_bytes: u64,
+    /// How many CSNs back snapshots stay readable for reads in the past, beyond the oldest snapshot in use.
+    pub retention_csns: u64,
+    /// Folder for temporary stores; emptied at start.
+    pub spill_folder: PathBuf,
+}
+
+impl Limits {
+    /// The defaults, with temporary stores in `spill_folder`.
+    pub fn new(spill_folder: PathBuf) -> Limits {
+        Limits {
+            memory_bytes: 8 << 20,
+            stage_bytes: 2 << 20,
+            row_locks: 200_000,
+            transaction_bytes: 1 << 40,
+            retention_csns: 10_000,
+            spill_folder,
+        }
+    }
+}
+
+/// The shared root of all transactions.
+pub struct Database {
+    pub(crate) replication: Arc<dyn Replication>,
+    pub(crate) limits: Limits,
+    pub(crate) locks: LockTable,
+    pub(crate) strong: StrongModes,
+    pub(crate) snapshots: Snapshots,
+    pub(crate) sequences: Sequences,
+    catalog: ArcSwap<Catalog>,
+    /// Orders publications.
+    publishing: Mutex<()>,
+    private_versions: AtomicU64,
+    oids: Counter,
+    storages: Counter,
+    txids: Counter,
+    /// When each table that was changed since the start was changed last.
+    changed: Mutex<HashMap<Oid, Csn>>,
+    row_ids: Mutex<HashMap<StorageId, Arc<AtomicI64>>>,
+    spills: AtomicU64,
+    /// Commits under way whose sessions went away.
+    pub(crate) orphans: crate::orphan::Orphans,
+}
+
+impl Database {
+    /// Opens the database over a cluster that serves; makes its first objects when it is fresh.
+    pub async fn open(replication: Arc<dyn Replication>, limits: Limits) -> Result<Arc<Database>> {
+        match std::fs::remove_dir_all(&limits.spill_folder) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(SqlError::new(
+                    SqlState::IO_ERROR,
+                    format!("could not empty directory \"{}\": {e}", limits.spill_folder.display()),
+                ));
+            }
+            _ => {}
+        }
+        let mut catalog = load(&*replication)?;
+        if catalog.schemas.is_empty() {
+            let changes = bootstrap::objects();
+            let mut writer = FragmentWriter::new();
+            write_changes(&changes, &mut writer)?;
+            let payload = Bytes::from(writer.finish());
+            let fragment = FragmentWrites { group: GroupId(0), stages: Vec::new(), payload };
+            replication.commit(WriteSet { fragments: vec![fragment] }).await?;
+            catalog = load(&*replication)?;
+        }
+        catalog.version = 1;
+        let r = &*replication;
+        Ok(Arc::new(Database {
+            oids: Counter::open(r, b"oid", u64::from(FIRST_USER_OID), 256)?,
+            storages: Counter::open(r, b"storage", u64::from(FIRST_USER_STORAGE), 256)?,
+            txids: Counter::open(r, b"txid", 1_000, 1 << 20)?,
+            replication,
+            limits,
+            locks: LockTable::new(),
+            strong: StrongModes::new(),
+            snapshots: Snapshots::default(),
+            sequences: Sequences::default(),
+            catalog: ArcSwap::from_pointee(catalog),
+            publishing: Mutex::new(()),
+            private_versions: AtomicU64::new(1),
+            changed: Mutex::default(),
+            row_ids: Mutex::default(),
+            spills: AtomicU64::new(0),
+            orphans: crate::orphan::Orphans::default(),
+        }))
+    }
+
+    /// A slot for a session; `process_id` is what `pg_backend_pid()` says. The session keeps it and begins its transactions in it, one
+    /// after the other.
+    pub fn session(&self, process_id: i32) -> Arc<SessionSlot> {
+        self.snapshots.register(process_id)
+    }
+
+    /// Begins a transaction. Costs no I/O; takes no snapshot yet.
+    ///
+    /// # Errors
+    /// 0A000 for SERIALIZABLE, which this version does not have: granting less than asked for would be a lie.
+    pub fn begin(self: &Arc<Self>, slot: &Arc<SessionSlot>, options: Options) -> Result<Transaction> {
+        Transaction::begin(self.clone(), slot.clone(), options)
+    }
+
+    /// The published catalog.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.catalog.load_full()
+    }
+
+    /// The version of the published catalog, without touching its reference count.
+    pub fn catalog_version(&self) -> u64 {
+        self.catalog.load().version
+    }
+
+    /// The cluster.
+    pub fn replication(&self) -> &Arc<dyn Replication> {
+        &self.replication
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Draws an OID.
+    pub fn next_oid(&self) -> Result<Oid> {
+        narrow(self.oids.take(&*self.replication)?)
+    }
+
+    /// Draws a storage id.
+    pub(crate) fn next_storage(&self) -> Result<StorageId> {
+        narrow(self.storages.take(&*self.replication)?).map(StorageId)
+    }
+
+    /// Draws a transaction id.
+    pub(crate) fn next_txid(&self) -> Result<u64> {
+        self.txids.take(&*self.replication)
+    }
+
+    /// Draws a hidden row id of a storage.
+    pub(crate) fn next_row_id(&self, storage: StorageId) -> Result<i64> {
+        let counter = {
+            let mut map = self.row_ids.lock();
+            match map.get(&storage) {
+                Some(counter) => counter.clone(),
+                None => {
+                    let counter = Arc::new(AtomicI64::new(self.highest_row_id(storage)? + 1));
+                    map.insert(storage, counter.clone());
+                    counter
+                }
+            }
+        };
+        Ok(counter.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Whatever was given before this start and is not in the state may be given again: nothing refers to it.
+    fn highest_row_id(&self, storage: StorageId) -> Result<i64> {
+        let mut scan =
+            self.replication.state().scan(storage.0, &KeyRange::all(), self.replication.applied(), Direction::Backward);
+        match scan.next()? {
+            Some((key, _)) => crate::row_id::decode_row_id(key),
+            None => Ok(0),
+        }
+    }
+
+    /// `nextval`. Waits for nothing.
+    pub fn nextval(&self, slot: &SessionSlot, sequence: &Sequence) -> Result<i64> {
+        self.sequences.next(&*self.replication, &slot.sequences, sequence)
+    }
+
+    /// `setval`. Not transactional, as in PostgreSQL.
+    pub fn setval(&self, slot: &SessionSlot, sequence: &Sequence, value: i64, is_called: bool) -> Result<()> {
+        self.sequences.set(&*self.replication, &slot.sequences, sequence, value, is_called)
+    }
+
+    /// `currval`
+    pub fn currval(&self, slot: &SessionSlot, sequence: &Sequence) -> Result<i64> {
+        slot.sequences.current(sequence)
+    }
+
+    /// `lastval`
+    pub fn lastval(&self, slot: &SessionSlot) -> Result<i64> {
+        slot.sequences.last()
+    }
+
+    /// (`last_value`, `is_called`) of a sequence.
+    pub fn sequence_value(&self, sequence: &Sequence) -> Result<(i64, bool)> {
+        self.sequences.peek(&*self.replication, sequence)
+    }
+
+    /// The group that gets a new storage: they take turns.
+    pub(crate) fn group_for(&self, storage: StorageId) -> u32 {
+        storage.0 % self.replication.groups().max(1)
+    }
+
+    /// Makes committed changes visible to sessions.
+    pub(crate) fn publish(&self, changes: &[Change], csn: Csn) {
+        if changes.is_empty() {
+            return;
+        }
+        let _order = self.publishing.lock();
+        let mut next = Catalog::clone(&self.catalog.load());
+        changes.iter().for_each(|c| next.apply(c));
+        next.version += 1;
+        let mut changed = self.changed.lock();
+        for key in changes.iter().map(Change::key).filter(|k| k.class == Class::Table) {
+            changed.insert(key.oid, csn);
+        }
+        self.catalog.store(Arc::new(next));
+    }
+
+    /// Whether a table's definition changed after a CSN.
+    pub(crate) fn changed_after(&self, table: Oid, csn: Csn) -> bool {
+        self.changed.lock().get(&table).is_some_and(|&at| at > csn)
+    }
+
+    /// The number of a private catalog version.
+    pub(crate) fn private_version(&self) -> u64 {
+        Catalog::PRIVATE | self.private_versions.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A folder for one transaction's temporary store.
+    pub(crate) fn spill_folder(&self) -> PathBuf {
+        self.limits.spill_folder.join(self.spills.fetch_add(1, Ordering::Relaxed).to_string())
+    }
+
+    /// The oldest snapshot in use, for `pg_stat_activity.backend_xmin` and metrics.
+    pub fn oldest_snapshot(&self) -> Option<Csn> {
+        self.snapshots.oldest()
+    }
+
+    /// Does a bounded piece of garbage collection at the horizon that snapshots and retention allow. Blocks on the disk: call it from a
+    /// thread of its own, one at a time, now and then; at once again while it says that there is more.
+    pub fn collect_garbage(&self) -> Result<curia_storage::state::Collected> {
+        let wanted = Csn(self.replication.applied().0.saturating_sub(self.limits.retention_csns));
+        let horizon = self.snapshots.advance_horizon(wanted);
+        Ok(self.replication.state().collect_garbage(horizon)?)
+    }
+
+    /// Finishes commits whose sessions went away: publishes what they changed and releases their locks. Runs until dropped; the server
+    /// keeps one of it running.
+    pub async fn finish_orphans(self: &Arc<Self>) {
+        loop {
+            self.orphans.next().await.finish(self).await;
+        }
+    }
+}
+
+fn narrow(n: u64) -> Result<u32> {
+    u32::try_from(n).map_err(|_| SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "object identifiers are used up"))
+}
+
+/// Reads all catalog rows at the applied CSN.
+fn load(replication: &dyn Replication) -> Result<Catalog> {
+    let mut catalog = Catalog::default();
+    let mut scan = replication.state().scan(CATALOG.0, &KeyRange::all(), replication.applied(), Direction::Forward);
+    while let Some((key, row)) = scan.next()? {
+        let broken = |e: codec::DecodeError| SqlError::new(SqlState::DATA_CORRUPTED, e.to_string());
+        let object: Object = codec::decode(row).map_err(broken)?;
+        if codec::decode_key(key).map_err(broken)? != object.key() {
+            return Err(SqlError::new(SqlState::DATA_CORRUPTED, "a catalog row stands at another object's key"));
+        }
+        catalog.apply(&Change::Put(object));
+    }
+    Ok(catalog)
+}
+
+/// Encodes catalog changes as writes of group 0; the last change of an object counts.
+pub(crate) fn write_changes(changes: &[Change], writer: &mut FragmentWriter) -> Result<()> {
+    let mut last = HashMap::new();
+    for change in changes {
+        last.insert(change.key(), change);
+    }
+    let mut last: Vec<_> = last.into_iter().collect();
+    last.sort_by_key(|(key, _)| *key);
+    for (key, change) in last {
+        let key = codec::encode_key(key);
+        match change {
+            Change::Put(object) => {
+                let row = codec::encode(object).map_err(|e| SqlError::internal(e.to_string()))?;
+                writer.put(CATALOG.0, &key, &row)?;
+            }
+            Change::Drop(_) => writer.delete(CATALOG.0, &key)?,
+        }
+    }
+    Ok(())
+}

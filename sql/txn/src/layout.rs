@@ -1,0 +1,223 @@
+//! [`TableLayout`]: how one table's rows and index entries become keys and bytes. Compiled once from the catalog's table, shared by plans.
+//!
+//! ```text
+//! row            storage of the table:   row key = primary key columns, or the hidden row id (int8)   ->  row
+//! index entry    storage of the index:   index columns [++ row key]                                  ->  u8 1 ++ row key
+//! ```
+//!
+//! The row key is part of an entry's key unless the index is unique and no column of the entry is NULL: then there is one entry a value,
+//! and its key is what inserters lock.
+
+use curia_catalog::{Index, Oid, StorageId, Table};
+use curia_storage::key;
+use curia_storage::row::RowLayout;
+use curia_types::{Datum, PgType, Result, SqlError, SqlState};
+use std::sync::Arc;
+
+/// First byte of an index entry's value: the store reserves zero.
+const ENTRY: u8 = 1;
+
+/// A table as keys and bytes.
+#[derive(Clone)]
+pub struct TableLayout {
+    table: Arc<Table>,
+    schema_name: Arc<str>,
+    row: RowLayout,
+    row_key: Vec<KeyColumn>,
+    indexes: Vec<IndexLayout>,
+}
+
+/// A column of a key.
+#[derive(Clone, Copy, Debug)]
+struct KeyColumn {
+    /// Index into `Table::columns`.
+    column: usize,
+    ty: PgType,
+    descending: bool,
+    nulls_first: bool,
+}
+
+/// A secondary index as keys and bytes.
+#[derive(Clone)]
+pub struct IndexLayout {
+    /// Position in `Table::indexes`.
+    position: usize,
+    oid: Oid,
+    storage: StorageId,
+    unique: bool,
+    columns: Vec<KeyColumn>,
+}
+
+impl TableLayout {
+    /// Compiles the layout of a table; `schema_name` appears in errors.
+    pub fn new(table: Arc<Table>, schema_name: &str) -> Result<TableLayout> {
+        let types: Vec<PgType> = table.columns.iter().map(|c| c.ty).collect();
+        let row_key = table
+            .row_key
+            .iter()
+            .map(|&column| KeyColumn { column, ty: table.columns[column].ty, descending: false, nulls_first: false })
+            .collect();
+        let indexes = table.indexes.iter().enumerate().filter_map(|(i, index)| IndexLayout::new(&table, i, index)).collect();
+        Ok(TableLayout { row: row_layout(&table, &types)?, row_key, indexes, schema_name: schema_name.into(), table })
+    }
+
+    /// The table.
+    pub fn table(&self) -> &Arc<Table> {
+        &self.table
+    }
+    /// The table's schema.
+    pub fn schema_name(&self) -> &str {
+        &self.schema_name
+    }
+    /// Where the rows are.
+    pub fn storage(&self) -> StorageId {
+        self.table.storage
+    }
+    /// How rows decode.
+    pub fn row(&self) -> &RowLayout {
+        &self.row
+    }
+    /// Whether rows are keyed by the hidden row id.
+    pub fn keyed_by_row_id(&self) -> bool {
+        self.row_key.is_empty()
+    }
+    /// Indexes that have entries of their own.
+    pub fn indexes(&self) -> &[IndexLayout] {
+        &self.indexes
+    }
+    /// An index with entries of its own, by OID.
+    pub fn index(&self, oid: Oid) -> Option<&IndexLayout> {
+        self.indexes.iter().find(|i| i.oid == oid)
+    }
+    /// The index that is the row key itself.
+    pub fn key_index(&self) -> Option<&Index> {
+        self.table.indexes.iter().find(|i| i.storage.is_none())
+    }
+
+    /// Appends the row key of a row whose table has a primary key.
+    pub fn encode_row_key(&self, row: &[Datum], out: &mut Vec<u8>) -> Result<()> {
+        encode(&self.row_key, row, out)
+    }
+
+    /// Appends the first columns of a row key, for ranges and lookups. `values` are of the columns' types, none NULL.
+    pub fn encode_row_key_prefix(&self, values: &[Datum], out: &mut Vec<u8>) -> Result<()> {
+        encode_prefix(&self.row_key, values, out)
+    }
+
+    /// Appends a row as bytes; `row` has a value for each of `Table::columns`, NULL for dropped ones.
+    pub fn encode_row(&self, row: &[Datum], out: &mut Vec<u8>) -> Result<()> {
+        self.row.encode(row, out)?;
+        Ok(())
+    }
+
+    /// Decodes all columns of a row.
+    pub fn decode_row(&self, row: &[u8]) -> Result<Vec<Datum>> {
+        (0..self.table.columns.len()).map(|i| Ok(self.row.decode(row, i)?)).collect()
+    }
+}
+
+/// Rows stored before a column was added read its missing value.
+fn row_layout(table: &Table, types: &[PgType]) -> Result<RowLayout> {
+    let missing = table
+        .columns
+        .iter()
+        .map(|c| match &c.missing {
+            Some(text) => curia_types::text_io::parse(c.ty, text, &curia_types::IoContext::default()),
+            None => Ok(Datum::Null),
+        })
+        .collect::<Result<Vec<_>>>()?;
+    Ok(RowLayout::new(types, missing))
+}
+
+impl IndexLayout {
+    fn new(table: &Table, position: usize, index: &Index) -> Option<IndexLayout> {
+        let storage = index.storage?;
+        let columns = index
+            .keys
+            .iter()
+            .map(|k| KeyColumn {
+                column: k.column,
+                ty: table.columns[k.column].ty,
+                descending: k.descending,
+                nulls_first: k.nulls_first,
+            })
+            .collect();
+        Some(IndexLayout { position, oid: index.oid, storage, unique: index.unique, columns })
+    }
+
+    /// The index's OID.
+    pub fn oid(&self) -> Oid {
+        self.oid
+    }
+    /// Position in `Table::indexes`.
+    pub fn position(&self) -> usize {
+        self.position
+    }
+    /// Where the entries are.
+    pub fn storage(&self) -> StorageId {
+        self.storage
+    }
+    /// UNIQUE.
+    pub fn unique(&self) -> bool {
+        self.unique
+    }
+    /// The columns, as indexes into `Table::columns`.
+    pub fn columns(&self) -> impl Iterator<Item = usize> + '_ {
+        self.columns.iter().map(|c| c.column)
+    }
+
+    /// Appends an entry's key for a row. True: the index is unique and no value NULL, so the key alone is what is unique.
+    pub fn encode_entry(&self, row: &[Datum], row_key: &[u8], out: &mut Vec<u8>) -> Result<bool> {
+        encode(&self.columns, row, out)?;
+        let unique = self.unique && self.columns.iter().all(|c| !row[c.column].is_null());
+        if !unique {
+            out.extend_from_slice(row_key);
+        }
+        Ok(unique)
+    }
+
+    /// Appends the first columns of an entry's key, for ranges and lookups.
+    pub fn encode_prefix(&self, values: &[Datum], out: &mut Vec<u8>) -> Result<()> {
+        encode_prefix(&self.columns, values, out)
+    }
+
+    /// Decodes the columns of an entry's key, in index order, for scans that need no more than them.
+    pub fn decode_entry(&self, key: &[u8]) -> Result<Vec<Datum>> {
+        let mut rest = key;
+        self.columns
+            .iter()
+            .map(|c| {
+                let (value, after) = key::decode(rest, c.ty, c.descending, c.nulls_first)?;
+                rest = after;
+                Ok(value)
+            })
+            .collect()
+    }
+}
+
+/// The value of an index entry.
+pub(crate) fn entry_value(row_key: &[u8]) -> Vec<u8> {
+    [&[ENTRY], row_key].concat()
+}
+
+/// The row key that an index entry's value holds.
+pub fn entry_row_key(value: &[u8]) -> Result<&[u8]> {
+    match value.split_first() {
+        Some((&ENTRY, row_key)) => Ok(row_key),
+        _ => Err(SqlError::new(SqlState::DATA_CORRUPTED, "unreadable index entry")),
+    }
+}
+
+fn encode(columns: &[KeyColumn], row: &[Datum], out: &mut Vec<u8>) -> Result<()> {
+    for c in columns {
+        key::encode(&row[c.column], c.ty, c.descending, c.nulls_first, out)?;
+    }
+    Ok(())
+}
+
+fn encode_prefix(columns: &[KeyColumn], values: &[Datum], out: &mut Vec<u8>) -> Result<()> {
+    for (c, value) in columns.iter().zip(values) {
+        key::encode(value, c.ty, c.descending, c.nulls_first, out)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! Who waits for whom.
+//!
+//! A cycle can only come to be when somebody starts to wait: whoever holds or is served is not waiting at that moment. So each wait is
+//! checked once, when it starts, under one mutex that orders the starts; the request that would close a cycle is the one that fails.
+
+use super::table::{ADVISORY, LockKey, LockTable, Mode, Owner, TABLES};
+use curia_types::{Result, SqlError, SqlState};
+use hashbrown::{HashMap, HashSet};
+use parking_lot::{Mutex, MutexGuard};
+
+/// Every wait under way, by waiter.
+#[derive(Default)]
+pub(super) struct WaitsFor(Mutex<Waits>);
+
+/// The waits, locked.
+#[derive(Default)]
+pub(super) struct Waits(HashMap<Owner, Waiting>);
+
+/// One wait.
+#[derive(Clone, Debug)]
+pub(super) struct Waiting {
+    pub(super) key: LockKey,
+    pub(super) mode: Mode,
+    pub(super) process_id: i32,
+    pub(super) txid: u64,
+}
+
+impl WaitsFor {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Waits> {
+        self.0.lock()
+    }
+}
+
+impl Waits {
+    /// Notes a wait that is queued already, unless it closes a cycle.
+    pub(super) fn add(&mut self, table: &LockTable, owner: Owner, waiting: Waiting) -> Result<()> {
+        self.0.insert(owner, waiting);
+        match self.cycle(table, owner) {
+            None => Ok(()),
+            Some(cycle) => {
+                let error = self.report(&cycle);
+                self.0.remove(&owner);
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) fn remove(&mut self, owner: Owner) {
+        self.0.remove(&owner);
+    }
+
+    /// A path from `start` through waits back to it.
+    fn cycle(&self, table: &LockTable, start: Owner) -> Option<Vec<Owner>> {
+        let mut seen = HashSet::new();
+        let mut path: Vec<(Owner, Vec<Owner>)> = Vec::new();
+        path.push((start, self.blockers(table, start)));
+        while let Some((_, todo)) = path.last_mut() {
+            match todo.pop() {
+                Some(next) if next == start => return Some(path.iter().map(|(o, _)| *o).collect()),
+                Some(next) => {
+                    if self.0.contains_key(&next) && seen.insert(next) {
+                        let blockers = self.blockers(table, next);
+                        path.push((next, blockers));
+                    }
+                }
+                None => {
+                    path.pop();
+                }
+            }
+        }
+        None
+    }
+
+    fn blockers(&self, table: &LockTable, owner: Owner) -> Vec<Owner> {
+        self.0.get(&owner).map_or_else(Vec::new, |w| table.blockers(owner, &w.key))
+    }
+
+    /// The error as PostgreSQL words it: a line for each wait of the cycle.
+    fn report(&self, cycle: &[Owner]) -> SqlError {
+        let waits: Vec<&Waiting> = cycle.iter().filter_map(|o| self.0.get(o)).collect();
+        let lines: Vec<String> = waits
+            .iter()
+            .enumerate()
+            .map(|(i, w)| {
+                let by = waits[(i + 1) % waits.len()];
+                let number = |at: usize| {
+                    w.key.bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_be_bytes)
+                };
+                let what = match w.key.space {
+                    TABLES => format!("{} on relation {} of database 5", w.mode.name, number(0)),
+                    ADVISORY => format!("{} on advisory lock [5,{},{},1]", w.mode.name, number(0), number(4)),
+                    _ => format!("ShareLock on transaction {}", by.txid),
+                };
+                format!("Process {} waits for {what}; blocked by process {}.", w.process_id, by.process_id)
+            })
+            .collect();
+        SqlError::new(SqlState::DEADLOCK_DETECTED, "deadlock detected")
+            .detail(lines.join("\n"))
+            .hint("See server log for query details.")
+    }
+}

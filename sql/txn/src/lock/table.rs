@@ -1,0 +1,375 @@
+//! Who holds and who waits.
+//!
+//! A lock is an entry of one shard while somebody holds or awaits it, and nothing otherwise. Grants are first come, first served: a
+//! request waits behind an earlier waiter it conflicts with even when the holders would let it in. A transaction that holds a lock
+//! already and asks for more goes before the others, as nobody behind it could be served first.
+
+use super::deadlock::{Waiting, WaitsFor};
+use super::mode::{LockStrength, TableLock};
+use curia_types::Result;
+use hashbrown::HashTable;
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::future::Future;
+use std::hash::{BuildHasher, Hasher};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+/// Number of shards; a power of two, well above the number of cores.
+const SHARDS: usize = 64;
+
+/// A transaction as a holder of locks: its session's slot and how many transactions that slot has seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Owner(pub(crate) u64);
+
+/// What is locked: a space (a storage id, or one of the constants) and bytes in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LockKey {
+    pub(crate) space: u32,
+    pub(crate) bytes: Arc<[u8]>,
+    hash: u64,
+}
+
+/// Space of table locks; bytes are the table's OID.
+pub(crate) const TABLES: u32 = u32::MAX;
+/// Space of names of objects about to exist; bytes are schema and name.
+pub(crate) const NAMES: u32 = u32::MAX - 1;
+/// Space of advisory locks.
+pub(crate) const ADVISORY: u32 = u32::MAX - 2;
+
+impl LockKey {
+    pub(crate) fn table(oid: u32) -> LockKey {
+        LockKey::new(TABLES, &oid.to_be_bytes())
+    }
+    pub(crate) fn new(space: u32, bytes: &[u8]) -> LockKey {
+        LockKey { space, hash: hash(space, bytes), bytes: Arc::from(bytes) }
+    }
+    fn is(&self, space: u32, bytes: &[u8]) -> bool {
+        self.space == space && *self.bytes == *bytes
+    }
+}
+
+fn hash(space: u32, bytes: &[u8]) -> u64 {
+    let mut h = foldhash::fast::FixedState::with_seed(0x6375_7269).build_hasher();
+    h.write_u32(space);
+    h.write(bytes);
+    h.finish()
+}
+
+/// A mode as bits: its own, and those it conflicts with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mode {
+    pub(crate) bit: u8,
+    pub(crate) conflicts: u8,
+    /// Name in messages.
+    pub(crate) name: &'static str,
+}
+
+impl From<LockStrength> for Mode {
+    fn from(s: LockStrength) -> Mode {
+        Mode { bit: s.bit(), conflicts: s.conflicts(), name: "ShareLock" }
+    }
+}
+
+impl From<TableLock> for Mode {
+    fn from(m: TableLock) -> Mode {
+        Mode { bit: m.bit(), conflicts: m.conflicts(), name: m.name() }
+    }
+}
+
+struct Entry {
+    key: LockKey,
+    /// Each owner once, with the bits of all modes it holds.
+    holders: Vec<(Owner, u8)>,
+    waiters: VecDeque<Waiter>,
+}
+
+struct Waiter {
+    owner: Owner,
+    mode: Mode,
+    cell: Arc<Cell>,
+}
+
+/// Where a waiter learns that it holds the lock.
+#[derive(Default)]
+struct Cell(Mutex<(bool, Option<Waker>)>);
+
+/// The lock table.
+pub(crate) struct LockTable {
+    shards: Box<[Mutex<HashTable<Entry>>]>,
+    waits: WaitsFor,
+}
+
+/// What asking for a lock led to.
+pub(crate) enum Acquire<'a> {
+    /// Held now; the key is to be released at the end. `None`: the owner's locks on it were strong enough already, or only grew.
+    Granted(Option<LockKey>),
+    /// Somebody is in the way.
+    Conflict(Blocked<'a>),
+}
+
+/// A request that would have to wait. Awaiting starts with [`Blocked::wait`]; dropping it asks for nothing.
+pub(crate) struct Blocked<'a> {
+    table: &'a LockTable,
+    key: LockKey,
+    mode: Mode,
+    owner: Owner,
+}
+
+/// What a request tells about its transaction, for the message of a deadlock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Identity {
+    pub(crate) process_id: i32,
+    pub(crate) txid: u64,
+}
+
+impl LockTable {
+    pub(crate) fn new() -> LockTable {
+        LockTable { shards: (0..SHARDS).map(|_| Mutex::new(HashTable::new())).collect(), waits: WaitsFor::default() }
+    }
+
+    fn shard(&self, hash: u64) -> &Mutex<HashTable<Entry>> {
+        &self.shards[(hash >> 57) as usize & (SHARDS - 1)]
+    }
+
+    /// Takes the lock if nobody is in the way. `strength order` of rows and conflict sets of tables both say when a held mode suffices:
+    /// when it conflicts with all that the wanted one conflicts with.
+    pub(crate) fn acquire(&self, owner: Owner, space: u32, bytes: &[u8], mode: Mode) -> Acquire<'_> {
+        let hash = hash(space, bytes);
+        let mut shard = self.shard(hash).lock();
+        let Some(entry) = shard.find_mut(hash, |e| e.key.is(space, bytes)) else {
+            let key = LockKey { space, bytes: Arc::from(bytes), hash };
+            let entry = Entry { key: key.clone(), holders: vec![(owner, mode.bit)], waiters: VecDeque::new() };
+            shard.insert_unique(hash, entry, |e| e.key.hash);
+            return Acquire::Granted(Some(key));
+        };
+        let held = entry.held_by(owner);
+        if held & mode.bit != 0 || covers(space, held, mode) {
+            return Acquire::Granted(None);
+        }
+        if entry.admits(owner, mode, held != 0) {
+            entry.grant(owner, mode);
+            return Acquire::Granted((held == 0).then(|| entry.key.clone()));
+        }
+        Acquire::Conflict(Blocked { table: self, key: entry.key.clone(), mode, owner })
+    }
+
+    /// Adds a lock that is known to conflict with nobody who holds one (weak modes that move over from a slot).
+    pub(super) fn insert_granted(&self, owner: Owner, key: LockKey, bits: u8) {
+        let mut shard = self.shard(key.hash).lock();
+        match shard.find_mut(key.hash, |e| e.key == key) {
+            Some(entry) => match entry.holders.iter_mut().find(|(o, _)| *o == owner) {
+                Some((_, held)) => *held |= bits,
+                None => entry.holders.push((owner, bits)),
+            },
+            None => {
+                let hash = key.hash;
+                shard.insert_unique(
+                    hash,
+                    Entry { key, holders: vec![(owner, bits)], waiters: VecDeque::new() },
+                    |e| e.key.hash,
+                );
+            }
+        }
+    }
+
+    /// Gives back all that the owner holds on a key and serves those who wait.
+    pub(crate) fn release(&self, owner: Owner, key: &LockKey) {
+        self.release_bits(owner, key, 0xff);
+    }
+
+    /// Gives back one mode.
+    pub(crate) fn release_bits(&self, owner: Owner, key: &LockKey, bits: u8) {
+        let mut wake = Vec::new();
+        {
+            let mut shard = self.shard(key.hash).lock();
+            let Ok(mut slot) = shard.find_entry(key.hash, |e| e.key == *key) else { return };
+            let entry = slot.get_mut();
+            if let Some(at) = entry.holders.iter().position(|(o, _)| *o == owner) {
+                entry.holders[at].1 &= !bits;
+                if entry.holders[at].1 == 0 {
+                    entry.holders.swap_remove(at);
+                }
+            }
+            entry.serve(&mut wake);
+            if entry.holders.is_empty() && entry.waiters.is_empty() {
+                slot.remove();
+            }
+        }
+        wake.into_iter().for_each(Waker::wake);
+    }
+
+    /// Whether the owner holds any of the modes on a key.
+    #[cfg(test)]
+    pub(crate) fn holds(&self, owner: Owner, space: u32, bytes: &[u8]) -> bool {
+        let hash = hash(space, bytes);
+        let shard = self.shard(hash).lock();
+        shard.find(hash, |e| e.key.is(space, bytes)).is_some_and(|e| e.held_by(owner) != 0)
+    }
+
+    /// Whom a queued request waits for: holders it conflicts with, and earlier waiters it conflicts with. Nobody once it is served.
+    pub(super) fn blockers(&self, owner: Owner, key: &LockKey) -> Vec<Owner> {
+        let shard = self.shard(key.hash).lock();
+        let Some(entry) = shard.find(key.hash, |e| e.key == *key) else { return Vec::new() };
+        let Some(at) = entry.waiters.iter().position(|w| w.owner == owner) else { return Vec::new() };
+        let mode = entry.waiters[at].mode;
+        let holders = entry.holders.iter().filter(|(o, bits)| *o != owner && bits & mode.conflicts != 0).map(|(o, _)| *o);
+        let ahead = entry.waiters.iter().take(at).filter(|w| w.mode.bit & mode.conflicts != 0).map(|w| w.owner);
+        holders.chain(ahead).collect()
+    }
+
+    fn cancel(&self, owner: Owner, key: &LockKey, mode: Mode, cell: &Arc<Cell>) {
+        let mut wake = Vec::new();
+        let granted = {
+            let mut shard = self.shard(key.hash).lock();
+            let Ok(mut slot) = shard.find_entry(key.hash, |e| e.key == *key) else { return };
+            let entry = slot.get_mut();
+            match entry.waiters.iter().position(|w| Arc::ptr_eq(&w.cell, cell)) {
+                Some(at) => {
+                    entry.waiters.remove(at);
+                    entry.serve(&mut wake);
+                    if entry.holders.is_empty() && entry.waiters.is_empty() {
+                        slot.remove();
+                    }
+                    false
+                }
+                None => true,
+            }
+        };
+        wake.into_iter().for_each(Waker::wake);
+        if granted {
+            self.release_bits(owner, key, mode.bit);
+        }
+    }
+}
+
+/// Whether held modes make the wanted one superfluous. Row strengths are ordered by their conflicts, most table modes too.
+fn covers(space: u32, held: u8, wanted: Mode) -> bool {
+    let conflicts_of = |bit: u8| match space {
+        TABLES => TableLock::ALL[bit.trailing_zeros() as usize].conflicts(),
+        _ => match bit {
+            1 => LockStrength::KeyShare.conflicts(),
+            2 => LockStrength::Share.conflicts(),
+            4 => LockStrength::NoKeyUpdate.conflicts(),
+            _ => LockStrength::Update.conflicts(),
+        },
+    };
+    (0..8).map(|n| 1u8 << n).filter(|bit| held & bit != 0).any(|bit| conflicts_of(bit) & wanted.conflicts == wanted.conflicts)
+}
+
+impl Entry {
+    fn held_by(&self, owner: Owner) -> u8 {
+        self.holders.iter().find(|(o, _)| *o == owner).map_or(0, |(_, bits)| *bits)
+    }
+
+    fn admits(&self, owner: Owner, mode: Mode, holds: bool) -> bool {
+        self.holders.iter().all(|(o, bits)| *o == owner || bits & mode.conflicts == 0)
+            && (holds || self.waiters.iter().all(|w| w.mode.bit & mode.conflicts == 0))
+    }
+
+    fn grant(&mut self, owner: Owner, mode: Mode) {
+        match self.holders.iter_mut().find(|(o, _)| *o == owner) {
+            Some((_, bits)) => *bits |= mode.bit,
+            None => self.holders.push((owner, mode.bit)),
+        }
+    }
+
+    /// Serves waiters from the front; one that must go on waiting holds back later ones it conflicts with.
+    fn serve(&mut self, wake: &mut Vec<Waker>) {
+        let mut still_waiting = 0u8;
+        let mut at = 0;
+        while at < self.waiters.len() {
+            let (owner, mode) = (self.waiters[at].owner, self.waiters[at].mode);
+            let free = self.holders.iter().all(|(o, bits)| *o == owner || bits & mode.conflicts == 0);
+            if free && still_waiting & mode.conflicts == 0 {
+                if let Some(waiter) = self.waiters.remove(at) {
+                    self.grant(owner, mode);
+                    let mut cell = waiter.cell.0.lock();
+                    cell.0 = true;
+                    wake.extend(cell.1.take());
+                }
+            } else {
+                still_waiting |= mode.bit;
+                at += 1;
+            }
+        }
+    }
+}
+
+impl<'a> Blocked<'a> {
+    /// Queues up and waits. 40P01 when the wait would close a cycle. Dropping the future leaves the queue.
+    pub(crate) async fn wait(self, who: Identity) -> Result<Option<LockKey>> {
+        let Blocked { table, key, mode, owner } = self;
+        let cell = Arc::new(Cell::default());
+        let mut graph = table.waits.lock();
+        let fresh = {
+            let mut shard = table.shard(key.hash).lock();
+            let hash = key.hash;
+            let entry = match shard.find_entry(hash, |e| e.key == key) {
+                Ok(found) => found.into_mut(),
+                Err(_) => shard
+                    .insert_unique(
+                        hash,
+                        Entry { key: key.clone(), holders: Vec::new(), waiters: VecDeque::new() },
+                        |e| e.key.hash,
+                    )
+                    .into_mut(),
+            };
+            let held = entry.held_by(owner);
+            if entry.admits(owner, mode, held != 0) {
+                // It became free since we looked.
+                entry.grant(owner, mode);
+                return Ok((held == 0).then_some(key.clone()));
+            }
+            let waiter = Waiter { owner, mode, cell: cell.clone() };
+            if held != 0 {
+                entry.waiters.push_front(waiter);
+            } else {
+                entry.waiters.push_back(waiter);
+            }
+            held == 0
+        };
+        // From here on dropping leaves the queue.
+        let pending = Pending { table, key, mode, owner, cell, done: false };
+        let waiting = Waiting { key: pending.key.clone(), mode, process_id: who.process_id, txid: who.txid };
+        let verdict = graph.add(table, owner, waiting);
+        drop(graph);
+        verdict?;
+        let key = pending.key.clone();
+        pending.await;
+        Ok(fresh.then_some(key))
+    }
+}
+
+struct Pending<'a> {
+    table: &'a LockTable,
+    key: LockKey,
+    mode: Mode,
+    owner: Owner,
+    cell: Arc<Cell>,
+    done: bool,
+}
+
+impl Future for Pending<'_> {
+    type Output = ();
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let cell = self.cell.clone();
+        let mut cell = cell.0.lock();
+        if cell.0 {
+            self.done = true;
+            return Poll::Ready(());
+        }
+        cell.1 = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        self.table.waits.lock().remove(self.owner);
+        if !self.done {
+            self.table.cancel(self.owner, &self.key, self.mode, &self.cell);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! [`Replication`]: what `sql` sees of the cluster. `curia-driver` implements it over the consensus node; tests implement it by applying
+//! directly.
+//!
+//! ```text
+//!   session thread                    driver thread
+//!   commit(WriteSet) ──channel──▶ CSN, append, fsync, resolve, apply, publish applied CSN ──one wake a core──▶ CommitTicket
+//! ```
+
+use bytes::Bytes;
+use curia_consensus::ids::{Csn, GroupId, Index, Term};
+use curia_storage::state::StateStore;
+use curia_types::{Result, SqlError, SqlState};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::sync::oneshot;
+
+/// The cluster, as transactions see it on the consul.
+pub trait Replication: Send + Sync + 'static {
+    /// The applied CSN: every transaction up to it can be read in [`Replication::state`], none after it will change what is read there.
+    /// Grows; costs one atomic load.
+    fn applied(&self) -> Csn;
+
+    /// The replicated state.
+    fn state(&self) -> &Arc<StateStore>;
+
+    /// Number of worker groups; ids are `0..groups()`. Group 0 owns the catalog.
+    fn groups(&self) -> u32;
+
+    /// Hands a write set over to be committed, without waiting. Of two calls that happen one after the other (on one thread, or ordered
+    /// by other synchronisation) the first gets the lower CSN: sequences rely on this. The ticket resolves once the CSN is applied and
+    /// published by [`Replication::applied`], or with the error that kept it from committing (53100 no space, 57P01 shutting down).
+    /// The number of sets under way is bounded: above it the ticket just resolves later.
+    fn commit(&self, writes: WriteSet) -> CommitTicket;
+
+    /// Hands a piece of a large write set over to be logged ahead of its fragment, without waiting. `payload` is an encoded fragment.
+    fn stage(&self, group: GroupId, payload: Bytes) -> StageTicket;
+
+    /// Gives up stage records that no commit will name, without waiting. Until then the log cannot be truncated past them: whoever
+    /// rolls a large transaction back calls this.
+    fn discard(&self, group: GroupId, stages: Vec<StageRef>) {
+        let _ = (group, stages); // an implementation that keeps no log has nothing to give up
+    }
+
+    /// Resolves when [`Replication::applied`] has reached `csn`.
+    fn wait_applied(&self, csn: Csn) -> Pin<Box<dyn Future<Output = Result<()>> + Send + '_>>;
+}
+
+/// The writes of one transaction: at least one fragment.
+#[derive(Clone, Debug, Default)]
+pub struct WriteSet {
+    /// One fragment for each participant group, ascending by group, no group twice.
+    pub fragments: Vec<FragmentWrites>,
+}
+
+/// One group's part of a [`WriteSet`].
+#[derive(Clone, Debug)]
+pub struct FragmentWrites {
+    /// The group.
+    pub group: GroupId,
+    /// Stage records of this group, ascending by index; their writes come before those of `payload`, a later write of a key wins.
+    pub stages: Vec<StageRef>,
+    /// Writes, encoded by `curia_storage::fragment`; may hold none when there are stages.
+    pub payload: Bytes,
+}
+
+/// Where a stage record stands in its group's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StageRef {
+    /// Index in the group's log.
+    pub index: Index,
+    /// The term that wrote it. A commit in a later term fails with 40001: the stage may be gone.
+    pub term: Term,
+}
+
+/// Resolves to a committed and applied CSN.
+#[derive(Debug)]
+pub struct CommitTicket(oneshot::Receiver<Result<Csn>>);
+
+/// Resolves to the place of a stage record that is in the log.
+#[derive(Debug)]
+pub struct StageTicket(oneshot::Receiver<Result<StageRef>>);
+
+/// The driver's end of a [`CommitTicket`].
+pub type CommitSender = oneshot::Sender<Result<Csn>>;
+/// The driver's end of a [`StageTicket`].
+pub type StageSender = oneshot::Sender<Result<StageRef>>;
+
+impl CommitTicket {
+    /// Both ends of a commit.
+    pub fn pair() -> (CommitSender, CommitTicket) {
+        let (tx, rx) = oneshot::channel();
+        (tx, CommitTicket(rx))
+    }
+    /// The outcome, if it is known: `None` while under way.
+    pub fn try_outcome(&mut self) -> Option<Result<Csn>> {
+        match self.0.try_recv() {
+            Ok(outcome) => Some(outcome),
+            Err(oneshot::error::TryRecvError::Empty) => None,
+            Err(oneshot::error::TryRecvError::Closed) => Some(Err(unknown())),
+        }
+    }
+}
+
+impl StageTicket {
+    /// Both ends of a stage.
+    pub fn pair() -> (StageSender, StageTicket) {
+        let (tx, rx) = oneshot::channel();
+        (tx, StageTicket(rx))
+    }
+}
+
+impl Future for CommitTicket {
+    type Output = Result<Csn>;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx).map(|r| r.unwrap_or_else(|_| Err(unknown())))
+    }
+}
+
+impl Future for StageTicket {
+    type Output = Result<StageRef>;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx).map(|r| r.unwrap_or_else(|_| Err(unknown())))
+    }
+}
+
+/// The driver went away with the set in hand: it may or may not commit.
+fn unknown() -> SqlError {
+    SqlError::new(SqlState::TRANSACTION_RESOLUTION_UNKNOWN, "the server stopped before the outcome of the commit was known")
+}

@@ -1,0 +1,359 @@
+//! Row operations: locking, inserting, updating and deleting rows with their index entries and constraints.
+//!
+//! Locks taken here, always together with the table's own (ROW EXCLUSIVE for DML, ROW SHARE for FOR UPDATE):
+//!
+//! | what | lock |
+//! | --- | --- |
+//! | change or FOR UPDATE a row | its row key, at the strength asked for |
+//! | insert a row that has a primary key | its row key, UPDATE: whoever inserts or deletes the same key is waited for |
+//! | insert or remove an entry of a unique index without NULL | the entry's key, UPDATE |
+//!
+//! Rows keyed by hidden row ids need no lock when inserted: nobody else can know the id.
+
+use crate::layout::{IndexLayout, TableLayout, entry_row_key, entry_value};
+use crate::lock::{LockStrength, LockWait};
+use crate::row_id::encode_row_id;
+use crate::transaction::{Isolation, Transaction, concurrent};
+use crate::violation;
+use bytes::Bytes;
+use curia_catalog::{Oid, StorageId};
+use curia_consensus::ids::Csn;
+use curia_types::{Datum, IoContext, Result, SqlError, SqlState};
+
+/// How the caller came to the row that it wants to lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// It read the row at the statement's snapshot and computed something from it.
+    Snapshot,
+    /// It has only the key so far, and will look at what [`Locked::Row`] gives it.
+    Newest,
+}
+
+/// What locking a row led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Locked {
+    /// Held; this is the row's newest version. With [`Seen::Snapshot`] it is the one that the snapshot shows.
+    Row(Bytes),
+    /// There is no such row (any more).
+    Gone,
+    /// READ COMMITTED: the row changed after the snapshot. The lock is held; the statement runs again
+    /// ([`Transaction::restart_statement`]).
+    Changed,
+    /// Somebody holds it, and the caller asked not to wait.
+    Skipped,
+    /// The running statement wrote it already: its value now.
+    Own(Option<Bytes>),
+}
+
+/// What [`Transaction::insert_unless_conflict`] led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Inserted {
+    /// Inserted under this row key.
+    Row(Bytes),
+    /// An arbiter index has a row of the same key.
+    Conflict {
+        /// The existing row's key. Lock it with [`Seen::Newest`].
+        row_key: Bytes,
+        /// The running statement itself wrote that row: DO UPDATE answers 21000.
+        own: bool,
+    },
+}
+
+/// A committed or own value under a key.
+enum Present {
+    No,
+    /// By the running statement.
+    Own(Bytes),
+    /// By an earlier command or another transaction; with the CSN if committed.
+    Earlier(Bytes, Option<Csn>),
+}
+
+impl Transaction {
+    /// Locks a row. Errors: 40P01, 55P03, and 40001 under REPEATABLE READ when the row changed after the snapshot.
+    pub async fn lock_row(
+        &mut self,
+        layout: &TableLayout,
+        row_key: &[u8],
+        strength: LockStrength,
+        wait: LockWait,
+        seen: Seen,
+    ) -> Result<Locked> {
+        let storage = layout.storage();
+        if !self.lock_key(layout.table().oid, storage, row_key, strength, wait).await? {
+            if wait == LockWait::SkipLocked {
+                return Ok(Locked::Skipped);
+            }
+            return Err(SqlError::new(
+                SqlState::LOCK_NOT_AVAILABLE,
+                format!("could not obtain lock on row in relation \"{}\"", layout.table().name),
+            ));
+        }
+        if let Some(buffer) = &self.buffer
+            && let Some((seq, value)) = buffer.latest(storage.0, row_key)?
+        {
+            return Ok(match value {
+                value if seq >= self.statement_seq() => Locked::Own(value),
+                Some(row) => Locked::Row(row),
+                None => Locked::Gone,
+            });
+        }
+        let state = self.db.replication.state();
+        let newest = state.read_newest(storage.0, row_key, |csn, row| (csn, row.map(Bytes::copy_from_slice)))?;
+        let Some((csn, row)) = newest else { return Ok(Locked::Gone) };
+        let snapshot = self.snapshot().unwrap_or(csn);
+        if csn > snapshot {
+            let existed = || state.read(storage.0, row_key, snapshot, |_| ()).map(|found| found.is_some());
+            match (self.isolation(), seen) {
+                (Isolation::ReadCommitted, Seen::Snapshot) => return Ok(Locked::Changed),
+                (Isolation::ReadCommitted, Seen::Newest) => {}
+                _ if existed()? => return Err(concurrent(if row.is_some() { "update" } else { "delete" })),
+                _ => return Ok(Locked::Gone), // appeared after the snapshot
+            }
+        }
+        Ok(row.map_or(Locked::Gone, Locked::Row))
+    }
+
+    /// Inserts a row with its index entries; `row` has a value for each of `Table::columns`. CHECK constraints are the caller's. Returns the
+    /// row key. Errors: 23502, 23505, and those of waiting.
+    pub async fn insert(&mut self, layout: &TableLayout, row: &[Datum]) -> Result<Bytes> {
+        self.check_not_null(layout, row)?;
+        let row_key = self.new_row_key(layout, row)?;
+        if let Some(index) = layout.key_index().filter(|_| !layout.keyed_by_row_id()) {
+            self.lock_unique(layout, layout.storage(), &row_key).await?;
+            if self.is_present(layout.storage(), &row_key)? {
+                return Err(violation::duplicate_key(layout, index, row, &self.io()));
+            }
+        }
+        for index in layout.indexes() {
+            self.insert_entry(layout, index, row, &row_key).await?;
+        }
+        self.write_row(layout, &row_key, row)?;
+        self.relieve().await?;
+        Ok(row_key)
+    }
+
+    /// ON CONFLICT: inserts a row unless one of the arbiter indexes (by OID; empty: every unique index) has its key. Other unique indexes
+    /// still raise 23505. Errors besides those of [`Transaction::insert`]: 40001 under REPEATABLE READ when the conflicting row is not
+    /// visible to the snapshot.
+    pub async fn insert_unless_conflict(&mut self, layout: &TableLayout, row: &[Datum], arbiters: &[Oid]) -> Result<Inserted> {
+        self.check_not_null(layout, row)?;
+        let judges = |oid: Oid| arbiters.is_empty() || arbiters.contains(&oid);
+        if let Some(index) = layout.key_index().filter(|i| judges(i.oid) && !layout.keyed_by_row_id()) {
+            debug_assert!(index.unique);
+            let mut key = Vec::new();
+            layout.encode_row_key(row, &mut key)?;
+            let before = self.locks_held();
+            self.lock_unique(layout, layout.storage(), &key).await?;
+            match self.present(layout.storage(), &key)? {
+                Present::No => {}
+                found => {
+                    self.unlock_newest(layout.storage(), before);
+                    return self.conflict(Bytes::from(key), &found);
+                }
+            }
+        }
+        let mut key = Vec::new();
+        for index in layout.indexes().iter().filter(|i| i.unique() && judges(i.oid())) {
+            key.clear();
+            if !index.encode_entry(row, &[], &mut key)? {
+                continue; // NULLs never conflict
+            }
+            let before = self.locks_held();
+            self.lock_unique(layout, index.storage(), &key).await?;
+            match self.present(index.storage(), &key)? {
+                Present::No => {}
+                found => {
+                    self.unlock_newest(index.storage(), before);
+                    let (Present::Own(value) | Present::Earlier(value, _)) = &found else { continue };
+                    let row_key = Bytes::copy_from_slice(entry_row_key(value)?);
+                    return self.conflict(row_key, &found);
+                }
+            }
+        }
+        Ok(Inserted::Row(self.insert(layout, row).await?))
+    }
+
+    fn conflict(&self, row_key: Bytes, found: &Present) -> Result<Inserted> {
+        match found {
+            Present::Earlier(_, Some(csn))
+                if self.isolation() == Isolation::RepeatableRead && self.snapshot().is_some_and(|s| *csn > s) =>
+            {
+                Err(concurrent("update"))
+            }
+            _ => Ok(Inserted::Conflict { row_key, own: matches!(found, Present::Own(_)) }),
+        }
+    }
+
+    /// Replaces a row that is locked (see [`TableLayout::update_strength`]); `old` are its bytes as [`Locked::Row`] gave them. Returns the
+    /// row key, which changes with primary key columns. Errors as [`Transaction::insert`].
+    pub async fn update(&mut self, layout: &TableLayout, row_key: &Bytes, old: &[u8], row: &[Datum]) -> Result<Bytes> {
+        self.check_not_null(layout, row)?;
+        let new_key = if layout.keyed_by_row_id() {
+            row_key.clone()
+        } else {
+            let mut key = Vec::with_capacity(row_key.len());
+            layout.encode_row_key(row, &mut key)?;
+            if key == *row_key { row_key.clone() } else { Bytes::from(key) }
+        };
+        let moves = new_key != *row_key;
+        if moves {
+            self.lock_unique(layout, layout.storage(), &new_key).await?;
+            if self.is_present(layout.storage(), &new_key)?
+                && let Some(index) = layout.key_index()
+            {
+                return Err(violation::duplicate_key(layout, index, row, &self.io()));
+            }
+        }
+        if !layout.indexes().is_empty() {
+            let old = layout.decode_row(old)?;
+            let (mut before, mut after) = (Vec::new(), Vec::new());
+            for index in layout.indexes() {
+                before.clear();
+                after.clear();
+                let was_unique = index.encode_entry(&old, row_key, &mut before)?;
+                index.encode_entry(row, &new_key, &mut after)?;
+                if before != after {
+                    self.remove_entry(layout, index, was_unique, &before).await?;
+                    self.insert_entry(layout, index, row, &new_key).await?;
+                } else if moves {
+                    self.put(index.storage(), &after, Some(Bytes::from(entry_value(&new_key))));
+                }
+            }
+        }
+        if moves {
+            self.put(layout.storage(), row_key, None);
+        }
+        self.write_row(layout, &new_key, row)?;
+        self.relieve().await?;
+        Ok(new_key)
+    }
+
+    /// Deletes a row that is locked at [`LockStrength::Update`]; `old` are its bytes.
+    pub async fn delete(&mut self, layout: &TableLayout, row_key: &[u8], old: &[u8]) -> Result<()> {
+        if !layout.indexes().is_empty() {
+            let old = layout.decode_row(old)?;
+            let mut key = Vec::new();
+            for index in layout.indexes() {
+                key.clear();
+                let unique = index.encode_entry(&old, row_key, &mut key)?;
+                self.remove_entry(layout, index, unique, &key).await?;
+            }
+        }
+        self.put(layout.storage(), row_key, None);
+        self.relieve().await
+    }
+
+    /// Adds the entry of an existing row to an index that is being built. Errors: 23505 `could not create unique index`.
+    pub async fn build_entry(&mut self, layout: &TableLayout, index: &IndexLayout, row: &[Datum], row_key: &[u8]) -> Result<()> {
+        let mut key = Vec::new();
+        if index.encode_entry(row, row_key, &mut key)? && self.is_present(index.storage(), &key)? {
+            let index = &layout.table().indexes[index.position()];
+            return Err(violation::duplicated_key(layout, index, row, &self.io()));
+        }
+        self.put(index.storage(), &key, Some(Bytes::from(entry_value(row_key))));
+        self.relieve().await
+    }
+
+    /// Writes a row into a table's storage that is being filled anew, without index entries. Errors: 23505 as for an index that is built.
+    pub async fn build_row(&mut self, layout: &TableLayout, row: &[Datum]) -> Result<Bytes> {
+        let row_key = self.new_row_key(layout, row)?;
+        if let Some(index) = layout.key_index().filter(|_| !layout.keyed_by_row_id())
+            && self.is_present(layout.storage(), &row_key)?
+        {
+            return Err(violation::duplicated_key(layout, index, row, &self.io()));
+        }
+        self.write_row(layout, &row_key, row)?;
+        self.relieve().await?;
+        Ok(row_key)
+    }
+
+    /// How values print in DETAIL.
+    pub fn io(&self) -> IoContext {
+        self.options.io.as_deref().cloned().unwrap_or_default()
+    }
+
+    fn check_not_null(&self, layout: &TableLayout, row: &[Datum]) -> Result<()> {
+        for (i, column) in layout.table().columns.iter().enumerate() {
+            if column.not_null && !column.dropped && row[i].is_null() {
+                return Err(violation::null_value(layout, i, row, &self.io()));
+            }
+        }
+        Ok(())
+    }
+
+    fn new_row_key(&self, layout: &TableLayout, row: &[Datum]) -> Result<Bytes> {
+        if layout.keyed_by_row_id() {
+            return Ok(Bytes::copy_from_slice(&encode_row_id(self.db.next_row_id(layout.storage())?)));
+        }
+        let mut key = Vec::with_capacity(16);
+        layout.encode_row_key(row, &mut key)?;
+        Ok(Bytes::from(key))
+    }
+
+    fn write_row(&mut self, layout: &TableLayout, row_key: &[u8], row: &[Datum]) -> Result<()> {
+        let mut bytes = Vec::with_capacity(64);
+        layout.encode_row(row, &mut bytes)?;
+        self.put(layout.storage(), row_key, Some(Bytes::from(bytes)));
+        Ok(())
+    }
+
+    async fn insert_entry(&mut self, layout: &TableLayout, index: &IndexLayout, row: &[Datum], row_key: &[u8]) -> Result<()> {
+        let mut key = Vec::with_capacity(32);
+        if index.encode_entry(row, row_key, &mut key)? {
+            self.lock_unique(layout, index.storage(), &key).await?;
+            if self.is_present(index.storage(), &key)? {
+                let index = &layout.table().indexes[index.position()];
+                return Err(violation::duplicate_key(layout, index, row, &self.io()));
+            }
+        }
+        self.put(index.storage(), &key, Some(Bytes::from(entry_value(row_key))));
+        Ok(())
+    }
+
+    async fn remove_entry(&mut self, layout: &TableLayout, index: &IndexLayout, unique: bool, key: &[u8]) -> Result<()> {
+        if unique {
+            self.lock_unique(layout, index.storage(), key).await?;
+        }
+        self.put(index.storage(), key, None);
+        Ok(())
+    }
+
+    /// Waits for whoever may insert or remove this unique key.
+    async fn lock_unique(&mut self, layout: &TableLayout, storage: StorageId, key: &[u8]) -> Result<()> {
+        self.lock_key(layout.table().oid, storage, key, LockStrength::Update, LockWait::Block).await.map(|_| ())
+    }
+
+    fn is_present(&self, storage: StorageId, key: &[u8]) -> Result<bool> {
+        if let Some(buffer) = &self.buffer
+            && let Some((_, value)) = buffer.latest(storage.0, key)?
+        {
+            return Ok(value.is_some());
+        }
+        if self.is_fresh(storage) {
+            return Ok(false);
+        }
+        Ok(self.db.replication.state().read_newest(storage.0, key, |_, row| row.is_some())?.unwrap_or(false))
+    }
+
+    fn present(&self, storage: StorageId, key: &[u8]) -> Result<Present> {
+        if let Some(buffer) = &self.buffer
+            && let Some((seq, value)) = buffer.latest(storage.0, key)?
+        {
+            return Ok(match value {
+                None => Present::No,
+                Some(row) if seq >= self.statement_seq() => Present::Own(row),
+                Some(row) => Present::Earlier(row, None),
+            });
+        }
+        let read = |csn, row: Option<&[u8]>| row.map(|r| Present::Earlier(Bytes::copy_from_slice(r), Some(csn)));
+        Ok(self.db.replication.state().read_newest(storage.0, key, read)?.flatten().unwrap_or(Present::No))
+    }
+}
+
+impl TableLayout {
+    /// The lock that an UPDATE of these columns (indexes into `Table::columns`) needs.
+    pub fn update_strength(&self, assigned: &[usize]) -> LockStrength {
+        let mut unique = self.table().indexes.iter().filter(|i| i.unique).flat_map(|i| &i.keys);
+        if unique.any(|k| assigned.contains(&k.column)) { LockStrength::Update } else { LockStrength::NoKeyUpdate }
+    }
+}

@@ -1,0 +1,150 @@
+//! Stage records of one transaction: pieces of its write set that are in the log already, ahead of the fragments that will name them.
+//!
+//! Each covers a range of write numbers. Undoing to a mark drops the records after it; the one that the mark falls into is dropped too,
+//! and what of it remains is staged again at commit, from the spill.
+
+use crate::replication::{Replication, StageRef, StageTicket};
+use bytes::Bytes;
+use curia_catalog::{Catalog, StorageId};
+use curia_consensus::ids::GroupId;
+use curia_storage::fragment::FragmentWriter;
+use curia_types::Result;
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// Stage records handed over and not in the log yet, above which a transaction waits.
+const UNDER_WAY: usize = 4;
+
+#[derive(Default)]
+pub(crate) struct Stages {
+    staged: Vec<Stage>,
+    /// Ranges of write numbers whose records were dropped only because later ones in them were undone.
+    again: Vec<Range<u64>>,
+}
+
+struct Stage {
+    group: GroupId,
+    seqs: Range<u64>,
+    place: Place,
+}
+
+enum Place {
+    UnderWay(StageTicket),
+    Known(StageRef),
+}
+
+impl Stages {
+    pub(crate) fn undo_to(&mut self, mark: u64) {
+        for stage in &self.staged {
+            if stage.seqs.start < mark && mark < stage.seqs.end {
+                let again = stage.seqs.start..mark;
+                if !self.again.contains(&again) {
+                    self.again.push(again);
+                }
+            }
+        }
+        self.staged.retain(|s| s.seqs.end <= mark);
+        self.again.retain_mut(|r| {
+            r.end = r.end.min(mark);
+            r.start < r.end
+        });
+    }
+
+    /// Write numbers to be staged again.
+    pub(crate) fn again(&self) -> &[Range<u64>] {
+        &self.again
+    }
+
+    /// Hands a payload over; waits while too many are under way.
+    pub(crate) async fn push(&mut self, replication: &dyn Replication, group: GroupId, seqs: Range<u64>, payload: Bytes) -> Result<()> {
+        self.staged.push(Stage { group, seqs, place: Place::UnderWay(replication.stage(group, payload)) });
+        while self.staged.iter().filter(|s| matches!(s.place, Place::UnderWay(_))).count() > UNDER_WAY {
+            self.settle_first().await?;
+        }
+        Ok(())
+    }
+
+    async fn settle_first(&mut self) -> Result<()> {
+        if let Some(stage) = self.staged.iter_mut().find(|s| matches!(s.place, Place::UnderWay(_)))
+            && let Place::UnderWay(ticket) = &mut stage.place
+        {
+            stage.place = Place::Known(ticket.await?);
+        }
+        Ok(())
+    }
+
+    /// The places of all records, by group and ascending.
+    pub(crate) async fn places(&mut self) -> Result<BTreeMap<GroupId, Vec<StageRef>>> {
+        while self.staged.iter().any(|s| matches!(s.place, Place::UnderWay(_))) {
+            self.settle_first().await?;
+        }
+        let mut places: BTreeMap<GroupId, Vec<StageRef>> = BTreeMap::new();
+        for stage in &self.staged {
+            if let Place::Known(at) = stage.place {
+                places.entry(stage.group).or_default().push(at);
+            }
+        }
+        places.values_mut().for_each(|p| p.sort_by_key(|s| s.index));
+        Ok(places)
+    }
+}
+
+/// Sorts writes into payloads by group, cutting them at a size.
+pub(crate) struct Payloads<'a> {
+    catalog: &'a Catalog,
+    cut_bytes: usize,
+    /// The group of the storage that came last.
+    last: Option<(u32, GroupId)>,
+    pub(crate) open: BTreeMap<GroupId, FragmentWriter>,
+    /// Payloads that reached the size.
+    pub(crate) full: Vec<(GroupId, Bytes)>,
+    pub(crate) bytes: u64,
+}
+
+impl<'a> Payloads<'a> {
+    pub(crate) fn new(catalog: &'a Catalog, cut_bytes: usize) -> Payloads<'a> {
+        Payloads { catalog, cut_bytes, last: None, open: BTreeMap::new(), full: Vec::new(), bytes: 0 }
+    }
+
+    fn group(&mut self, storage: u32) -> GroupId {
+        match self.last {
+            Some((last, group)) if last == storage => group,
+            _ => {
+                let group = GroupId(self.catalog.group_of(StorageId(storage)));
+                self.last = Some((storage, group));
+                group
+            }
+        }
+    }
+
+    pub(crate) fn writer(&mut self, group: GroupId) -> &mut FragmentWriter {
+        self.open.entry(group).or_default()
+    }
+
+    pub(crate) fn write(&mut self, storage: u32, key: &[u8], row: Option<&[u8]>) -> Result<()> {
+        let group = self.group(storage);
+        let cut_bytes = self.cut_bytes;
+        let writer = self.writer(group);
+        match row {
+            Some(row) => writer.put(storage, key, row)?,
+            None => writer.delete(storage, key)?,
+        }
+        let full = writer.len() >= cut_bytes;
+        self.bytes += (key.len() + row.map_or(0, <[u8]>::len)) as u64;
+        if full {
+            let payload = std::mem::take(self.writer(group)).finish();
+            self.full.push((group, Bytes::from(payload)));
+        }
+        Ok(())
+    }
+
+    /// All payloads, those below the size included.
+    pub(crate) fn finish(mut self) -> Vec<(GroupId, Bytes)> {
+        for (group, writer) in self.open {
+            if !writer.is_empty() {
+                self.full.push((group, Bytes::from(writer.finish())));
+            }
+        }
+        self.full
+    }
+}

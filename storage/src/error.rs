@@ -45,9 +45,18 @@ pub enum StorageError {
         /// What is wrong with it.
         detail: &'static str,
     },
-    /// A value's type cannot be part of a key, or doesn't fit its column.
+    /// A value is not of its column's type: a fault of the caller.
     #[error("{0}")]
     Value(String),
+    /// A value is larger than what can be stored.
+    #[error("{0}")]
+    Limit(String),
+    /// A value cannot be converted; the client sees this error as it is.
+    #[error("{0}")]
+    Conversion(SqlError),
+    /// Values of a type that cannot be stored, or cannot be part of a key.
+    #[error("{0} is not supported")]
+    Unsupported(String),
     /// An earlier sync failed: what reached the disk is not known, and only a restart finds out.
     #[error("the log refuses to write since a sync of it failed")]
     Poisoned,
@@ -74,11 +83,13 @@ impl StorageError {
     /// Wraps what the operating system said, telling a full disk from the rest.
     pub fn io(action: &'static str, path: &Path, source: io::Error) -> StorageError {
         match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                StorageError::NoSpace { path: path.to_owned() }
-            }
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StorageError::NoSpace { path: path.to_owned() },
             io::ErrorKind::WouldBlock if action == "lock" => StorageError::Locked { path: path.to_owned() },
-            _ => StorageError::Io { action, path: path.to_owned(), source },
+            _ => StorageError::Io {
+                action,
+                path: path.to_owned(),
+                source,
+            },
         }
     }
 
@@ -97,7 +108,9 @@ impl From<rocksdb::Error> for StorageError {
         let text = error.into_string();
         // RocksDB's C interface keeps only the text of a status.
         if text.contains("No space left on device") || text.contains("Disk quota exceeded") {
-            return StorageError::NoSpace { path: PathBuf::from("state") };
+            return StorageError::NoSpace {
+                path: PathBuf::from("state"),
+            };
         }
         StorageError::State(text)
     }
@@ -106,11 +119,13 @@ impl From<rocksdb::Error> for StorageError {
 impl From<StorageError> for SqlError {
     fn from(error: StorageError) -> SqlError {
         let state = match &error {
+            StorageError::Conversion(error) => return error.clone(),
             StorageError::NoSpace { .. } => SqlState::new("53100"),
             StorageError::Io { .. } | StorageError::Poisoned | StorageError::Locked { .. } => SqlState::new("58030"),
             StorageError::Damaged { .. } | StorageError::Format { .. } => SqlState::new("XX001"),
-            StorageError::Value(_) => SqlState::new("0A000"),
-            StorageError::NoEntry { .. } | StorageError::State(_) => SqlState::new("XX000"),
+            StorageError::Unsupported(_) => SqlState::FEATURE_NOT_SUPPORTED,
+            StorageError::Limit(_) => SqlState::new("54000"),
+            StorageError::Value(_) | StorageError::NoEntry { .. } | StorageError::State(_) => SqlState::new("XX000"),
         };
         SqlError::new(state, error.to_string())
     }

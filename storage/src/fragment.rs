@@ -63,19 +63,23 @@ impl Default for FragmentWriter {
 impl FragmentWriter {
     /// An empty payload.
     pub fn new() -> FragmentWriter {
-        FragmentWriter { bytes: vec![VERSION], operations: 0 }
+        FragmentWriter {
+            bytes: vec![VERSION],
+            operations: 0,
+        }
     }
 
     /// Inserts or replaces a row.
     ///
     /// # Errors
-    /// [`StorageError::Value`] when the key is longer than [`MAX_KEY_BYTES`] or the row begins with a zero byte.
+    /// [`StorageError::Limit`] when the key is longer than [`MAX_KEY_BYTES`]; [`StorageError::Value`] when the row begins with a
+    /// zero byte.
     pub fn put(&mut self, storage: u32, key: &[u8], row: &[u8]) -> Result<()> {
         check_key(key)?;
         if row.first() == Some(&0) {
             return Err(StorageError::Value("a stored row cannot begin with a zero byte".into()));
         }
-        let row_bytes = u32::try_from(row.len()).map_err(|_| StorageError::Value("a row is limited to 4 GB".into()))?;
+        let row_bytes = u32::try_from(row.len()).map_err(|_| StorageError::Limit("a row is limited to 4 GB".into()))?;
         self.bytes.push(1);
         self.bytes.extend_from_slice(&storage.to_le_bytes());
         self.bytes.extend_from_slice(&(key.len() as u32).to_le_bytes());
@@ -89,7 +93,7 @@ impl FragmentWriter {
     /// Deletes a row.
     ///
     /// # Errors
-    /// [`StorageError::Value`] when the key is longer than [`MAX_KEY_BYTES`].
+    /// [`StorageError::Limit`] when the key is longer than [`MAX_KEY_BYTES`].
     pub fn delete(&mut self, storage: u32, key: &[u8]) -> Result<()> {
         check_key(key)?;
         self.bytes.push(2);
@@ -130,7 +134,10 @@ impl FragmentWriter {
 
 fn check_key(key: &[u8]) -> Result<()> {
     if key.len() > MAX_KEY_BYTES {
-        return Err(StorageError::Value(format!("a key of {} bytes exceeds the limit of {MAX_KEY_BYTES}", key.len())));
+        return Err(StorageError::Limit(format!(
+            "a key of {} bytes exceeds the limit of {MAX_KEY_BYTES}",
+            key.len()
+        )));
     }
     Ok(())
 }
@@ -179,7 +186,10 @@ impl<'a> FragmentReader<'a> {
             }
             2 => {
                 let key_bytes = self.u32()?;
-                Ok(Operation::Delete { storage, key: self.key(key_bytes)? })
+                Ok(Operation::Delete {
+                    storage,
+                    key: self.key(key_bytes)?,
+                })
             }
             3 => Ok(Operation::DropStorage { storage }),
             _ => Err(malformed("unknown operation")),

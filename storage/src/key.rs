@@ -1,0 +1,315 @@
+//! Values as bytes whose order is the values' order.
+//!
+//! A key is the encodings of its columns one after the other. Each is *prefix-free* (none begins another of the same
+//! column), so keys compare column by column, and the encoding of the first columns is a prefix of exactly the keys that
+//! agree in them.
+//!
+//! ```text
+//! column     u8 1 NULL that sorts first | 2 a value follows | 3 NULL that sorts last
+//!            value; with DESC every byte of it is complemented
+//!
+//! bool       u8 0 | 1
+//! int2 int4 int8, date, time, timestamp, timestamptz      big-endian, sign bit flipped
+//! oid, reg*  u32 big-endian
+//! float4 float8   IEEE bits, big-endian; negative: all bits flipped, else sign bit flipped; -0 as 0, NaN above all
+//! numeric    as curia-types writes it: 1.0 and 1.00 have one key
+//! text and the like, bytea   bytes, 00 as 00 FF, end 00 01; char(n) without trailing blanks
+//! interval   u128 big-endian, sign bit flipped: microseconds with 30 days to the month, as PostgreSQL compares
+//! uuid       16 bytes
+//! ```
+//!
+//! Decoding gives an equal value, not always the same one: numeric loses its display scale, interval how it was split
+//! into months, days and time, char(n) its padding, and -0 its sign. The row has those.
+
+use std::sync::Arc;
+
+use curia_types::{Datum, Interval, Numeric, PgType, oid, type_info};
+
+use crate::error::{Result, StorageError};
+
+const NULL_FIRST: u8 = 1;
+const VALUE: u8 = 2;
+const NULL_LAST: u8 = 3;
+
+const ESCAPE: u8 = 0x00;
+const ESCAPED_ZERO: u8 = 0xff;
+const TERMINATOR: u8 = 0x01;
+
+const MICROS_PER_DAY: i128 = 86_400_000_000;
+
+/// How a type's values are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Bool,
+    Int2,
+    Int4,
+    Int8,
+    Oid,
+    Float4,
+    Float8,
+    Numeric,
+    Text,
+    BlankPadded,
+    Bytea,
+    Date,
+    Time,
+    Timestamp,
+    Timestamptz,
+    Interval,
+    Uuid,
+}
+
+fn form(type_oid: u32) -> Option<Form> {
+    Some(match type_oid {
+        oid::BOOL => Form::Bool,
+        oid::INT2 => Form::Int2,
+        oid::INT4 => Form::Int4,
+        oid::INT8 => Form::Int8,
+        oid::FLOAT4 => Form::Float4,
+        oid::FLOAT8 => Form::Float8,
+        oid::NUMERIC => Form::Numeric,
+        oid::BPCHAR => Form::BlankPadded,
+        oid::BYTEA => Form::Bytea,
+        oid::DATE => Form::Date,
+        oid::TIME => Form::Time,
+        oid::TIMESTAMP => Form::Timestamp,
+        oid::TIMESTAMPTZ => Form::Timestamptz,
+        oid::INTERVAL => Form::Interval,
+        oid::UUID => Form::Uuid,
+        oid::JSON => return None, // no order in PostgreSQL
+        other if type_info::is_text_like(other) => Form::Text,
+        other if type_info::is_oid_like(other) => Form::Oid,
+        _ => return None,
+    })
+}
+
+/// Whether values of a type can be part of a key.
+pub fn orderable(type_oid: u32) -> bool {
+    form(type_oid).is_some()
+}
+
+/// Appends one column of a key.
+///
+/// # Errors
+/// [`StorageError::Unsupported`] when the type has no order here; [`StorageError::Value`] when the value is of another type.
+pub fn encode(value: &Datum, ty: PgType, descending: bool, nulls_first: bool, out: &mut Vec<u8>) -> Result<()> {
+    if value.is_null() {
+        out.push(if nulls_first { NULL_FIRST } else { NULL_LAST });
+        return Ok(());
+    }
+    out.push(VALUE);
+    let start = out.len();
+    encode_value(value, ty, out)?;
+    if descending {
+        out[start..].iter_mut().for_each(|byte| *byte = !*byte);
+    }
+    Ok(())
+}
+
+fn encode_value(value: &Datum, ty: PgType, out: &mut Vec<u8>) -> Result<()> {
+    let form = form(ty.oid).ok_or_else(|| unsupported(ty))?;
+    match (form, value) {
+        (Form::Bool, Datum::Bool(v)) => out.push(u8::from(*v)),
+        (Form::Int2, Datum::Int2(v)) => out.extend_from_slice(&(*v as u16 ^ 1 << 15).to_be_bytes()),
+        (Form::Int4, Datum::Int4(v)) | (Form::Date, Datum::Date(v)) => out.extend_from_slice(&(*v as u32 ^ 1 << 31).to_be_bytes()),
+        (Form::Int8, Datum::Int8(v))
+        | (Form::Time, Datum::Time(v))
+        | (Form::Timestamp, Datum::Timestamp(v))
+        | (Form::Timestamptz, Datum::Timestamptz(v)) => out.extend_from_slice(&(*v as u64 ^ 1 << 63).to_be_bytes()),
+        (Form::Oid, Datum::Oid(v)) => out.extend_from_slice(&v.to_be_bytes()),
+        (Form::Float4, Datum::Float4(v)) => {
+            let bits = if v.is_nan() {
+                f32::NAN.to_bits() & !(1 << 31)
+            } else {
+                (v + 0.0).to_bits()
+            };
+            let ordered = if bits >> 31 == 1 { !bits } else { bits | 1 << 31 };
+            out.extend_from_slice(&ordered.to_be_bytes());
+        }
+        (Form::Float8, Datum::Float8(v)) => {
+            let bits = if v.is_nan() {
+                f64::NAN.to_bits() & !(1 << 63)
+            } else {
+                (v + 0.0).to_bits()
+            };
+            let ordered = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
+            out.extend_from_slice(&ordered.to_be_bytes());
+        }
+        (Form::Numeric, Datum::Numeric(v)) => v.write_key(out),
+        (Form::Text, Datum::Text(v)) => escape(v.as_bytes(), out),
+        (Form::BlankPadded, Datum::Text(v)) => escape(v.trim_end_matches(' ').as_bytes(), out),
+        (Form::Bytea, Datum::Bytea(v)) => escape(v, out),
+        (Form::Interval, Datum::Interval(v)) => out.extend_from_slice(&(interval_span(*v) as u128 ^ 1 << 127).to_be_bytes()),
+        (Form::Uuid, Datum::Uuid(v)) => out.extend_from_slice(v),
+        _ => {
+            return Err(StorageError::Value(format!(
+                "{value:?} is not of type {}",
+                type_info::format_type(ty.oid, ty.typmod)
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Appends a key of several columns: (type, descending, nulls first) of each, and its value.
+///
+/// # Errors
+/// As [`encode`].
+pub fn encode_all<'a>(columns: impl IntoIterator<Item = (&'a Datum, PgType, bool, bool)>, out: &mut Vec<u8>) -> Result<()> {
+    for (value, ty, descending, nulls_first) in columns {
+        encode(value, ty, descending, nulls_first, out)?;
+    }
+    Ok(())
+}
+
+/// Reads one column from the front of a key; gives the value and the rest of the key.
+///
+/// # Errors
+/// [`StorageError::Format`] when the bytes are no such column, [`StorageError::Unsupported`] when the type has no order here.
+pub fn decode(key: &[u8], ty: PgType, descending: bool, nulls_first: bool) -> Result<(Datum, &[u8])> {
+    let form = form(ty.oid).ok_or_else(|| unsupported(ty))?;
+    let (tag, rest) = key.split_first().ok_or(malformed("ends too early"))?;
+    match *tag {
+        NULL_FIRST if nulls_first => return Ok((Datum::Null, rest)),
+        NULL_LAST if !nulls_first => return Ok((Datum::Null, rest)),
+        VALUE => {}
+        _ => return Err(malformed("an unknown tag")),
+    }
+    let flip = if descending { 0xff } else { 0 };
+    let mut input = Input { rest, flip };
+    let value = match form {
+        Form::Bool => match input.fixed::<1>()? {
+            [0] => Datum::Bool(false),
+            [1] => Datum::Bool(true),
+            _ => return Err(malformed("an impossible bool")),
+        },
+        Form::Int2 => Datum::Int2((u16::from_be_bytes(input.fixed()?) ^ 1 << 15) as i16),
+        Form::Int4 => Datum::Int4(input.int4()?),
+        Form::Date => Datum::Date(input.int4()?),
+        Form::Int8 => Datum::Int8(input.int8()?),
+        Form::Time => Datum::Time(input.int8()?),
+        Form::Timestamp => Datum::Timestamp(input.int8()?),
+        Form::Timestamptz => Datum::Timestamptz(input.int8()?),
+        Form::Oid => Datum::Oid(u32::from_be_bytes(input.fixed()?)),
+        Form::Float4 => {
+            let ordered = u32::from_be_bytes(input.fixed()?);
+            Datum::Float4(f32::from_bits(if ordered >> 31 == 1 { ordered & !(1 << 31) } else { !ordered }))
+        }
+        Form::Float8 => {
+            let ordered = u64::from_be_bytes(input.fixed()?);
+            Datum::Float8(f64::from_bits(if ordered >> 63 == 1 { ordered & !(1 << 63) } else { !ordered }))
+        }
+        Form::Numeric => Datum::Numeric(input.numeric()?),
+        Form::Text | Form::BlankPadded => {
+            let text = String::from_utf8(input.unescape()?).map_err(|_| malformed("text that is not UTF-8"))?;
+            Datum::Text(Arc::from(text))
+        }
+        Form::Bytea => Datum::Bytea(Arc::from(input.unescape()?)),
+        Form::Interval => Datum::Interval(interval_of((u128::from_be_bytes(input.fixed()?) ^ 1 << 127) as i128)?),
+        Form::Uuid => Datum::Uuid(input.fixed()?),
+    };
+    Ok((value, input.rest))
+}
+
+/// What is left of a key, and what its bytes are complemented with.
+struct Input<'a> {
+    rest: &'a [u8],
+    flip: u8,
+}
+
+impl Input<'_> {
+    fn fixed<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let (bytes, rest) = self.rest.split_first_chunk::<N>().ok_or(malformed("ends too early"))?;
+        self.rest = rest;
+        Ok(bytes.map(|byte| byte ^ self.flip))
+    }
+
+    fn int4(&mut self) -> Result<i32> {
+        Ok((u32::from_be_bytes(self.fixed()?) ^ 1 << 31) as i32)
+    }
+
+    fn int8(&mut self) -> Result<i64> {
+        Ok((u64::from_be_bytes(self.fixed()?) ^ 1 << 63) as i64)
+    }
+
+    fn unescape(&mut self) -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        let mut bytes = self.rest.iter();
+        loop {
+            match bytes.next().map(|byte| byte ^ self.flip) {
+                None => return Err(malformed("ends too early")),
+                Some(ESCAPE) => match bytes.next().map(|byte| byte ^ self.flip) {
+                    Some(ESCAPED_ZERO) => out.push(0),
+                    Some(TERMINATOR) => break,
+                    _ => return Err(malformed("an unknown escape")),
+                },
+                Some(byte) => out.push(byte),
+            }
+        }
+        self.rest = bytes.as_slice();
+        Ok(out)
+    }
+
+    fn numeric(&mut self) -> Result<Numeric> {
+        let read = |bytes: &[u8]| Numeric::from_key(bytes).map_err(|_| malformed("an impossible numeric"));
+        let (value, used) = if self.flip == 0 {
+            read(self.rest)?
+        } else {
+            // Where a complemented key ends is only known by reading it.
+            read(&self.rest.iter().map(|byte| byte ^ self.flip).collect::<Vec<u8>>())?
+        };
+        self.rest = self.rest.get(used..).ok_or(malformed("ends too early"))?;
+        Ok(value)
+    }
+}
+
+fn escape(bytes: &[u8], out: &mut Vec<u8>) {
+    out.reserve(bytes.len() + 2);
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().position(|byte| *byte == ESCAPE) {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(&[ESCAPE, ESCAPED_ZERO]);
+        rest = &rest[at + 1..];
+    }
+    out.extend_from_slice(rest);
+    out.extend_from_slice(&[ESCAPE, TERMINATOR]);
+}
+
+/// `interval_cmp_value` of PostgreSQL's timestamp.c.
+fn interval_span(value: Interval) -> i128 {
+    let days = i128::from(value.months) * 30 + i128::from(value.days);
+    days * MICROS_PER_DAY + i128::from(value.micros)
+}
+
+/// An interval of this span; all parts have its sign.
+fn interval_of(span: i128) -> Result<Interval> {
+    let (days, micros) = (span / MICROS_PER_DAY, span % MICROS_PER_DAY);
+    let mut months = days / 30;
+    let mut days = days % 30;
+    let mut micros = micros;
+    // Spans beyond the largest months come from large days and times: give those the excess.
+    let limit = i128::from(if span < 0 { i32::MIN } else { i32::MAX });
+    if months.abs() > limit.abs() {
+        days += (months - limit) * 30;
+        months = limit;
+        let limit = i128::from(if span < 0 { i32::MIN } else { i32::MAX });
+        if days.abs() > limit.abs() {
+            micros += (days - limit) * MICROS_PER_DAY;
+            days = limit;
+        }
+    }
+    let too_large = |_| malformed("an impossible interval");
+    Ok(Interval {
+        months: i32::try_from(months).map_err(too_large)?,
+        days: i32::try_from(days).map_err(too_large)?,
+        micros: i64::try_from(micros).map_err(too_large)?,
+    })
+}
+
+fn unsupported(ty: PgType) -> StorageError {
+    StorageError::Unsupported(format!("a key of type {}", type_info::format_type(ty.oid, ty.typmod)))
+}
+
+fn malformed(detail: &'static str) -> StorageError {
+    StorageError::format("key", detail)
+}

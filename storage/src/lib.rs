@@ -20,9 +20,9 @@
 pub mod error;
 pub mod file;
 pub mod fragment;
-//KEY
+pub mod key;
 pub mod log;
-//ROW
+pub mod row;
 pub mod state;
 
 pub use error::{Result, StorageError};

@@ -34,7 +34,10 @@ struct Held {
 
 impl FileLayer for BufferedUntilSync {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn LayerFile>> {
-        Ok(Arc::new(BufferedFile { real: self.real.open(path, mode)?, held: Mutex::default() }))
+        Ok(Arc::new(BufferedFile {
+            real: self.real.open(path, mode)?,
+            held: Mutex::default(),
+        }))
     }
     fn create_dir(&self, path: &Path) -> io::Result<()> {
         self.real.create_dir(path)
@@ -59,7 +62,12 @@ impl FileLayer for BufferedUntilSync {
 impl LayerFile for BufferedFile {
     fn len(&self) -> io::Result<u64> {
         let held = self.held.lock();
-        let end = held.writes.iter().map(|(offset, bytes)| offset + bytes.len() as u64).max().unwrap_or(0);
+        let end = held
+            .writes
+            .iter()
+            .map(|(offset, bytes)| offset + bytes.len() as u64)
+            .max()
+            .unwrap_or(0);
         Ok(self.real.len()?.max(end))
     }
 
@@ -90,8 +98,7 @@ impl LayerFile for BufferedFile {
         for (at, bytes) in &held.writes {
             let (from, to) = ((*at).max(offset), (at + bytes.len() as u64).min(offset + filled as u64));
             if from < to {
-                buffer[(from - offset) as usize..(to - offset) as usize]
-                    .copy_from_slice(&bytes[(from - at) as usize..(to - at) as usize]);
+                buffer[(from - offset) as usize..(to - offset) as usize].copy_from_slice(&bytes[(from - at) as usize..(to - at) as usize]);
             }
         }
         Ok(filled)

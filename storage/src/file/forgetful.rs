@@ -100,7 +100,12 @@ impl ForgetfulFiles {
             Crash::Seeded(seed) => SplitMix(seed),
             Crash::LoseAll | Crash::KeepAll => SplitMix(0),
         };
-        let Disk { files, changes, durable_names, .. } = &mut *disk;
+        let Disk {
+            files,
+            changes,
+            durable_names,
+            ..
+        } = &mut *disk;
         for contents in files.iter_mut() {
             for (offset, bytes) in std::mem::take(&mut contents.writes) {
                 survive(&mut contents.durable, offset, &bytes, how, &mut random);
@@ -136,7 +141,9 @@ impl ForgetfulFiles {
         let mut disk = self.disk.lock();
         let Some(file) = disk.names.get(path).copied() else { return false };
         let contents = &mut disk.files[file];
-        let Some(at) = usize::try_from(offset).ok().filter(|at| *at < contents.durable.len()) else { return false };
+        let Some(at) = usize::try_from(offset).ok().filter(|at| *at < contents.durable.len()) else {
+            return false;
+        };
         contents.durable[at] ^= mask;
         contents.now[at] ^= mask;
         true
@@ -152,7 +159,11 @@ impl ForgetfulFiles {
     pub fn plant(&self, path: &Path, bytes: Vec<u8>) {
         let mut disk = self.disk.lock();
         let file = disk.files.len();
-        disk.files.push(Contents { now: bytes.clone(), durable: bytes, writes: Vec::new() });
+        disk.files.push(Contents {
+            now: bytes.clone(),
+            durable: bytes,
+            writes: Vec::new(),
+        });
         disk.names.insert(path.to_owned(), file);
         disk.durable_names.insert(path.to_owned(), file);
     }
@@ -242,7 +253,11 @@ impl FileLayer for ForgetfulFiles {
                 file
             }
         };
-        Ok(Arc::new(ForgetfulFile { disk: self.disk.clone(), file, life: disk.life }))
+        Ok(Arc::new(ForgetfulFile {
+            disk: self.disk.clone(),
+            file,
+            life: disk.life,
+        }))
     }
 
     fn create_dir(&self, _path: &Path) -> io::Result<()> {
@@ -265,7 +280,9 @@ impl FileLayer for ForgetfulFiles {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut disk = self.disk.lock();
-        let Disk { changes, durable_names, .. } = &mut *disk;
+        let Disk {
+            changes, durable_names, ..
+        } = &mut *disk;
         changes.retain(|change| {
             let synced = change.is_in(dir);
             if synced {
@@ -282,7 +299,11 @@ impl FileLayer for ForgetfulFiles {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         disk.locked.push(path.to_owned());
-        Ok(Box::new(ForgetfulLock { disk: self.disk.clone(), path: path.to_owned(), life: disk.life }))
+        Ok(Box::new(ForgetfulLock {
+            disk: self.disk.clone(),
+            path: path.to_owned(),
+            life: disk.life,
+        }))
     }
 }
 
@@ -318,7 +339,11 @@ impl Disk {
 impl ForgetfulFile {
     fn disk(&self) -> io::Result<parking_lot::MutexGuard<'_, Disk>> {
         let disk = self.disk.lock();
-        if disk.life == self.life { Ok(disk) } else { Err(io::Error::other("the disk crashed since this file was opened")) }
+        if disk.life == self.life {
+            Ok(disk)
+        } else {
+            Err(io::Error::other("the disk crashed since this file was opened"))
+        }
     }
 }
 

@@ -88,7 +88,10 @@ impl SegmentHeader {
         if u32_at(header, 8) != VERSION {
             return Err(malformed("a version that this program does not know"));
         }
-        Ok(SegmentHeader { number: u64_at(header, 16), bytes: u64_at(header, 24) })
+        Ok(SegmentHeader {
+            number: u64_at(header, 16),
+            bytes: u64_at(header, 24),
+        })
     }
 }
 
@@ -165,7 +168,11 @@ pub(super) struct RecordHeader {
 impl RecordHeader {
     pub(super) fn decode(bytes: &[u8]) -> Option<RecordHeader> {
         let header = bytes.get(..RECORD_HEADER_BYTES)?;
-        Some(RecordHeader { kind: Kind::from_byte(header[8])?, body_bytes: u32_at(header, 0), crc: u32_at(header, 4) })
+        Some(RecordHeader {
+            kind: Kind::from_byte(header[8])?,
+            body_bytes: u32_at(header, 0),
+            crc: u32_at(header, 4),
+        })
     }
 
     /// Bytes of the whole record with padding.
@@ -176,7 +183,9 @@ impl RecordHeader {
     /// Whether a record, from its header on, is what was written in this batch.
     pub(super) fn verifies(&self, record: &[u8], batch_crc: u32) -> bool {
         let end = RECORD_HEADER_BYTES + self.body_bytes as usize;
-        record.get(RECORD_HEADER_BYTES..end).is_some_and(|body| record_crc(&record[..RECORD_HEADER_BYTES], body, batch_crc) == self.crc)
+        record
+            .get(RECORD_HEADER_BYTES..end)
+            .is_some_and(|body| record_crc(&record[..RECORD_HEADER_BYTES], body, batch_crc) == self.crc)
     }
 }
 
@@ -208,7 +217,7 @@ impl BatchWriter {
         self.bytes.extend_from_slice(&[0; RECORD_HEADER_BYTES]);
         encode(&mut self.bytes);
         let body = u32::try_from(self.bytes.len() - start - RECORD_HEADER_BYTES)
-            .map_err(|_| StorageError::Value("a log record is limited to 4 GB".into()))?;
+            .map_err(|_| StorageError::Limit("a log record is limited to 4 GB".into()))?;
         self.bytes[start..start + 4].copy_from_slice(&body.to_le_bytes());
         self.bytes[start + 8] = kind as u8;
         self.bytes.resize(self.bytes.len().next_multiple_of(ALIGNMENT), 0);
@@ -224,8 +233,14 @@ impl BatchWriter {
     /// Fills in the header and all checksums.
     pub(super) fn seal(&mut self, segment: u64, number: u64, durable: u64, salt: u64) -> Result<&[u8]> {
         let body_bytes = u32::try_from(self.bytes.len() - BATCH_HEADER_BYTES)
-            .map_err(|_| StorageError::Value("a log batch is limited to 4 GB".into()))?;
-        let header = BatchHeader { number, durable, salt, body_bytes, records: self.records.len() as u32 };
+            .map_err(|_| StorageError::Limit("a log batch is limited to 4 GB".into()))?;
+        let header = BatchHeader {
+            number,
+            durable,
+            salt,
+            body_bytes,
+            records: self.records.len() as u32,
+        };
         let (bytes, batch_crc) = header.encode(segment);
         self.bytes[..BATCH_HEADER_BYTES].copy_from_slice(&bytes);
         for (start, body) in &self.records {
@@ -256,11 +271,17 @@ pub(super) fn records(body: &[u8], header: &BatchHeader, batch_crc: u32) -> Resu
 }
 
 pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |chunk| u32::from_le_bytes(*chunk))
+    bytes
+        .get(at..)
+        .and_then(|rest| rest.first_chunk())
+        .map_or(0, |chunk| u32::from_le_bytes(*chunk))
 }
 
 pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |chunk| u64::from_le_bytes(*chunk))
+    bytes
+        .get(at..)
+        .and_then(|rest| rest.first_chunk())
+        .map_or(0, |chunk| u64::from_le_bytes(*chunk))
 }
 
 fn malformed(detail: &'static str) -> StorageError {
@@ -275,10 +296,14 @@ pub fn fuzz_segment_header(bytes: &[u8]) -> bool {
 /// Decodes any bytes as a batch of segment 1, with its records; for fuzzing.
 pub fn fuzz_batch(bytes: &[u8]) -> bool {
     // Checksums would keep a fuzzer out, so the header is made to verify.
-    let Some(mut header) = bytes.get(..BATCH_HEADER_BYTES).map(<[u8]>::to_vec) else { return false };
+    let Some(mut header) = bytes.get(..BATCH_HEADER_BYTES).map(<[u8]>::to_vec) else {
+        return false;
+    };
     header[..4].copy_from_slice(&BATCH_MAGIC.to_le_bytes());
     let crc = crc32c::crc32c_append(segment_seed(1), &header[8..]);
     header[4..8].copy_from_slice(&crc.to_le_bytes());
-    let Some((header, crc)) = BatchHeader::decode(&header, 1) else { return false };
+    let Some((header, crc)) = BatchHeader::decode(&header, 1) else {
+        return false;
+    };
     records(&bytes[BATCH_HEADER_BYTES..], &header, crc).is_ok()
 }

@@ -59,7 +59,11 @@ pub struct LogOptions {
 impl LogOptions {
     /// For production, with this start's salt.
     pub fn new(salt: u64) -> LogOptions {
-        LogOptions { segment_bytes: 32 << 20, salt, prepare_beside: true }
+        LogOptions {
+            segment_bytes: 32 << 20,
+            salt,
+            prepare_beside: true,
+        }
     }
 }
 

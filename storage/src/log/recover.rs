@@ -17,7 +17,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use curia_consensus::{Index, LogId, decode_base, decode_hard_state};
 
-use super::format::{ALIGNMENT, BATCH_HEADER_BYTES, BATCH_MAGIC, BatchHeader, BatchWriter, Kind, SEGMENT_HEADER_BYTES, records, u32_at, u64_at};
+use super::format::{
+    ALIGNMENT, BATCH_HEADER_BYTES, BATCH_MAGIC, BatchHeader, BatchWriter, Kind, SEGMENT_HEADER_BYTES, records, u32_at, u64_at,
+};
 use super::index::Position;
 use super::segment::{Preparer, Segment, numbers, path_of};
 use super::store::{LogStore, Place as EntryPlace, Window};
@@ -56,7 +58,11 @@ impl LogStore {
             _lock: lock,
         };
         let present = numbers(&*layer, dir)?;
-        let recovery = if present.is_empty() { Recovery::default() } else { Scan::new(&mut store, &*layer).run(&present)? };
+        let recovery = if present.is_empty() {
+            Recovery::default()
+        } else {
+            Scan::new(&mut store, &*layer).run(&present)?
+        };
         if store.segments.is_empty() {
             store.preparer.ensure(present.last().copied().unwrap_or(0), FRONT)?;
             if let Some(first) = store.preparer.take() {
@@ -94,7 +100,15 @@ struct Doubt {
 
 impl<'a> Scan<'a> {
     fn new(store: &'a mut LogStore, layer: &'a dyn FileLayer) -> Scan<'a> {
-        Scan { store, layer, last: None, end: None, doubt: None, damage: Vec::new(), start: 0 }
+        Scan {
+            store,
+            layer,
+            last: None,
+            end: None,
+            doubt: None,
+            damage: Vec::new(),
+            start: 0,
+        }
     }
 
     fn run(mut self, present: &[u64]) -> Result<Recovery> {
@@ -107,7 +121,14 @@ impl<'a> Scan<'a> {
                     self.segment(self.store.segments.len() - 1)?;
                 }
                 Err(StorageError::Damaged { path, offset, detail }) => {
-                    self.doubt(number, Damage { place: Place { path, offset }, detail }, false);
+                    self.doubt(
+                        number,
+                        Damage {
+                            place: Place { path, offset },
+                            detail,
+                        },
+                        false,
+                    );
                 }
                 Err(error) => return Err(error),
             }
@@ -118,7 +139,9 @@ impl<'a> Scan<'a> {
     /// The latest statement, at the front of a segment, of where the log starts. Older segments may be there still, in part.
     fn recorded_start(&self, present: &[u64]) -> Result<u64> {
         for number in present.iter().rev().copied() {
-            let Ok(segment) = Segment::open(self.layer, &self.store.dir, number) else { continue };
+            let Ok(segment) = Segment::open(self.layer, &self.store.dir, number) else {
+                continue;
+            };
             let mut window = Window::new(&segment);
             if let Some((_, body, found)) = batch_at(&mut window, &segment, FRONT)?.sound()
                 && let Some((_, range)) = found.iter().find(|(kind, _)| *kind == Kind::LogStart)
@@ -140,7 +163,10 @@ impl<'a> Scan<'a> {
             let path = &self.store.segments[at].path;
             match found {
                 Found::Sound(header, body, records) => {
-                    let place = Place { path: path.clone(), offset };
+                    let place = Place {
+                        path: path.clone(),
+                        offset,
+                    };
                     expected = self.accept(&header, expected, number, place);
                     if expected {
                         self.take(&header, &body, &records, Position { segment: number, offset })?;
@@ -153,7 +179,10 @@ impl<'a> Scan<'a> {
                 }
                 Found::Broken(header, bad) => {
                     let detail = format!("a record of batch {} is not what was written", header.number);
-                    let place = Place { path: path.clone(), offset: offset + BATCH_HEADER_BYTES as u64 + bad };
+                    let place = Place {
+                        path: path.clone(),
+                        offset: offset + BATCH_HEADER_BYTES as u64 + bad,
+                    };
                     // One that was passed already is old: it was torn, and the log was written again over its front.
                     if self.last.is_none_or(|last| header.number > last) {
                         self.doubt(number, Damage { place, detail }, true);
@@ -163,8 +192,18 @@ impl<'a> Scan<'a> {
                 }
                 Found::Nothing => {
                     if self.doubt.is_none() {
-                        let place = Place { path: path.clone(), offset };
-                        self.doubt(number, Damage { place, detail: "no batch begins here".into() }, false);
+                        let place = Place {
+                            path: path.clone(),
+                            offset,
+                        };
+                        self.doubt(
+                            number,
+                            Damage {
+                                place,
+                                detail: "no batch begins here".into(),
+                            },
+                            false,
+                        );
                     }
                     offset = next_magic(&mut window, offset + ALIGNMENT as u64, bytes)?;
                     expected = false;
@@ -176,7 +215,13 @@ impl<'a> Scan<'a> {
 
     fn doubt(&mut self, segment: u64, damage: Damage, was_batch: bool) {
         match &mut self.doubt {
-            None => self.doubt = Some(Doubt { segment, damage, was_batch }),
+            None => {
+                self.doubt = Some(Doubt {
+                    segment,
+                    damage,
+                    was_batch,
+                })
+            }
             Some(doubt) => doubt.was_batch |= was_batch,
         }
     }
@@ -208,7 +253,13 @@ impl<'a> Scan<'a> {
     fn settle_as_damage(&mut self, segment: u64, place: Place) {
         let (segment, damage) = match self.doubt.take() {
             Some(doubt) => (doubt.segment, doubt.damage),
-            None => (segment, Damage { place, detail: "batches before this one are missing".into() }),
+            None => (
+                segment,
+                Damage {
+                    place,
+                    detail: "batches before this one are missing".into(),
+                },
+            ),
         };
         self.damage.push((segment, damage));
     }
@@ -234,7 +285,11 @@ impl<'a> Scan<'a> {
                 }
                 Kind::DropSuffix => {
                     let after = Index(u64_at(bytes, 8));
-                    self.store.logs.entry(LogId::from_u32(u32_at(bytes, 0))).or_default().drop_suffix(after);
+                    self.store
+                        .logs
+                        .entry(LogId::from_u32(u32_at(bytes, 0)))
+                        .or_default()
+                        .drop_suffix(after);
                 }
                 Kind::LogStart => self.start = self.start.max(u64_at(bytes, 0)),
             }
@@ -246,7 +301,11 @@ impl<'a> Scan<'a> {
     fn finish(mut self, present: &[u64]) -> Result<Recovery> {
         let torn = self.doubt.take().filter(|doubt| doubt.was_batch).map(|doubt| doubt.damage.place);
         let current = self.end.map(|end| end.segment);
-        while let Some(segment) = self.store.segments.pop_back_if(|segment| current.is_none_or(|current| segment.number > current)) {
+        while let Some(segment) = self
+            .store
+            .segments
+            .pop_back_if(|segment| current.is_none_or(|current| segment.number > current))
+        {
             if current.map_or(self.store.segments.is_empty(), |current| segment.number == current + 1) {
                 self.store.preparer.adopt(segment);
             } else {
@@ -269,25 +328,47 @@ impl<'a> Scan<'a> {
         let damage = self.sum_up_damage(present, current);
         Ok(Recovery {
             hard_state: self.store.hard_state,
-            bases: self.store.logs.iter().filter(|(_, log)| log.base.index > Index::ZERO).map(|(log, index)| (*log, index.base.clone())).collect(),
+            bases: self
+                .store
+                .logs
+                .iter()
+                .filter(|(_, log)| log.base.index > Index::ZERO)
+                .map(|(log, index)| (*log, index.base.clone()))
+                .collect(),
             damage,
             torn,
         })
     }
 
     fn sum_up_damage(&self, present: &[u64], current: Option<u64>) -> Vec<Damage> {
-        let mut damage: Vec<Damage> =
-            self.damage.iter().filter(|(segment, _)| *segment >= self.start).map(|(_, damage)| damage.clone()).collect();
+        let mut damage: Vec<Damage> = self
+            .damage
+            .iter()
+            .filter(|(segment, _)| *segment >= self.start)
+            .map(|(_, damage)| damage.clone())
+            .collect();
         for number in self.start..=current.unwrap_or(0) {
             if !present.contains(&number) {
-                let place = Place { path: path_of(&self.store.dir, number), offset: 0 };
-                damage.push(Damage { place, detail: "the segment is missing".into() });
+                let place = Place {
+                    path: path_of(&self.store.dir, number),
+                    offset: 0,
+                };
+                damage.push(Damage {
+                    place,
+                    detail: "the segment is missing".into(),
+                });
             }
         }
         for (log, index) in &self.store.logs {
             if let Some(gap) = index.gap {
-                let place = Place { path: self.store.dir.clone(), offset: 0 };
-                damage.push(Damage { place, detail: format!("the log of {log} lacks entries before entry {gap}") });
+                let place = Place {
+                    path: self.store.dir.clone(),
+                    offset: 0,
+                };
+                damage.push(Damage {
+                    place,
+                    detail: format!("the log of {log} lacks entries before entry {gap}"),
+                });
             }
         }
         damage

@@ -31,7 +31,14 @@ pub(super) struct Segment {
 
 impl Segment {
     pub(super) fn new(number: u64, path: PathBuf, file: Arc<dyn LayerFile>, bytes: u64) -> Segment {
-        Segment { number, path, file, bytes, end: SEGMENT_HEADER_BYTES as u64, highest: BTreeMap::new() }
+        Segment {
+            number,
+            path,
+            file,
+            bytes,
+            end: SEGMENT_HEADER_BYTES as u64,
+            highest: BTreeMap::new(),
+        }
     }
 
     pub(super) fn room(&self) -> u64 {
@@ -46,10 +53,16 @@ impl Segment {
     /// Opens a segment that is there, and checks its header.
     pub(super) fn open(layer: &dyn FileLayer, dir: &Path, number: u64) -> Result<Segment> {
         let path = path_of(dir, number);
-        let file = layer.open(&path, OpenMode::Existing).map_err(|e| StorageError::io("open", &path, e))?;
+        let file = layer
+            .open(&path, OpenMode::Existing)
+            .map_err(|e| StorageError::io("open", &path, e))?;
         let mut header = [0; SEGMENT_HEADER_BYTES];
         let read = file.read_at(&mut header, 0).map_err(|e| StorageError::io("read", &path, e))?;
-        let damaged = |detail: String| StorageError::Damaged { path: path.clone(), offset: 0, detail };
+        let damaged = |detail: String| StorageError::Damaged {
+            path: path.clone(),
+            offset: 0,
+            detail,
+        };
         let header = SegmentHeader::decode(&header[..read]).map_err(|e| damaged(e.to_string()))?;
         if header.number != number {
             return Err(damaged(format!("the segment says that its number is {}", header.number)));
@@ -85,7 +98,15 @@ pub(super) struct Preparer {
 
 impl Preparer {
     pub(super) fn new(layer: Arc<dyn FileLayer>, dir: PathBuf, segment_bytes: u64, beside: bool) -> Preparer {
-        Preparer { layer, dir, segment_bytes, beside, recycled: false, under_way: None, ready: None }
+        Preparer {
+            layer,
+            dir,
+            segment_bytes,
+            beside,
+            recycled: false,
+            under_way: None,
+            ready: None,
+        }
     }
 
     /// Removes what an earlier run left unfinished.
@@ -128,7 +149,9 @@ impl Preparer {
         }
         if let Some(small) = self.ready.take() {
             // It never held a batch, and a larger one takes its number.
-            self.layer.remove(&small.path).map_err(|e| StorageError::io("remove", &small.path, e))?;
+            self.layer
+                .remove(&small.path)
+                .map_err(|e| StorageError::io("remove", &small.path, e))?;
         }
         let needed = (bytes + SEGMENT_HEADER_BYTES as u64).next_multiple_of(4096).max(self.segment_bytes);
         self.ready = Some(self.job(last + 1, needed)()?);
@@ -145,11 +168,15 @@ impl Preparer {
         let idle = self.under_way.is_none() && !self.recycled;
         if idle && segment.bytes == self.segment_bytes {
             let to = self.dir.join(RECYCLED);
-            self.layer.rename(&segment.path, &to).map_err(|e| StorageError::io("rename", &segment.path, e))?;
+            self.layer
+                .rename(&segment.path, &to)
+                .map_err(|e| StorageError::io("rename", &segment.path, e))?;
             self.recycled = true;
             return Ok(());
         }
-        self.layer.remove(&segment.path).map_err(|e| StorageError::io("remove", &segment.path, e))
+        self.layer
+            .remove(&segment.path)
+            .map_err(|e| StorageError::io("remove", &segment.path, e))
     }
 
     fn job(&mut self, number: u64, bytes: u64) -> impl FnOnce() -> Result<Segment> + Send + 'static {
@@ -179,11 +206,18 @@ fn prepare(layer: &dyn FileLayer, dir: &Path, number: u64, bytes: u64, recycle: 
         layer.rename(&from, &preparing).map_err(|e| StorageError::io("rename", &from, e))?;
         // The old name must be gone for good before the old header is overwritten.
         layer.sync_dir(dir).map_err(|e| StorageError::io("sync", dir, e))?;
-    } else if layer.list(dir).map_err(|e| StorageError::io("list", dir, e))?.iter().any(|name| name == PREPARING) {
+    } else if layer
+        .list(dir)
+        .map_err(|e| StorageError::io("list", dir, e))?
+        .iter()
+        .any(|name| name == PREPARING)
+    {
         layer.remove(&preparing).map_err(|e| StorageError::io("remove", &preparing, e))?;
     }
     let mode = if recycle { OpenMode::Existing } else { OpenMode::Create };
-    let file = layer.open(&preparing, mode).map_err(|e| StorageError::io("create", &preparing, e))?;
+    let file = layer
+        .open(&preparing, mode)
+        .map_err(|e| StorageError::io("create", &preparing, e))?;
     if !recycle && let Err(error) = file.allocate(bytes) {
         let error = StorageError::io("allocate", &preparing, error);
         // Give back what was allocated, so that others can use it while this is retried.
@@ -192,10 +226,13 @@ fn prepare(layer: &dyn FileLayer, dir: &Path, number: u64, bytes: u64, recycle: 
         }
         return Err(error);
     }
-    file.write_at(&SegmentHeader { number, bytes }.encode(), 0).map_err(|e| StorageError::io("write", &preparing, e))?;
+    file.write_at(&SegmentHeader { number, bytes }.encode(), 0)
+        .map_err(|e| StorageError::io("write", &preparing, e))?;
     file.sync_data().map_err(|e| StorageError::io("sync", &preparing, e))?;
     let path = path_of(dir, number);
-    layer.rename(&preparing, &path).map_err(|e| StorageError::io("rename", &preparing, e))?;
+    layer
+        .rename(&preparing, &path)
+        .map_err(|e| StorageError::io("rename", &preparing, e))?;
     layer.sync_dir(dir).map_err(|e| StorageError::io("sync", dir, e))?;
     Ok(Segment::new(number, path, file, bytes))
 }

@@ -5,10 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use curia_consensus::{Base, Entry, HardState, Index, LogId, Tail, Term, Write, decode_entry, encode_base, encode_entry, encode_hard_state};
+use curia_consensus::{
+    Base, Entry, HardState, Index, LogId, Tail, Term, Write, decode_entry, encode_base, encode_entry, encode_hard_state,
+};
 
 use super::LogOptions;
-use super::format::{BATCH_HEADER_BYTES, BatchHeader, BatchWriter, Kind, RECORD_HEADER_BYTES, RecordHeader, SEGMENT_HEADER_BYTES, u32_at, u64_at};
+use super::format::{
+    BATCH_HEADER_BYTES, BatchHeader, BatchWriter, Kind, RECORD_HEADER_BYTES, RecordHeader, SEGMENT_HEADER_BYTES, u32_at, u64_at,
+};
 use super::index::{LogIndex, Position};
 use super::segment::{Preparer, Segment};
 use crate::error::{Result, StorageError};
@@ -116,13 +120,19 @@ impl LogStore {
             new.unwrap_or(old).max(old)
         };
         let needed = |segment: &Segment| segment.highest.iter().any(|(log, highest)| *highest > base_of(log));
-        let kept = self.segments.iter().position(needed).unwrap_or(self.segments.len()).min(self.segments.len() - 1);
+        let kept = self
+            .segments
+            .iter()
+            .position(needed)
+            .unwrap_or(self.segments.len())
+            .min(self.segments.len() - 1);
         let first = self.segments[kept].number;
         self.writer.clear();
         for (log, base) in bases {
             self.writer.record(Kind::Base, |out| encode_base(*log, base, out))?;
         }
-        self.writer.record(Kind::LogStart, |out| out.extend_from_slice(&first.to_le_bytes()))?;
+        self.writer
+            .record(Kind::LogStart, |out| out.extend_from_slice(&first.to_le_bytes()))?;
         self.write_batch()?;
         self.sealed = false;
         for (log, base) in bases {
@@ -146,7 +156,10 @@ impl LogStore {
     pub fn tail(&self, log: LogId) -> Tail {
         match self.logs.get(&log) {
             None => Tail::default(),
-            Some(index) => Tail { term: index.term_at(index.last).unwrap_or(index.base.term), index: index.last },
+            Some(index) => Tail {
+                term: index.term_at(index.last).unwrap_or(index.base.term),
+                index: index.last,
+            },
         }
     }
 
@@ -156,17 +169,28 @@ impl LogStore {
     /// [`StorageError::NoEntry`] when it is below the base, past the end or unknown; [`StorageError::Damaged`] when its
     /// bytes are not what was written.
     pub fn read(&self, log: LogId, index: Index) -> Result<Entry> {
-        let missing = || StorageError::NoEntry { log: log.to_u32(), index: index.0 };
+        let missing = || StorageError::NoEntry {
+            log: log.to_u32(),
+            index: index.0,
+        };
         let known = self.logs.get(&log).ok_or_else(missing)?;
         let term = known.term_at(index).ok_or_else(missing)?;
         let from = known.position_before(index).ok_or_else(missing)?;
         let mut found = None;
-        self.scan(from, &mut |at| {
-            if at == (Place { log, index, term }) { Action::Decode } else { Action::Skip }
-        }, &mut |_, entry| {
-            found = Some(entry);
-            Ok(false)
-        })?;
+        self.scan(
+            from,
+            &mut |at| {
+                if at == (Place { log, index, term }) {
+                    Action::Decode
+                } else {
+                    Action::Skip
+                }
+            },
+            &mut |_, entry| {
+                found = Some(entry);
+                Ok(false)
+            },
+        )?;
         found.ok_or_else(missing)
     }
 
@@ -177,12 +201,19 @@ impl LogStore {
     /// [`StorageError::Damaged`], and what `visit` fails with.
     pub fn replay(&self, visit: &mut dyn FnMut(LogId, Entry) -> Result<()>) -> Result<()> {
         let Some(first) = self.segments.front() else { return Ok(()) };
-        let from = Position { segment: first.number, offset: SEGMENT_HEADER_BYTES as u64 };
-        self.scan(from, &mut |at| {
-            // An entry that was replaced has another term than the one that stands at its index now.
-            let stands = self.logs.get(&at.log).and_then(|known| known.term_at(at.index)) == Some(at.term);
-            if stands { Action::Decode } else { Action::Skip }
-        }, &mut |log, entry| visit(log, entry).map(|()| true))
+        let from = Position {
+            segment: first.number,
+            offset: SEGMENT_HEADER_BYTES as u64,
+        };
+        self.scan(
+            from,
+            &mut |at| {
+                // An entry that was replaced has another term than the one that stands at its index now.
+                let stands = self.logs.get(&at.log).and_then(|known| known.term_at(at.index)) == Some(at.term);
+                if stands { Action::Decode } else { Action::Skip }
+            },
+            &mut |log, entry| visit(log, entry).map(|()| true),
+        )
     }
 
     /// Walks over entries from a batch on. `choose` says which to decode; `visit` gets those and says whether to go on.
@@ -193,7 +224,11 @@ impl LogStore {
         visit: &mut dyn FnMut(LogId, Entry) -> Result<bool>,
     ) -> Result<()> {
         for segment in self.segments.iter().filter(|segment| segment.number >= from.segment) {
-            let mut at = if segment.number == from.segment { from.offset } else { SEGMENT_HEADER_BYTES as u64 };
+            let mut at = if segment.number == from.segment {
+                from.offset
+            } else {
+                SEGMENT_HEADER_BYTES as u64
+            };
             let mut window = Window::new(segment);
             while at + BATCH_HEADER_BYTES as u64 <= segment.end {
                 let Some((batch, batch_crc)) = BatchHeader::decode(window.get(at, BATCH_HEADER_BYTES)?, segment.number) else {
@@ -213,7 +248,8 @@ impl LogStore {
                             if !record.verifies(bytes, batch_crc) {
                                 return Err(window.damaged(record_at, "a record has a wrong checksum"));
                             }
-                            let body = Bytes::copy_from_slice(&bytes[RECORD_HEADER_BYTES..RECORD_HEADER_BYTES + record.body_bytes as usize]);
+                            let body =
+                                Bytes::copy_from_slice(&bytes[RECORD_HEADER_BYTES..RECORD_HEADER_BYTES + record.body_bytes as usize]);
                             let (log, entry) = decode_entry(body).map_err(|e| window.damaged(record_at, &e.to_string()))?;
                             if !visit(log, entry)? {
                                 return Ok(());
@@ -281,9 +317,16 @@ impl LogStore {
         }
         if let Err(error) = segment.file.sync_data() {
             self.poisoned = true;
-            return Err(StorageError::Io { action: "sync", path: segment.path.clone(), source: error });
+            return Err(StorageError::Io {
+                action: "sync",
+                path: segment.path.clone(),
+                source: error,
+            });
         }
-        let position = Position { segment: segment.number, offset: at };
+        let position = Position {
+            segment: segment.number,
+            offset: at,
+        };
         segment.end += bytes.len() as u64;
         self.last_batch = number;
         Ok(position)
@@ -322,7 +365,11 @@ pub(super) struct Place {
 impl Place {
     /// From the first bytes of an encoded entry.
     pub(super) fn of(entry: &[u8]) -> Place {
-        Place { log: LogId::from_u32(u32_at(entry, 4)), index: Index(u64_at(entry, 8)), term: Term(u64_at(entry, 16)) }
+        Place {
+            log: LogId::from_u32(u32_at(entry, 4)),
+            index: Index(u64_at(entry, 8)),
+            term: Term(u64_at(entry, 16)),
+        }
     }
 }
 
@@ -344,7 +391,13 @@ pub(super) struct Window {
 
 impl Window {
     pub(super) fn new(segment: &Segment) -> Window {
-        Window { file: segment.file.clone(), path: segment.path.clone(), limit: segment.bytes, start: 0, bytes: Vec::new() }
+        Window {
+            file: segment.file.clone(),
+            path: segment.path.clone(),
+            limit: segment.bytes,
+            start: 0,
+            bytes: Vec::new(),
+        }
     }
 
     pub(super) fn get(&mut self, offset: u64, len: usize) -> Result<&[u8]> {
@@ -356,7 +409,10 @@ impl Window {
             let fetch = (len.max(WINDOW_BYTES) as u64).min(self.limit - offset) as usize;
             self.bytes.resize(fetch, 0);
             self.start = offset;
-            let read = self.file.read_at(&mut self.bytes, offset).map_err(|e| StorageError::io("read", &self.path, e))?;
+            let read = self
+                .file
+                .read_at(&mut self.bytes, offset)
+                .map_err(|e| StorageError::io("read", &self.path, e))?;
             self.bytes.truncate(read);
             if read < len {
                 return Err(self.damaged(offset, "the file is shorter than it was"));
@@ -367,6 +423,10 @@ impl Window {
     }
 
     pub(super) fn damaged(&self, offset: u64, detail: &str) -> StorageError {
-        StorageError::Damaged { path: self.path.clone(), offset, detail: detail.to_owned() }
+        StorageError::Damaged {
+            path: self.path.clone(),
+            offset,
+            detail: detail.to_owned(),
+        }
     }
 }

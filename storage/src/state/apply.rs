@@ -107,7 +107,15 @@ impl StateStore {
     /// [`StorageError::NoSpace`] when earlier data could not be written to files for want of space. Nothing of the batch
     /// was applied; the same batch may be built and applied again later.
     pub fn apply(&self, batch: ApplyBatch) -> Result<()> {
-        let ApplyBatch { mut versions, groups, commit, times, dropped, marked, .. } = batch;
+        let ApplyBatch {
+            mut versions,
+            groups,
+            commit,
+            times,
+            dropped,
+            marked,
+            ..
+        } = batch;
         let family = self.meta_family()?;
         for (group, index) in groups {
             versions.put_cf(family, meta::group_key(group), index.0.to_le_bytes());

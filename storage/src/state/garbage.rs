@@ -48,7 +48,11 @@ impl CompactionFilterFactory for SupersededFactory {
     type Filter = Superseded;
 
     fn create(&mut self, _context: CompactionFilterContext) -> Superseded {
-        Superseded { horizon: Csn(self.horizon.load(Ordering::Acquire)), row: Vec::new(), reached: false }
+        Superseded {
+            horizon: Csn(self.horizon.load(Ordering::Acquire)),
+            row: Vec::new(),
+            reached: false,
+        }
     }
 
     fn name(&self) -> &CStr {
@@ -67,7 +71,9 @@ pub(super) struct Superseded {
 
 impl CompactionFilter for Superseded {
     fn filter(&mut self, _level: u32, key: &[u8], value: &[u8]) -> CompactionDecision {
-        let Some((row, csn)) = version_key::split(key) else { return CompactionDecision::Keep };
+        let Some((row, csn)) = version_key::split(key) else {
+            return CompactionDecision::Keep;
+        };
         if row != self.row.as_slice() {
             self.row.clear();
             self.row.extend_from_slice(row);
@@ -75,7 +81,11 @@ impl CompactionFilter for Superseded {
         }
         if self.reached {
             // A deletion stays: in files that this compaction doesn't read there may be something older that it hides.
-            return if version_key::live(value).is_some() { CompactionDecision::Remove } else { CompactionDecision::Keep };
+            return if version_key::live(value).is_some() {
+                CompactionDecision::Remove
+            } else {
+                CompactionDecision::Keep
+            };
         }
         self.reached = csn <= self.horizon;
         CompactionDecision::Keep
@@ -167,7 +177,9 @@ impl StateStore {
 
     /// Commit timestamps below the horizon serve no read, except the newest of them.
     fn forget_times(&self, horizon: Csn) -> Result<()> {
-        let Some((keep, _)) = self.commit_timestamp(horizon)? else { return Ok(()) };
+        let Some((keep, _)) = self.commit_timestamp(horizon)? else {
+            return Ok(());
+        };
         let mut iterator = self.db.raw_iterator_cf(self.meta_family()?);
         iterator.seek(meta::time_key(Csn::ZERO));
         iterator.status()?;
@@ -193,7 +205,11 @@ impl StateStore {
             let position = match pass.under_way.take() {
                 Some(position) => position,
                 None => match pass.waiting.pop_front() {
-                    Some(storage) => Position { storage, next: Vec::new(), left: false },
+                    Some(storage) => Position {
+                        storage,
+                        next: Vec::new(),
+                        left: false,
+                    },
                     None => break,
                 },
             };
@@ -227,7 +243,11 @@ impl StateStore {
 
     /// Reads on from a position.
     fn pass_over(&self, mut position: Position, horizon: Csn, collected: &mut Collected) -> Result<Stop> {
-        let (from, to) = KeyRange { start: position.next.clone(), end: None }.bounds(position.storage);
+        let (from, to) = KeyRange {
+            start: position.next.clone(),
+            end: None,
+        }
+        .bounds(position.storage);
         let mut options = ReadOptions::default();
         options.set_total_order_seek(true);
         options.set_iterate_lower_bound(from);
@@ -239,7 +259,9 @@ impl StateStore {
         let mut row: Vec<u8> = Vec::new();
         let mut seen = Row::default();
         loop {
-            let version = iterator.item().and_then(|(key, value)| Some((key, version_key::split(key)?, value)));
+            let version = iterator
+                .item()
+                .and_then(|(key, value)| Some((key, version_key::split(key)?, value)));
             let new_row = version.is_none_or(|(_, (prefix, _), _)| prefix != row.as_slice());
             if new_row {
                 seen.settle(&mut batch, &mut position.left);
@@ -289,7 +311,11 @@ impl StateStore {
         let mut found = Vec::new();
         while let Some((key, value)) = iterator.item() {
             let (prefix, csn) = version_key::split(key).unwrap();
-            found.push((prefix[version_key::STORAGE_BYTES..].to_vec(), csn, version_key::live(value).map(<[u8]>::to_vec)));
+            found.push((
+                prefix[version_key::STORAGE_BYTES..].to_vec(),
+                csn,
+                version_key::live(value).map(<[u8]>::to_vec),
+            ));
             iterator.raw().next();
         }
         found

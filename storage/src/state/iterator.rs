@@ -77,7 +77,9 @@ pub(super) struct IteratorPool {
 
 impl IteratorPool {
     pub(super) fn new() -> IteratorPool {
-        IteratorPool { slots: [const { Mutex::new(None) }; SLOTS] }
+        IteratorPool {
+            slots: [const { Mutex::new(None) }; SLOTS],
+        }
     }
 
     /// Runs `read` with an iterator that shows at least `generation`.
@@ -85,7 +87,9 @@ impl IteratorPool {
         let own = slot_of_this_thread();
         for step in 0..SLOTS {
             // Busy means another thread, or a read nested in this thread's read: take the next one.
-            let Some(mut slot) = self.slots[(own + step) % SLOTS].try_lock() else { continue };
+            let Some(mut slot) = self.slots[(own + step) % SLOTS].try_lock() else {
+                continue;
+            };
             if let Some(iterator) = slot.as_mut() {
                 if iterator.generation < generation {
                     // The generation was read before the refresh, so the iterator shows at least that.
@@ -116,7 +120,11 @@ fn create(db: &Arc<DB>, generation: u64) -> PointIterator {
     let mut options = ReadOptions::default();
     options.set_prefix_same_as_start(true); // stay within the row, so that bloom filters apply
     options.set_auto_readahead_size(false);
-    PointIterator { iterator: OwnedIterator::new(db.clone(), options), generation, key: Vec::with_capacity(64) }
+    PointIterator {
+        iterator: OwnedIterator::new(db.clone(), options),
+        generation,
+        key: Vec::with_capacity(64),
+    }
 }
 
 fn slot_of_this_thread() -> usize {

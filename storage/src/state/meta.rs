@@ -58,7 +58,10 @@ impl StateStore {
         let meta = self.meta_family()?;
         match self.db.get_cf(meta, FORMAT_KEY)? {
             Some(value) if value == FORMAT.to_le_bytes() => Ok(()),
-            Some(_) => Err(StorageError::format("state store", "written by a version that this program does not know")),
+            Some(_) => Err(StorageError::format(
+                "state store",
+                "written by a version that this program does not know",
+            )),
             None => {
                 let mut batch = rocksdb::WriteBatch::new();
                 batch.put_cf(meta, FORMAT_KEY, FORMAT.to_le_bytes());
@@ -98,14 +101,18 @@ impl StateStore {
         iterator.seek_for_prev(&from);
         iterator.status()?;
         let Some((key, value)) = iterator.item() else { return Ok(None) };
-        let Some(found) = key.strip_prefix(b"time").and_then(|rest| rest.first_chunk()) else { return Ok(None) };
+        let Some(found) = key.strip_prefix(b"time").and_then(|rest| rest.first_chunk()) else {
+            return Ok(None);
+        };
         Ok(Some((Csn(u64::from_be_bytes(*found)), Timestamp(u64_at(value, 0)?))))
     }
 
     /// The newest CSN whose commit timestamp is at or before `time`, among those still kept: reads as of a time.
     pub fn csn_at(&self, time: Timestamp) -> Result<Option<Csn>> {
         // Timestamps grow with the CSN, so the kept ones are searched by halves: a seek per step.
-        let (Some(mut low), Some(mut high)) = (self.first_timed()?, self.commit_timestamp(Csn(u64::MAX))?) else { return Ok(None) };
+        let (Some(mut low), Some(mut high)) = (self.first_timed()?, self.commit_timestamp(Csn(u64::MAX))?) else {
+            return Ok(None);
+        };
         if low.1 > time {
             return Ok(None);
         }
@@ -129,13 +136,18 @@ impl StateStore {
         iterator.seek(b"time");
         iterator.status()?;
         let Some((key, value)) = iterator.item() else { return Ok(None) };
-        let Some(found) = key.strip_prefix(b"time").and_then(|rest| rest.first_chunk()) else { return Ok(None) };
+        let Some(found) = key.strip_prefix(b"time").and_then(|rest| rest.first_chunk()) else {
+            return Ok(None);
+        };
         Ok(Some((Csn(u64::from_be_bytes(*found)), Timestamp(u64_at(value, 0)?))))
     }
 
     /// Storages that were dropped and whose rows are still there, with the CSN that dropped each.
     pub fn dropped(&self) -> Result<Vec<(u32, Csn)>> {
-        self.by_storage(b"drop")?.into_iter().map(|(storage, value)| Ok((storage, Csn(u64_at(&value, 0)?)))).collect()
+        self.by_storage(b"drop")?
+            .into_iter()
+            .map(|(storage, value)| Ok((storage, Csn(u64_at(&value, 0)?))))
+            .collect()
     }
 
     pub(super) fn stored_marks(&self) -> Result<HashSet<u32>> {
@@ -144,10 +156,15 @@ impl StateStore {
 
     fn by_storage(&self, name: &[u8; 4]) -> Result<Vec<(u32, Box<[u8]>)>> {
         let mut found = Vec::new();
-        for item in self.db.iterator_cf(self.meta_family()?, IteratorMode::From(name, rocksdb::Direction::Forward)) {
+        for item in self
+            .db
+            .iterator_cf(self.meta_family()?, IteratorMode::From(name, rocksdb::Direction::Forward))
+        {
             let (key, value) = item?;
             let Some(storage) = key.strip_prefix(name) else { break };
-            let Some(storage) = storage.first_chunk() else { return Err(StorageError::format("state store", "a short meta key")) };
+            let Some(storage) = storage.first_chunk() else {
+                return Err(StorageError::format("state store", "a short meta key"));
+            };
             found.push((u32::from_be_bytes(*storage), value));
         }
         Ok(found)

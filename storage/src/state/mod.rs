@@ -99,7 +99,10 @@ impl StateStore {
 
     /// The row's newest version of all, a deletion included, with the CSN that wrote it; `None` when no version is left.
     pub fn newest(&self, storage: u32, key: &[u8]) -> Result<Option<Newest>> {
-        self.read_newest(storage, key, |csn, row| Newest { csn, row: row.map(<[u8]>::to_vec) })
+        self.read_newest(storage, key, |csn, row| Newest {
+            csn,
+            row: row.map(<[u8]>::to_vec),
+        })
     }
 
     /// As [`StateStore::newest`], without a copy: `read` gets the CSN and, unless it is a deletion, the row.
@@ -127,7 +130,11 @@ impl StateStore {
     /// Roughly how many bytes a storage takes on disk, compressed; rows still in memory are not counted.
     pub fn approximate_bytes(&self, storage: u32) -> u64 {
         let (from, to) = KeyRange::all().bounds(storage);
-        self.db.get_approximate_sizes(&[rocksdb::Range::new(&from, &to)]).first().copied().unwrap_or(0)
+        self.db
+            .get_approximate_sizes(&[rocksdb::Range::new(&from, &to)])
+            .first()
+            .copied()
+            .unwrap_or(0)
     }
 
     /// Writes everything in memory to files; waits for it.
@@ -166,7 +173,11 @@ impl StateStore {
     /// [`StorageError::NoSpace`]
     pub fn check_room(&self) -> Result<()> {
         let free = self.free_bytes()?;
-        if free < self.reserve_bytes { Err(StorageError::NoSpace { path: self.path.clone() }) } else { Ok(()) }
+        if free < self.reserve_bytes {
+            Err(StorageError::NoSpace { path: self.path.clone() })
+        } else {
+            Ok(())
+        }
     }
 
     /// Bytes that can still be written to the disk of the store.
@@ -199,7 +210,9 @@ impl StateStore {
     }
 
     fn family(&self, name: &'static str) -> Result<&rocksdb::ColumnFamily> {
-        self.db.cf_handle(name).ok_or_else(|| StorageError::State(format!("column family {name} is missing")))
+        self.db
+            .cf_handle(name)
+            .ok_or_else(|| StorageError::State(format!("column family {name} is missing")))
     }
 }
 

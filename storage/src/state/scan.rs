@@ -48,7 +48,10 @@ impl KeyRange {
     /// All keys that begin with these bytes: with a whole encoded key one row, with its first columns all rows that agree
     /// in them.
     pub fn prefix(bytes: &[u8]) -> KeyRange {
-        KeyRange { start: bytes.to_vec(), end: successor(bytes) }
+        KeyRange {
+            start: bytes.to_vec(),
+            end: successor(bytes),
+        }
     }
 
     /// Drops what is below `key`.
@@ -65,7 +68,10 @@ impl KeyRange {
     pub fn after_prefix(self, bytes: &[u8]) -> KeyRange {
         match successor(bytes) {
             Some(next) => self.from(&next),
-            None => KeyRange { start: Vec::new(), end: Some(Vec::new()) },
+            None => KeyRange {
+                start: Vec::new(),
+                end: Some(Vec::new()),
+            },
         }
     }
 
@@ -103,7 +109,9 @@ impl KeyRange {
         let to = match &self.end {
             Some(end) => [&storage.to_be_bytes()[..], end].concat(),
             // The last id has no successor; nine high bytes are past any version of any key in it.
-            None => storage.checked_add(1).map_or_else(|| vec![0xff; STORAGE_BYTES + 9], |next| next.to_be_bytes().to_vec()),
+            None => storage
+                .checked_add(1)
+                .map_or_else(|| vec![0xff; STORAGE_BYTES + 9], |next| next.to_be_bytes().to_vec()),
         };
         (from, to)
     }
@@ -152,7 +160,15 @@ impl Scan {
         options.set_iterate_upper_bound(to);
         let iterator = OwnedIterator::new(db, options);
         let state = if range.is_empty() { State::End } else { State::Start };
-        Scan { iterator, csn, direction, current: Vec::new(), row: Vec::new(), target: Vec::new(), state }
+        Scan {
+            iterator,
+            csn,
+            direction,
+            current: Vec::new(),
+            row: Vec::new(),
+            target: Vec::new(),
+            state,
+        }
     }
 
     /// The next row: its key and its bytes.

@@ -40,7 +40,12 @@ impl Default for StateOptions {
 impl StateOptions {
     /// The least that works, for tests.
     pub fn small() -> Self {
-        StateOptions { block_cache_bytes: 4 << 20, memory_table_bytes: 1 << 20, memory_tables_bytes: 4 << 20, background_threads: 2 }
+        StateOptions {
+            block_cache_bytes: 4 << 20,
+            memory_table_bytes: 1 << 20,
+            memory_tables_bytes: 4 << 20,
+            background_threads: 2,
+        }
     }
 
     /// Free disk below which the store has no room: everything in memory, and as much again for a compaction.
@@ -75,7 +80,10 @@ pub(super) fn open(path: &Path, options: &StateOptions, horizon: &Arc<AtomicU64>
 
     let versions = version_options(options, &cache, horizon);
     let small = meta_options(&cache);
-    let families = [ColumnFamilyDescriptor::new(rocksdb::DEFAULT_COLUMN_FAMILY_NAME, versions), ColumnFamilyDescriptor::new(meta::FAMILY, small)];
+    let families = [
+        ColumnFamilyDescriptor::new(rocksdb::DEFAULT_COLUMN_FAMILY_NAME, versions),
+        ColumnFamilyDescriptor::new(meta::FAMILY, small),
+    ];
     let db = DB::open_cf_descriptors(&database, path, families)?;
     // A clean stop flushes first, deliberately; closing alone leaves what a crash leaves.
     db.set_options(&[("avoid_flush_during_shutdown", "true")])?;
@@ -98,7 +106,11 @@ fn version_options(options: &StateOptions, cache: &Cache, horizon: &Arc<AtomicU6
 
     let mut family = Options::default();
     family.set_block_based_table_factory(&blocks);
-    family.set_prefix_extractor(SliceTransform::create(PREFIX_NAME, version_key::prefix, Some(version_key::in_domain)));
+    family.set_prefix_extractor(SliceTransform::create(
+        PREFIX_NAME,
+        version_key::prefix,
+        Some(version_key::in_domain),
+    ));
     family.set_memtable_prefix_bloom_ratio(0.05);
     family.set_write_buffer_size(options.memory_table_bytes);
     family.set_max_write_buffer_number(4);

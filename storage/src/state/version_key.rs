@@ -27,7 +27,11 @@ pub fn write(storage: u32, key: &[u8], csn: Csn, out: &mut Vec<u8>) {
 
 /// The part that all versions of a row share; all of it when it is too short to be a version's key.
 pub fn prefix(version_key: &[u8]) -> &[u8] {
-    if in_domain(version_key) { &version_key[..version_key.len() - CSN_BYTES] } else { version_key }
+    if in_domain(version_key) {
+        &version_key[..version_key.len() - CSN_BYTES]
+    } else {
+        version_key
+    }
 }
 
 /// Whether this is long enough to be a version's key.

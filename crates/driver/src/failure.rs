@@ -1,0 +1,56 @@
+//! Why a driver can't start, or had to stop.
+
+use std::fmt;
+
+use curia_consensus::RestoreError;
+use curia_storage::StorageError;
+
+/// The driver can't go on. Nothing acknowledged is lost; what was under way has an unknown outcome until a restart.
+#[derive(Debug)]
+pub enum DriverError {
+    /// The log store or the state store failed for good: a failed sync, a damaged record.
+    Storage(StorageError),
+    /// What is stored doesn't fit together.
+    Restore(RestoreError),
+    /// The options found no cluster: no groups.
+    Founding,
+    /// The operating system gave no thread.
+    Thread(std::io::Error),
+    /// The thread stopped before it served.
+    Stopped,
+}
+
+impl fmt::Display for DriverError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DriverError::Storage(error) => error.fmt(f),
+            DriverError::Restore(error) => error.fmt(f),
+            DriverError::Founding => f.write_str("a cluster needs at least one worker group"),
+            DriverError::Thread(error) => write!(f, "cannot start the driver thread: {error}"),
+            DriverError::Stopped => f.write_str("the driver stopped before it could serve"),
+        }
+    }
+}
+
+impl std::error::Error for DriverError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            DriverError::Storage(error) => Some(error),
+            DriverError::Restore(error) => Some(error),
+            DriverError::Thread(error) => Some(error),
+            DriverError::Founding | DriverError::Stopped => None,
+        }
+    }
+}
+
+impl From<StorageError> for DriverError {
+    fn from(error: StorageError) -> Self {
+        DriverError::Storage(error)
+    }
+}
+
+impl From<RestoreError> for DriverError {
+    fn from(error: RestoreError) -> Self {
+        DriverError::Restore(error)
+    }
+}

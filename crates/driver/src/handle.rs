@@ -1,0 +1,199 @@
+//! [`Driver`]: the sessions' end.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+use crossbeam_channel::{Sender, bounded};
+use curia_consensus::ids::{Csn, GroupId, Term};
+use curia_storage::StateStore;
+use curia_txn::{CommitTicket, Replication, StageRef, StageTicket, WriteSet};
+use curia_types::{Result, SqlError, SqlState};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::failure::DriverError;
+use crate::request::Request;
+
+/// What the driver thread shows to everybody.
+pub(crate) struct Published {
+    /// Every transaction up to here is in the state.
+    pub(crate) applied: AtomicU64,
+    /// The same, for those who wait. Sent after `applied` is stored.
+    pub(crate) waiters: watch::Sender<Csn>,
+    pub(crate) resolved: AtomicU64,
+    pub(crate) term: AtomicU64,
+    pub(crate) log_bytes: AtomicU64,
+    /// Why the thread stopped, if it had to.
+    pub(crate) failure: watch::Sender<Option<Arc<DriverError>>>,
+}
+
+impl Published {
+    pub(crate) fn new() -> Self {
+        Self {
+            applied: AtomicU64::new(0),
+            waiters: watch::channel(Csn::ZERO).0,
+            resolved: AtomicU64::new(0),
+            term: AtomicU64::new(0),
+            log_bytes: AtomicU64::new(0),
+            failure: watch::channel(None).0,
+        }
+    }
+}
+
+/// How the driver is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The consul's term.
+    pub term: Term,
+    /// Every transaction up to here is on a quorum.
+    pub resolved: Csn,
+    /// Every transaction up to here can be read.
+    pub applied: Csn,
+    /// Size of the log on disk.
+    pub log_bytes: u64,
+}
+
+/// A running driver thread.
+///
+/// Dropping the last handle stops the thread after what it was given, without making the state durable: a restart
+/// replays the log. [`Driver::shutdown`] stops it so that a restart has nothing to replay.
+pub struct Driver {
+    pub(crate) requests: Option<Sender<Request>>,
+    pub(crate) published: Arc<Published>,
+    pub(crate) state: Arc<StateStore>,
+    pub(crate) groups: u32,
+    pub(crate) thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Driver {
+    /// How it is doing.
+    pub fn status(&self) -> Status {
+        Status {
+            term: Term(self.published.term.load(Ordering::Relaxed)),
+            resolved: Csn(self.published.resolved.load(Ordering::Relaxed)),
+            applied: self.applied(),
+            log_bytes: self.published.log_bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Makes the state durable and truncates the log; waits for it. `false` when the log could not be truncated now.
+    ///
+    /// # Errors
+    /// 57P01 when the driver has stopped.
+    pub fn checkpoint(&self) -> Result<bool> {
+        let (sender, answer) = bounded(1);
+        self.send(Request::Checkpoint(sender)).map_err(|_| self.stopped())?;
+        answer.recv().map_err(|_| self.stopped())
+    }
+
+    /// Finishes all requests handed over before, makes the state durable and stops. Later requests get 57P01.
+    ///
+    /// # Errors
+    /// Why the thread stopped before it could do all that.
+    pub fn shutdown(&self) -> Result<(), Arc<DriverError>> {
+        // An error means that the thread has stopped already.
+        let _ = self.send(Request::Shutdown);
+        self.join();
+        match self.published.failure.borrow().clone() {
+            Some(failure) => Err(failure),
+            None => Ok(()),
+        }
+    }
+
+    /// Resolves when the thread had to stop, with the reason: the process should say it and exit.
+    pub fn failure(&self) -> impl Future<Output = Arc<DriverError>> + Send + 'static {
+        let mut failure = self.published.failure.subscribe();
+        let published = self.published.clone();
+        async move {
+            let _keeps_the_sender = published;
+            loop {
+                if let Some(reason) = failure.borrow_and_update().clone() {
+                    return reason;
+                }
+                if failure.changed().await.is_err() {
+                    return std::future::pending().await;
+                }
+            }
+        }
+    }
+
+    fn join(&self) {
+        if let Some(thread) = self.thread.lock().take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the driver thread ended by a broken invariant");
+        }
+    }
+
+    fn send(&self, request: Request) -> std::result::Result<(), Request> {
+        match &self.requests {
+            Some(requests) => requests.send(request).map_err(|unsent| unsent.0),
+            None => Err(request),
+        }
+    }
+
+    fn stopped(&self) -> SqlError {
+        match self.published.failure.borrow().as_deref() {
+            Some(failure) => SqlError::new(SqlState::CRASH_SHUTDOWN, format!("the server is stopping: {failure}")),
+            None => SqlError::new(SqlState::ADMIN_SHUTDOWN, "the server is shutting down"),
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.requests = None;
+        self.join();
+    }
+}
+
+impl Replication for Driver {
+    fn applied(&self) -> Csn {
+        Csn(self.published.applied.load(Ordering::Acquire))
+    }
+
+    fn state(&self) -> &Arc<StateStore> {
+        &self.state
+    }
+
+    fn groups(&self) -> u32 {
+        self.groups
+    }
+
+    fn commit(&self, writes: WriteSet) -> CommitTicket {
+        let (sender, ticket) = CommitTicket::pair();
+        if let Err(Request::Commit(_, sender)) = self.send(Request::Commit(writes, sender)) {
+            // Nobody waits any more: nothing to tell.
+            let _ = sender.send(Err(self.stopped()));
+        }
+        ticket
+    }
+
+    fn stage(&self, group: GroupId, payload: Bytes) -> StageTicket {
+        let (sender, ticket) = StageTicket::pair();
+        if let Err(Request::Stage(_, _, sender)) = self.send(Request::Stage(group, payload, sender)) {
+            let _ = sender.send(Err(self.stopped()));
+        }
+        ticket
+    }
+
+    fn discard(&self, group: GroupId, stages: Vec<StageRef>) {
+        // A driver that stopped has forgotten them anyway.
+        let _ = self.send(Request::Discard(group, stages));
+    }
+
+    fn wait_applied(&self, csn: Csn) -> Pin<Box<dyn Future<Output = Result<()>> + Send + '_>> {
+        let mut applied = self.published.waiters.subscribe();
+        let mut failure = self.published.failure.subscribe();
+        Box::pin(async move {
+            tokio::select! {
+                reached = applied.wait_for(|applied| *applied >= csn) => reached.map(|_| ()).map_err(|_| self.stopped()),
+                _ = failure.wait_for(Option::is_some) => Err(self.stopped()),
+            }
+        })
+    }
+}

@@ -1,0 +1,53 @@
+//! What a driver is told at its start.
+
+use std::time::Duration;
+
+use curia_consensus::ids::{ClusterId, ServerId};
+
+/// Limits and identity of a driver.
+#[derive(Clone, Debug)]
+pub struct DriverOptions {
+    /// This server.
+    pub server: ServerId,
+    /// Names the cluster that is founded when the log is empty.
+    pub cluster: ClusterId,
+    /// Worker groups of a cluster that is founded here; a stored configuration wins.
+    pub groups: u32,
+    /// Requests that wait to be taken up. A caller that finds so many waits, on its thread.
+    pub requests_max: usize,
+    /// One log write takes at most so many requests.
+    pub batch_requests_max: usize,
+    /// One log write takes about so many bytes.
+    pub batch_bytes_max: usize,
+    /// Requests wait while so many bytes are sequenced and not applied.
+    pub unresolved_bytes_max: u64,
+    /// One atomic write to the state takes about so many bytes; larger transactions take several.
+    pub apply_bytes_max: usize,
+    /// At a start, payloads up to this many bytes are kept from the first reading of the log; the rest is read again.
+    pub replay_bytes_max: usize,
+    /// Once so many bytes were logged, the state is made durable and the log truncated. Bounds the time of a restart.
+    pub log_bytes_max: u64,
+    /// How often the node is told the time.
+    pub tick_interval: Duration,
+    /// How often a full disk is tried again.
+    pub full_disk_interval: Duration,
+}
+
+impl Default for DriverOptions {
+    fn default() -> Self {
+        Self {
+            server: ServerId(1),
+            cluster: ClusterId(1),
+            groups: 8,
+            requests_max: 64 << 10,
+            batch_requests_max: 4096,
+            batch_bytes_max: 8 << 20,
+            unresolved_bytes_max: 64 << 20,
+            apply_bytes_max: 4 << 20,
+            replay_bytes_max: 64 << 20,
+            log_bytes_max: 128 << 20,
+            tick_interval: Duration::from_millis(200),
+            full_disk_interval: Duration::from_millis(100),
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What sessions hand to the driver thread.
+
+use bytes::Bytes;
+use crossbeam_channel::Sender;
+use curia_consensus::ids::GroupId;
+use curia_txn::{CommitSender, StageRef, StageSender, WriteSet};
+
+/// One piece of work for the driver thread, in the order of arrival.
+pub(crate) enum Request {
+    /// Commit these writes.
+    Commit(WriteSet, CommitSender),
+    /// Log a piece of a large write set ahead of its fragment.
+    Stage(GroupId, Bytes, StageSender),
+    /// No fragment will name these.
+    Discard(GroupId, Vec<StageRef>),
+    /// Make the state durable and truncate the log now; answered when that is done, or was not possible.
+    Checkpoint(Sender<bool>),
+    /// Finish what came before, make everything durable and stop.
+    Shutdown,
+}
+
+/// What a record costs in the log besides its payload: frame, header, participant list. An estimate from above for
+/// transactions over few groups.
+const RECORD_OVERHEAD_BYTES: usize = 256;
+
+impl Request {
+    /// About how many bytes it adds to the log.
+    pub(crate) fn log_bytes(&self) -> usize {
+        match self {
+            Request::Commit(writes, _) => {
+                let fragments = writes.fragments.iter();
+                fragments
+                    .map(|f| f.payload.len() + RECORD_OVERHEAD_BYTES + 12 * writes.fragments.len() + 8 * f.stages.len())
+                    .sum()
+            }
+            Request::Stage(_, payload, _) => payload.len() + RECORD_OVERHEAD_BYTES,
+            Request::Discard(..) | Request::Checkpoint(_) | Request::Shutdown => 0,
+        }
+    }
+}

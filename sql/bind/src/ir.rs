@@ -614,6 +614,9 @@ pub struct BoundStatement {
     pub tables: Vec<Oid>,
     /// The catalog version it was bound to.
     pub catalog_version: u64,
+    /// How deep its expressions and relations nest, about; above `curia_parse::INLINE_DEPTH` whatever walks or drops it recursively must
+    /// run in `curia_parse::on_stack`.
+    pub depth: u32,
 }
 
 impl BoundStatement {

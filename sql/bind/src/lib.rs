@@ -1,7 +1,66 @@
 //! The binder: syntax tree and catalog in, typed statement out, with PostgreSQL's rules.
 //!
-//! - [`ir`]: the typed statement.
+//! ```text
+//!   curia_parse::Statement ──bind()──▶ ir::BoundStatement ──▶ curia-execute
+//!            names, search_path          ColIds, OIDs
+//!            unknown literals            typed constants
+//!            implicit conversions        explicit calls
+//! ```
+//!
+//! - [`bind`] is the door for SELECT, INSERT, UPDATE, DELETE; [`BindContext`] is what it may look at.
+//! - [`ir`]: the typed statement. [`ddl`]: types and expressions of definitions. [`deparse`]: a typed expression as SQL text.
+//! - Inside: `scope` (names), `from`, `select`, `group`, `order`, `setop`, `with` (queries), `insert`, `update` (row changes), `expr`,
+//!   `call`, `operator` (expressions), `resolve` and `coerce` (chapter 10 of PostgreSQL's manual), `walk` (traversals of the IR).
+//!
+//! Constants are folded while binding when a function is immutable and succeeds on them; one that fails stays and fails when it runs.
+//! Deep statements are bound on a thread with a large stack ([`curia_parse::on_stack`]); [`bind`] takes care of that itself, its callers
+//! must do so for whatever walks or drops the result ([`ir::BoundStatement::depth`]).
 //!
 //! Links neither DataFusion nor storage.
 
+mod binder;
+mod call;
+mod coerce;
+mod context;
+pub mod ddl;
+pub mod deparse;
+mod expr;
+mod from;
+mod group;
+mod insert;
 pub mod ir;
+mod name;
+mod operator;
+mod order;
+mod regclass;
+mod resolve;
+mod scope;
+mod select;
+mod setop;
+mod subquery;
+mod type_name;
+mod update;
+pub mod walk;
+mod with;
+
+pub use context::BindContext;
+
+use curia_parse::{Parsed, on_stack};
+use curia_types::Result;
+
+/// Binds a SELECT, INSERT, UPDATE or DELETE.
+///
+/// # Errors
+/// What PostgreSQL's parse analysis answers, with character positions in the query string; 0A000 for what is not built; XX000 for other
+/// statements.
+pub fn bind(parsed: &Parsed, cx: &BindContext<'_>) -> Result<ir::BoundStatement> {
+    bind_statement(&parsed.statement, parsed.depth, cx)
+}
+
+/// Binds a statement that stands inside another one (EXPLAIN, PREPARE, DECLARE, COPY); `depth` is that of the [`Parsed`] around it.
+///
+/// # Errors
+/// As [`bind`].
+pub fn bind_statement(statement: &curia_parse::Statement, depth: u32, cx: &BindContext<'_>) -> Result<ir::BoundStatement> {
+    on_stack(depth, || binder::bind(statement, depth, cx))
+}

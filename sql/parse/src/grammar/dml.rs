@@ -88,12 +88,7 @@ impl<'a> Parser<'a> {
                 }
                 Tok::LBracket => {
                     indirection.get_or_insert(name.pos);
-                    self.bump();
-                    self.expr()?;
-                    if self.accept(Tok::Colon) {
-                        self.expr()?;
-                    }
-                    self.expect(Tok::RBracket)?;
+                    self.subscripts()?;
                 }
                 _ => return Ok(TargetColumn { name, indirection }),
             }

@@ -156,7 +156,9 @@ impl<'a> Parser<'a> {
                     left = Expr::new(ExprKind::IsNull { arg: Box::new(left), negated: kw == Kw::Notnull }, pos);
                     used = IS;
                 }
-                Kw::Between | Kw::In | Kw::Like | Kw::Ilike | Kw::Similar if min <= LIKE && !restricted => {
+                Kw::Between | Kw::In | Kw::Like | Kw::Ilike | Kw::Similar
+                    if min <= LIKE && !restricted && (kw != Kw::Similar || self.kw_at(1, Kw::To)) =>
+                {
                     if used == LIKE {
                         return Err(self.unexpected());
                     }
@@ -439,7 +441,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn subscripts(&mut self) -> Result<Vec<Subscript>> {
+    pub(super) fn subscripts(&mut self) -> Result<Vec<Subscript>> {
         let mut out = Vec::new();
         while self.accept(Tok::LBracket) {
             let low = if self.peek() == Tok::Colon { None } else { Some(self.expr()?) };

@@ -108,7 +108,7 @@ impl<'a> Parser<'a> {
     fn atom_for_fetch(&mut self) -> Result<Expr> {
         match self.peek() {
             Tok::LParen => self.parenthesized(|p| p.expr()),
-            Tok::Number | Tok::Param | Tok::String => self.restricted_expr(),
+            Tok::Number | Tok::Param | Tok::String | Tok::Word(Some(Kw::Null)) => self.restricted_expr(),
             _ => self.name_atom(),
         }
     }
@@ -672,6 +672,9 @@ impl<'a> Parser<'a> {
             if matches!(kw, Kw::Cast | Kw::Coalesce | Kw::Greatest | Kw::Least | Kw::Nullif | Kw::Extract | Kw::Position | Kw::Substring | Kw::Overlay | Kw::Trim)
             {
                 return self.peek_at(1) == Tok::LParen;
+            }
+            if kw == Kw::Collation {
+                return self.kw_at(1, Kw::For);
             }
         }
         let mut ahead = 0;

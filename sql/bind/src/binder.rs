@@ -1,0 +1,158 @@
+//! The state of binding one statement.
+
+use crate::context::BindContext;
+use crate::ir::*;
+use crate::walk;
+use curia_catalog::Oid;
+use curia_parse::{Statement, ast};
+use curia_types::{PgType, Result, SqlError, SqlState, oid, type_info};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
+
+/// Where a column came from, for messages and functional dependencies.
+#[derive(Clone, Debug)]
+pub(crate) struct ColumnName {
+    /// `table.column` or `column`, as messages show it.
+    pub shown: Rc<str>,
+    /// Which FROM item (unique in the statement) and attnum, for plain columns of tables.
+    pub table: Option<(u32, i16)>,
+}
+
+pub(crate) struct Binder<'a> {
+    pub cx: &'a BindContext<'a>,
+    next_column: Cell<u32>,
+    next_item: Cell<u32>,
+    next_cte: Cell<u32>,
+    /// Types of parameters; 0 is not known yet.
+    params: RefCell<Vec<u32>>,
+    pub names: RefCell<HashMap<ColId, ColumnName>>,
+    /// Columns that are plain columns of a table, through subqueries too.
+    pub origins: RefCell<HashMap<ColId, (Oid, i16)>>,
+    /// Tables of FROM items by item number.
+    pub item_tables: RefCell<HashMap<u32, std::sync::Arc<curia_catalog::Table>>>,
+    tables: RefCell<BTreeSet<Oid>>,
+    /// Replace immutable calls on constants by their results (off for expressions that will be shown as text).
+    pub fold: bool,
+}
+
+/// 1-based position of an AST node.
+pub(crate) fn at(pos: u32) -> Option<u32> {
+    (pos != 0).then_some(pos)
+}
+
+pub(crate) fn bind(statement: &Statement, depth: u32, cx: &BindContext<'_>) -> Result<BoundStatement> {
+    let binder = Binder::new(cx, true);
+    let bound = match statement {
+        Statement::Query(q) => Bound::Query(binder.top_query(q)?),
+        Statement::Insert(i) => binder.insert(i)?,
+        Statement::Update(u) => binder.update(u)?,
+        Statement::Delete(d) => binder.delete(d)?,
+        Statement::Unsupported { feature } => return Err(SqlError::unsupported(feature)),
+        other => return Err(SqlError::internal(format!("{} cannot be bound", other.tag()))),
+    };
+    binder.finish(bound, depth)
+}
+
+impl<'a> Binder<'a> {
+    pub fn new(cx: &'a BindContext<'a>, fold: bool) -> Binder<'a> {
+        Binder {
+            cx,
+            next_column: Cell::new(0),
+            next_item: Cell::new(0),
+            next_cte: Cell::new(0),
+            params: RefCell::new(cx.params.map(<[u32]>::to_vec).unwrap_or_default()),
+            names: RefCell::default(),
+            origins: RefCell::default(),
+            item_tables: RefCell::default(),
+            tables: RefCell::default(),
+            fold,
+        }
+    }
+
+    fn finish(self, mut bound: Bound, depth: u32) -> Result<BoundStatement> {
+        let params = self.params.into_inner();
+        for (i, ty) in params.iter().enumerate() {
+            if *ty == 0 || *ty == oid::UNKNOWN {
+                return Err(SqlError::new(SqlState::INDETERMINATE_DATATYPE, format!("could not determine data type of parameter ${}", i + 1)));
+            }
+        }
+        walk::prune(&mut bound);
+        Ok(BoundStatement {
+            bound,
+            params: params.into_iter().map(|oid| PgType { oid, typmod: -1 }).collect(),
+            tables: self.tables.into_inner().into_iter().collect(),
+            catalog_version: self.cx.catalog.version,
+            depth,
+        })
+    }
+
+    pub fn column_id(&self) -> ColId {
+        let id = self.next_column.get();
+        self.next_column.set(id + 1);
+        ColId(id)
+    }
+
+    pub fn column(&self, ty: PgType) -> RelColumn {
+        RelColumn { id: self.column_id(), ty }
+    }
+
+    pub fn item_number(&self) -> u32 {
+        let n = self.next_item.get();
+        self.next_item.set(n + 1);
+        n
+    }
+
+    pub fn cte_id(&self) -> u32 {
+        let n = self.next_cte.get();
+        self.next_cte.set(n + 1);
+        n
+    }
+
+    pub fn uses_table(&self, oid: Oid) {
+        self.tables.borrow_mut().insert(oid);
+    }
+
+    pub fn name_column(&self, id: ColId, shown: &str, table: Option<(u32, i16)>) {
+        self.names.borrow_mut().insert(id, ColumnName { shown: shown.into(), table });
+    }
+
+    /// A parameter reference.
+    pub fn param(&self, number: u32, pos: u32) -> Result<Expr> {
+        let missing = || SqlError::new(SqlState::UNDEFINED_PARAMETER, format!("there is no parameter ${number}")).at(at(pos));
+        if self.cx.params.is_none() || number == 0 {
+            return Err(missing());
+        }
+        let index = number as usize - 1;
+        let mut params = self.params.borrow_mut();
+        if params.len() <= index {
+            params.resize(index + 1, 0);
+        }
+        let ty = match params[index] {
+            0 => PgType::UNKNOWN,
+            oid => PgType { oid, typmod: -1 },
+        };
+        Ok(Expr { kind: ExprKind::Param(index), ty, position: at(pos) })
+    }
+
+    /// Gives an undetermined parameter its type.
+    pub fn set_param(&self, index: usize, ty: u32, position: Option<u32>) -> Result<()> {
+        let mut params = self.params.borrow_mut();
+        let known = params[index];
+        if known == 0 || known == oid::UNKNOWN {
+            params[index] = ty;
+        } else if known != ty {
+            let name = |t| type_info::format_type(t, -1);
+            return Err(SqlError::new(SqlState::AMBIGUOUS_PARAMETER, format!("inconsistent types deduced for parameter ${}", index + 1))
+                .detail(format!("{} versus {}", name(known), name(ty)))
+                .at(position));
+        }
+        Ok(())
+    }
+
+    /// A query as a whole statement: columns that are still of unknown type become text.
+    fn top_query(&self, query: &ast::Query) -> Result<Query> {
+        let scope = crate::scope::Scope::root();
+        self.query(query, &scope, crate::select::Unknown::ToText)
+    }
+}

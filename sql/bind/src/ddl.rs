@@ -1,0 +1,189 @@
+//! Types and expressions of definitions: checked by binding them, stored as normalised SQL text, bound again when used.
+//!
+//! Stored text names relations by OID (`nextval('16385'::regclass)`), so that renaming changes nothing; [`stored_text_shown`] shows it
+//! with names, as `pg_get_expr` does.
+
+use crate::binder::{Binder, at};
+use crate::context::BindContext;
+use crate::deparse::Deparse;
+use crate::ir::{ColId, Expr};
+use crate::scope::{Clause, Scope};
+use crate::{coerce, walk};
+use curia_catalog::{Catalog, Table};
+use curia_functions::CastContext;
+use curia_parse::ast::{self, TypeName};
+use curia_parse::quote_identifier;
+use curia_types::{IoContext, PgType, Result, SqlError, SqlState, oid};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Resolves a written type.
+///
+/// # Errors
+/// 42704, 22023, 42601, 0A000 with position.
+pub fn resolve_type(name: &TypeName) -> Result<PgType> {
+    crate::type_name::resolve(name)
+}
+
+/// Runs `work` with a binder that keeps expressions as they were written.
+fn with_binder<T>(catalog: &Catalog, search_path: &[String], work: impl FnOnce(&Binder<'_>) -> Result<T>) -> Result<T> {
+    let io = IoContext::default();
+    let cx = BindContext { catalog, search_path, database: "", params: None, io: &io };
+    work(&Binder::new(&cx, false))
+}
+
+fn plain_text(e: &Expr, catalog: Option<&Catalog>) -> String {
+    Deparse { column: &|_| None, catalog }.text(e)
+}
+
+/// A DEFAULT expression's text, checked to be assignable to the column.
+///
+/// # Errors
+/// 42804 when it is not; 0A000 for column references and subqueries; those of binding.
+pub fn default_text(catalog: &Catalog, search_path: &[String], expr: &ast::Expr, column: &str, ty: PgType) -> Result<String> {
+    with_binder(catalog, search_path, |b| {
+        let bound = b.default_expr(expr)?;
+        let bound = b.default_of_type(bound, ty, column)?;
+        Ok(plain_text(&bound, None))
+    })
+}
+
+/// Stored default or CHECK text without table columns, with relations named instead of numbered.
+///
+/// # Errors
+/// Those of binding, if the text no longer binds.
+pub fn stored_text_shown(catalog: &Catalog, text: &str) -> Result<String> {
+    let search_path = ["public".to_owned()];
+    with_binder(catalog, &search_path, |b| Ok(plain_text(&b.default_expr(&curia_parse::parse_expression(text)?)?, Some(catalog))))
+}
+
+/// A CHECK expression's text over a table, and the columns (indexes into `Table::columns`) it mentions.
+///
+/// # Errors
+/// 42804 when it is not boolean; 42703 for unknown columns; 0A000 for subqueries.
+pub fn check_text(catalog: &Catalog, search_path: &[String], expr: &ast::Expr, table: &Table) -> Result<(String, Vec<usize>)> {
+    with_binder(catalog, search_path, |b| b.over_table(expr, table, table, Clause::Check, |b, e| b.boolean(e, "CHECK")))
+}
+
+/// The columns that a stored CHECK expression mentions.
+///
+/// # Errors
+/// Those of binding.
+pub fn check_columns(catalog: &Catalog, text: &str, table: &Table) -> Result<Vec<usize>> {
+    let expr = curia_parse::parse_expression(text)?;
+    Ok(check_text(catalog, &[], &expr, table)?.1)
+}
+
+/// A stored CHECK expression of `old` with the names that `new` gives to the same columns.
+///
+/// # Errors
+/// Those of binding.
+pub fn check_text_renamed(catalog: &Catalog, text: &str, old: &Table, new: &Table) -> Result<String> {
+    let expr = curia_parse::parse_expression(text)?;
+    with_binder(catalog, &[], |b| b.over_table(&expr, old, new, Clause::Check, |b, e| b.boolean(e, "CHECK"))).map(|r| r.0)
+}
+
+/// The text of ALTER COLUMN .. TYPE .. USING over the table's old columns.
+///
+/// # Errors
+/// 42804 when its type cannot be assigned to the new one.
+pub fn using_text(catalog: &Catalog, search_path: &[String], expr: &ast::Expr, table: &Table, ty: PgType) -> Result<String> {
+    let check = |b: &Binder<'_>, e: Expr| {
+        let source = e.ty.oid;
+        let unknown = source == oid::UNKNOWN;
+        if !coerce::can_coerce(source, ty.oid, CastContext::Assignment) {
+            return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, "result of USING clause cannot be cast automatically").at(e.position));
+        }
+        if unknown { b.implicit(e, ty.oid) } else { Ok(e) }
+    };
+    with_binder(catalog, search_path, |b| b.over_table(expr, table, table, Clause::AlterUsing, check)).map(|r| r.0)
+}
+
+/// Whether values of one type can be assigned to columns of another.
+pub fn assignable(source: PgType, target: PgType) -> bool {
+    coerce::can_coerce(source.oid, target.oid, CastContext::Assignment)
+}
+
+/// Whether a stored default can be assigned to a column of another type.
+///
+/// # Errors
+/// Those of binding.
+pub fn default_assignable(catalog: &Catalog, search_path: &[String], text: &str, ty: PgType) -> Result<bool> {
+    with_binder(catalog, search_path, |b| {
+        let bound = b.default_expr(&curia_parse::parse_expression(text)?)?;
+        Ok(coerce::can_coerce(bound.ty.oid, ty.oid, CastContext::Assignment))
+    })
+}
+
+/// Whether a stored default must be computed for each row.
+///
+/// # Errors
+/// Those of binding.
+pub fn is_volatile(catalog: &Catalog, search_path: &[String], text: &str) -> Result<bool> {
+    with_binder(catalog, search_path, |b| Ok(walk::is_volatile(&b.default_expr(&curia_parse::parse_expression(text)?)?)))
+}
+
+impl Binder<'_> {
+    fn default_expr(&self, expr: &ast::Expr) -> Result<Expr> {
+        let scope = Scope::root();
+        scope.clause.set(Clause::Default);
+        self.expr(expr, &scope)
+    }
+
+    /// Checks a default against its column; a literal of unknown type takes the column's.
+    fn default_of_type(&self, bound: Expr, ty: PgType, column: &str) -> Result<Expr> {
+        let (source, position) = (bound.ty.oid, bound.position);
+        if source == oid::UNKNOWN {
+            // Reads the literal, so that a bad one is refused now.
+            self.coerce(bound.clone(), ty, CastContext::Assignment)?;
+            return self.implicit(bound, ty.oid);
+        }
+        if coerce::can_coerce(source, ty.oid, CastContext::Assignment) {
+            return Ok(bound);
+        }
+        let name = coerce::type_text;
+        Err(SqlError::new(
+            SqlState::DATATYPE_MISMATCH,
+            format!("column \"{column}\" is of type {} but default expression is of type {}", name(ty.oid), name(source)),
+        )
+        .hint("You will need to rewrite or cast the expression.")
+        .at(position))
+    }
+
+    /// Binds an expression over a table's columns and shows it with the names of `shown`'s columns.
+    fn over_table(
+        &self,
+        expr: &ast::Expr,
+        table: &Table,
+        shown: &Table,
+        clause: Clause,
+        finish: impl FnOnce(&Self, Expr) -> Result<Expr>,
+    ) -> Result<(String, Vec<usize>)> {
+        let table = Arc::new(table.clone());
+        let (row, item) = self.new_row(&table, &table.name, true);
+        let mut scope = Scope::root();
+        scope.items.push(Rc::new(item));
+        let bound = finish(self, self.expr_in(expr, &scope, clause)?)?;
+        let index_of = |id: ColId| row.iter().find(|(_, c)| c.id == id).map(|(i, _)| *i);
+        let name = |id: ColId| index_of(id).and_then(|i| shown.columns.get(i)).map(|c| quote_identifier(&c.name).into_owned());
+        let mut columns = Vec::new();
+        walk::columns_of(&bound, &mut |id| columns.extend(index_of(id)));
+        columns.sort_unstable();
+        columns.dedup();
+        Ok((Deparse { column: &name, catalog: None }.text(&bound), columns))
+    }
+
+    /// Refuses what definitions may not contain.
+    pub(crate) fn refuse_in_definition(&self, clause: Clause, what: &str, pos: u32) -> Result<()> {
+        let place = match clause {
+            Clause::Default => "DEFAULT expression",
+            Clause::Check => "check constraint",
+            Clause::AlterUsing => "transform expression",
+            _ => return Ok(()),
+        };
+        if what == "column reference" && clause != Clause::Default {
+            return Ok(());
+        }
+        Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, format!("cannot use {what} in {place}")).at(at(pos)))
+    }
+}

@@ -1,0 +1,209 @@
+//! Typed expressions as SQL text, in the form of PostgreSQL's `pg_get_expr`; constraints and indexes as `pg_get_constraintdef` and
+//! `pg_get_indexdef` print them.
+//!
+//! The text of an expression binds back to the same expression.
+
+use crate::ir::*;
+use curia_catalog::{Catalog, Constraint, ConstraintKind, Index, Table};
+use curia_functions::{CastMethod, Function};
+use curia_parse::{quote_identifier, quote_literal};
+use curia_types::{Datum, IoContext, PgType, oid, text_io, type_info};
+
+/// How an expression is shown.
+pub struct Deparse<'a> {
+    /// The name of a column (already quoted); `None` prints `?`.
+    pub column: &'a dyn Fn(ColId) -> Option<String>,
+    /// Prints regclass constants by name; without it by OID, which survives renaming.
+    pub catalog: Option<&'a Catalog>,
+}
+
+/// `pg_proc.oid` of now().
+const NOW: u32 = 1299;
+
+impl Deparse<'_> {
+    /// The text of an expression.
+    pub fn text(&self, e: &Expr) -> String {
+        let list = |items: &[Expr]| items.iter().map(|e| self.text(e)).collect::<Vec<_>>().join(", ");
+        let joined = |items: &[Expr], word: &str| format!("({})", items.iter().map(|e| self.text(e)).collect::<Vec<_>>().join(word));
+        match &e.kind {
+            ExprKind::Const(value) => self.constant(value, e.ty),
+            ExprKind::Param(n) => format!("${}", n + 1),
+            ExprKind::Column(id) => (self.column)(*id).unwrap_or_else(|| "?".to_owned()),
+            ExprKind::Call { function, args } => self.call(*function, args, e.ty),
+            ExprKind::IoCast(arg) | ExprKind::Relabel(arg) => self.cast(arg, e.ty),
+            ExprKind::And(items) => joined(items, " AND "),
+            ExprKind::Or(items) => joined(items, " OR "),
+            ExprKind::Not(arg) => format!("(NOT {})", self.text(arg)),
+            ExprKind::IsNull { arg, negated } => format!("({} IS {}NULL)", self.text(arg), not(*negated)),
+            ExprKind::IsBool { arg, test, negated } => {
+                let word = match test {
+                    Some(true) => "TRUE",
+                    Some(false) => "FALSE",
+                    None => "UNKNOWN",
+                };
+                format!("({} IS {}{word})", self.text(arg), not(*negated))
+            }
+            ExprKind::IsDistinct { args, negated, .. } => {
+                format!("({} IS {}DISTINCT FROM {})", self.text(&args.0), not(*negated), self.text(&args.1))
+            }
+            ExprKind::Case { branches, otherwise } => {
+                let mut out = "CASE".to_owned();
+                for (condition, result) in branches {
+                    out.push_str(&format!(" WHEN {} THEN {}", self.text(condition), self.text(result)));
+                }
+                match otherwise {
+                    Some(o) => out.push_str(&format!(" ELSE {}", self.text(o))),
+                    None => out.push_str(&format!(" ELSE NULL::{}", type_name(e.ty))),
+                }
+                out.push_str(" END");
+                out
+            }
+            ExprKind::Coalesce(args) => format!("COALESCE({})", list(args)),
+            ExprKind::NullIf { args, .. } => format!("NULLIF({}, {})", self.text(&args.0), self.text(&args.1)),
+            ExprKind::MinMax { args, greatest, .. } => format!("{}({})", if *greatest { "GREATEST" } else { "LEAST" }, list(args)),
+            ExprKind::InList { arg, list: items, negated, .. } => {
+                let op = if *negated { "<> ALL" } else { "= ANY" };
+                format!("({} {op} (ARRAY[{}]))", self.text(arg), list(items))
+            }
+            ExprKind::ArrayCompare { arg, array, function, all } => {
+                let op = operator_of(*function).map_or("=", |o| o.name);
+                format!("({} {op} {} ({}))", self.text(arg), if *all { "ALL" } else { "ANY" }, self.text(array))
+            }
+            ExprKind::Array(items) if items.is_empty() => format!("ARRAY[]::{}", type_name(e.ty)),
+            ExprKind::Array(items) => format!("ARRAY[{}]", list(items)),
+            ExprKind::Subscript { array, subscripts } => {
+                let subscripts: String = subscripts.iter().map(|s| format!("[{}]", self.text(s))).collect();
+                match array.kind {
+                    ExprKind::Column(_) => format!("{}{subscripts}", self.text(array)),
+                    _ => format!("({}){subscripts}", self.text(array)),
+                }
+            }
+            ExprKind::Row(items) => format!("ROW({})", list(items)),
+            ExprKind::Subquery { .. } => "(SubPlan)".to_owned(),
+        }
+    }
+
+    fn call(&self, function: u32, args: &[Expr], ty: PgType) -> String {
+        if let Some(op) = operator_of(function) {
+            match args {
+                [arg] if op.left == 0 => return format!("({} {})", op.name, self.text(arg)),
+                [left, right] if op.left != 0 => return format!("({} {} {})", self.text(left), op.name, self.text(right)),
+                _ => {}
+            }
+        }
+        if let Some(first) = args.first() {
+            let by_cast = curia_functions::cast(first.ty.oid, ty.oid).is_some_and(|c| c.method == CastMethod::Function(function));
+            if by_cast {
+                return self.cast(first, ty);
+            }
+        }
+        let f: Option<&Function> = curia_functions::by_oid(function);
+        let name = f.map_or("?", |f| f.name);
+        let list = args.iter().map(|e| self.text(e)).collect::<Vec<_>>().join(", ");
+        format!("{}({list})", quote_identifier(name))
+    }
+
+    fn cast(&self, arg: &Expr, ty: PgType) -> String {
+        if let ExprKind::Call { function: NOW, .. } = arg.kind {
+            match ty.oid {
+                oid::DATE => return "CURRENT_DATE".to_owned(),
+                oid::TIMESTAMP if ty.typmod < 0 => return "LOCALTIMESTAMP".to_owned(),
+                oid::TIME if ty.typmod < 0 => return "LOCALTIME".to_owned(),
+                _ => {}
+            }
+        }
+        format!("({})::{}", self.text(arg), type_name(ty))
+    }
+
+    fn constant(&self, value: &Datum, ty: PgType) -> String {
+        let cx = IoContext::default();
+        match value {
+            Datum::Null => format!("NULL::{}", type_name(ty)),
+            Datum::Bool(b) => if *b { "true" } else { "false" }.to_owned(),
+            Datum::Int4(n) if *n >= 0 && ty.oid == oid::INT4 => n.to_string(),
+            Datum::Numeric(_) if ty.typmod < 0 => {
+                let text = text_io::to_string(ty, value, &cx);
+                // A number that reads back as numeric needs no cast.
+                let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.') && text.contains('.');
+                if plain { text } else { format!("'{text}'::numeric") }
+            }
+            Datum::Oid(oid) if ty.oid == oid::REGCLASS => {
+                let name = self.catalog.and_then(|c| c.relation_by_oid(*oid).map(|(s, n, _)| (c.schema_name(s), n)));
+                let text = match name {
+                    Some(("public", n)) => quote_identifier(n).into_owned(),
+                    Some((s, n)) => format!("{}.{}", quote_identifier(s), quote_identifier(n)),
+                    None => oid.to_string(),
+                };
+                format!("{}::regclass", quote_literal(&text))
+            }
+            other => format!("{}::{}", quote_literal(&text_io::to_string(ty, other, &cx)), type_name(ty)),
+        }
+    }
+}
+
+fn not(negated: bool) -> &'static str {
+    if negated { "NOT " } else { "" }
+}
+
+/// A type's name for a cast; a bare `character` would mean length 1.
+fn type_name(ty: PgType) -> String {
+    if ty.oid == oid::BPCHAR && ty.typmod < 0 { "bpchar".to_owned() } else { type_info::format_type(ty.oid, ty.typmod) }
+}
+
+/// The operator that a function computes, when it is the only way it is meant to be called.
+fn operator_of(function: u32) -> Option<&'static curia_functions::Operator> {
+    use std::collections::HashMap;
+    use std::sync::LazyLock;
+    static BY_FUNCTION: LazyLock<HashMap<u32, &'static curia_functions::Operator>> = LazyLock::new(|| {
+        let mut map = HashMap::new();
+        let mut names: Vec<&str> = curia_functions::operator_names().collect();
+        names.sort_unstable();
+        for op in names.into_iter().flat_map(curia_functions::operators) {
+            map.entry(op.function).or_insert(*op);
+        }
+        map
+    });
+    BY_FUNCTION.get(&function).copied()
+}
+
+/// `pg_get_constraintdef`: `PRIMARY KEY (a, b)`, `UNIQUE (a)`, `CHECK ((a > 0))`.
+pub fn constraint(table: &Table, constraint: &Constraint) -> String {
+    match &constraint.kind {
+        ConstraintKind::Check { expression } => format!("CHECK ({expression})"),
+        ConstraintKind::Unique { index, primary } => {
+            let columns: Vec<String> = table
+                .index(*index)
+                .map(|i| i.keys.iter().map(|k| quote_identifier(&table.columns[k.column].name).into_owned()).collect())
+                .unwrap_or_default();
+            format!("{} ({})", if *primary { "PRIMARY KEY" } else { "UNIQUE" }, columns.join(", "))
+        }
+    }
+}
+
+/// One key of `pg_get_indexdef`: `a`, `a DESC`, `a NULLS FIRST`.
+pub fn index_key(table: &Table, index: &Index, key: usize) -> Option<String> {
+    let k = index.keys.get(key)?;
+    let mut out = quote_identifier(&table.columns.get(k.column)?.name).into_owned();
+    if k.descending {
+        out.push_str(" DESC");
+        if !k.nulls_first {
+            out.push_str(" NULLS LAST");
+        }
+    } else if k.nulls_first {
+        out.push_str(" NULLS FIRST");
+    }
+    Some(out)
+}
+
+/// `pg_get_indexdef`: `CREATE UNIQUE INDEX i ON public.t USING btree (a, b DESC)`.
+pub fn index(catalog: &Catalog, table: &Table, index: &Index) -> String {
+    let keys: Vec<String> = (0..index.keys.len()).filter_map(|k| index_key(table, index, k)).collect();
+    format!(
+        "CREATE {}INDEX {} ON {}.{} USING btree ({})",
+        if index.unique { "UNIQUE " } else { "" },
+        quote_identifier(&index.name),
+        quote_identifier(catalog.schema_name(table.schema)),
+        quote_identifier(&table.name),
+        keys.join(", ")
+    )
+}

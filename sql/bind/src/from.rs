@@ -1,0 +1,441 @@
+//! FROM: tables, subqueries, functions and joins (`parse_clause.c`, `parse_relation.c`).
+
+use crate::binder::{Binder, at};
+use crate::ir::*;
+use crate::operator::operator;
+use crate::regclass::{Named, check_database, find_relation, no_relation};
+use crate::scope::{Clause, NsColumn, NsItem, Scope};
+use crate::select::Unknown;
+use crate::walk;
+use curia_catalog::Table;
+use curia_parse::ast::{self, Alias, JoinCondition, TableRef};
+use curia_types::{Datum, PgType, Result, SqlError, SqlState};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// A bound FROM item: rows, and what can be named of it.
+pub(crate) struct Part {
+    pub rel: Rel,
+    pub items: Vec<Rc<NsItem>>,
+    /// Refers to columns of items to its left.
+    pub lateral: bool,
+}
+
+impl NsItem {
+    fn new(name: &str, columns: Vec<NsColumn>) -> NsItem {
+        NsItem {
+            name: name.to_owned(),
+            schema: None,
+            hidden_name: None,
+            columns,
+            relation_visible: true,
+            columns_visible: true,
+            table: None,
+            scalar_function: false,
+            row_key: None,
+            nullable: false,
+            subquery: false,
+        }
+    }
+}
+
+impl Binder<'_> {
+    /// Binds a FROM list into `scope`; `None` when it is empty.
+    pub fn from_list(&self, list: &[TableRef], scope: &mut Scope<'_>) -> Result<Option<Rel>> {
+        let mut rel: Option<Rel> = None;
+        for item in list {
+            let part = self.table_ref(item, scope, &scope.items.clone())?;
+            check_conflicts(&scope.items, &part.items)?;
+            scope.items.extend(part.items);
+            rel = Some(match rel {
+                None => part.rel,
+                Some(left) => Rel::Join {
+                    kind: JoinKind::Inner,
+                    left: Box::new(left),
+                    right: Box::new(part.rel),
+                    on: None,
+                    lateral: part.lateral,
+                },
+            });
+        }
+        Ok(rel)
+    }
+
+    /// Binds one item; `left` is what LATERAL may see.
+    fn table_ref(&self, item: &TableRef, scope: &Scope<'_>, left: &[Rc<NsItem>]) -> Result<Part> {
+        match item {
+            TableRef::Table { name, alias, sample, .. } => {
+                if let Some(pos) = sample {
+                    return Err(SqlError::unsupported("TABLESAMPLE").at(at(*pos)));
+                }
+                self.named_table(name, alias.as_ref(), scope)
+            }
+            TableRef::Subquery { lateral, query, alias, .. } => self.from_subquery(*lateral, query, alias.as_ref(), scope, left),
+            TableRef::Function { calls, rows_from, ordinality, alias, columns, pos, .. } => {
+                if *rows_from && calls.len() != 1 {
+                    return Err(SqlError::unsupported("ROWS FROM with several functions").at(at(*pos)));
+                }
+                if !columns.is_empty() || calls.iter().any(|c| !c.1.is_empty()) {
+                    return Err(SqlError::unsupported("a column definition list").at(at(*pos)));
+                }
+                self.from_function(&calls[0].0, *ordinality, alias.as_ref(), scope, left)
+            }
+            TableRef::Join(join) => self.join(join, scope, left),
+        }
+    }
+
+    fn named_table(&self, name: &ast::ObjectName, alias: Option<&Alias>, scope: &Scope<'_>) -> Result<Part> {
+        if name.parts.len() == 1 {
+            if let Some(cte) = scope.ctes.iter().rev().find(|c| c.name == name.name()) {
+                if let Some(why) = &cte.blocked {
+                    return Err(SqlError::new(SqlState::new("42P19"), why.clone()).at(at(name.pos())));
+                }
+                cte.used.set(true);
+                let columns: Vec<RelColumn> = cte.columns.iter().map(|(_, ty)| self.column(*ty)).collect();
+                let names = cte.columns.iter().map(|(n, _)| n.clone());
+                let item = self.item(alias, name.name(), names.zip(columns.iter().cloned()).collect())?;
+                return Ok(Part { rel: Rel::CteScan { cte: cte.id, columns }, items: vec![Rc::new(item)], lateral: false });
+            }
+        }
+        check_database(self.cx, name)?;
+        match find_relation(self.cx, name.schema(), name.name()) {
+            Some(Named::Table(table)) => {
+                let (rel, item) = self.scan(table, alias, name.name())?;
+                Ok(Part { rel, items: vec![Rc::new(item)], lateral: false })
+            }
+            Some(Named::System(system)) => {
+                let columns: Vec<(usize, RelColumn)> = system.columns.iter().enumerate().map(|(i, c)| (i, self.column(c.ty))).collect();
+                let named = system.columns.iter().zip(&columns).map(|(c, (_, r))| (c.name.to_owned(), r.clone())).collect();
+                let mut item = self.item(alias, name.name(), named)?;
+                item.schema = Some(system.schema_name.to_owned());
+                item.table = Some(system.oid);
+                for (i, c) in item.columns.iter_mut().enumerate() {
+                    c.origin = Some((system.oid, i as i16 + 1));
+                    self.origins.borrow_mut().insert(c.column.id, (system.oid, i as i16 + 1));
+                }
+                Ok(Part { rel: Rel::System { table: system.oid, columns }, items: vec![Rc::new(item)], lateral: false })
+            }
+            Some(Named::Sequence(_)) => Err(SqlError::unsupported("reading a sequence as a table").at(at(name.pos()))),
+            Some(Named::Index(_)) => {
+                Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("cannot open relation \"{}\"", name.name()))
+                    .detail("This operation is not supported for indexes.")
+                    .at(at(name.pos())))
+            }
+            None => Err(no_relation(name)),
+        }
+    }
+
+    /// A scan of all live columns of a table, and its name.
+    pub fn scan(&self, table: &Arc<Table>, alias: Option<&Alias>, name: &str) -> Result<(Rel, NsItem)> {
+        self.uses_table(table.oid);
+        let number = self.item_number();
+        self.item_tables.borrow_mut().insert(number, Arc::clone(table));
+        let columns: Vec<(usize, RelColumn)> = table.live_columns().map(|(i, c)| (i, self.column(c.ty))).collect();
+        let named = columns.iter().map(|(i, r)| (table.columns[*i].name.clone(), r.clone())).collect();
+        let mut item = self.item(alias, name, named)?;
+        item.table = Some(table.oid);
+        if alias.is_none() {
+            item.schema = Some(self.cx.catalog.schema_name(table.schema).to_owned());
+        }
+        let row_key = self.column_id();
+        item.row_key = Some(row_key);
+        for (c, (i, r)) in item.columns.iter_mut().zip(&columns) {
+            let origin = (table.oid, table.columns[*i].attnum);
+            c.origin = Some(origin);
+            self.origins.borrow_mut().insert(r.id, origin);
+            self.name_column(r.id, &format!("{}.{}", item.name, c.name), Some((number, origin.1)));
+        }
+        let rel = Rel::Scan(Scan { table: Arc::clone(table), columns, row_key: Some(row_key) });
+        Ok((rel, item))
+    }
+
+    /// A FROM item with its alias applied.
+    fn item(&self, alias: Option<&Alias>, name: &str, columns: Vec<(String, RelColumn)>) -> Result<NsItem> {
+        let shown = alias.map_or(name, |a| &a.name.name);
+        let available = columns.len();
+        let mut columns: Vec<NsColumn> =
+            columns.into_iter().map(|(name, column)| NsColumn { name, column, merged: None, origin: None }).collect();
+        if let Some(alias) = alias {
+            if alias.columns.len() > available {
+                return Err(SqlError::new(
+                    SqlState::INVALID_COLUMN_REFERENCE,
+                    format!("table \"{shown}\" has {available} columns available but {} columns specified", alias.columns.len()),
+                ));
+            }
+            for (c, n) in columns.iter_mut().zip(&alias.columns) {
+                c.name.clone_from(&n.name);
+            }
+        }
+        for c in &columns {
+            self.name_column(c.column.id, &format!("{shown}.{}", c.name), None);
+        }
+        let mut item = NsItem::new(shown, columns);
+        if alias.is_some() && shown != name && !name.is_empty() {
+            item.hidden_name = Some(name.to_owned());
+        }
+        Ok(item)
+    }
+
+    fn from_subquery(&self, lateral: bool, query: &ast::Query, alias: Option<&Alias>, scope: &Scope<'_>, left: &[Rc<NsItem>]) -> Result<Part> {
+        let stand_in = scope.stand_in(if lateral { left.to_vec() } else { Vec::new() });
+        let mut inner = Scope::inside(&stand_in);
+        let query = self.query_scoped(query, &mut inner, Unknown::ToText)?;
+        let refers = inner.outer.borrow().iter().any(|id| is_of(left, *id));
+        drop(inner);
+        scope.absorb(&stand_in);
+        let columns = query.output.iter().map(|c| (c.name.clone(), RelColumn { id: c.id, ty: c.ty })).collect();
+        // One output may stand for several names; a FROM item needs columns of its own.
+        let (rel, columns) = self.distinct_columns(query.rel, columns);
+        let mut item = self.item(alias, "", columns)?;
+        item.subquery = true;
+        Ok(Part { rel, items: vec![Rc::new(item)], lateral: refers })
+    }
+
+    fn distinct_columns(&self, rel: Rel, columns: Vec<(String, RelColumn)>) -> (Rel, Vec<(String, RelColumn)>) {
+        let repeated = columns.iter().enumerate().any(|(i, (_, c))| columns[..i].iter().any(|(_, d)| d.id == c.id));
+        if !repeated {
+            return (rel, columns);
+        }
+        let mut projected = Vec::with_capacity(columns.len());
+        let mut out = Vec::with_capacity(columns.len());
+        for (name, c) in columns {
+            let fresh = self.column(c.ty);
+            projected.push((fresh.clone(), Expr { kind: ExprKind::Column(c.id), ty: c.ty, position: None }));
+            out.push((name, fresh));
+        }
+        (Rel::Project { input: Box::new(rel), columns: projected }, out)
+    }
+
+    fn from_function(&self, call: &ast::Expr, ordinality: bool, alias: Option<&Alias>, scope: &Scope<'_>, left: &[Rc<NsItem>]) -> Result<Part> {
+        let stand_in = scope.stand_in(left.to_vec());
+        let name = crate::name::output_name(call);
+        let bound = match &call.kind {
+            ast::ExprKind::Call(c) => self.function_in_from(c, &stand_in, call.pos)?,
+            _ => Err(self.expr_in(call, &stand_in, Clause::From)?),
+        };
+        let column_name = alias.map_or_else(|| name.clone(), |a| a.name.name.clone());
+        let mut refers = false;
+        let mut note = |e: &Expr| walk::columns_of(e, &mut |id| refers |= is_of(left, id));
+        let ordinal = ordinality.then(|| self.column(PgType::INT8));
+        let (rel, mut columns) = match bound {
+            Ok(r) if r.function.set => {
+                r.args.iter().for_each(&mut note);
+                let columns: Vec<(String, RelColumn)> = if r.function.columns.is_empty() {
+                    vec![(column_name, self.column(r.ret))]
+                } else {
+                    r.function.columns.iter().map(|(n, oid)| ((*n).to_owned(), self.column(PgType { oid: *oid, typmod: -1 }))).collect()
+                };
+                let rel = Rel::Function {
+                    function: r.function.oid,
+                    args: r.args,
+                    columns: columns.iter().map(|c| c.1.clone()).collect(),
+                    ordinality: ordinal.clone(),
+                };
+                (rel, columns)
+            }
+            other => {
+                let value = match other {
+                    Ok(r) => {
+                        if !r.function.columns.is_empty() {
+                            return Err(SqlError::unsupported(format!("{name}() in FROM")).at(at(call.pos)));
+                        }
+                        self.call_function(r.function.oid, r.args, r.ret, at(call.pos))
+                    }
+                    Err(value) => self.text_if_unknown(value)?,
+                };
+                note(&value);
+                let column = self.column(value.ty);
+                let mut projected = vec![(column.clone(), value)];
+                if let Some(ordinal) = &ordinal {
+                    projected.push((ordinal.clone(), self.constant(Datum::Int8(1), PgType::INT8, None)));
+                }
+                (Rel::Project { input: Box::new(Rel::Unit), columns: projected }, vec![(column_name, column)])
+            }
+        };
+        let single = columns.len() == 1 && !ordinality;
+        columns.extend(ordinal.map(|o| ("ordinality".to_owned(), o)));
+        scope.absorb(&stand_in);
+        let mut item = self.item(alias, &name, columns)?;
+        item.hidden_name = None;
+        item.scalar_function = single;
+        Ok(Part { rel, items: vec![Rc::new(item)], lateral: refers })
+    }
+
+    fn join(&self, join: &ast::Join, scope: &Scope<'_>, outside: &[Rc<NsItem>]) -> Result<Part> {
+        let left = self.table_ref(&join.left, scope, outside)?;
+        let mut sees = outside.to_vec();
+        sees.extend(left.items.iter().cloned());
+        let right = self.table_ref(&join.right, scope, &sees)?;
+        check_conflicts(&left.items, &right.items)?;
+        let kind = match join.kind {
+            ast::JoinKind::Cross | ast::JoinKind::Inner => JoinKind::Inner,
+            ast::JoinKind::Left => JoinKind::Left,
+            ast::JoinKind::Right => JoinKind::Right,
+            ast::JoinKind::Full => JoinKind::Full,
+        };
+        let lateral = right.lateral;
+        if lateral && matches!(kind, JoinKind::Right | JoinKind::Full) {
+            return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, "invalid reference to FROM-clause entry in a lateral join")
+                .detail("The combining JOIN type must be INNER or LEFT for a LATERAL reference."));
+        }
+        let nullable = |items: Vec<Rc<NsItem>>, yes: bool| -> Vec<Rc<NsItem>> {
+            if !yes {
+                return items;
+            }
+            items.into_iter().map(|i| Rc::new(NsItem { nullable: true, ..(*i).clone() })).collect()
+        };
+        let left_items = nullable(left.items, matches!(kind, JoinKind::Right | JoinKind::Full));
+        let right_items = nullable(right.items, matches!(kind, JoinKind::Left | JoinKind::Full));
+        let (on, mut items) = match &join.condition {
+            JoinCondition::None => (None, both(left_items, right_items)),
+            JoinCondition::On(e) => {
+                let items = both(left_items, right_items);
+                let stand_in = scope.stand_in(items.clone());
+                let on = self.condition(e, &stand_in, Clause::On, "JOIN/ON")?;
+                scope.absorb(&stand_in);
+                (Some(on), items)
+            }
+            JoinCondition::Natural => {
+                let names = common_names(&left_items, &right_items);
+                self.using(kind, &names, None, left_items, right_items)?
+            }
+            JoinCondition::Using(names, alias) => self.using(kind, names, alias.as_ref(), left_items, right_items)?,
+        };
+        if let Some(alias) = &join.alias {
+            let columns: Vec<NsColumn> = items.iter().filter(|i| i.columns_visible).flat_map(|i| i.columns.iter().cloned()).collect();
+            let mut item = NsItem::new(&alias.name.name, columns);
+            if alias.columns.len() > item.columns.len() {
+                return Err(SqlError::new(
+                    SqlState::INVALID_COLUMN_REFERENCE,
+                    format!(
+                        "join expression \"{}\" has {} columns available but {} columns specified",
+                        alias.name.name,
+                        item.columns.len(),
+                        alias.columns.len()
+                    ),
+                ));
+            }
+            for (c, n) in item.columns.iter_mut().zip(&alias.columns) {
+                c.name.clone_from(&n.name);
+            }
+            item.subquery = true;
+            items = vec![Rc::new(item)];
+        }
+        let rel = Rel::Join { kind, left: Box::new(left.rel), right: Box::new(right.rel), on, lateral };
+        Ok(Part { rel, items, lateral: left.lateral })
+    }
+
+    /// USING and NATURAL: equalities, and an unnamed item that shows each common column once.
+    #[allow(clippy::type_complexity)] // condition and items
+    fn using(
+        &self,
+        kind: JoinKind,
+        names: &[ast::Ident],
+        alias: Option<&ast::Ident>,
+        left: Vec<Rc<NsItem>>,
+        right: Vec<Rc<NsItem>>,
+    ) -> Result<(Option<Expr>, Vec<Rc<NsItem>>)> {
+        let find = |items: &[Rc<NsItem>], name: &ast::Ident, side: &str| -> Result<NsColumn> {
+            let mut matches = items.iter().filter(|i| i.columns_visible).flat_map(|i| i.columns.iter()).filter(|c| c.name == name.name);
+            let first = matches.next().ok_or_else(|| {
+                SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{}\" specified in USING clause does not exist in {side} table", name.name))
+                    .at(at(name.pos))
+            })?;
+            if matches.next().is_some() {
+                return Err(SqlError::new(
+                    SqlState::AMBIGUOUS_COLUMN,
+                    format!("common column name \"{}\" appears more than once in {side} table", name.name),
+                )
+                .at(at(name.pos)));
+            }
+            Ok(first.clone())
+        };
+        let value = |c: &NsColumn| match &c.merged {
+            Some(e) => e.clone(),
+            None => Expr { kind: ExprKind::Column(c.column.id), ty: c.column.ty, position: None },
+        };
+        let mut terms = Vec::with_capacity(names.len());
+        let mut merged = Vec::with_capacity(names.len());
+        for (i, name) in names.iter().enumerate() {
+            if names[..i].iter().any(|n| n.name == name.name) {
+                let message = format!("column name \"{}\" appears more than once in USING clause", name.name);
+                return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message).at(at(name.pos)));
+            }
+            let (l, r) = (find(&left, name, "left")?, find(&right, name, "right")?);
+            terms.push(self.binary(&operator("="), value(&l), value(&r), name.pos)?);
+            let ty = self.common_type(&[(l.column.ty, None), (r.column.ty, None)], "JOIN/USING")?;
+            let typmod = self.common_typmod([&l.column.ty, &r.column.ty], ty);
+            let ty = PgType { oid: ty, typmod };
+            let convert = |c: &NsColumn| self.to_common(value(c), PgType { oid: ty.oid, typmod: -1 }, "JOIN/USING");
+            let expr = match kind {
+                JoinKind::Inner | JoinKind::Left => convert(&l)?,
+                JoinKind::Right => convert(&r)?,
+                JoinKind::Full => Expr { kind: ExprKind::Coalesce(vec![convert(&l)?, convert(&r)?]), ty, position: None },
+            };
+            let plain = match expr.kind {
+                ExprKind::Column(id) => Some(id),
+                _ => None,
+            };
+            let origin = if kind == JoinKind::Right { r.origin } else { l.origin };
+            merged.push(NsColumn {
+                name: name.name.clone(),
+                column: RelColumn { id: plain.unwrap_or(l.column.id), ty },
+                origin: plain.and(origin),
+                merged: plain.is_none().then_some(expr),
+            });
+        }
+        let shared = |c: &&NsColumn| !names.iter().any(|n| n.name == c.name);
+        let mut columns = merged.clone();
+        for item in left.iter().chain(&right).filter(|i| i.columns_visible) {
+            columns.extend(item.columns.iter().filter(shared).cloned());
+        }
+        let hidden = |i: Rc<NsItem>| Rc::new(NsItem { columns_visible: false, ..(*i).clone() });
+        // The unnamed children of joins below have nothing left to show.
+        let mut items: Vec<Rc<NsItem>> = both(left, right).into_iter().filter(|i| i.relation_visible).map(hidden).collect();
+        if let Some(alias) = alias {
+            let mut item = NsItem::new(&alias.name, merged);
+            item.columns_visible = false;
+            items.push(Rc::new(item));
+        }
+        let mut item = NsItem::new("", columns);
+        item.relation_visible = false;
+        items.push(Rc::new(item));
+        let on = match terms.len() {
+            0 => None,
+            1 => terms.pop(),
+            _ => Some(Expr { kind: ExprKind::And(terms), ty: PgType::BOOL, position: None }),
+        };
+        Ok((on, items))
+    }
+}
+
+fn both(mut left: Vec<Rc<NsItem>>, right: Vec<Rc<NsItem>>) -> Vec<Rc<NsItem>> {
+    left.extend(right);
+    left
+}
+
+fn is_of(items: &[Rc<NsItem>], id: ColId) -> bool {
+    items.iter().flat_map(|i| &i.columns).any(|c| c.column.id == id)
+}
+
+/// Column names of both sides, in the order of the left one.
+fn common_names(left: &[Rc<NsItem>], right: &[Rc<NsItem>]) -> Vec<ast::Ident> {
+    let visible = |items: &[Rc<NsItem>]| -> Vec<String> {
+        items.iter().filter(|i| i.columns_visible).flat_map(|i| i.columns.iter().map(|c| c.name.clone())).collect()
+    };
+    let right = visible(right);
+    visible(left).into_iter().filter(|n| right.contains(n)).map(|name| ast::Ident { name, pos: 0 }).collect()
+}
+
+/// Two items of one level may not have the same name, unless they are different tables without alias.
+fn check_conflicts(left: &[Rc<NsItem>], right: &[Rc<NsItem>]) -> Result<()> {
+    for r in right.iter().filter(|i| i.relation_visible) {
+        for l in left.iter().filter(|i| i.relation_visible && i.name == r.name) {
+            let different_tables = l.table.is_some() && r.table.is_some() && l.table != r.table && l.schema.is_some() && r.schema.is_some();
+            if !different_tables {
+                return Err(SqlError::new(SqlState::DUPLICATE_ALIAS, format!("table name \"{}\" specified more than once", r.name)));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,453 @@
+//! INSERT, and what all row changes share: targets, defaults, CHECK constraints, RETURNING.
+
+use crate::binder::{Binder, at};
+use crate::ir::*;
+use crate::regclass::{Named, check_database, find_relation, no_relation};
+use crate::scope::{Clause, NsColumn, NsItem, Scope};
+use crate::select::Unknown;
+use curia_catalog::{ConstraintKind, Identity, Index, Table};
+use curia_parse::ast::{self, Assignment, ConflictTarget, SetExpr, TargetColumn};
+use curia_types::{Datum, PgType, Result, SqlError, SqlState, oid};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// 428C9
+pub(crate) const GENERATED_ALWAYS: SqlState = SqlState::new("428C9");
+
+impl Binder<'_> {
+    /// The table that a statement changes.
+    pub fn target_table(&self, name: &ast::ObjectName) -> Result<Arc<Table>> {
+        check_database(self.cx, name)?;
+        match find_relation(self.cx, name.schema(), name.name()) {
+            Some(Named::Table(t)) => {
+                self.uses_table(t.oid);
+                Ok(Arc::clone(t))
+            }
+            Some(Named::System(s)) => {
+                Err(SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, format!("permission denied: \"{}\" is a system catalog", s.name)))
+            }
+            Some(Named::Sequence(_)) => Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("cannot change sequence \"{}\"", name.name()))),
+            Some(Named::Index(_)) => Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("cannot open relation \"{}\"", name.name()))
+                .detail("This operation is not supported for indexes.")
+                .at(at(name.pos()))),
+            None => Err(no_relation(name)),
+        }
+    }
+
+    /// Finds a column that is assigned to.
+    pub fn target_column(&self, table: &Table, target: &TargetColumn) -> Result<usize> {
+        if let Some(pos) = target.indirection {
+            return Err(SqlError::unsupported("assigning to an array element or field").at(at(pos)));
+        }
+        table.column(&target.name.name).map(|(i, _)| i).ok_or_else(|| {
+            SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{}\" of relation \"{}\" does not exist", target.name.name, table.name))
+                .at(at(target.name.pos))
+        })
+    }
+
+    /// The value of a column that is given none: its default, the next number of its identity, or NULL.
+    pub fn default_value(&self, table: &Table, column: usize) -> Result<Expr> {
+        let c = &table.columns[column];
+        let bound = if c.identity.is_some() {
+            let sequence = self.cx.catalog.owned_sequences(table.oid, Some(c.attnum)).next();
+            let sequence = sequence.ok_or_else(|| SqlError::internal(format!("no owned sequence found for column \"{}\"", c.name)))?;
+            let regclass = self.constant(Datum::Oid(sequence.oid), PgType::REGCLASS, None);
+            self.named_call("nextval", vec![regclass], 0)?
+        } else if let Some(text) = &c.default {
+            let scope = Scope::root();
+            scope.clause.set(Clause::Default);
+            let parsed = curia_parse::parse_expression(text)?;
+            without_position(self.expr(&parsed, &scope)?)
+        } else {
+            return Ok(self.null(c.ty));
+        };
+        let value = self.assign(bound, c.ty, &c.name)?;
+        Ok(without_position(value))
+    }
+
+    /// Ids for the columns of a new row, and the FROM item that shows them.
+    pub fn new_row(&self, table: &Arc<Table>, name: &str, schema: bool) -> (Vec<(usize, RelColumn)>, NsItem) {
+        let number = self.item_number();
+        self.item_tables.borrow_mut().insert(number, Arc::clone(table));
+        let columns: Vec<(usize, RelColumn)> = table.live_columns().map(|(i, c)| (i, self.column(c.ty))).collect();
+        let item = NsItem {
+            name: name.to_owned(),
+            schema: schema.then(|| self.cx.catalog.schema_name(table.schema).to_owned()),
+            hidden_name: (!schema).then(|| table.name.clone()),
+            columns: columns
+                .iter()
+                .map(|(i, column)| {
+                    let origin = (table.oid, table.columns[*i].attnum);
+                    self.origins.borrow_mut().insert(column.id, origin);
+                    let shown = format!("{name}.{}", table.columns[*i].name);
+                    self.name_column(column.id, &shown, Some((number, origin.1)));
+                    NsColumn { name: table.columns[*i].name.clone(), column: column.clone(), merged: None, origin: Some(origin) }
+                })
+                .collect(),
+            relation_visible: true,
+            columns_visible: true,
+            table: Some(table.oid),
+            scalar_function: false,
+            row_key: None,
+            nullable: false,
+            subquery: false,
+        };
+        (columns, item)
+    }
+
+    /// CHECK constraints over the new row.
+    pub fn checks(&self, table: &Table, row: &NsItem) -> Result<Vec<Check>> {
+        let mut out = Vec::new();
+        for c in &table.constraints {
+            let ConstraintKind::Check { expression } = &c.kind else { continue };
+            let mut scope = Scope::root();
+            // Stored text names columns bare or by the table's own name.
+            let mut item = row.clone();
+            item.name.clone_from(&table.name);
+            scope.items.push(Rc::new(item));
+            let parsed = curia_parse::parse_expression(expression)?;
+            let predicate = self.condition(&parsed, &scope, Clause::Check, "CHECK")?;
+            out.push(Check { name: c.name.clone(), predicate: without_position(predicate) });
+        }
+        Ok(out)
+    }
+
+    /// RETURNING over the items of `scope`.
+    pub fn returning(&self, items: &[ast::SelectItem], scope: &Scope<'_>) -> Result<Option<Returning>> {
+        if items.is_empty() {
+            return Ok(None);
+        }
+        let targets = self.targets(items, scope, Clause::Returning)?;
+        let mut columns = Vec::with_capacity(targets.len());
+        for t in targets {
+            let expr = self.text_if_unknown(t.expr)?;
+            let origin = match expr.kind {
+                ExprKind::Column(id) => self.origins.borrow().get(&id).copied(),
+                _ => None,
+            };
+            columns.push((OutputColumn { name: t.name, id: self.column_id(), ty: expr.ty, origin }, expr));
+        }
+        Ok(Some(Returning { columns }))
+    }
+
+    pub fn insert(&self, insert: &ast::Insert) -> Result<Bound> {
+        let mut scope = Scope::root();
+        let ctes = self.with(insert.with.as_ref(), &mut scope)?;
+        let table = self.target_table(&insert.table)?;
+        let mut targets: Vec<usize> = Vec::with_capacity(insert.columns.len());
+        for column in &insert.columns {
+            let i = self.target_column(&table, column)?;
+            if targets.contains(&i) {
+                let message = format!("column \"{}\" specified more than once", column.name.name);
+                return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message).at(at(column.name.pos)));
+            }
+            targets.push(i);
+        }
+        let listed = !insert.columns.is_empty();
+        if !listed {
+            targets = table.live_columns().map(|(i, _)| i).collect();
+        }
+        let (source, given) = self.insert_source(insert, &table, &targets, listed, &scope)?;
+        let mut values = Vec::with_capacity(table.columns.len());
+        for (i, c) in table.columns.iter().enumerate() {
+            if c.dropped {
+                values.push(InsertValue::Dropped);
+                continue;
+            }
+            let value = given.iter().find(|(t, _)| *t == i).map(|(_, e)| e.clone());
+            values.push(InsertValue::Expr(match value {
+                Some(e) => e,
+                None => self.default_value(&table, i)?,
+            }));
+        }
+        let alias = insert.alias.as_ref().map_or(&table.name, |a| &a.name).clone();
+        let (new_row, item) = self.new_row(&table, &alias, insert.alias.is_none());
+        let checks = self.checks(&table, &item)?;
+        let on_conflict = match &insert.on_conflict {
+            Some(c) => Some(self.on_conflict(c, &table, &alias, insert.alias.is_none(), &scope)?),
+            None => None,
+        };
+        scope.items.push(Rc::new(item));
+        let returning = self.returning(&insert.returning, &scope)?;
+        let source = if ctes.is_empty() { source } else { Rel::With { ctes, body: Box::new(source) } };
+        Ok(Bound::Insert(Insert { table, source, values, on_conflict, checks, new_row, returning }))
+    }
+
+    /// The rows to insert, and for each target column its value over them. Columns left out take their defaults.
+    #[allow(clippy::type_complexity)] // rows and values
+    fn insert_source(
+        &self,
+        insert: &ast::Insert,
+        table: &Arc<Table>,
+        targets: &[usize],
+        listed: bool,
+        scope: &Scope<'_>,
+    ) -> Result<(Rel, Vec<(usize, Expr)>)> {
+        let Some(query) = &insert.source else { return Ok((Rel::Unit, Vec::new())) };
+        let simple = query.with.is_none() && query.order_by.is_empty() && query.limit.is_none() && query.offset.is_none() && query.locking.is_empty();
+        if let (SetExpr::Values(values), true) = (&query.body, simple) {
+            return self.insert_values(insert, values, table, targets, listed, scope);
+        }
+        let bound = self.query(query, scope, Unknown::Keep)?;
+        if bound.output.len() > targets.len() {
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, "INSERT has more expressions than target columns").at(extra_position(query, targets.len())));
+        }
+        if bound.output.len() < targets.len() && listed {
+            let position = insert.columns.get(bound.output.len()).and_then(|c| at(c.name.pos));
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, "INSERT has more target columns than expressions").at(position));
+        }
+        // Unknown literals take their column's type; everything else converts by assignment above the rows.
+        let types: Vec<PgType> = bound
+            .output
+            .iter()
+            .zip(targets)
+            .map(|(o, t)| if o.ty.oid == oid::UNKNOWN { PgType { oid: table.columns[*t].ty.oid, typmod: -1 } } else { o.ty })
+            .collect();
+        let bound = self.convert_outputs(bound, &types)?;
+        let mut given = Vec::with_capacity(targets.len());
+        for (i, (o, t)) in bound.output.iter().zip(targets).enumerate() {
+            let column = &table.columns[*t];
+            let position = item_position(query, i);
+            let value = Expr { kind: ExprKind::Column(o.id), ty: o.ty, position };
+            let kept = self.identity_rule(insert, column)?;
+            let value = self.assign(value, column.ty, &column.name)?;
+            if kept {
+                given.push((*t, value));
+            }
+        }
+        Ok((bound.rel, given))
+    }
+
+    /// Whether an explicit value for a column is used (true) or replaced by its default (false).
+    fn identity_rule(&self, insert: &ast::Insert, column: &curia_catalog::Column) -> Result<bool> {
+        let Some(identity) = column.identity else { return Ok(true) };
+        match (insert.overriding, identity) {
+            (Some(ast::Overriding::UserValue), _) => Ok(false),
+            (None, Identity::Always) => {
+                Err(SqlError::new(GENERATED_ALWAYS, format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name))
+                    .detail(format!("Column \"{}\" is an identity column defined as GENERATED ALWAYS.", column.name))
+                    .hint("Use OVERRIDING SYSTEM VALUE to override."))
+            }
+            _ => Ok(true),
+        }
+    }
+
+    #[allow(clippy::type_complexity)] // rows and values
+    fn insert_values(
+        &self,
+        insert: &ast::Insert,
+        values: &ast::Values,
+        table: &Arc<Table>,
+        targets: &[usize],
+        listed: bool,
+        scope: &Scope<'_>,
+    ) -> Result<(Rel, Vec<(usize, Expr)>)> {
+        let width = values.rows.first().map_or(0, Vec::len);
+        if let Some(extra) = values.rows.first().and_then(|r| r.get(targets.len())) {
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, "INSERT has more expressions than target columns").at(at(extra.pos)));
+        }
+        let level = Scope::inside(scope);
+        let mut rows = Vec::with_capacity(values.rows.len());
+        let mut explicit = vec![false; width];
+        for row in &values.rows {
+            if row.len() != width {
+                return Err(SqlError::new(SqlState::SYNTAX_ERROR, "VALUES lists must all be the same length").at(row.first().and_then(|e| at(e.pos))));
+            }
+            let mut bound = Vec::with_capacity(width);
+            for (i, (e, t)) in row.iter().zip(targets).enumerate() {
+                let column = &table.columns[*t];
+                bound.push(if matches!(e.kind, ast::ExprKind::Default) {
+                    self.default_value(table, *t)?
+                } else {
+                    explicit[i] = true;
+                    let value = self.expr_in(e, &level, Clause::Values)?;
+                    let value = self.assign(value, column.ty, &column.name)?;
+                    if insert.overriding == Some(ast::Overriding::UserValue) && column.identity.is_some() {
+                        self.default_value(table, *t)?
+                    } else {
+                        value
+                    }
+                });
+            }
+            rows.push(bound);
+        }
+        if width < targets.len() && listed {
+            let position = insert.columns.get(width).and_then(|c| at(c.name.pos));
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, "INSERT has more target columns than expressions").at(position));
+        }
+        let mut given = Vec::with_capacity(width);
+        let mut columns = Vec::with_capacity(width);
+        for (i, t) in targets.iter().take(width).enumerate() {
+            let column = &table.columns[*t];
+            if explicit[i] {
+                self.identity_rule(insert, column)?;
+            }
+            let rel_column = self.column(column.ty);
+            given.push((*t, Expr { kind: ExprKind::Column(rel_column.id), ty: column.ty, position: None }));
+            columns.push(rel_column);
+        }
+        Ok((Rel::Values { rows, columns }, given))
+    }
+
+    fn on_conflict(&self, conflict: &ast::OnConflict, table: &Arc<Table>, alias: &str, own_name: bool, outer: &Scope<'_>) -> Result<OnConflict> {
+        let arbiters = match &conflict.target {
+            ConflictTarget::Any => {
+                if conflict.update.is_some() {
+                    return Err(SqlError::new(SqlState::SYNTAX_ERROR, "ON CONFLICT DO UPDATE requires inference specification or constraint name")
+                        .hint("For example, ON CONFLICT (column_name).")
+                        .at(at(conflict.pos)));
+                }
+                Vec::new()
+            }
+            ConflictTarget::Constraint(name) => {
+                let found = table.constraints.iter().find(|c| c.name == name.name);
+                match found.map(|c| &c.kind) {
+                    Some(ConstraintKind::Unique { index, .. }) => vec![*index],
+                    Some(_) => return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, "constraint in ON CONFLICT clause has no associated index")),
+                    None => {
+                        let message = format!("constraint \"{}\" for table \"{}\" does not exist", name.name, table.name);
+                        return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));
+                    }
+                }
+            }
+            // A WHERE there is implied by every index, as none has a predicate.
+            ConflictTarget::Columns { columns, .. } => self.infer_arbiters(columns, table)?,
+        };
+        let Some(update) = &conflict.update else { return Ok(OnConflict { arbiters, update: None }) };
+        let (existing, item) = self.new_row(table, alias, own_name);
+        let (excluded, excluded_item) = self.new_row(table, "excluded", false);
+        let mut scope = Scope::inside(outer);
+        scope.items.push(Rc::new(item));
+        let mut excluded_item = excluded_item;
+        excluded_item.hidden_name = None;
+        excluded_item.columns_visible = false;
+        // Bare names mean the existing row; PostgreSQL finds them ambiguous only when both are visible, which excluded is not to them.
+        scope.items.push(Rc::new(excluded_item));
+        let assignments = self.assignments(&update.assignments, table, &scope)?;
+        let predicate = match &update.filter {
+            Some(f) => Some(self.condition(f, &scope, Clause::ConflictWhere, "WHERE")?),
+            None => None,
+        };
+        Ok(OnConflict { arbiters, update: Some(ConflictUpdate { existing, excluded, assignments, predicate }) })
+    }
+
+    /// Unique indexes over exactly the given columns.
+    fn infer_arbiters(&self, columns: &[ast::Expr], table: &Table) -> Result<Vec<u32>> {
+        let no_match = || {
+            SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, "there is no unique or exclusion constraint matching the ON CONFLICT specification")
+        };
+        let mut wanted: Vec<usize> = Vec::with_capacity(columns.len());
+        for c in columns {
+            let plain = match &c.kind {
+                ast::ExprKind::Collate(inner, _) => inner,
+                _ => c,
+            };
+            let ast::ExprKind::Column(parts) = &plain.kind else { return Err(no_match()) };
+            let name = &parts[parts.len() - 1];
+            let (i, _) = table
+                .column(&name.name)
+                .ok_or_else(|| SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{}\" does not exist", name.name)).at(at(name.pos)))?;
+            if !wanted.contains(&i) {
+                wanted.push(i);
+            }
+        }
+        let matches = |i: &&Index| i.unique && i.keys.len() == wanted.len() && i.keys.iter().all(|k| wanted.contains(&k.column));
+        let found: Vec<u32> = table.indexes.iter().filter(matches).map(|i| i.oid).collect();
+        if found.is_empty() { Err(no_match()) } else { Ok(found) }
+    }
+
+    /// SET items as (column, value).
+    pub fn assignments(&self, items: &[Assignment], table: &Table, scope: &Scope<'_>) -> Result<Vec<(usize, Expr)>> {
+        let mut out: Vec<(usize, Expr)> = Vec::with_capacity(items.len());
+        let mut add = |this: &Self, target: &TargetColumn, value: Option<Expr>| -> Result<()> {
+            let i = this.target_column(table, target)?;
+            let column = &table.columns[i];
+            if out.iter().any(|(o, _)| *o == i) {
+                let message = format!("multiple assignments to same column \"{}\"", column.name);
+                return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+            }
+            let value = match value {
+                None => this.default_value(table, i)?,
+                Some(v) => {
+                    if column.identity == Some(Identity::Always) {
+                        return Err(SqlError::new(GENERATED_ALWAYS, format!("column \"{}\" can only be updated to DEFAULT", column.name))
+                            .detail(format!("Column \"{}\" is an identity column defined as GENERATED ALWAYS.", column.name)));
+                    }
+                    this.assign(v, column.ty, &column.name)?
+                }
+            };
+            out.push((i, value));
+            Ok(())
+        };
+        for item in items {
+            match item {
+                Assignment::One(target, e) => {
+                    self.target_column(table, target)?;
+                    let value = if matches!(e.kind, ast::ExprKind::Default) { None } else { Some(self.expr_in(e, scope, Clause::UpdateSet)?) };
+                    add(self, target, value)?;
+                }
+                Assignment::Many(targets, e) => match &e.kind {
+                    ast::ExprKind::Row(fields) => {
+                        self.same_count(targets.len(), fields.len(), e.pos)?;
+                        for (target, f) in targets.iter().zip(fields) {
+                            let value = if matches!(f.kind, ast::ExprKind::Default) { None } else { Some(self.expr_in(f, scope, Clause::UpdateSet)?) };
+                            add(self, target, value)?;
+                        }
+                    }
+                    ast::ExprKind::Subquery(query) => {
+                        for (n, target) in targets.iter().enumerate() {
+                            let value = scope.within(Clause::UpdateSet, || self.nth_of_query(query, n, targets.len(), scope, e.pos))?;
+                            add(self, target, Some(value))?;
+                        }
+                    }
+                    _ if targets.len() == 1 => {
+                        let value = self.expr_in(e, scope, Clause::UpdateSet)?;
+                        add(self, &targets[0], Some(value))?;
+                    }
+                    _ => {
+                        let message = "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression";
+                        return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).at(at(e.pos)));
+                    }
+                },
+            }
+        }
+        Ok(out)
+    }
+
+    fn same_count(&self, targets: usize, values: usize, pos: u32) -> Result<()> {
+        if targets == values {
+            return Ok(());
+        }
+        Err(SqlError::new(SqlState::SYNTAX_ERROR, "number of columns does not match number of values").at(at(pos)))
+    }
+
+    /// The n-th column of a one-row subquery as a scalar; each column binds the query anew.
+    fn nth_of_query(&self, query: &ast::Query, n: usize, count: usize, scope: &Scope<'_>, pos: u32) -> Result<Expr> {
+        let mut inner = Scope::inside(scope);
+        let bound = self.query_scoped(query, &mut inner, Unknown::ToText)?;
+        self.same_count(count, bound.output.len(), pos)?;
+        let outer = inner.outer.into_inner();
+        let column = &bound.output[n];
+        let ty = column.ty;
+        let result = self.column(ty);
+        let expr = Expr { kind: ExprKind::Column(column.id), ty, position: None };
+        let rel = Rel::Project { input: Box::new(bound.rel), columns: vec![(result, expr)] };
+        Ok(Expr { kind: ExprKind::Subquery { kind: SubqueryKind::Scalar, query: Box::new(rel), outer }, ty, position: at(pos) })
+    }
+}
+
+/// Stored expressions have no place in the statement.
+fn without_position(e: Expr) -> Expr {
+    crate::walk::without_positions(&e)
+}
+
+fn item_position(query: &ast::Query, i: usize) -> Option<u32> {
+    match &query.body {
+        SetExpr::Select(s) => s.items.get(i).and_then(|item| at(item.expr.pos)),
+        _ => None,
+    }
+}
+
+fn extra_position(query: &ast::Query, width: usize) -> Option<u32> {
+    item_position(query, width)
+}

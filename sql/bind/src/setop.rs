@@ -1,0 +1,157 @@
+//! UNION, INTERSECT, EXCEPT (`transformSetOperationStmt`).
+
+use crate::binder::{Binder, at};
+use crate::ir::*;
+use crate::scope::Scope;
+use crate::select::Unknown;
+use curia_functions::CastContext;
+use curia_parse::ast::{self, SetExpr, SetTail};
+use curia_types::{PgType, Result, SqlError, SqlState, oid};
+
+impl Binder<'_> {
+    /// A chain of set operations; runs of one operator become one flat relation.
+    pub fn set_operation(&self, first: &SetExpr, rest: &[SetTail], scope: &Scope<'_>) -> Result<Query> {
+        let mut left = {
+            let mut level = Scope::inside(scope);
+            self.set_input(first, &mut level, Unknown::Keep)?
+        };
+        let mut i = 0;
+        while i < rest.len() {
+            let (op, all) = (rest[i].op, rest[i].all);
+            // EXCEPT is not associative in its first input only: (a EXCEPT b) EXCEPT c is a EXCEPT b EXCEPT c as a run.
+            let run = rest[i..].iter().take_while(|t| t.op == op && t.all == all).count();
+            let mut inputs = vec![left];
+            for tail in &rest[i..i + run] {
+                let mut level = Scope::inside(scope);
+                let right = self.set_input(&tail.right, &mut level, Unknown::Keep)?;
+                if right.output.len() != inputs[0].output.len() {
+                    let name = operator_name(op);
+                    let position = first_position(&tail.right);
+                    return Err(SqlError::new(SqlState::SYNTAX_ERROR, format!("each {name} query must have the same number of columns")).at(position));
+                }
+                inputs.push(right);
+            }
+            left = self.combine(op, all, inputs)?;
+            i += run;
+        }
+        Ok(left)
+    }
+
+    /// One input of a set operation.
+    pub fn set_input(&self, body: &SetExpr, scope: &mut Scope<'_>, unknown: Unknown) -> Result<Query> {
+        let plain = |body: SetExpr| ast::Query { with: None, body, order_by: Vec::new(), limit: None, offset: None, locking: Vec::new(), pos: 0 };
+        match body {
+            SetExpr::Query(query) => self.query_scoped(query, scope, unknown),
+            SetExpr::SetOp { first, rest } => self.set_operation(first, rest, scope),
+            other => self.query_scoped(&plain(other.clone()), scope, unknown),
+        }
+    }
+
+    fn combine(&self, op: ast::SetOperator, all: bool, inputs: Vec<Query>) -> Result<Query> {
+        let name = operator_name(op);
+        let width = inputs[0].output.len();
+        let mut types = Vec::with_capacity(width);
+        for c in 0..width {
+            let each: Vec<PgType> = inputs.iter().map(|q| q.output[c].ty).collect();
+            // Pairs from the left, as nested operations would.
+            let mut oid = each[0].oid;
+            for ty in &each[1..] {
+                oid = self.common_type(&[(PgType { oid, typmod: -1 }, None), (*ty, None)], name)?;
+            }
+            if oid == oid::UNKNOWN {
+                oid = oid::TEXT;
+            }
+            types.push(PgType { oid, typmod: self.common_typmod(&each, oid) });
+        }
+        let mut output = inputs[0].output.clone();
+        let columns: Vec<RelColumn> = types.iter().map(|ty| self.column(*ty)).collect();
+        for (o, c) in output.iter_mut().zip(&columns) {
+            (o.id, o.ty, o.origin) = (c.id, c.ty, None);
+        }
+        let plain: Vec<PgType> = types.iter().map(|t| PgType { oid: t.oid, typmod: -1 }).collect();
+        let mut converted = Vec::with_capacity(inputs.len());
+        for query in inputs {
+            let query = self.convert_outputs(query, &plain)?;
+            let ids = query.output.iter().map(|c| c.id).collect();
+            converted.push((query.rel, ids));
+        }
+        if !all || op != ast::SetOperator::Union {
+            for c in &columns {
+                let probe = Expr { kind: ExprKind::Column(c.id), ty: c.ty, position: None };
+                self.check_hashable(&probe)?;
+            }
+        }
+        let op = match op {
+            ast::SetOperator::Union => SetOp::Union,
+            ast::SetOperator::Intersect => SetOp::Intersect,
+            ast::SetOperator::Except => SetOp::Except,
+        };
+        Ok(Query { rel: Rel::SetOp { op, all, inputs: converted, columns }, output })
+    }
+
+    /// Converts a query's columns implicitly to given types: unknown literals in place, others by a projection on top.
+    pub fn convert_outputs(&self, mut query: Query, types: &[PgType]) -> Result<Query> {
+        if query.output.iter().zip(types).all(|(c, t)| c.ty.oid == t.oid) {
+            return Ok(query);
+        }
+        // Literals and parameters in the select list itself.
+        if let Rel::Project { columns, .. } = &mut query.rel {
+            for (o, ty) in query.output.iter_mut().zip(types) {
+                if o.ty.oid != oid::UNKNOWN {
+                    continue;
+                }
+                if let Some((column, expr)) = columns.iter_mut().find(|(c, _)| c.id == o.id) {
+                    *expr = self.implicit(expr.clone(), ty.oid)?;
+                    column.ty = *ty;
+                    o.ty = *ty;
+                }
+            }
+        } else if let Rel::Values { rows, columns } = &mut query.rel {
+            for (i, (o, ty)) in query.output.iter_mut().zip(types).enumerate() {
+                if o.ty.oid != oid::UNKNOWN {
+                    continue;
+                }
+                for row in rows.iter_mut() {
+                    row[i] = self.implicit(row[i].clone(), ty.oid)?;
+                }
+                columns[i].ty = *ty;
+                o.ty = *ty;
+            }
+        }
+        if query.output.iter().zip(types).all(|(c, t)| c.ty.oid == t.oid) {
+            return Ok(query);
+        }
+        let mut columns = Vec::with_capacity(types.len());
+        for (o, ty) in query.output.iter_mut().zip(types) {
+            let expr = Expr { kind: ExprKind::Column(o.id), ty: o.ty, position: None };
+            let source = o.ty.oid;
+            let expr = self.coerce(expr, *ty, CastContext::Implicit)?.ok_or_else(|| {
+                let name = crate::coerce::type_text;
+                SqlError::new(SqlState::CANNOT_COERCE, format!("UNION could not convert type {} to {}", name(source), name(ty.oid)))
+            })?;
+            let column = self.column(expr.ty);
+            o.id = column.id;
+            o.ty = column.ty;
+            columns.push((column, expr));
+        }
+        Ok(Query { rel: Rel::Project { input: Box::new(query.rel), columns }, output: query.output })
+    }
+}
+
+fn operator_name(op: ast::SetOperator) -> &'static str {
+    match op {
+        ast::SetOperator::Union => "UNION",
+        ast::SetOperator::Intersect => "INTERSECT",
+        ast::SetOperator::Except => "EXCEPT",
+    }
+}
+
+/// Where the first output expression of an input stands.
+fn first_position(body: &SetExpr) -> Option<u32> {
+    match body {
+        SetExpr::Select(s) => s.items.first().and_then(|i| at(i.expr.pos)),
+        SetExpr::Values(v) => v.rows.first().and_then(|r| r.first()).and_then(|e| at(e.pos)),
+        SetExpr::Query(q) => first_position(&q.body),
+        SetExpr::SetOp { first, .. } => first_position(first),
+    }
+}

@@ -1,0 +1,101 @@
+//! UPDATE and DELETE.
+
+use crate::binder::{Binder, at};
+use crate::ir::*;
+use crate::scope::{Clause, Scope};
+use curia_catalog::Table;
+use curia_parse::ast::{self, TableRef};
+use curia_types::{Result, SqlError};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// The rows an UPDATE or DELETE finds, and the scan of its target among them.
+struct Rows {
+    rel: Rel,
+    table: Arc<Table>,
+    row_key: ColId,
+    old_row: Vec<(usize, RelColumn)>,
+}
+
+impl Binder<'_> {
+    pub fn update(&self, update: &ast::Update) -> Result<Bound> {
+        if let Some(cursor) = &update.current_of {
+            return Err(SqlError::unsupported("WHERE CURRENT OF").at(at(cursor.pos)));
+        }
+        let mut scope = Scope::root();
+        let ctes = self.with(update.with.as_ref(), &mut scope)?;
+        let (mut rows, scan) = self.target_scan(&update.table, update.alias.as_ref(), &mut scope)?;
+        rows.rel = self.join_and_filter(scan, &update.from, update.filter.as_ref(), &mut scope)?;
+        let assignments = self.assignments(&update.assignments, &rows.table, &scope)?;
+        // CHECK and RETURNING see the new row in the target's place.
+        let name = scope.items[0].name.clone();
+        let (new_row, item) = self.new_row(&rows.table, &name, update.alias.is_none());
+        let checks = self.checks(&rows.table, &item)?;
+        scope.items[0] = Rc::new(item);
+        let returning = self.returning(&update.returning, &scope)?;
+        Ok(Bound::Update(Update {
+            table: rows.table,
+            source: with_ctes(ctes, rows.rel),
+            row_key: rows.row_key,
+            old_row: rows.old_row,
+            assignments,
+            checks,
+            new_row,
+            returning,
+        }))
+    }
+
+    pub fn delete(&self, delete: &ast::Delete) -> Result<Bound> {
+        if let Some(cursor) = &delete.current_of {
+            return Err(SqlError::unsupported("WHERE CURRENT OF").at(at(cursor.pos)));
+        }
+        let mut scope = Scope::root();
+        let ctes = self.with(delete.with.as_ref(), &mut scope)?;
+        let (mut rows, scan) = self.target_scan(&delete.table, delete.alias.as_ref(), &mut scope)?;
+        rows.rel = self.join_and_filter(scan, &delete.using, delete.filter.as_ref(), &mut scope)?;
+        let returning = self.returning(&delete.returning, &scope)?;
+        Ok(Bound::Delete(Delete { table: rows.table, source: with_ctes(ctes, rows.rel), row_key: rows.row_key, old_row: rows.old_row, returning }))
+    }
+
+    /// The scan of the target with its row key, as the first item of `scope`.
+    fn target_scan(&self, name: &ast::ObjectName, alias: Option<&ast::Alias>, scope: &mut Scope<'_>) -> Result<(Rows, Rel)> {
+        let table = self.target_table(name)?;
+        let (rel, item) = self.scan(&table, alias, name.name())?;
+        let Rel::Scan(Scan { columns, row_key: Some(row_key), .. }) = &rel else {
+            return Err(SqlError::internal("the target of a row change is no scan with a row key"));
+        };
+        let rows = Rows { rel: Rel::Unit, table, row_key: *row_key, old_row: columns.clone() };
+        scope.items.push(Rc::new(item));
+        Ok((rows, rel))
+    }
+
+    fn join_and_filter(&self, scan: Rel, from: &[TableRef], filter: Option<&ast::Expr>, scope: &mut Scope<'_>) -> Result<Rel> {
+        let mut rel = scan;
+        if !from.is_empty() {
+            // LATERAL items may not look at the target, so FROM is bound in a stand-in of its own.
+            let mut inner = scope.stand_in(Vec::new());
+            let right = self.from_list(from, &mut inner)?;
+            for item in &inner.items {
+                if item.relation_visible && item.name == scope.items[0].name {
+                    let message = format!("table name \"{}\" specified more than once", item.name);
+                    return Err(SqlError::new(curia_types::SqlState::DUPLICATE_ALIAS, message));
+                }
+            }
+            let items = std::mem::take(&mut inner.items);
+            scope.absorb(&inner);
+            scope.items.extend(items);
+            if let Some(right) = right {
+                rel = Rel::Join { kind: JoinKind::Inner, left: Box::new(rel), right: Box::new(right), on: None, lateral: false };
+            }
+        }
+        if let Some(filter) = filter {
+            let predicate = self.condition(filter, scope, Clause::Where, "WHERE")?;
+            rel = Rel::Filter { input: Box::new(rel), predicate };
+        }
+        Ok(rel)
+    }
+}
+
+fn with_ctes(ctes: Vec<Cte>, rel: Rel) -> Rel {
+    if ctes.is_empty() { rel } else { Rel::With { ctes, body: Box::new(rel) } }
+}

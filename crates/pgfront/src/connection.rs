@@ -13,7 +13,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
@@ -58,12 +58,6 @@ impl Socket {
             Socket::Plain(s) => s.shutdown().await,
             Socket::Tls(s) => AsyncWriteExt::shutdown(s.as_mut()).await,
         };
-    }
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Socket::Plain(s) => Pin::new(s).poll_flush(cx),
-            Socket::Tls(s) => Pin::new(s.as_mut()).poll_flush(cx),
-        }
     }
 }
 
@@ -330,16 +324,6 @@ impl Output for Connection {
             }
             self.flush().await?;
             self.read_more().await?;
-        }
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        // TLS buffers its last record; a plain socket has nothing to flush.
-        if let Socket::Tls(_) = self.socket {
-            let mut cx = Context::from_waker(std::task::Waker::noop());
-            let _ = self.socket.poll_flush(&mut cx);
         }
     }
 }

@@ -219,7 +219,6 @@ mod tests {
             "select a::numeric(3) from t",
             "select cast(a as varchar(3)) from t",
             "select interval '1' from t where a = 1",
-            "select date '2020-01-01', 1",
             "select 1; select 2",
             "select 1 -- c",
             "select $1 + 1",

@@ -106,16 +106,13 @@ impl Session {
             return;
         }
         self.told_generation = generation;
-        for (told, (name, value)) in self.told.iter_mut().zip(self.shared_reported()) {
+        let reported = self.reported();
+        for (told, (name, value)) in self.told.iter_mut().zip(reported) {
             if *told != value {
                 out.parameter_status(&name, &value);
                 *told = value;
             }
         }
-    }
-
-    fn shared_reported(&self) -> Vec<(String, String)> {
-        self.reported()
     }
 
     /// How long the session may stay idle, and what to say when it did not come back.

@@ -116,6 +116,19 @@ impl Sequences {
                 format!("setval: value {value} is out of bounds for sequence \"{}\" ({}..{})", sequence.name, sequence.min, sequence.max),
             ));
         }
+        self.restate(replication, used, sequence, value, given)?;
+        if given {
+            used.0.lock().values.insert(sequence.oid, value);
+        }
+        Ok(())
+    }
+
+    /// Sets the first value of a fresh generation. Nobody draws from it before the sequence that names it commits.
+    pub(crate) fn restart(&self, replication: &dyn Replication, used: &SequenceUse, sequence: &Sequence, first: i64) -> Result<()> {
+        self.restate(replication, used, sequence, first, false)
+    }
+
+    fn restate(&self, replication: &dyn Replication, used: &SequenceUse, sequence: &Sequence, value: i64, given: bool) -> Result<()> {
         let counter = self.counter(replication, sequence)?;
         let mut counter = counter.lock();
         counter.last = value;
@@ -124,13 +137,17 @@ impl Sequences {
         counter.block = BLOCKS.0;
         counter.write(replication, sequence.storage, (value, given))?;
         let mut used = used.0.lock();
-        if given {
-            used.values.insert(sequence.oid, value);
-        }
         if !used.unconfirmed.contains(&sequence.storage) {
             used.unconfirmed.push(sequence.storage);
         }
         Ok(())
+    }
+
+    /// The value that would be drawn next.
+    pub(crate) fn upcoming(&self, replication: &dyn Replication, sequence: &Sequence) -> Result<i64> {
+        let counter = self.counter(replication, sequence)?;
+        let counter = counter.lock();
+        if counter.given { step(sequence, counter.last) } else { Ok(counter.last) }
     }
 
     /// (`last_value`, `is_called`) as a SELECT from the sequence shows them.
@@ -236,6 +253,13 @@ impl SequenceUse {
         used.last.and_then(|oid| used.values.get(&oid)).copied().ok_or_else(|| {
             SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, "lastval is not yet defined in this session")
         })
+    }
+
+    /// Forgets what was drawn, but not what a commit must still confirm.
+    pub(crate) fn discard(&self) {
+        let mut used = self.0.lock();
+        used.values.clear();
+        used.last = None;
     }
 
     pub(crate) fn has_unconfirmed(&self) -> bool {

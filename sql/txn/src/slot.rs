@@ -37,6 +37,11 @@ impl SessionSlot {
         self.process_id.load(Ordering::Relaxed)
     }
 
+    /// DISCARD SEQUENCES: forgets the values that the session has drawn (`currval`, `lastval`).
+    pub fn discard_sequences(&self) {
+        self.sequences.discard();
+    }
+
     /// The lock owner for the next transaction.
     pub(crate) fn next_owner(&self) -> Owner {
         let n = self.transactions.fetch_add(1, Ordering::Relaxed);

@@ -43,8 +43,6 @@ fn escape(delimiter: u8, text: &[u8], out: &mut Vec<u8>) {
             b if *b == delimiter => *b,
             _ => continue,
         };
-        // A control character as delimiter is escaped by itself.
-        let letter = if *b == delimiter { *b } else { letter };
         out.extend_from_slice(&text[from..i]);
         out.push(b'\\');
         out.push(letter);

@@ -44,6 +44,8 @@ pub struct Worker {
     pub(crate) gathered: Index,
     /// A consul asked a donor for what follows this, and has no answer yet.
     pub(crate) fetching: Option<Tail>,
+    /// Whether this server alone stores the log, so that no peer needs entries from memory.
+    alone: bool,
     /// Stage records that must stay, oldest first.
     stages: VecDeque<LiveStage>,
     /// The term-starts that the log has, by index.
@@ -57,6 +59,7 @@ impl Worker {
         let base = log.base();
         let mut worker = Self {
             group,
+            alone: members.all().count() == 1,
             members,
             commit: base.index,
             term_start: base.term_start,
@@ -111,11 +114,6 @@ impl Worker {
         self.stages.clear();
     }
 
-    /// Whether this server alone stores the log.
-    fn alone(&self) -> bool {
-        self.members.all().count() == 1
-    }
-
     /// Whether the current term's start is on a quorum.
     pub(crate) fn started(&self, term: Term) -> bool {
         self.term_start.term == term && self.commit >= self.term_start_index
@@ -153,7 +151,7 @@ impl Worker {
         self.moved = true;
         self.forget_stages();
         // Where there are peers, the last entries stay for those who lag.
-        let kept = if self.alone() { 0 } else { RETAINED_ENTRIES_MAX };
+        let kept = if self.alone { 0 } else { RETAINED_ENTRIES_MAX };
         self.log.release(Index(index.0.min(self.log.last().0.saturating_sub(kept))));
     }
 

@@ -103,7 +103,7 @@ impl Worker {
     pub(super) fn release_stages(&mut self, before: Index, reached: Index) -> u64 {
         let from = self.stages.partition_point(|stage| stage.index <= before);
         // Peers that lag still need them from memory.
-        let (durable, alone, mut bytes) = (self.log.durable(), self.alone(), 0);
+        let (durable, alone, mut bytes) = (self.log.durable(), self.alone, 0);
         for stage in self.stages.iter().skip(from).take_while(|stage| stage.index <= reached) {
             if let Some(payload) = self.log.get_mut(stage.index).and_then(|entry| entry.record.payload_mut()) {
                 bytes += payload.len() as u64;
@@ -130,7 +130,7 @@ impl Worker {
         });
         stages.sort_unstable_by_key(|stage| stage.index);
         self.stages = stages.into();
-        if self.alone() {
+        if self.alone {
             for entry in self.log.window_mut() {
                 if let Record::Stage(payload) = &mut entry.record {
                     payload.release();

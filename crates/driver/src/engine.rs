@@ -340,7 +340,8 @@ impl Engine {
         let mut told = false;
         loop {
             match attempt(self) {
-                Err(error) if error.is_no_space() => {
+                // A server that doesn't serve yet has nothing to wait with.
+                Err(error) if error.is_no_space() && self.term != Term::ZERO => {
                     if !std::mem::replace(&mut told, true) {
                         tracing::error!(%error, "no room for {place}: writes wait or are refused until there is");
                     }

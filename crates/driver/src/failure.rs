@@ -16,7 +16,7 @@ pub enum DriverError {
     Founding,
     /// The operating system gave no thread.
     Thread(std::io::Error),
-    /// The thread stopped before it served.
+    /// It was told to stop while it waited for room on a full disk.
     Stopped,
 }
 
@@ -27,7 +27,7 @@ impl fmt::Display for DriverError {
             DriverError::Restore(error) => error.fmt(f),
             DriverError::Founding => f.write_str("a cluster needs at least one worker group"),
             DriverError::Thread(error) => write!(f, "cannot start the driver thread: {error}"),
-            DriverError::Stopped => f.write_str("the driver stopped before it could serve"),
+            DriverError::Stopped => f.write_str("stopped while the disk was full: a restart decides about the last transactions"),
         }
     }
 }

@@ -38,7 +38,9 @@ impl Driver {
         engine.take_office()?;
         let failure = published.clone();
         let work = move || {
-            if let Err(error) = engine.run() {
+            let outcome = engine.run();
+            engine.truncation.abandon();
+            if let Err(error) = outcome {
                 tracing::error!(%error, "the driver stops");
                 engine.fail(&error);
                 failure.failure.send_replace(Some(Arc::new(error)));

@@ -39,6 +39,14 @@ impl Truncation {
             flushing: None,
         }
     }
+
+    /// Waits for a flush that is under way, so that its thread doesn't outlive the driver.
+    pub(crate) fn abandon(&mut self) {
+        if let Some(flushing) = self.flushing.take() {
+            // Whether it succeeded matters to nobody: the log was not truncated.
+            let _ = flushing.thread.join();
+        }
+    }
 }
 
 impl Engine {

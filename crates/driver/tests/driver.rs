@@ -15,7 +15,8 @@ use harness::*;
 
 #[test]
 fn a_commit_can_be_read_at_its_csn_and_not_before() {
-    let driver = Place::new().start();
+    let mut place = Place::new();
+    let driver = place.start();
     assert_eq!(put(&driver, 0, "a", "1"), Ok(Csn(1)));
     assert_eq!(put(&driver, 0, "a", "2"), Ok(Csn(2)));
     assert_eq!(driver.applied(), Csn(2));
@@ -59,7 +60,8 @@ fn acknowledged_commits_survive_a_power_cut() {
 
 #[test]
 fn requests_get_their_csns_in_the_order_in_which_they_were_handed_over() {
-    let driver = Place::new().start();
+    let mut place = Place::new();
+    let driver = place.start();
     let tickets: Vec<_> = (0..500).map(|n| commit(&driver, vec![fragment(n % 3, &[("k", "v")])])).collect();
     let csns: Vec<_> = tickets.into_iter().map(|ticket| wait(ticket).expect("committed").0).collect();
     assert_eq!(csns, (1..=500).collect::<Vec<_>>());
@@ -155,7 +157,8 @@ fn a_failed_sync_stops_the_driver_with_a_reason_and_acknowledges_nothing() {
 
 #[test]
 fn a_stopped_driver_refuses_with_57p01() {
-    let driver = Place::new().start();
+    let mut place = Place::new();
+    let driver = place.start();
     let tickets: Vec<_> = (0..50)
         .map(|n| commit(&driver, vec![fragment(0, &[(&format!("{n}"), "v")])]))
         .collect();
@@ -243,7 +246,8 @@ fn stages_that_are_given_up_do_not_keep_the_log() {
 
 #[test]
 fn who_waits_for_a_csn_is_woken_when_it_can_be_read() {
-    let driver = Arc::new(Place::new().start());
+    let mut place = Place::new();
+    let driver = Arc::new(place.start());
     let waiter = {
         let driver = driver.clone();
         std::thread::spawn(move || {

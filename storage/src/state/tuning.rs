@@ -59,7 +59,8 @@ const PREFIX_NAME: &CStr = c"curia.version-prefix.1";
 
 pub(super) fn open(path: &Path, options: &StateOptions, horizon: &Arc<AtomicU64>) -> Result<DB> {
     let cache = Cache::new_lru_cache(options.block_cache_bytes);
-    let mut database = Options::default();
+    // A clean stop flushes first, deliberately; closing alone leaves what a crash leaves.
+    let mut database = Options::default().get_options_from_string("avoid_flush_during_shutdown=true")?;
     database.create_if_missing(true);
     database.create_missing_column_families(true);
     // Flush all column families together: the applied positions in meta are exactly as durable as the rows.
@@ -85,8 +86,6 @@ pub(super) fn open(path: &Path, options: &StateOptions, horizon: &Arc<AtomicU64>
         ColumnFamilyDescriptor::new(meta::FAMILY, small),
     ];
     let db = DB::open_cf_descriptors(&database, path, families)?;
-    // A clean stop flushes first, deliberately; closing alone leaves what a crash leaves.
-    db.set_options(&[("avoid_flush_during_shutdown", "true")])?;
     Ok(db)
 }
 

@@ -18,6 +18,7 @@ mod math;
 mod md5;
 mod numerics;
 mod patterns;
+mod regex_syntax;
 mod sequences;
 mod session;
 mod text;

@@ -5,6 +5,7 @@
 //! curia-bench all                     everything below, as one Markdown page
 //! curia-bench pgbench --clients 8     TPC-B and select-only, simple and prepared
 //! curia-bench copy                    COPY of pgbench_accounts rows
+//! curia-bench steps                   cost per step of the point path
 //! curia-bench queries                 count and sum over the loaded table
 //! curia-bench memory                  resident memory, idle and for each connection
 //! curia-bench restart                 kill -9 to the first answer
@@ -20,6 +21,7 @@ mod pgbench;
 mod queries;
 mod report;
 mod restart;
+mod steps;
 
 use clap::{Args, Parser, Subcommand};
 use peer::Peers;
@@ -78,6 +80,8 @@ enum What {
     Pgbench,
     /// COPY FROM of pgbench_accounts rows.
     Copy,
+    /// Cost per step of the point path.
+    Steps,
     /// Queries over the whole table.
     Queries,
     /// Resident memory.
@@ -115,10 +119,13 @@ async fn run(what: What, setting: &Setting) -> Result<()> {
     if wanted(What::Copy) {
         copy::measure(&peers, setting).await?.print();
     }
-    if wanted(What::Pgbench) || wanted(What::Queries) || wanted(What::Restart) {
+    if wanted(What::Pgbench) || wanted(What::Steps) || wanted(What::Queries) || wanted(What::Restart) {
         for peer in peers.both() {
             pgbench::initialise(setting, peer)?;
         }
+    }
+    if wanted(What::Steps) {
+        steps::measure(&peers, setting)?.print();
     }
     if wanted(What::Queries) {
         queries::measure(&peers, setting).await?.print();

@@ -251,12 +251,12 @@ impl Peer {
         while children.iter().any(|pid| Path::new(&format!("/proc/{pid}")).exists()) && from.elapsed() < READY_WITHIN {
             std::thread::sleep(Duration::from_millis(5));
         }
+        let started = Instant::now();
         self.child = self.start.spawn(self.port)?;
         if self.kind == Kind::Curia {
-            self.wait_until_announced()
-        } else {
-            Ok(())
+            self.wait_until_announced()?;
         }
+        Ok(started)
     }
 
     fn wait_until_announced(&mut self) -> Result<()> {

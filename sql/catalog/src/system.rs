@@ -9,12 +9,7 @@ use curia_types::PgType;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-/// OID of the schema `pg_catalog`.
-pub const PG_CATALOG: Oid = 11;
-/// OID of the schema `public`.
-pub const PUBLIC: Oid = 2200;
-/// OID of the schema `information_schema`, as PostgreSQL 15's initdb gives it.
-pub const INFORMATION_SCHEMA: Oid = 13_207;
+pub use crate::lookup::{INFORMATION_SCHEMA, PG_CATALOG, PUBLIC};
 
 /// A system table or view.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,18 +3,44 @@
 //! A statement goes `BoundStatement` -> [`Engine::plan`] -> [`Plan`] -> [`Plan::execute`] -> [`Outcome`]. What callers use:
 //!
 //! ```text
-//! let engine = Engine::start(database, EngineConfig::default())?;          // one per server; shared by Arc
-//! let plan: Arc<Plan> = engine.plan(bound_statement).await?;               // cache it by text and catalog version
-//! plan.output(): &[OutputColumn]; plan.params(): &[PgType]; plan.tables(): &[Oid]; plan.kind(): PlanKind
-//! let outcome = plan.execute(&mut transaction, Execution { params, context, cancel, limits.. }).await?;
-//! outcome.affected: u64                                                     // rows inserted, updated, deleted
-//! outcome.rows: Option<RowSource>                                           // SELECT and RETURNING
-//! while rows.next().await? {                                                // moves to the next row; a portal just stops calling
-//!     rows.write(&formats, &io_context, &mut buffer)?;                      // i32 length (-1 NULL) and bytes of each value
-//! }                                                                         // or rows.row(): &[Datum]
-//! while let Some(batch) = rows.next_batch().await? { .. }                   // Arrow instead; rows.schema(): SchemaRef
-//! let lines: Vec<String> = plan.explain(analyze: Option<(&mut Transaction, Execution)>).await?;
-//! let mut copy = CopyInsert::new(engine, &transaction, table, columns, context)?;
-//! copy.rows(&mut transaction, Vec<Vec<Datum>>).await?; copy.finish() -> u64  // COPY FROM STDIN
-//! catalog_call(engine, &catalog, function oid, &args) -> Option<Result<Datum>>   // pg_get_indexdef and friends
+//! let engine = Engine::start(database, EngineConfig::default())?;           // one per server, in an Arc
+//! let plan = engine.plan(&Arc::new(bound), &catalog).await?;                // Arc<Plan>; cache it by text and catalog version
+//! tx.lock_tables(plan.tables()).await?;  tx.start_statement();              // then, if the catalog moved: bind and plan again
+//! let outcome = plan.execute(&mut tx, Execution { params, context, interrupt, catalog, session_views }).await?;
+//! outcome.affected                                                          // rows inserted, updated, deleted
+//! outcome.rows: Option<RowSource>                                           // SELECT and RETURNING; a portal keeps it
+//! while rows.next().await? { rows.write(&formats, &io, &mut buffer)?; }     // i32 length (-1 NULL) and bytes of each value
+//! while let Some(batch) = rows.next_batch().await? { .. }                   // or Arrow
+//! plan.explain(); plan.explain_analyze(&mut tx, execution).await?           // lines
+//! CopyInsert::new(&engine, &tx, &insert, &catalog, execution)?              // COPY FROM: .row(&mut tx, &values).await?
+//! catalog_call(&CatalogScope { .. }, "pg_get_indexdef", &args)              // functions about catalog objects
 //! ```
+//!
+//! - [`engine`], [`plan`], [`source`], [`exec`]: the doors above.
+//! - [`eval`]: the evaluator of expressions; [`order`], [`comparison`], [`registry`]: what values and functions mean to plans.
+//! - [`rewrite`], [`access`], [`walk`]: filters to their scans, and scans to their keys.
+//! - [`rows`]: row operators; `analytic`: DataFusion; `write`: INSERT, UPDATE, DELETE, FOR UPDATE, COPY.
+//! - [`system`]: the rows of `pg_catalog` and `information_schema`.
+
+pub mod access;
+mod analytic;
+pub mod comparison;
+pub mod engine;
+pub mod eval;
+pub mod exec;
+pub mod order;
+pub mod plan;
+pub mod registry;
+pub mod rewrite;
+pub mod rows;
+pub mod source;
+pub mod system;
+pub mod walk;
+mod write;
+
+pub use engine::{Engine, EngineConfig};
+pub use exec::{Execution, Interrupt, Uninterrupted};
+pub use plan::{Outcome, Plan, PlanKind};
+pub use source::{RowSource, ValueFormat};
+pub use system::{CatalogScope, SessionViews, catalog_call};
+pub use write::CopyInsert;

@@ -1,0 +1,144 @@
+//! The analytic path: DataFusion over scans of the statement's view.
+//!
+//! A relation is lowered to a DataFusion plan when it runs, with the parameters as constants, so that DataFusion's optimizer sees values.
+//! Columns are named `c{ColId}`. An expression becomes a native operator only where that means the same (comparisons of types that Arrow
+//! orders as PostgreSQL does, AND, OR, NOT, IS NULL); everything else is the evaluator as a scalar function. Types whose Arrow form is not
+//! what equality goes by (numeric, interval, floats, bpchar) are compared, sorted, grouped and joined by an order-preserving key. What has
+//! no operator here at all (system views, set-returning functions, LATERAL) enters as rows of row operators.
+
+mod aggregate;
+mod expression;
+mod functions;
+mod leaf;
+mod lower;
+
+use crate::engine::Engine;
+use crate::exec::Exec;
+use crate::rows::Compiler;
+use arrow::array::RecordBatch;
+use curia_bind::ir::{ColId, Rel};
+use curia_catalog::Catalog;
+use curia_types::{Result, SqlError, SqlState};
+use datafusion::error::DataFusionError;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::session_state::SessionState;
+use datafusion::physical_plan::execute_stream;
+use datafusion::prelude::SessionConfig;
+use futures::StreamExt;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// A relation that DataFusion runs.
+pub(crate) struct Analytic {
+    rel: Rel,
+    wanted: Vec<ColId>,
+    catalog: Arc<Catalog>,
+    /// The physical plan of an EXPLAIN ANALYZE, with what it counted.
+    measured: Option<Mutex<String>>,
+}
+
+/// Batches under way between the pool and a reader.
+const CHANNEL: usize = 2;
+
+impl Analytic {
+    /// Decides whether DataFusion runs a relation: it does when a stored table is read under operators that DataFusion has.
+    pub fn plan(compiler: &mut Compiler, rel: &Rel, wanted: &[ColId]) -> Result<Option<Analytic>> {
+        if !lower::reads_tables(rel) {
+            return Ok(None);
+        }
+        // What the evaluator would refuse is refused now, before anything runs.
+        lower::check(compiler, rel)?;
+        Ok(Some(Analytic {
+            rel: rel.clone(),
+            wanted: wanted.to_vec(),
+            catalog: compiler.catalog().clone(),
+            measured: compiler.measure.then(Mutex::default),
+        }))
+    }
+
+    /// Starts it on the analytics pool.
+    pub fn start(self: Arc<Self>, engine: &Arc<Engine>, exec: Arc<Exec>) -> Result<mpsc::Receiver<Result<RecordBatch>>> {
+        let (to, from) = mpsc::channel(CHANNEL);
+        let state = session(engine);
+        engine.pool()?.spawn(async move {
+            if let Err(e) = self.run(state, exec, &to).await {
+                let _ = to.send(Err(e)).await; // a reader that went away needs no error
+            }
+        });
+        Ok(from)
+    }
+
+    async fn run(&self, state: SessionState, exec: Arc<Exec>, to: &mpsc::Sender<Result<RecordBatch>>) -> Result<()> {
+        let logical = lower::Lowering::new(exec.clone(), self.catalog.clone()).statement(&self.rel, &self.wanted)?;
+        let physical = state.create_physical_plan(&logical).await.map_err(error)?;
+        let mut stream = execute_stream(physical.clone(), state.task_ctx()).map_err(error)?;
+        while let Some(batch) = stream.next().await {
+            exec.check_cancel()?;
+            if to.send(Ok(batch.map_err(error)?)).await.is_err() {
+                return Ok(());
+            }
+        }
+        if let Some(measured) = &self.measured {
+            *measured.lock() =
+                datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(&*physical).indent(false).to_string();
+        }
+        Ok(())
+    }
+
+    /// Lines of EXPLAIN: operators with their access; the measured physical plan when it has run.
+    pub fn explain(&self) -> Vec<String> {
+        let mut lines = vec!["Analytic (DataFusion)".to_owned()];
+        match &self.measured {
+            Some(text) if !text.lock().is_empty() => lines.extend(text.lock().lines().map(|l| format!("  {l}"))),
+            _ => lower::outline(&self.rel, 1, &mut lines),
+        }
+        lines
+    }
+}
+
+/// DataFusion's state for one query.
+fn session(engine: &Engine) -> SessionState {
+    let config = SessionConfig::new()
+        .with_target_partitions(engine.config.threads.max(1))
+        .with_batch_size(engine.config.batch_rows)
+        .with_information_schema(false)
+        .with_create_default_catalog_and_schema(false);
+    SessionStateBuilder::new().with_config(config).with_runtime_env(engine.environment.clone()).build()
+}
+
+/// The client's error inside an error of DataFusion.
+fn error(e: DataFusionError) -> SqlError {
+    let mut current: &(dyn std::error::Error + 'static) = &e;
+    loop {
+        if let Some(sql) = current.downcast_ref::<SqlError>() {
+            return sql.clone();
+        }
+        if let Some(DataFusionError::External(inner)) = current.downcast_ref::<DataFusionError>()
+            && let Some(sql) = inner.downcast_ref::<SqlError>()
+        {
+            return sql.clone();
+        }
+        if let Some(DataFusionError::Shared(inner)) = current.downcast_ref::<DataFusionError>() {
+            current = &**inner;
+            continue;
+        }
+        if let Some(arrow::error::ArrowError::ExternalError(inner)) = current.downcast_ref::<arrow::error::ArrowError>() {
+            current = &**inner;
+            continue;
+        }
+        match current.source() {
+            Some(next) => current = next,
+            None => break,
+        }
+    }
+    match e.find_root() {
+        DataFusionError::ResourcesExhausted(message) => SqlError::new(SqlState::OUT_OF_MEMORY, "out of memory").detail(message.clone()),
+        _ => SqlError::internal(e.to_string()),
+    }
+}
+
+/// A client's error as one of DataFusion.
+fn external(e: SqlError) -> DataFusionError {
+    DataFusionError::External(Box::new(e))
+}

@@ -1,0 +1,121 @@
+//! [`Engine`]: what plans share: the database, the analytics pool, DataFusion's memory and spill folder.
+
+use crate::plan::Plan;
+use crate::walk;
+use curia_bind::ir::{Bound, BoundStatement};
+use curia_catalog::Catalog;
+use curia_txn::Database;
+use curia_types::{Result, SqlError, SqlState};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Limits and sizes of the engine.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// Threads of the analytics pool.
+    pub threads: usize,
+    /// Stack of each of them, bytes: deep statements are planned and run there.
+    pub stack_bytes: usize,
+    /// Statements on the pool's blocking threads at a time; further ones wait.
+    pub running: usize,
+    /// Memory that all analytic queries share; above it they spill, or fail with 53200.
+    pub memory_bytes: usize,
+    /// Memory that the row operators of one statement may keep; 53200 above it.
+    pub statement_bytes: usize,
+    /// Where spilled data goes.
+    pub spill_folder: PathBuf,
+    /// Rows in a batch.
+    pub batch_rows: usize,
+}
+
+impl Default for EngineConfig {
+    fn default() -> EngineConfig {
+        EngineConfig {
+            threads: std::thread::available_parallelism().map_or(2, usize::from),
+            stack_bytes: 64 << 20,
+            running: 64,
+            memory_bytes: 1 << 30,
+            statement_bytes: 512 << 20,
+            spill_folder: std::env::temp_dir(),
+            batch_rows: 8192,
+        }
+    }
+}
+
+/// Plans and runs statements. One per server.
+pub struct Engine {
+    pub(crate) database: Arc<Database>,
+    pub(crate) config: EngineConfig,
+    /// Taken out only when the engine goes: a runtime must not be dropped on an asynchronous thread.
+    pool: Option<tokio::runtime::Runtime>,
+    pub(crate) environment: Arc<RuntimeEnv>,
+}
+
+/// Nesting above which a statement is compiled and run on a thread with a large stack.
+const DEEP: usize = 150;
+/// Nesting that is refused with 54001.
+const TOO_DEEP: usize = 20_000;
+
+impl Engine {
+    /// Starts the pool. Errors: XX000 when threads or the spill folder cannot be had.
+    pub fn start(database: Arc<Database>, config: EngineConfig) -> Result<Arc<Engine>> {
+        let pool = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(config.threads.max(1))
+            .max_blocking_threads(config.running.max(1))
+            .thread_stack_size(config.stack_bytes)
+            .thread_name("analytics")
+            .enable_time()
+            .build()
+            .map_err(|e| SqlError::internal(format!("could not start the analytics pool: {e}")))?;
+        let environment = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(config.memory_bytes)))
+            .with_temp_file_path(&config.spill_folder)
+            .build_arc()
+            .map_err(|e| SqlError::internal(format!("could not set up the spill folder: {e}")))?;
+        Ok(Arc::new(Engine { database, config, pool: Some(pool), environment }))
+    }
+
+    /// The shared root of transactions.
+    pub fn database(&self) -> &Arc<Database> {
+        &self.database
+    }
+
+    /// The analytics pool.
+    pub(crate) fn pool(&self) -> Result<&tokio::runtime::Handle> {
+        self.pool.as_ref().map(|p| p.handle()).ok_or_else(|| SqlError::new(SqlState::ADMIN_SHUTDOWN, "the server is shutting down"))
+    }
+
+    /// Decides how a statement runs. `catalog` is the version that it was bound to. Errors: 0A000 for what cannot be executed, 54001 for
+    /// statements that nest too deeply.
+    pub async fn plan(self: &Arc<Self>, statement: &Arc<BoundStatement>, catalog: &Arc<Catalog>) -> Result<Arc<Plan>> {
+        let depth = match &statement.bound {
+            Bound::Query(q) => walk::depth(&q.rel),
+            Bound::Insert(i) => walk::depth(&i.source),
+            Bound::Update(u) => walk::depth(&u.source),
+            Bound::Delete(d) => walk::depth(&d.source),
+        };
+        if depth > TOO_DEEP {
+            return Err(SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded"));
+        }
+        if depth <= DEEP {
+            return Plan::compile(self.clone(), statement.clone(), catalog.clone(), false).map(Arc::new);
+        }
+        let (engine, statement, catalog) = (self.clone(), statement.clone(), catalog.clone());
+        let compile = move || Plan::compile(engine, statement, catalog, true).map(Arc::new);
+        match self.pool()?.spawn_blocking(compile).await {
+            Ok(plan) => plan,
+            Err(e) => Err(SqlError::internal(format!("planning ended early: {e}"))),
+        }
+    }
+}
+
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if let Some(pool) = self.pool.take() {
+            pool.shutdown_background();
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! Running a compiled expression over one row.
+
+use super::{Env, Node, Program};
+use crate::order;
+use curia_functions::{CallTypes, Function};
+use curia_types::datum::ArrayValue;
+use curia_types::{Datum, PgType, Result, SqlError, SqlState};
+use std::sync::Arc;
+
+impl Program {
+    /// The value over a row.
+    pub fn eval(&self, env: Env<'_>, row: &[Datum]) -> Result<Datum> {
+        self.0.eval(env, row)
+    }
+    /// Whether a predicate is true (not false, not NULL).
+    pub fn holds(&self, env: Env<'_>, row: &[Datum]) -> Result<bool> {
+        Ok(matches!(self.0.eval(env, row)?, Datum::Bool(true)))
+    }
+    /// The position in the row, when the expression is nothing but that column.
+    pub fn as_column(&self) -> Option<usize> {
+        if let Node::Column(i) = self.0 { Some(i) } else { None }
+    }
+}
+
+/// Calls a comparison, whose declared types are its actual ones.
+pub(crate) fn call(function: &Function, env: Env<'_>, args: &[Datum]) -> Result<Datum> {
+    call_typed(function, &CallTypes { args: &[], ret: PgType { oid: function.ret, typmod: -1 } }, env, args)
+}
+
+/// Calls a function of the registry.
+pub(crate) fn call_typed(function: &Function, types: &CallTypes<'_>, env: Env<'_>, args: &[Datum]) -> Result<Datum> {
+    if function.strict && args.iter().any(Datum::is_null) {
+        return Ok(Datum::Null);
+    }
+    function.kernel.call(function.oid, &*env.exec.context, types, args)
+}
+
+fn truth(d: Datum) -> Result<Option<bool>> {
+    match d {
+        Datum::Bool(b) => Ok(Some(b)),
+        Datum::Null => Ok(None),
+        other => Err(SqlError::internal(format!("a condition gave {other:?}"))),
+    }
+}
+
+pub(crate) fn boolean(b: Option<bool>) -> Datum {
+    b.map_or(Datum::Null, Datum::Bool)
+}
+
+impl Node {
+    pub(crate) fn eval(&self, env: Env<'_>, row: &[Datum]) -> Result<Datum> {
+        Ok(match self {
+            Node::Const(d) => d.clone(),
+            Node::Param(i) => {
+                env.exec.params.get(*i).cloned().ok_or_else(|| SqlError::internal(format!("no value for parameter ${}", i + 1)))?
+            }
+            Node::Column(i) => row[*i].clone(),
+            Node::Frame(i) => env.frame[*i].clone(),
+            Node::Call { function, args, types, ret } => {
+                let types = CallTypes { args: types, ret: *ret };
+                match args.as_slice() {
+                    [a] => call_typed(function, &types, env, &[a.eval(env, row)?])?,
+                    [a, b] => call_typed(function, &types, env, &[a.eval(env, row)?, b.eval(env, row)?])?,
+                    [a, b, c] => call_typed(function, &types, env, &[a.eval(env, row)?, b.eval(env, row)?, c.eval(env, row)?])?,
+                    args => call_typed(function, &types, env, &all(args, env, row)?)?,
+                }
+            }
+            Node::IoCast { arg, from, to } => env.exec.io_cast(arg.eval(env, row)?, *from, *to)?,
+            Node::And(args) => {
+                let mut unknown = false;
+                for a in args {
+                    match truth(a.eval(env, row)?)? {
+                        Some(false) => return Ok(Datum::Bool(false)),
+                        None => unknown = true,
+                        Some(true) => {}
+                    }
+                }
+                if unknown { Datum::Null } else { Datum::Bool(true) }
+            }
+            Node::Or(args) => {
+                let mut unknown = false;
+                for a in args {
+                    match truth(a.eval(env, row)?)? {
+                        Some(true) => return Ok(Datum::Bool(true)),
+                        None => unknown = true,
+                        Some(false) => {}
+                    }
+                }
+                if unknown { Datum::Null } else { Datum::Bool(false) }
+            }
+            Node::Not(a) => boolean(truth(a.eval(env, row)?)?.map(|b| !b)),
+            Node::IsNull { arg, negated } => {
+                let null = match arg.eval(env, row)? {
+                    Datum::Null => true,
+                    // A row is null when all its fields are, not null when none is.
+                    Datum::Record(fields) if *negated => {
+                        return Ok(Datum::Bool(fields.iter().all(|(_, d)| !d.is_null())));
+                    }
+                    Datum::Record(fields) => fields.iter().all(|(_, d)| d.is_null()),
+                    _ => false,
+                };
+                Datum::Bool(null != *negated)
+            }
+            Node::IsBool { arg, test, negated } => Datum::Bool((truth(arg.eval(env, row)?)? == *test) != *negated),
+            Node::IsDistinct { left, right, equal, negated } => {
+                let (l, r) = (left.eval(env, row)?, right.eval(env, row)?);
+                let distinct = match (l.is_null(), r.is_null()) {
+                    (true, true) => false,
+                    (false, false) => !matches!(call(equal, env, &[l, r])?, Datum::Bool(true)),
+                    _ => true,
+                };
+                Datum::Bool(distinct != *negated)
+            }
+            Node::Case { branches, otherwise } => {
+                for (when, then) in branches {
+                    if truth(when.eval(env, row)?)? == Some(true) {
+                        return then.eval(env, row);
+                    }
+                }
+                match otherwise {
+                    Some(e) => e.eval(env, row)?,
+                    None => Datum::Null,
+                }
+            }
+            Node::Coalesce(args) => {
+                for a in args {
+                    let d = a.eval(env, row)?;
+                    if !d.is_null() {
+                        return Ok(d);
+                    }
+                }
+                Datum::Null
+            }
+            Node::NullIf { left, right, equal } => {
+                let (l, r) = (left.eval(env, row)?, right.eval(env, row)?);
+                if matches!(call(equal, env, &[l.clone(), r])?, Datum::Bool(true)) { Datum::Null } else { l }
+            }
+            Node::MinMax { args, less, greatest } => {
+                let mut best = Datum::Null;
+                for a in args {
+                    let d = a.eval(env, row)?;
+                    if d.is_null() {
+                        continue;
+                    }
+                    let better = best.is_null()
+                        || matches!(
+                            if *greatest { call(less, env, &[best.clone(), d.clone()])? } else { call(less, env, &[d.clone(), best.clone()])? },
+                            Datum::Bool(true)
+                        );
+                    if better {
+                        best = d;
+                    }
+                }
+                best
+            }
+            Node::InList { arg, list, equal, negated } => {
+                let x = arg.eval(env, row)?;
+                let mut found = Some(false);
+                for item in list {
+                    match truth(call(equal, env, &[x.clone(), item.eval(env, row)?])?)? {
+                        Some(true) => {
+                            found = Some(true);
+                            break;
+                        }
+                        None => found = None,
+                        Some(false) => {}
+                    }
+                }
+                boolean(found.map(|f| f != *negated))
+            }
+            Node::InSet { arg, set, has_null, negated } => {
+                let x = arg.eval(env, row)?;
+                if x.is_null() {
+                    Datum::Null
+                } else if set.contains(&order::key_of(&x)) {
+                    Datum::Bool(!*negated)
+                } else if *has_null {
+                    Datum::Null
+                } else {
+                    Datum::Bool(*negated)
+                }
+            }
+            Node::ArrayCompare { arg, array, function, all } => {
+                let (x, a) = (arg.eval(env, row)?, array.eval(env, row)?);
+                let Datum::Array(a) = a else { return Ok(Datum::Null) };
+                let mut result = Some(*all);
+                for e in &a.elements {
+                    match truth(call(function, env, &[x.clone(), e.clone()])?)? {
+                        Some(b) if b != *all => return Ok(Datum::Bool(b)),
+                        None => result = None,
+                        Some(_) => {}
+                    }
+                }
+                boolean(result)
+            }
+            Node::Array { elements, element, nested } => array(all(elements, env, row)?, *element, *nested)?,
+            Node::Subscript { array, subscripts } => {
+                let a = array.eval(env, row)?;
+                let at = all(subscripts, env, row)?;
+                subscript(&a, &at)
+            }
+            Node::Row { fields } => {
+                let mut out = Vec::with_capacity(fields.len());
+                for (ty, f) in fields {
+                    out.push((*ty, f.eval(env, row)?));
+                }
+                Datum::Record(out.into())
+            }
+            Node::Subquery(s) => s.eval(env, row)?,
+        })
+    }
+}
+
+pub(crate) fn all(nodes: &[Node], env: Env<'_>, row: &[Datum]) -> Result<Vec<Datum>> {
+    nodes.iter().map(|n| n.eval(env, row)).collect()
+}
+
+/// Builds ARRAY[...]; nested arrays must agree in shape.
+pub(crate) fn array(values: Vec<Datum>, element: u32, nested: bool) -> Result<Datum> {
+    if !nested {
+        let dimensions = if values.is_empty() { Vec::new() } else { vec![(values.len() as i32, 1)] };
+        return Ok(Datum::Array(Arc::new(ArrayValue { element, dimensions, elements: values })));
+    }
+    let mut dimensions: Option<Vec<(i32, i32)>> = None;
+    let mut elements = Vec::new();
+    let count = values.len() as i32;
+    for v in values {
+        let Datum::Array(a) = v else { continue };
+        if dimensions.get_or_insert_with(|| a.dimensions.clone()) != &a.dimensions {
+            return Err(SqlError::new(
+                SqlState::ARRAY_SUBSCRIPT_ERROR,
+                "multidimensional arrays must have array expressions with matching dimensions",
+            ));
+        }
+        elements.extend(a.elements.iter().cloned());
+    }
+    let mut dims = vec![(count, 1)];
+    dims.extend(dimensions.unwrap_or_default());
+    let dimensions = if elements.is_empty() { Vec::new() } else { dims };
+    Ok(Datum::Array(Arc::new(ArrayValue { element, dimensions, elements })))
+}
+
+fn subscript(array: &Datum, at: &[Datum]) -> Datum {
+    let a = match array {
+        Datum::Array(a) => a,
+        _ => return Datum::Null,
+    };
+    if a.dimensions.len() != at.len() {
+        return Datum::Null;
+    }
+    let mut index = 0i64;
+    for ((length, lower), d) in a.dimensions.iter().zip(at) {
+        let Datum::Int4(i) = d else { return Datum::Null };
+        let offset = i64::from(*i) - i64::from(*lower);
+        if offset < 0 || offset >= i64::from(*length) {
+            return Datum::Null;
+        }
+        index = index * i64::from(*length) + offset;
+    }
+    a.elements.get(index as usize).cloned().unwrap_or(Datum::Null)
+}

@@ -1,0 +1,130 @@
+//! One execution of a plan: what every operator and expression of it may ask for.
+
+use crate::eval::Memo;
+use crate::rows::Row;
+use crate::system::SessionViews;
+use curia_catalog::Catalog;
+use curia_functions::Context;
+use curia_txn::ReadView;
+use curia_types::text_io;
+use curia_types::{Datum, PgType, Result, SqlError, SqlState};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Says whether a statement should stop. The session implements it; operators ask at every row or batch.
+pub trait Interrupt: Send + Sync {
+    /// The error to stop with: 57014 for a cancel or a time-out, 57P01 for a shutdown.
+    fn check(&self) -> Result<()>;
+}
+
+/// Never stops: for tests and for work that no client waits for.
+pub struct Uninterrupted;
+
+impl Interrupt for Uninterrupted {
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// What a caller gives to run a plan.
+#[derive(Clone)]
+pub struct Execution {
+    /// Values of `$1`, `$2`, ..., of the plan's parameter types.
+    pub params: Arc<[Datum]>,
+    /// What functions may ask the session.
+    pub context: Arc<dyn Context>,
+    /// Says when to stop.
+    pub interrupt: Arc<dyn Interrupt>,
+    /// The catalog version of the statement, for the system views.
+    pub catalog: Arc<Catalog>,
+    /// Rows of the views that only the session knows.
+    pub session_views: Option<Arc<dyn SessionViews>>,
+}
+
+/// Shared state of one execution.
+pub struct Exec {
+    /// The rows it reads.
+    pub view: ReadView,
+    pub(crate) params: Arc<[Datum]>,
+    pub(crate) context: Arc<dyn Context>,
+    pub(crate) interrupt: Arc<dyn Interrupt>,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) session_views: Option<Arc<dyn SessionViews>>,
+    memory: AtomicUsize,
+    memory_limit: usize,
+    kept: Mutex<Kept>,
+}
+
+/// What operators keep for the length of the statement.
+#[derive(Default)]
+struct Kept {
+    memos: HashMap<usize, Memo>,
+    /// Frame and, once computed, rows of each common table expression.
+    ctes: HashMap<u32, (Vec<Datum>, Option<Arc<Vec<Row>>>)>,
+    working: HashMap<u32, Arc<Vec<Row>>>,
+}
+
+impl Exec {
+    pub(crate) fn new(view: ReadView, e: Execution, memory_limit: usize) -> Exec {
+        Exec {
+            view,
+            params: e.params,
+            context: e.context,
+            interrupt: e.interrupt,
+            catalog: e.catalog,
+            session_views: e.session_views,
+            memory: AtomicUsize::new(0),
+            memory_limit,
+            kept: Mutex::default(),
+        }
+    }
+
+    /// Fails when the statement should stop.
+    #[inline]
+    pub(crate) fn check_cancel(&self) -> Result<()> {
+        self.interrupt.check()
+    }
+
+    /// Counts memory that an operator keeps; 53200 at the statement's limit.
+    pub(crate) fn charge(&self, bytes: usize) -> Result<()> {
+        let total = self.memory.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if total > self.memory_limit {
+            return Err(SqlError::new(SqlState::OUT_OF_MEMORY, "out of memory")
+                .detail(format!("The statement reached its limit of {} bytes.", self.memory_limit)));
+        }
+        Ok(())
+    }
+
+    /// Casts by text output and input; or to another typmod of the same type.
+    pub(crate) fn io_cast(&self, value: Datum, from: PgType, to: PgType) -> Result<Datum> {
+        if value.is_null() {
+            return Ok(Datum::Null);
+        }
+        let mut text = Vec::new();
+        text_io::format(from, &value, self.context.io(), &mut text);
+        let text = String::from_utf8(text).map_err(|_| SqlError::internal("text output is no UTF-8"))?;
+        text_io::parse(to, &text, self.context.io())
+    }
+
+    pub(crate) fn memo<R>(&self, id: usize, f: impl FnOnce(&mut Memo) -> R) -> R {
+        f(self.kept.lock().memos.entry(id).or_default())
+    }
+
+    pub(crate) fn begin_cte(&self, id: u32, frame: &[Datum]) {
+        self.kept.lock().ctes.insert(id, (frame.to_vec(), None));
+    }
+    pub(crate) fn cte(&self, id: u32) -> (Vec<Datum>, Option<Arc<Vec<Row>>>) {
+        self.kept.lock().ctes.get(&id).cloned().unwrap_or_default()
+    }
+    pub(crate) fn set_cte(&self, id: u32, rows: Arc<Vec<Row>>) {
+        self.kept.lock().ctes.entry(id).or_default().1 = Some(rows);
+    }
+    pub(crate) fn working(&self, id: u32) -> Arc<Vec<Row>> {
+        self.kept.lock().working.get(&id).cloned().unwrap_or_default()
+    }
+    pub(crate) fn set_working(&self, id: u32, rows: Arc<Vec<Row>>) {
+        self.kept.lock().working.insert(id, rows);
+    }
+}

@@ -1,0 +1,338 @@
+//! [`Plan`]: how one statement runs, decided once.
+//!
+//! ```text
+//!   BoundStatement ─ filters pushed down ─┬─ point: row operators, run in place on the session's thread
+//!                                         ├─ rows: row operators, run on the analytics pool
+//!                                         └─ analytic: DataFusion, on the analytics pool, over scans of the same view
+//! ```
+//!
+//! The point path takes what is bounded before it runs: rows by key, VALUES, SELECT without FROM. A statement that aggregates, sorts or
+//! joins stored tables as a whole is analytic where DataFusion has operators of equal meaning. The rest (system views, set-returning
+//! functions, LATERAL, recursion) runs as row operators.
+
+use crate::analytic::Analytic;
+use crate::engine::Engine;
+use crate::eval::Env;
+use crate::exec::{Exec, Execution};
+use crate::rewrite;
+use crate::rows::{Compiler, Op, describe, positions};
+use crate::source::{Inner, RowSource};
+use crate::walk;
+use crate::write::{DeletePlan, InsertPlan, LockPlan, UpdatePlan};
+use curia_bind::ir::*;
+use curia_catalog::{Catalog, Oid};
+use curia_txn::{TableLock, Transaction};
+use curia_types::{PgType, Result, SqlError};
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// What a statement does, for its command tag and for read-only transactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // SQL's own words
+pub enum PlanKind {
+    Select,
+    Insert,
+    Update,
+    Delete,
+}
+
+/// A compiled statement. Immutable; shared by sessions and executions.
+pub struct Plan {
+    pub(crate) engine: Arc<Engine>,
+    statement: Arc<BoundStatement>,
+    catalog: Arc<Catalog>,
+    output: Arc<[OutputColumn]>,
+    tables: Vec<(Oid, TableLock)>,
+    body: Body,
+    /// Runs on threads with large stacks only.
+    deep: bool,
+}
+
+enum Body {
+    Query(Source),
+    Locking(LockPlan),
+    Insert(InsertPlan),
+    Update(UpdatePlan),
+    Delete(DeletePlan),
+}
+
+/// What running a plan led to.
+pub struct Outcome {
+    /// Rows inserted, updated or deleted.
+    pub affected: u64,
+    /// Rows of SELECT and RETURNING.
+    pub rows: Option<RowSource>,
+}
+
+/// Rows that feed a statement: how they are computed.
+pub(crate) struct Source {
+    pub how: How,
+    /// Wanted columns among the relation's.
+    pub positions: Vec<usize>,
+}
+
+pub(crate) enum How {
+    /// In place.
+    Point(Arc<Op>),
+    /// Row operators on the pool.
+    Pool(Arc<Op>),
+    Analytic(Arc<Analytic>),
+}
+
+/// Batches of rows under way between the pool and a reader.
+const CHANNEL: usize = 4;
+/// Rows that cross over at a time.
+const CHUNK: usize = 256;
+
+impl Source {
+    /// Compiles a relation; `wanted` are the columns to give, in order.
+    pub fn compile(compiler: &mut Compiler, rel: Rel, wanted: &[ColId], deep: bool, analytic: bool) -> Result<Source> {
+        let rel = rewrite::push_filters(rel);
+        if analytic && !deep && let Some(plan) = Analytic::plan(compiler, &rel, wanted)? {
+            return Ok(Source { positions: (0..wanted.len()).collect(), how: How::Analytic(Arc::new(plan)) });
+        }
+        let bounded = is_point(&rel) && !deep;
+        let op = compiler.relation(&rel, &HashMap::new())?;
+        let positions = positions(&*op, wanted)?;
+        Ok(Source { how: if bounded { How::Point(op) } else { How::Pool(op) }, positions })
+    }
+
+    /// Starts it.
+    pub fn open(&self, engine: &Arc<Engine>, exec: Arc<Exec>, columns: Arc<[OutputColumn]>) -> Result<RowSource> {
+        let inner = match &self.how {
+            How::Point(op) => {
+                let cursor = op.clone().open(Env { exec: &exec, frame: &[] })?;
+                Inner::Cursor { exec, cursor, positions: self.positions.clone() }
+            }
+            How::Pool(op) => {
+                let (to, from) = mpsc::channel(CHANNEL);
+                let (op, positions) = (op.clone(), self.positions.clone());
+                engine.pool()?.spawn_blocking(move || {
+                    if let Err(e) = pump(&op, &exec, &positions, &to) {
+                        // A reader that went away needs no error.
+                        let _ = to.blocking_send(Err(e));
+                    }
+                });
+                Inner::Rows { from, held: Vec::new().into_iter() }
+            }
+            How::Analytic(plan) => Inner::Batches { from: plan.clone().start(engine, exec)?, held: Vec::new().into_iter() },
+        };
+        Ok(RowSource::new(columns, inner))
+    }
+
+    /// Lines of EXPLAIN.
+    pub fn explain(&self, lines: &mut Vec<String>) {
+        match &self.how {
+            How::Point(op) | How::Pool(op) => describe(op, 0, lines),
+            How::Analytic(plan) => lines.extend(plan.explain()),
+        }
+    }
+}
+
+/// Runs row operators to their end, a chunk of rows at a time.
+fn pump(op: &Arc<Op>, exec: &Arc<Exec>, positions: &[usize], to: &mpsc::Sender<Result<Vec<crate::rows::Row>>>) -> Result<()> {
+    let env = Env { exec, frame: &[] };
+    let mut cursor = op.clone().open(env)?;
+    // The first row goes at once, later ones in growing chunks.
+    let mut size = 1;
+    loop {
+        let mut chunk = Vec::with_capacity(size);
+        while chunk.len() < size {
+            let Some(row) = cursor.next(env)? else { break };
+            chunk.push(positions.iter().map(|p| row[*p].clone()).collect());
+        }
+        let last = chunk.len() < size;
+        if (!chunk.is_empty() && to.blocking_send(Ok(chunk)).is_err()) || last {
+            return Ok(());
+        }
+        size = (size * 4).min(CHUNK);
+    }
+}
+
+/// Whether a relation reads a bounded number of rows by key and may run on the session's thread.
+fn is_point(rel: &Rel) -> bool {
+    let mut point = true;
+    let mut blocking = false;
+    let mut unbounded = false;
+    walk::each_rel(rel, &mut |r| match r {
+        Rel::Unit => {}
+        Rel::Values { rows, .. } => point &= rows.len() <= 10_000,
+        Rel::Project { .. } | Rel::Limit { .. } | Rel::LockRows { .. } => {}
+        Rel::Sort { .. } | Rel::Aggregate { .. } | Rel::Distinct { .. } => blocking = true,
+        Rel::Filter { input, predicate } => {
+            if let Rel::Scan(scan) = &**input {
+                let mut terms = Vec::new();
+                walk::conjuncts(predicate.clone(), &mut terms);
+                match crate::access::choose(scan, &terms) {
+                    Some(path) => unbounded |= !path.unique,
+                    None => point = false,
+                }
+            }
+        }
+        Rel::Scan(_) => {}
+        _ => point = false,
+    });
+    // A scan that no filter stands on is a full one.
+    let mut scans = 0usize;
+    let mut filtered = 0usize;
+    walk::each_rel(rel, &mut |r| match r {
+        Rel::Scan(_) => scans += 1,
+        Rel::Filter { input, .. } if matches!(**input, Rel::Scan(_)) => filtered += 1,
+        _ => {}
+    });
+    point && scans == filtered && !(blocking && unbounded)
+}
+
+impl Plan {
+    pub(crate) fn compile(engine: Arc<Engine>, statement: Arc<BoundStatement>, catalog: Arc<Catalog>, deep: bool) -> Result<Plan> {
+        let mut compiler = Compiler::new(catalog.clone());
+        Plan::compile_with(&mut compiler, engine, statement, catalog, deep)
+    }
+
+    fn compile_with(
+        c: &mut Compiler,
+        engine: Arc<Engine>,
+        statement: Arc<BoundStatement>,
+        catalog: Arc<Catalog>,
+        deep: bool,
+    ) -> Result<Plan> {
+        let output: Arc<[OutputColumn]> = statement.output().into();
+        let (body, target) = match &statement.bound {
+            Bound::Query(q) => match LockPlan::compile(c, q, deep)? {
+                Some(plan) => (Body::Locking(plan), None),
+                None => {
+                    let wanted: Vec<ColId> = q.output.iter().map(|o| o.id).collect();
+                    (Body::Query(Source::compile(c, q.rel.clone(), &wanted, deep, true)?), None)
+                }
+            },
+            Bound::Insert(i) => (Body::Insert(InsertPlan::compile(c, i, deep)?), Some(i.table.oid)),
+            Bound::Update(u) => (Body::Update(UpdatePlan::compile(c, u, deep)?), Some(u.table.oid)),
+            Bound::Delete(d) => (Body::Delete(DeletePlan::compile(c, d, deep)?), Some(d.table.oid)),
+        };
+        let locking = matches!(body, Body::Locking(_));
+        let mut oids = statement.tables.clone();
+        oids.sort_unstable();
+        oids.dedup();
+        let tables = oids
+            .into_iter()
+            .filter(|oid| catalog.tables.contains_key(oid))
+            .map(|oid| {
+                let lock = match target {
+                    Some(t) if t == oid => TableLock::RowExclusive,
+                    _ if locking => TableLock::RowShare,
+                    _ => TableLock::AccessShare,
+                };
+                (oid, lock)
+            })
+            .collect();
+        Ok(Plan { engine, output, tables, body, deep, statement, catalog })
+    }
+
+    /// Result columns; empty when it returns none.
+    pub fn output(&self) -> &[OutputColumn] {
+        &self.output
+    }
+    /// Types of `$1`, `$2`, ...
+    pub fn params(&self) -> &[PgType] {
+        &self.statement.params
+    }
+    /// Tables to lock before it runs, with the mode, ascending by OID.
+    pub fn tables(&self) -> &[(Oid, TableLock)] {
+        &self.tables
+    }
+    /// The catalog version it was made for.
+    pub fn catalog_version(&self) -> u64 {
+        self.statement.catalog_version
+    }
+    /// What it does.
+    pub fn kind(&self) -> PlanKind {
+        match &self.body {
+            Body::Query(_) | Body::Locking(_) => PlanKind::Select,
+            Body::Insert(_) => PlanKind::Insert,
+            Body::Update(_) => PlanKind::Update,
+            Body::Delete(_) => PlanKind::Delete,
+        }
+    }
+    /// Whether it runs in place on the session's thread, without DataFusion.
+    pub fn is_point(&self) -> bool {
+        match &self.body {
+            Body::Query(s) => matches!(s.how, How::Point(_)),
+            Body::Locking(p) => matches!(p.source.how, How::Point(_)),
+            Body::Insert(p) => matches!(p.source.how, How::Point(_)),
+            Body::Update(p) => matches!(p.source.how, How::Point(_)),
+            Body::Delete(p) => matches!(p.source.how, How::Point(_)),
+        }
+    }
+
+    /// Runs it in a transaction whose statement has started ([`Transaction::start_statement`]) and whose tables are locked. A SELECT only
+    /// begins here: its rows are computed as they are read, from the snapshot of now. Writes are done when it returns.
+    pub async fn execute(&self, tx: &mut Transaction, execution: Execution) -> Result<Outcome> {
+        if execution.params.len() < self.statement.params.len() {
+            return Err(SqlError::internal("too few parameter values"));
+        }
+        let limit = self.engine.config.statement_bytes;
+        match &self.body {
+            Body::Query(source) => {
+                let exec = Arc::new(Exec::new(tx.read_view(), execution, limit));
+                let rows = source.open(&self.engine, exec, self.output.clone())?;
+                Ok(Outcome { affected: 0, rows: Some(rows) })
+            }
+            Body::Locking(plan) => plan.execute(&self.engine, tx, execution, self.output.clone()).await,
+            Body::Insert(plan) => plan.execute(&self.engine, tx, execution, self.output.clone()).await,
+            Body::Update(plan) => plan.execute(&self.engine, tx, execution, self.output.clone()).await,
+            Body::Delete(plan) => plan.execute(&self.engine, tx, execution, self.output.clone()).await,
+        }
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        match &self.body {
+            Body::Query(s) => s.explain(&mut lines),
+            Body::Locking(p) => indented("LockRows".to_owned(), &p.source, &mut lines),
+            Body::Insert(p) => indented(format!("Insert on {}", p.layout.table().name), &p.source, &mut lines),
+            Body::Update(p) => indented(format!("Update on {}", p.layout.table().name), &p.source, &mut lines),
+            Body::Delete(p) => indented(format!("Delete on {}", p.layout.table().name), &p.source, &mut lines),
+        }
+        lines
+    }
+
+    /// EXPLAIN: the operators, with their access paths, as text lines.
+    pub fn explain(&self) -> Vec<String> {
+        let mut lines = self.lines();
+        lines.push(format!("Path: {}", if self.is_point() { "point" } else { "analytics pool" }));
+        lines
+    }
+
+    /// EXPLAIN ANALYZE: runs the statement and adds rows and times.
+    pub async fn explain_analyze(&self, tx: &mut Transaction, execution: Execution) -> Result<Vec<String>> {
+        let mut compiler = Compiler::new(self.catalog.clone());
+        compiler.measure = true;
+        let measured =
+            Plan::compile_with(&mut compiler, self.engine.clone(), self.statement.clone(), self.catalog.clone(), self.deep)?;
+        let start = std::time::Instant::now();
+        let mut outcome = measured.execute(tx, execution).await?;
+        let mut rows = 0u64;
+        if let Some(source) = &mut outcome.rows {
+            while source.next().await? {
+                rows += 1;
+            }
+        }
+        let elapsed = start.elapsed();
+        let mut lines = measured.explain();
+        lines.push(format!("Rows: {}", if outcome.affected > 0 { outcome.affected } else { rows }));
+        lines.push(format!("Execution Time: {:.3} ms", elapsed.as_secs_f64() * 1e3));
+        Ok(lines)
+    }
+}
+
+fn indented(head: String, source: &Source, lines: &mut Vec<String>) {
+    lines.push(head);
+    let mut inner = Vec::new();
+    source.explain(&mut inner);
+    let mut first = true;
+    lines.extend(inner.into_iter().map(|l| {
+        let prefix = if std::mem::take(&mut first) { "  ->  " } else { "      " };
+        format!("{prefix}{l}")
+    }));
+}

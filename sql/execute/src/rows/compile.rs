@@ -1,0 +1,422 @@
+//! Bound relation to row operators.
+
+use super::aggregate::{Aggregate, Call};
+use super::basic::{Filter, Limit, Project, Unit, Values};
+use super::cte::{CteScan, Definition, With, WorkTableScan};
+use super::function::{FunctionScan, ProjectSet};
+use super::join::{HashJoin, NestedLoop};
+use super::measure::Measured;
+use super::scan::{Access, TableScan};
+use super::setop::SetOp;
+use super::sort::{Distinct, Key, Sort};
+use super::window::Window;
+use super::Op;
+use crate::access;
+use crate::comparison::{Comparison, comparison};
+use crate::eval::{Program, Scope, compile, correlated};
+use crate::registry;
+use crate::walk;
+use curia_bind::ir::*;
+use curia_catalog::{Catalog, Oid, Table};
+use curia_txn::{Direction, TableLayout};
+use curia_types::{PgType, Result, SqlError};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// Position of each outer column in the frame.
+pub type Frame = HashMap<ColId, usize>;
+
+/// State of one compilation.
+pub struct Compiler {
+    ids: usize,
+    catalog: Arc<Catalog>,
+    layouts: HashMap<Oid, Arc<TableLayout>>,
+    definitions: HashMap<u32, Arc<Definition>>,
+    /// Recursive definitions whose recursive term is being compiled.
+    recursing: HashMap<u32, String>,
+    /// Wrap every operator to count its rows and time, for EXPLAIN ANALYZE.
+    pub measure: bool,
+}
+
+impl Compiler {
+    /// A compilation against the catalog version that the statement was bound to.
+    pub fn new(catalog: Arc<Catalog>) -> Compiler {
+        Compiler {
+            ids: 0,
+            catalog,
+            layouts: HashMap::new(),
+            definitions: HashMap::new(),
+            recursing: HashMap::new(),
+            measure: false,
+        }
+    }
+
+    /// A number that is unique in the plan.
+    pub fn next_id(&mut self) -> usize {
+        self.ids += 1;
+        self.ids
+    }
+
+    /// Compiles an expression over rows of `columns`.
+    pub fn expression(&mut self, e: &Expr, columns: &[RelColumn], frame: &Frame) -> Result<Program> {
+        compile(e, &scope(columns, frame), self)
+    }
+
+    fn programs<'a>(&mut self, list: impl IntoIterator<Item = &'a Expr>, columns: &[RelColumn], frame: &Frame) -> Result<Vec<Program>> {
+        let scope = scope(columns, frame);
+        list.into_iter().map(|e| compile(e, &scope, self)).collect()
+    }
+
+    fn typed(&mut self, list: &[Expr], columns: &[RelColumn], frame: &Frame) -> Result<Vec<(Program, PgType)>> {
+        Ok(self.programs(list, columns, frame)?.into_iter().zip(list.iter().map(|e| e.ty)).collect())
+    }
+
+    pub(crate) fn keys(&mut self, keys: &[SortKey], columns: &[RelColumn], frame: &Frame) -> Result<Vec<Key>> {
+        let scope = scope(columns, frame);
+        keys.iter()
+            .map(|k| {
+                Ok(Key {
+                    program: compile(&k.expr, &scope, self)?,
+                    ty: k.expr.ty,
+                    descending: k.descending,
+                    nulls_first: k.nulls_first,
+                })
+            })
+            .collect()
+    }
+
+    /// Compiles a relation with an enclosing frame.
+    pub fn relation(&mut self, rel: &Rel, frame: &Frame) -> Result<Arc<Op>> {
+        let op = self.operator(rel, frame)?;
+        Ok(if self.measure { Arc::new(Measured::new(op)) } else { op })
+    }
+
+    fn operator(&mut self, rel: &Rel, frame: &Frame) -> Result<Arc<Op>> {
+        Ok(match rel {
+            Rel::Unit => Arc::new(Unit),
+            Rel::Scan(scan) => self.scan(scan, Vec::new(), frame)?,
+            Rel::System { table, columns } => Arc::new(crate::system::SystemScan::new(*table, columns)?),
+            Rel::Values { rows, columns } => Arc::new(Values {
+                rows: rows.iter().map(|r| self.programs(r, &[], frame)).collect::<Result<_>>()?,
+                columns: columns.clone(),
+            }),
+            Rel::Function { function, args, columns, ordinality } => {
+                let args = self.typed(args, &[], frame)?;
+                Arc::new(FunctionScan::new(*function, args, columns, ordinality.as_ref())?)
+            }
+            Rel::Project { input, columns } => {
+                let input = self.relation(input, frame)?;
+                let programs = self.programs(columns.iter().map(|(_, e)| e), input.columns(), frame)?;
+                let columns: Vec<RelColumn> = columns.iter().map(|(c, _)| c.clone()).collect();
+                Arc::new(Project { input, programs, columns })
+            }
+            Rel::ProjectSet { input, functions } => {
+                let input = self.relation(input, frame)?;
+                let calls = functions
+                    .iter()
+                    .map(|(c, f, args)| Ok((c.clone(), *f, self.typed(args, input.columns(), frame)?)))
+                    .collect::<Result<Vec<_>>>()?;
+                Arc::new(ProjectSet::new(input, calls)?)
+            }
+            Rel::Filter { input, predicate } => {
+                if let Rel::Scan(scan) = &**input {
+                    let mut terms = Vec::new();
+                    walk::conjuncts(predicate.clone(), &mut terms);
+                    return self.scan(scan, terms, frame);
+                }
+                let input = self.relation(input, frame)?;
+                let predicate = self.expression(predicate, input.columns(), frame)?;
+                Arc::new(Filter { input, predicate })
+            }
+            Rel::Join { kind, left, right, on, lateral } => self.join(*kind, left, right, on.as_ref(), *lateral, frame)?,
+            Rel::Aggregate { input, group_by, sets, aggregates } => {
+                let input = self.relation(input, frame)?;
+                let groups = self.programs(group_by.iter().map(|(_, e)| e), input.columns(), frame)?;
+                let calls = aggregates
+                    .iter()
+                    .map(|a| {
+                        let (name, function) = registry::aggregate(a.function)?;
+                        Ok(Call {
+                            function,
+                            name,
+                            ret: a.output.ty,
+                            args: self.programs(&a.args, input.columns(), frame)?,
+                            arg_types: a.args.iter().map(|e| e.ty).collect(),
+                            distinct: a.distinct,
+                            order_by: self.keys(&a.order_by, input.columns(), frame)?,
+                            filter: a.filter.as_ref().map(|f| self.expression(f, input.columns(), frame)).transpose()?,
+                        })
+                    })
+                    .collect::<Result<Vec<_>>>()?;
+                Arc::new(Aggregate {
+                    input,
+                    groups,
+                    group_types: group_by.iter().map(|(c, _)| c.ty).collect(),
+                    sets: sets.clone(),
+                    calls,
+                    columns: walk::columns(rel),
+                })
+            }
+            Rel::Window { input, calls } => {
+                let input = self.relation(input, frame)?;
+                Arc::new(Window::new(self, input, calls, frame)?)
+            }
+            Rel::Sort { input, keys } => {
+                let input = self.relation(input, frame)?;
+                let keys = self.keys(keys, input.columns(), frame)?;
+                Arc::new(Sort { input, keys })
+            }
+            Rel::Limit { input, limit, offset } => {
+                let input = self.relation(input, frame)?;
+                let mut compile = |e: &Option<Box<Expr>>| e.as_ref().map(|e| self.expression(e, &[], frame)).transpose();
+                let (limit, offset) = (compile(limit)?, compile(offset)?);
+                Arc::new(Limit { input, limit, offset })
+            }
+            Rel::Distinct { input, on } => {
+                let input = self.relation(input, frame)?;
+                let on = match on {
+                    None => None,
+                    Some(keys) => {
+                        let programs = self.programs(keys, input.columns(), frame)?;
+                        Some(programs.into_iter().zip(keys.iter().map(|k| k.ty)).collect())
+                    }
+                };
+                Arc::new(Distinct { input, on })
+            }
+            Rel::SetOp { op, all, inputs, columns } => Arc::new(SetOp {
+                op: *op,
+                all: *all,
+                inputs: inputs
+                    .iter()
+                    .map(|(r, ids)| {
+                        let input = self.relation(r, frame)?;
+                        let positions = positions(&*input, ids)?;
+                        Ok((input, positions))
+                    })
+                    .collect::<Result<_>>()?,
+                columns: columns.clone(),
+            }),
+            Rel::With { ctes, body } => {
+                let mut definitions = Vec::new();
+                for cte in ctes {
+                    let query = self.relation(&cte.query, frame)?;
+                    let ids: Vec<ColId> = cte.columns.iter().map(|c| c.id).collect();
+                    let recursive = match &cte.recursive {
+                        None => None,
+                        Some((term, ids, all)) => {
+                            self.recursing.insert(cte.id, cte.name.clone());
+                            let term = self.relation(term, frame)?;
+                            self.recursing.remove(&cte.id);
+                            let positions = positions(&*term, ids)?;
+                            Some((term, positions, *all))
+                        }
+                    };
+                    let definition = Arc::new(Definition {
+                        id: cte.id,
+                        name: cte.name.clone(),
+                        positions: positions(&*query, &ids)?,
+                        query,
+                        types: cte.columns.iter().map(|c| c.ty).collect(),
+                        recursive,
+                    });
+                    self.definitions.insert(cte.id, definition.clone());
+                    definitions.push(definition);
+                }
+                Arc::new(With { definitions, body: self.relation(body, frame)? })
+            }
+            Rel::CteScan { cte, columns } => match (self.recursing.get(cte), self.definitions.get(cte)) {
+                (Some(name), _) => Arc::new(WorkTableScan { id: *cte, name: name.clone(), columns: columns.clone() }),
+                (None, Some(d)) => Arc::new(CteScan { definition: d.clone(), columns: columns.clone() }),
+                (None, None) => return Err(SqlError::internal(format!("common table expression {cte} is not in scope"))),
+            },
+            // Locks are taken by the statement over the rows that come out (see `lock_rows`).
+            Rel::LockRows { input, .. } => self.relation(input, frame)?,
+        })
+    }
+
+    /// A scan with the conjuncts over it.
+    fn scan(&mut self, scan: &Scan, terms: Vec<Expr>, frame: &Frame) -> Result<Arc<Op>> {
+        let columns = walk::columns(&Rel::Scan(scan.clone()));
+        self.scan_ordered(scan, columns, terms, frame, Direction::Forward).map(|s| Arc::new(s) as Arc<Op>)
+    }
+
+    /// A scan in one direction of its path.
+    pub(crate) fn scan_ordered(
+        &mut self,
+        scan: &Scan,
+        columns: Vec<RelColumn>,
+        terms: Vec<Expr>,
+        frame: &Frame,
+        direction: Direction,
+    ) -> Result<TableScan> {
+        let layout = self.layout(&scan.table)?;
+        let (access, residual) = match access::choose(scan, &terms) {
+            Some(path) => {
+                let residual = path.residual.clone();
+                (Access::compile(self, &path, scan, &layout, frame)?, residual)
+            }
+            None => (Access::Full, terms),
+        };
+        let filter = walk::conjunction(residual).map(|p| self.expression(&p, &columns, frame)).transpose()?;
+        Ok(TableScan::new(scan, layout, columns, access, filter, direction))
+    }
+
+    /// The catalog version it compiles against.
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+
+    /// The layout of a table, one for the whole plan.
+    pub(crate) fn layout(&mut self, table: &Arc<Table>) -> Result<Arc<TableLayout>> {
+        if let Some(layout) = self.layouts.get(&table.oid) {
+            return Ok(layout.clone());
+        }
+        let layout = Arc::new(TableLayout::new(table.clone(), self.catalog.schema_name(table.schema))?);
+        self.layouts.insert(table.oid, layout.clone());
+        Ok(layout)
+    }
+
+    fn join(
+        &mut self,
+        kind: JoinKind,
+        left: &Rel,
+        right: &Rel,
+        on: Option<&Expr>,
+        lateral: bool,
+        frame: &Frame,
+    ) -> Result<Arc<Op>> {
+        let mut terms = Vec::new();
+        if let Some(on) = on {
+            walk::conjuncts(on.clone(), &mut terms);
+        }
+        let left_op = self.relation(left, frame)?;
+        // A right side with a key for the condition is looked up for each left row.
+        let right_with_terms = if !lateral && matches!(kind, JoinKind::Inner | JoinKind::Left) && bounded(left) {
+            lookup(right, &terms, &walk::columns(left))
+        } else {
+            None
+        };
+        let lateral = lateral || right_with_terms.is_some();
+        if lateral {
+            let (right, on) = match &right_with_terms {
+                Some(r) => (r, None),
+                None => (right, on),
+            };
+            let outer = scope(left_op.columns(), frame);
+            let (right_op, captures) = correlated(right, &outer, self)?;
+            let columns = joined(&*left_op, &*right_op);
+            let on = on.map(|on| self.expression(on, &columns, frame)).transpose()?;
+            return Ok(Arc::new(NestedLoop { kind, left: left_op, right: right_op, captures: Some(captures), on, columns }));
+        }
+        let right_op = self.relation(right, frame)?;
+        let columns = joined(&*left_op, &*right_op);
+        let (left_ids, right_ids) = (ids(left_op.columns()), ids(right_op.columns()));
+        let (mut left_keys, mut right_keys, mut key_types, mut residual) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for term in terms {
+            match equality(&term, &left_ids, &right_ids) {
+                Some((l, r)) => {
+                    key_types.push(PgType { oid: l.ty.oid, typmod: -1 });
+                    left_keys.push(self.expression(l, left_op.columns(), frame)?);
+                    right_keys.push(self.expression(r, right_op.columns(), frame)?);
+                }
+                None => residual.push(term),
+            }
+        }
+        let residual = walk::conjunction(residual).map(|p| self.expression(&p, &columns, frame)).transpose()?;
+        if left_keys.is_empty() {
+            return Ok(Arc::new(NestedLoop { kind, left: left_op, right: right_op, captures: None, on: residual, columns }));
+        }
+        Ok(Arc::new(HashJoin { kind, left: left_op, right: right_op, left_keys, right_keys, key_types, residual, columns }))
+    }
+}
+
+/// Whether a relation is expected to give few rows: everything it reads is bounded by keys.
+fn bounded(rel: &Rel) -> bool {
+    match rel {
+        Rel::Unit | Rel::Values { .. } => true,
+        Rel::Filter { input, predicate } => {
+            if let Rel::Scan(scan) = &**input {
+                let mut terms = Vec::new();
+                walk::conjuncts(predicate.clone(), &mut terms);
+                return access::choose(scan, &terms).is_some();
+            }
+            bounded(input)
+        }
+        Rel::Project { input, .. } | Rel::Sort { input, .. } | Rel::Limit { input, .. } | Rel::Aggregate { input, .. } => bounded(input),
+        Rel::Join { left, right, .. } => bounded(left) && (bounded(right) || matches!(**right, Rel::Scan(_) | Rel::Filter { .. })),
+        _ => false,
+    }
+}
+
+/// The right side with the join's condition as its filter, when that gives a scan a key over columns of the left side.
+fn lookup(right: &Rel, terms: &[Expr], left: &[RelColumn]) -> Option<Rel> {
+    let (scan, mut all) = match right {
+        Rel::Scan(scan) => (scan, Vec::new()),
+        Rel::Filter { input, predicate } => match &**input {
+            Rel::Scan(scan) => {
+                let mut own = Vec::new();
+                walk::conjuncts(predicate.clone(), &mut own);
+                (scan, own)
+            }
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let before = access::choose(scan, &all).map_or(0, |p| p.equal.len());
+    all.extend(terms.iter().cloned());
+    let path = access::choose(scan, &all)?;
+    let left = ids(left);
+    let over_left = path.equal.iter().any(|b| matches!(b, access::Bound::Equal(e) if walk::used(e).iter().any(|id| left.contains(id))));
+    (over_left && path.equal.len() > before)
+        .then(|| Rel::Filter { input: Box::new(Rel::Scan(scan.clone())), predicate: walk::conjunction(all).unwrap_or_else(always) })
+}
+
+fn always() -> Expr {
+    Expr { kind: ExprKind::Const(curia_types::Datum::Bool(true)), ty: PgType::BOOL, position: None }
+}
+
+/// `left = right` with each operand on its own side, whichever way it was written.
+fn equality<'a>(term: &'a Expr, left: &BTreeSet<ColId>, right: &BTreeSet<ColId>) -> Option<(&'a Expr, &'a Expr)> {
+    let ExprKind::Call { function, args } = &term.kind else { return None };
+    let (Comparison::Eq, lt, rt) = comparison(*function)? else { return None };
+    if !crate::comparison::same_order(lt, rt) {
+        return None;
+    }
+    let [a, b] = args.as_slice() else { return None };
+    let (ua, ub) = (walk::used(a), walk::used(b));
+    let within = |used: &BTreeSet<ColId>, side: &BTreeSet<ColId>, other: &BTreeSet<ColId>| {
+        used.iter().any(|id| side.contains(id)) && !used.iter().any(|id| other.contains(id))
+    };
+    if within(&ua, left, right) && within(&ub, right, left) {
+        Some((a, b))
+    } else if within(&ua, right, left) && within(&ub, left, right) {
+        Some((b, a))
+    } else {
+        None
+    }
+}
+
+fn scope(columns: &[RelColumn], frame: &Frame) -> Scope {
+    let ids: Vec<ColId> = columns.iter().map(|c| c.id).collect();
+    Scope::over(&ids, frame)
+}
+
+fn ids(columns: &[RelColumn]) -> BTreeSet<ColId> {
+    columns.iter().map(|c| c.id).collect()
+}
+
+fn joined(left: &Op, right: &Op) -> Vec<RelColumn> {
+    left.columns().iter().chain(right.columns()).cloned().collect()
+}
+
+/// Positions of columns in an operator's rows.
+pub(crate) fn positions(op: &Op, ids: &[ColId]) -> Result<Vec<usize>> {
+    ids.iter()
+        .map(|id| {
+            op.columns()
+                .iter()
+                .position(|c| c.id == *id)
+                .ok_or_else(|| SqlError::internal(format!("column {} is not produced", id.0)))
+        })
+        .collect()
+}

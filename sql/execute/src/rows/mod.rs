@@ -1,0 +1,89 @@
+//! Row operators: small trees that pull one row at a time and need no planning when they run.
+//!
+//! The point path is made of them, and so is every inner plan of a correlated subquery or LATERAL: compiled once, run for each frame.
+//! An [`Operator`] is the immutable plan, shared between sessions; a [`Cursor`] is one run of it. Operators that keep rows charge them to
+//! the statement's memory limit and fail with 53200 at it; what may be large goes through DataFusion, which spills.
+
+mod aggregate;
+mod basic;
+mod compile;
+mod cte;
+mod function;
+mod join;
+mod measure;
+mod scan;
+mod setop;
+mod sort;
+mod window;
+
+pub use compile::Compiler;
+pub(crate) use measure::describe;
+pub(crate) use basic::bounds;
+pub(crate) use compile::positions;
+pub(crate) use scan::TableScan;
+
+use crate::eval::Env;
+use curia_bind::ir::RelColumn;
+use curia_types::{Datum, Result};
+use std::sync::Arc;
+
+/// A row in flight: one value for each column of the operator.
+pub type Row = Vec<Datum>;
+
+/// A node of a plan.
+pub trait Operator: Send + Sync {
+    /// Columns of its rows.
+    fn columns(&self) -> &[RelColumn];
+    /// Starts a run.
+    fn open(self: Arc<Self>, env: Env<'_>) -> Result<Box<dyn Cursor>>;
+    /// One line for EXPLAIN.
+    fn describe(&self) -> String;
+    /// Further lines for EXPLAIN, indented under it (conditions).
+    fn details(&self) -> Vec<String> {
+        Vec::new()
+    }
+    /// Inputs, for EXPLAIN.
+    fn inputs(&self) -> Vec<Arc<Op>> {
+        Vec::new()
+    }
+}
+
+/// Any operator.
+pub type Op = dyn Operator;
+
+/// A run of an operator.
+pub trait Cursor: Send {
+    /// The next row.
+    fn next(&mut self, env: Env<'_>) -> Result<Option<Row>>;
+}
+
+/// Reads a cursor to its end, charging the rows to the statement.
+pub(crate) fn collect(cursor: &mut dyn Cursor, env: Env<'_>) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    while let Some(row) = cursor.next(env)? {
+        env.exec.charge(crate::order::row_bytes(&row))?;
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+/// Rows that are already there.
+pub(crate) struct Held(pub std::vec::IntoIter<Row>);
+
+impl Cursor for Held {
+    fn next(&mut self, _: Env<'_>) -> Result<Option<Row>> {
+        Ok(self.0.next())
+    }
+}
+
+/// Rows that others read too.
+pub(crate) struct Shared(pub Arc<Vec<Row>>, pub usize);
+
+impl Cursor for Shared {
+    fn next(&mut self, env: Env<'_>) -> Result<Option<Row>> {
+        env.exec.check_cancel()?;
+        let row = self.0.get(self.1).cloned();
+        self.1 += 1;
+        Ok(row)
+    }
+}

@@ -1,0 +1,214 @@
+//! What every database has: types, functions, operators, casts, access methods, collations, languages, tablespaces.
+
+use super::{Rows, flag, int2, int4, oid_of, oids, text};
+use curia_catalog::Catalog;
+use curia_functions::{CastContext, CastMethod, Volatility};
+use curia_types::{Datum, oid, type_info};
+
+/// (OID, name, family, type) of the default btree operator classes of PostgreSQL 15.
+static OPCLASSES: &[(u32, &str, u32, u32)] = &[
+    (10003, "bool_ops", 424, 16),
+    (10004, "bpchar_ops", 426, 1042),
+    (10006, "bytea_ops", 428, 17),
+    (10007, "char_ops", 429, 18),
+    (3122, "date_ops", 434, 1082),
+    (10012, "float4_ops", 1970, 700),
+    (3123, "float8_ops", 1970, 701),
+    (1979, "int2_ops", 1976, 21),
+    (1978, "int4_ops", 1976, 23),
+    (3124, "int8_ops", 1976, 20),
+    (10022, "interval_ops", 1982, 1186),
+    (10028, "name_ops", 1994, 19),
+    (3125, "numeric_ops", 1988, 1700),
+    (1981, "oid_ops", 1989, 26),
+    (3126, "text_ops", 1994, 25),
+    (10038, "time_ops", 1996, 1083),
+    (3127, "timestamptz_ops", 434, 1184),
+    (3128, "timestamp_ops", 434, 1114),
+    (10065, "uuid_ops", 2968, 2950),
+];
+
+/// The default btree operator class of a type; 0 when there is none.
+pub(super) fn default_opclass(ty: u32) -> u32 {
+    let ty = if ty == oid::VARCHAR { oid::TEXT } else { ty };
+    OPCLASSES.iter().find(|c| c.3 == ty).map_or(0, |c| c.0)
+}
+
+/// Adds the rows of one of these tables.
+pub(super) fn produce(name: &str, catalog: &Catalog, out: &mut Rows) {
+    match name {
+        "pg_type" => types(catalog, out),
+        "pg_proc" => functions(out),
+        "pg_operator" => operators(out),
+        "pg_cast" => {
+            for (i, c) in curia_functions::casts().iter().enumerate() {
+                let (function, method) = match c.method {
+                    CastMethod::Function(f) => (f, "f"),
+                    CastMethod::Relabel => (0, "b"),
+                    CastMethod::Io => (0, "i"),
+                };
+                let context = match c.context {
+                    CastContext::Implicit => "i",
+                    CastContext::Assignment => "a",
+                    CastContext::Explicit => "e",
+                };
+                out.add(&[
+                    ("oid", oid_of(10_100 + i as u32)),
+                    ("castsource", oid_of(c.source)),
+                    ("casttarget", oid_of(c.target)),
+                    ("castfunc", oid_of(function)),
+                    ("castcontext", text(context)),
+                    ("castmethod", text(method)),
+                ]);
+            }
+        }
+        "pg_am" => {
+            for (oid, name, kind) in [(2, "heap", "t"), (403, "btree", "i")] {
+                out.add(&[("oid", oid_of(oid)), ("amname", text(name)), ("amtype", text(kind))]);
+            }
+        }
+        "pg_opclass" => {
+            for (oid, name, family, ty) in OPCLASSES {
+                out.add(&[
+                    ("oid", oid_of(*oid)),
+                    ("opcmethod", oid_of(403)),
+                    ("opcname", text(name)),
+                    ("opcnamespace", oid_of(11)),
+                    ("opcowner", oid_of(10)),
+                    ("opcfamily", oid_of(*family)),
+                    ("opcintype", oid_of(*ty)),
+                    ("opcdefault", flag(true)),
+                ]);
+            }
+        }
+        "pg_collation" => {
+            for (oid, name, provider, encoding) in [(100, "default", "d", -1), (950, "C", "c", -1), (951, "POSIX", "c", -1)] {
+                let locale = if oid == 100 { Datum::Null } else { text(name) };
+                out.add(&[
+                    ("oid", oid_of(oid)),
+                    ("collname", text(name)),
+                    ("collnamespace", oid_of(11)),
+                    ("collowner", oid_of(10)),
+                    ("collprovider", text(provider)),
+                    ("collisdeterministic", flag(true)),
+                    ("collencoding", int4(encoding)),
+                    ("collcollate", locale.clone()),
+                    ("collctype", locale),
+                ]);
+            }
+        }
+        "pg_language" => {
+            for (oid, name, trusted) in [(12, "internal", false), (14, "sql", true)] {
+                out.add(&[("oid", oid_of(oid)), ("lanname", text(name)), ("lanowner", oid_of(10)), ("lanpltrusted", flag(trusted))]);
+            }
+        }
+        "pg_tablespace" => {
+            for (oid, name) in [(1663, "pg_default"), (1664, "pg_global")] {
+                out.add(&[("oid", oid_of(oid)), ("spcname", text(name)), ("spcowner", oid_of(10))]);
+            }
+        }
+        // The remaining tables describe objects that do not exist here.
+        _ => {}
+    }
+}
+
+fn types(catalog: &Catalog, out: &mut Rows) {
+    let proc = |name: &str| oid_of(curia_functions::candidates(name).first().map_or(0, |f| f.oid));
+    for t in type_info::all() {
+        out.add(&[
+            ("oid", oid_of(t.oid)),
+            ("typname", text(t.name)),
+            ("typnamespace", oid_of(11)),
+            ("typowner", oid_of(10)),
+            ("typlen", int2(t.len)),
+            ("typbyval", flag(t.by_value)),
+            ("typtype", text(t.kind.to_string())),
+            ("typcategory", text(t.category.to_string())),
+            ("typispreferred", flag(t.preferred)),
+            ("typisdefined", flag(true)),
+            ("typdelim", text(t.delimiter.to_string())),
+            ("typelem", oid_of(t.element)),
+            ("typarray", oid_of(t.array)),
+            ("typinput", proc(t.input)),
+            ("typoutput", proc(t.output)),
+            ("typreceive", proc(t.receive)),
+            ("typsend", proc(t.send)),
+            ("typalign", text(t.align.to_string())),
+            ("typstorage", text(t.storage.to_string())),
+            ("typtypmod", int4(-1)),
+            ("typcollation", oid_of(t.collation)),
+        ]);
+    }
+    for t in catalog.tables.values() {
+        out.add(&[
+            ("oid", oid_of(t.row_type)),
+            ("typname", text(&t.name)),
+            ("typnamespace", oid_of(t.schema)),
+            ("typowner", oid_of(t.owner)),
+            ("typlen", int2(-1)),
+            ("typtype", text("c")),
+            ("typcategory", text("C")),
+            ("typisdefined", flag(true)),
+            ("typdelim", text(",")),
+            ("typrelid", oid_of(t.oid)),
+            ("typalign", text("d")),
+            ("typstorage", text("x")),
+            ("typtypmod", int4(-1)),
+        ]);
+    }
+}
+
+fn functions(out: &mut Rows) {
+    for f in curia_functions::functions() {
+        let volatility = match f.volatility {
+            Volatility::Immutable => "i",
+            Volatility::Stable => "s",
+            Volatility::Volatile => "v",
+        };
+        let kind = if f.is_aggregate() {
+            "a"
+        } else if f.is_window() {
+            "w"
+        } else {
+            "f"
+        };
+        out.add(&[
+            ("oid", oid_of(f.oid)),
+            ("proname", text(f.name)),
+            ("pronamespace", oid_of(11)),
+            ("proowner", oid_of(10)),
+            ("prolang", oid_of(12)),
+            ("procost", Datum::Float4(1.0)),
+            ("prorows", Datum::Float4(if f.set { 1000.0 } else { 0.0 })),
+            ("provariadic", oid_of(f.variadic)),
+            ("prokind", text(kind)),
+            ("proisstrict", flag(f.strict)),
+            ("proretset", flag(f.set)),
+            ("provolatile", text(volatility)),
+            ("proparallel", text("s")),
+            ("pronargs", int2(f.args.len() as i64)),
+            ("pronargdefaults", int2(f.defaults.len() as i64)),
+            ("prorettype", oid_of(f.ret)),
+            ("proargtypes", oids(f.args)),
+            ("prosrc", text(f.name)),
+        ]);
+    }
+}
+
+fn operators(out: &mut Rows) {
+    for o in curia_functions::operator_names().flat_map(curia_functions::operators) {
+        out.add(&[
+            ("oid", oid_of(o.oid)),
+            ("oprname", text(o.name)),
+            ("oprnamespace", oid_of(11)),
+            ("oprowner", oid_of(10)),
+            ("oprkind", text(if o.left == 0 { "l" } else { "b" })),
+            ("oprleft", oid_of(o.left)),
+            ("oprright", oid_of(o.right)),
+            ("oprresult", oid_of(o.result)),
+            ("oprcom", oid_of(o.commutator)),
+            ("oprnegate", oid_of(o.negator)),
+            ("oprcode", oid_of(o.function)),
+        ]);
+    }
+}

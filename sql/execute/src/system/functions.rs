@@ -1,0 +1,183 @@
+//! Functions about catalog objects: `pg_get_indexdef`, `pg_table_is_visible`, `obj_description` and their kin.
+
+use super::deparse;
+use super::relations::class_of;
+use crate::exec::Exec;
+use curia_catalog::system::{system_table, system_tables};
+use curia_catalog::{Catalog, Index, Oid, Relation, StorageId, Table};
+use curia_types::type_info::quote_identifier;
+use curia_types::{Datum, Result, SqlError, SqlState, type_info};
+use std::sync::Arc;
+
+/// What these functions look at.
+pub struct CatalogScope<'a> {
+    /// The statement's catalog version.
+    pub catalog: &'a Catalog,
+    /// Schemas of the search path, without the implicit `pg_catalog`.
+    pub search_path: &'a [String],
+    /// Size of a storage in bytes, about.
+    pub storage_bytes: &'a dyn Fn(StorageId) -> u64,
+}
+
+/// Computes a catalog function by name (the registry's `proname`) and arguments; `None` when it is not one of these.
+/// Strict functions are not called with NULLs.
+pub fn catalog_call(scope: &CatalogScope<'_>, function: &str, args: &[Datum]) -> Option<Result<Datum>> {
+    let c = scope.catalog;
+    let oid = |i: usize| args.get(i).and_then(crate::order::integer).map_or(0, |v| v as u32);
+    let number = |i: usize| args.get(i).and_then(crate::order::integer).unwrap_or(0);
+    let string = |i: usize| match args.get(i) {
+        Some(Datum::Text(s)) => s.to_string(),
+        _ => String::new(),
+    };
+    let some = |s: Option<String>| s.map_or(Datum::Null, Datum::text);
+    let value = match function {
+        "format_type" => match args.first() {
+            Some(Datum::Null) | None => Datum::Null,
+            _ => {
+                let typmod = args.get(1).and_then(crate::order::integer).map_or(-1, |v| v as i32);
+                some(Some(type_name(c, oid(0), typmod)))
+            }
+        },
+        "pg_get_userbyid" => {
+            let id = oid(0);
+            Datum::text(c.roles.get(&id).map_or_else(|| format!("unknown (OID={id})"), |r| r.name.clone()))
+        }
+        "pg_table_is_visible" => relation_visible(scope, oid(0)),
+        "pg_type_is_visible" | "pg_function_is_visible" | "pg_operator_is_visible" | "pg_opclass_is_visible" | "pg_opfamily_is_visible"
+        | "pg_collation_is_visible" | "pg_conversion_is_visible" | "pg_statistics_obj_is_visible" | "pg_ts_config_is_visible"
+        | "pg_ts_dict_is_visible" | "pg_ts_parser_is_visible" | "pg_ts_template_is_visible" => Datum::Bool(true),
+        "pg_get_indexdef" => some(find_index(c, oid(0)).map(|(t, i)| match number(1) {
+            n if n > 0 => deparse::key(t, i, n as usize - 1, false).unwrap_or_default(),
+            _ => deparse::index_definition(c, t, i),
+        })),
+        "pg_get_constraintdef" => {
+            let id = oid(0);
+            some(c.tables.values().find_map(|t| {
+                t.constraints.iter().find(|k| k.oid == id).map(|k| deparse::constraint_definition(t, k))
+            }))
+        }
+        // Expressions are stored as SQL text.
+        "pg_get_expr" => args.first().cloned().unwrap_or(Datum::Null),
+        "pg_get_viewdef" | "pg_get_ruledef" | "pg_get_triggerdef" | "pg_get_partkeydef" | "pg_get_partition_constraintdef"
+        | "pg_get_statisticsobjdef" | "pg_get_statisticsobjdef_columns" | "pg_get_function_sqlbody" | "pg_get_functiondef" => Datum::Null,
+        "pg_get_function_result" => some(curia_functions::by_oid(oid(0)).map(|f| {
+            format!("{}{}", if f.set { "SETOF " } else { "" }, type_info::format_type(f.ret, -1))
+        })),
+        "pg_get_function_arguments" | "pg_get_function_identity_arguments" => some(
+            curia_functions::by_oid(oid(0))
+                .map(|f| f.args.iter().map(|a| type_info::format_type(*a, -1)).collect::<Vec<_>>().join(", ")),
+        ),
+        "obj_description" | "shobj_description" => {
+            let id = oid(0);
+            let class = args.get(1).map(|_| string(1));
+            let right = class.is_none_or(|class| system_table(class_of(c, id)).is_some_and(|t| t.name == class) || function == "shobj_description");
+            some(right.then(|| c.comments.get(&(id, 0)).map(|m| m.text.clone())).flatten())
+        }
+        "col_description" => some(c.comments.get(&(oid(0), number(1) as i16)).map(|m| m.text.clone())),
+        "pg_get_serial_sequence" => return Some(serial_sequence(scope, &string(0), &string(1))),
+        "pg_encoding_to_char" => Datum::text(if number(0) == 6 { "UTF8" } else { "" }),
+        "pg_char_to_encoding" => Datum::Int4(if string(0).eq_ignore_ascii_case("utf8") { 6 } else { -1 }),
+        "pg_relation_size" | "pg_table_size" | "pg_indexes_size" | "pg_total_relation_size" => relation_size(scope, function, oid(0)),
+        "pg_database_size" => Datum::Int8(
+            c.tables.values().map(|t| bytes(scope, t.storage) + index_bytes(scope, t)).sum::<u64>().try_into().unwrap_or(i64::MAX),
+        ),
+        "pg_relation_filenode" => c.tables.get(&oid(0)).map_or(Datum::Null, |t| Datum::Oid(t.storage.0)),
+        "pg_relation_is_publishable" => Datum::Bool(c.tables.contains_key(&oid(0))),
+        "has_table_privilege" | "has_column_privilege" | "has_any_column_privilege" | "has_schema_privilege" | "has_database_privilege"
+        | "has_sequence_privilege" | "has_function_privilege" | "has_type_privilege" | "has_tablespace_privilege"
+        | "has_language_privilege" | "pg_has_role" | "has_foreign_data_wrapper_privilege" | "has_server_privilege" => Datum::Bool(true),
+        _ => return None,
+    };
+    Some(Ok(value))
+}
+
+fn type_name(c: &Catalog, id: Oid, typmod: i32) -> String {
+    match c.tables.values().find(|t| t.row_type == id) {
+        Some(t) => quote_identifier(&t.name).into_owned(),
+        None => type_info::format_type(id, typmod),
+    }
+}
+
+fn find_index(c: &Catalog, id: Oid) -> Option<(&Arc<Table>, &Index)> {
+    c.tables.values().find_map(|t| t.index(id).map(|i| (t, i)))
+}
+
+/// Whether the unqualified name finds this very relation.
+fn relation_visible(scope: &CatalogScope<'_>, id: Oid) -> Datum {
+    if let Some(s) = system_table(id) {
+        return Datum::Bool(s.schema_name == "pg_catalog" || scope.search_path.iter().any(|p| p == s.schema_name));
+    }
+    match scope.catalog.relation_by_oid(id) {
+        None => Datum::Null,
+        Some((_, name, _)) if system_tables().iter().any(|s| s.schema_name == "pg_catalog" && s.name == name) => Datum::Bool(false),
+        Some((_, name, _)) => Datum::Bool(scope.catalog.relation(scope.search_path, name).map(Relation::oid) == Some(id)),
+    }
+}
+
+fn bytes(scope: &CatalogScope<'_>, storage: StorageId) -> u64 {
+    (scope.storage_bytes)(storage)
+}
+
+fn index_bytes(scope: &CatalogScope<'_>, t: &Table) -> u64 {
+    t.indexes.iter().filter_map(|i| i.storage).map(|s| bytes(scope, s)).sum()
+}
+
+fn relation_size(scope: &CatalogScope<'_>, function: &str, id: Oid) -> Datum {
+    let size = match scope.catalog.tables.get(&id) {
+        Some(t) => match function {
+            "pg_indexes_size" => index_bytes(scope, t),
+            "pg_total_relation_size" => bytes(scope, t.storage) + index_bytes(scope, t),
+            _ => bytes(scope, t.storage),
+        },
+        None => match find_index(scope.catalog, id) {
+            Some((_, i)) => i.storage.map_or(0, |s| bytes(scope, s)),
+            None if system_table(id).is_some() || scope.catalog.sequences.contains_key(&id) => 0,
+            None => return Datum::Null,
+        },
+    };
+    Datum::Int8(size.try_into().unwrap_or(i64::MAX))
+}
+
+fn serial_sequence(scope: &CatalogScope<'_>, table: &str, column: &str) -> Result<Datum> {
+    let c = scope.catalog;
+    let parts: Vec<String> = split_name(table);
+    let found = match parts.as_slice() {
+        [name] => c.table(scope.search_path, name),
+        [schema, name] => c.table(std::slice::from_ref(schema), name),
+        _ => None,
+    };
+    let t = found.ok_or_else(|| SqlError::new(SqlState::UNDEFINED_TABLE, format!("relation \"{table}\" does not exist")))?;
+    let (_, col) = t.column(column).ok_or_else(|| {
+        SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{column}\" of relation \"{}\" does not exist", t.name))
+    })?;
+    Ok(c.sequences.values().find(|s| s.owned_by == Some((t.oid, col.attnum))).map_or(Datum::Null, |s| {
+        Datum::text(format!("{}.{}", quote_identifier(c.schema_name(s.schema)), quote_identifier(&s.name)))
+    }))
+}
+
+/// Splits a possibly qualified, possibly quoted name; unquoted parts fold to lower case.
+fn split_name(name: &str) -> Vec<String> {
+    let (mut parts, mut current, mut quoted) = (Vec::new(), String::new(), false);
+    let mut chars = name.chars().peekable();
+    while let Some(ch) = chars.next() {
+        match ch {
+            '"' if quoted && chars.peek() == Some(&'"') => {
+                chars.next();
+                current.push('"');
+            }
+            '"' => quoted = !quoted,
+            '.' if !quoted => parts.push(std::mem::take(&mut current)),
+            ch if quoted => current.push(ch),
+            ch => current.extend(ch.to_lowercase()),
+        }
+    }
+    parts.push(current);
+    parts
+}
+
+impl Exec {
+    /// What the session adds to the system views.
+    pub(crate) fn session_views(&self) -> Option<&dyn super::SessionViews> {
+        self.session_views.as_deref()
+    }
+}

@@ -1,0 +1,243 @@
+//! `information_schema`, for the objects that exist here. The catalog's name is the database's.
+
+use super::{Rows, int4, text};
+use curia_catalog::system::system_tables;
+use curia_catalog::{Catalog, ConstraintKind, Identity, Table};
+use curia_types::{Datum, PgType, numeric, oid, type_info};
+
+fn yes(b: bool) -> Datum {
+    text(if b { "YES" } else { "NO" })
+}
+
+/// Adds the rows of one table of `information_schema`.
+pub(super) fn produce(name: &str, catalog: &Catalog, out: &mut Rows) {
+    let database = text(catalog.databases.values().next().map_or("", |d| d.name.as_str()));
+    let schema_of = |t: &Table| text(catalog.schema_name(t.schema));
+    match name {
+        "information_schema_catalog_name" => out.add(&[("catalog_name", database)]),
+        "schemata" => {
+            for s in catalog.schemas.values() {
+                out.add(&[
+                    ("catalog_name", database.clone()),
+                    ("schema_name", text(&s.name)),
+                    ("schema_owner", text(super::relations::owner(catalog, s.owner))),
+                ]);
+            }
+        }
+        "tables" => {
+            for t in catalog.tables.values() {
+                out.add(&[
+                    ("table_catalog", database.clone()),
+                    ("table_schema", schema_of(t)),
+                    ("table_name", text(&t.name)),
+                    ("table_type", text("BASE TABLE")),
+                    ("is_insertable_into", yes(true)),
+                    ("is_typed", yes(false)),
+                ]);
+            }
+            for s in system_tables() {
+                out.add(&[
+                    ("table_catalog", database.clone()),
+                    ("table_schema", text(s.schema_name)),
+                    ("table_name", text(s.name)),
+                    ("table_type", text(if s.kind == 'v' { "VIEW" } else { "BASE TABLE" })),
+                    ("is_insertable_into", yes(false)),
+                    ("is_typed", yes(false)),
+                ]);
+            }
+        }
+        "columns" => {
+            for t in catalog.tables.values() {
+                for (n, (_, c)) in t.live_columns().enumerate() {
+                    let mut row = vec![
+                        ("table_catalog", database.clone()),
+                        ("table_schema", schema_of(t)),
+                        ("table_name", text(&t.name)),
+                        ("column_name", text(&c.name)),
+                        ("ordinal_position", int4(i32::from(c.attnum).max(n as i32 + 1))),
+                        ("column_default", c.default.as_ref().map_or(Datum::Null, text)),
+                        ("is_nullable", yes(!c.not_null)),
+                        ("is_identity", yes(c.identity.is_some())),
+                        ("is_generated", text("NEVER")),
+                        ("is_updatable", yes(true)),
+                        ("is_self_referencing", yes(false)),
+                        ("identity_cycle", yes(false)),
+                        ("dtd_identifier", text(c.attnum.to_string())),
+                    ];
+                    if let Some(identity) = c.identity {
+                        row.push(("identity_generation", text(if identity == Identity::Always { "ALWAYS" } else { "BY DEFAULT" })));
+                    }
+                    describe_type(c.ty, &database, &mut row);
+                    out.add(&row);
+                }
+            }
+            for s in system_tables() {
+                for (n, c) in s.columns.iter().enumerate() {
+                    let mut row = vec![
+                        ("table_catalog", database.clone()),
+                        ("table_schema", text(s.schema_name)),
+                        ("table_name", text(s.name)),
+                        ("column_name", text(c.name)),
+                        ("ordinal_position", int4(n as i32 + 1)),
+                        ("is_nullable", yes(!c.not_null)),
+                        ("is_identity", yes(false)),
+                        ("is_generated", text("NEVER")),
+                        ("is_updatable", yes(false)),
+                        ("is_self_referencing", yes(false)),
+                        ("identity_cycle", yes(false)),
+                        ("dtd_identifier", text((n + 1).to_string())),
+                    ];
+                    describe_type(c.ty, &database, &mut row);
+                    out.add(&row);
+                }
+            }
+        }
+        "table_constraints" | "check_constraints" | "key_column_usage" | "constraint_column_usage" | "constraint_table_usage" => {
+            constraints(name, catalog, &database, out);
+        }
+        "sequences" => {
+            for s in catalog.sequences.values() {
+                let (precision, type_name) = match s.ty.oid {
+                    oid::INT2 => (16, "smallint"),
+                    oid::INT4 => (32, "integer"),
+                    _ => (64, "bigint"),
+                };
+                out.add(&[
+                    ("sequence_catalog", database.clone()),
+                    ("sequence_schema", text(catalog.schema_name(s.schema))),
+                    ("sequence_name", text(&s.name)),
+                    ("data_type", text(type_name)),
+                    ("numeric_precision", int4(precision)),
+                    ("numeric_precision_radix", int4(2)),
+                    ("numeric_scale", int4(0)),
+                    ("start_value", text(s.start.to_string())),
+                    ("minimum_value", text(s.min.to_string())),
+                    ("maximum_value", text(s.max.to_string())),
+                    ("increment", text(s.increment.to_string())),
+                    ("cycle_option", yes(s.cycle)),
+                ]);
+            }
+        }
+        "enabled_roles" => {
+            for r in catalog.roles.values() {
+                out.add(&[("role_name", text(&r.name))]);
+            }
+        }
+        "character_sets" => out.add(&[
+            ("character_set_name", text("UTF8")),
+            ("character_repertoire", text("UCS")),
+            ("form_of_use", text("UTF8")),
+            ("default_collate_catalog", database),
+        ]),
+        _ => {}
+    }
+}
+
+fn describe_type(ty: PgType, database: &Datum, row: &mut Vec<(&'static str, Datum)>) {
+    let info = type_info::by_oid(ty.oid);
+    let is_array = info.is_some_and(|i| i.category == 'A' && i.len == -1);
+    row.push(("data_type", if is_array { text("ARRAY") } else { text(type_info::format_type(ty.oid, -1)) }));
+    row.push(("udt_catalog", database.clone()));
+    row.push(("udt_schema", text("pg_catalog")));
+    row.push(("udt_name", text(info.map_or("", |i| i.name))));
+    match ty.oid {
+        oid::VARCHAR | oid::BPCHAR => {
+            if ty.typmod >= 4 {
+                row.push(("character_maximum_length", int4(ty.typmod - 4)));
+                row.push(("character_octet_length", int4((ty.typmod - 4).saturating_mul(4))));
+            } else {
+                row.push(("character_octet_length", int4(1 << 30)));
+            }
+        }
+        oid::TEXT => row.push(("character_octet_length", int4(1 << 30))),
+        oid::INT2 | oid::INT4 | oid::INT8 => {
+            let bits = match ty.oid {
+                oid::INT2 => 16,
+                oid::INT4 => 32,
+                _ => 64,
+            };
+            row.extend([("numeric_precision", int4(bits)), ("numeric_precision_radix", int4(2)), ("numeric_scale", int4(0))]);
+        }
+        oid::FLOAT4 | oid::FLOAT8 => {
+            row.extend([
+                ("numeric_precision", int4(if ty.oid == oid::FLOAT4 { 24 } else { 53 })),
+                ("numeric_precision_radix", int4(2)),
+            ]);
+        }
+        oid::NUMERIC => {
+            row.push(("numeric_precision_radix", int4(10)));
+            if let Some((precision, scale)) = numeric::precision_and_scale(ty.typmod) {
+                row.extend([("numeric_precision", int4(precision)), ("numeric_scale", int4(scale))]);
+            }
+        }
+        oid::DATE => row.push(("datetime_precision", int4(0))),
+        oid::TIME | oid::TIMETZ | oid::TIMESTAMP | oid::TIMESTAMPTZ | oid::INTERVAL => {
+            let precision = if ty.typmod >= 0 && ty.oid != oid::INTERVAL { ty.typmod } else { 6 };
+            row.push(("datetime_precision", int4(precision)));
+        }
+        _ => {}
+    }
+}
+
+fn constraints(view: &str, catalog: &Catalog, database: &Datum, out: &mut Rows) {
+    for t in catalog.tables.values() {
+        let schema = text(catalog.schema_name(t.schema));
+        let named = |name: &str| {
+            vec![
+                ("constraint_catalog", database.clone()),
+                ("constraint_schema", schema.clone()),
+                ("constraint_name", text(name)),
+                ("table_catalog", database.clone()),
+                ("table_schema", schema.clone()),
+                ("table_name", text(&t.name)),
+            ]
+        };
+        for c in &t.constraints {
+            let (kind, index) = match &c.kind {
+                ConstraintKind::Check { .. } => ("CHECK", None),
+                ConstraintKind::Unique { primary: true, index } => ("PRIMARY KEY", t.index(*index)),
+                ConstraintKind::Unique { index, .. } => ("UNIQUE", t.index(*index)),
+            };
+            match (view, &c.kind) {
+                ("table_constraints", _) => {
+                    let mut row = named(&c.name);
+                    row.extend([
+                        ("constraint_type", text(kind)),
+                        ("is_deferrable", yes(false)),
+                        ("initially_deferred", yes(false)),
+                        ("enforced", yes(true)),
+                    ]);
+                    out.add(&row);
+                }
+                ("check_constraints", ConstraintKind::Check { expression }) => {
+                    let mut row = named(&c.name);
+                    row.push(("check_clause", text(format!("({expression})"))));
+                    out.add(&row);
+                }
+                ("key_column_usage" | "constraint_column_usage", ConstraintKind::Unique { .. }) => {
+                    for (n, k) in index.map(|i| i.keys.as_slice()).unwrap_or_default().iter().enumerate() {
+                        let mut row = named(&c.name);
+                        row.extend([("column_name", text(&t.columns[k.column].name)), ("ordinal_position", int4(n as i32 + 1))]);
+                        out.add(&row);
+                    }
+                }
+                ("constraint_table_usage", ConstraintKind::Unique { .. }) => out.add(&named(&c.name)),
+                _ => {}
+            }
+        }
+        if matches!(view, "table_constraints" | "check_constraints") {
+            for (_, c) in t.live_columns().filter(|(_, c)| c.not_null) {
+                let name = format!("{}_{}_{}_not_null", t.schema, t.oid, c.attnum);
+                let mut row = named(&name);
+                row.extend([
+                    ("constraint_type", text("CHECK")),
+                    ("is_deferrable", yes(false)),
+                    ("initially_deferred", yes(false)),
+                    ("enforced", yes(true)),
+                    ("check_clause", text(format!("{} IS NOT NULL", c.name))),
+                ]);
+                out.add(&row);
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The rows of `pg_catalog` and `information_schema`, computed from the statement's catalog version when they are read.
+//!
+//! Each producer gives all rows of one table as named values; what it doesn't name is NULL, or the zero of its type where PostgreSQL's
+//! column is NOT NULL. Tables without a producer describe objects that Curia does not have and are empty.
+
+mod builtin;
+mod deparse;
+mod functions;
+mod information;
+mod relations;
+mod roles;
+
+pub use functions::{CatalogScope, catalog_call};
+
+use crate::eval::Env;
+use crate::exec::Exec;
+use crate::rows::{Cursor, Held, Operator, Row};
+use curia_bind::ir::RelColumn;
+use curia_catalog::Oid;
+use curia_catalog::system::{SystemTable, system_table};
+use curia_types::datum::ArrayValue;
+use curia_types::{Datum, PgType, Result, SqlError, oid};
+use std::sync::Arc;
+
+/// What the session knows and the catalog doesn't: `pg_settings`, `pg_stat_activity`, `pg_prepared_statements`, `pg_cursors`, `pg_locks`.
+pub trait SessionViews: Send + Sync {
+    /// Rows of a view as named values; `None` when the session has nothing to say about it.
+    fn rows(&self, view: &str) -> Option<Vec<Vec<(&'static str, Datum)>>>;
+}
+
+/// Reads a system table.
+pub struct SystemScan {
+    table: &'static SystemTable,
+    /// Positions of the columns used.
+    wanted: Vec<usize>,
+    columns: Vec<RelColumn>,
+}
+
+impl SystemScan {
+    /// A scan of some columns.
+    pub fn new(table: Oid, columns: &[(usize, RelColumn)]) -> Result<SystemScan> {
+        let table = system_table(table).ok_or_else(|| SqlError::internal(format!("there is no system table {table}")))?;
+        Ok(SystemScan {
+            table,
+            wanted: columns.iter().map(|(i, _)| *i).collect(),
+            columns: columns.iter().map(|(_, c)| c.clone()).collect(),
+        })
+    }
+}
+
+impl Operator for SystemScan {
+    fn columns(&self) -> &[RelColumn] {
+        &self.columns
+    }
+    fn open(self: Arc<Self>, env: Env<'_>) -> Result<Box<dyn Cursor>> {
+        let rows = rows(self.table, env.exec);
+        let picked: Vec<Row> = rows.into_iter().map(|r| self.wanted.iter().map(|i| r[*i].clone()).collect()).collect();
+        Ok(Box::new(Held(picked.into_iter())))
+    }
+    fn describe(&self) -> String {
+        format!("System Scan on {}", self.table.name)
+    }
+}
+
+/// All rows of a system table.
+fn rows(table: &'static SystemTable, exec: &Exec) -> Vec<Row> {
+    let mut out = Rows { table, rows: Vec::new() };
+    if let Some(views) = exec.session_views()
+        && let Some(rows) = views.rows(table.name)
+    {
+        rows.iter().for_each(|r| out.add(r));
+        return out.rows;
+    }
+    let catalog = &*exec.catalog;
+    if table.schema_name == "information_schema" {
+        information::produce(table.name, catalog, &mut out);
+    } else {
+        let produced = relations::produce(table.name, catalog, exec, &mut out) || roles::produce(table.name, catalog, &mut out);
+        if !produced {
+            builtin::produce(table.name, catalog, &mut out);
+        }
+    }
+    out.rows
+}
+
+/// Collects rows of one table.
+pub(crate) struct Rows {
+    table: &'static SystemTable,
+    rows: Vec<Row>,
+}
+
+impl Rows {
+    /// Adds a row of named values.
+    pub(crate) fn add(&mut self, values: &[(&'static str, Datum)]) {
+        let mut row: Row = self.table.columns.iter().map(|c| if c.not_null { zero(c.ty) } else { Datum::Null }).collect();
+        for (name, value) in values {
+            if let Some(i) = self.table.column(name) {
+                row[i] = value.clone();
+            }
+        }
+        self.rows.push(row);
+    }
+}
+
+/// The value of a NOT NULL column that a producer doesn't name.
+fn zero(ty: PgType) -> Datum {
+    match ty.oid {
+        oid::BOOL => Datum::Bool(false),
+        oid::INT2 => Datum::Int2(0),
+        oid::INT4 => Datum::Int4(0),
+        oid::INT8 => Datum::Int8(0),
+        oid::FLOAT4 => Datum::Float4(0.0),
+        oid::FLOAT8 => Datum::Float8(0.0),
+        oid::OID | oid::REGPROC | oid::REGCLASS | oid::REGTYPE => Datum::Oid(0),
+        oid::INT2VECTOR => int2s(&[]),
+        oid::OIDVECTOR => oids(&[]),
+        oid::NAME | oid::TEXT | oid::CHAR | oid::VARCHAR => text(""),
+        _ => Datum::Null,
+    }
+}
+
+pub(crate) fn text(s: impl AsRef<str>) -> Datum {
+    Datum::text(s)
+}
+pub(crate) fn oid_of(v: u32) -> Datum {
+    Datum::Oid(v)
+}
+pub(crate) fn flag(v: bool) -> Datum {
+    Datum::Bool(v)
+}
+pub(crate) fn int2(v: impl Into<i64>) -> Datum {
+    Datum::Int2(v.into() as i16)
+}
+pub(crate) fn int4(v: i32) -> Datum {
+    Datum::Int4(v)
+}
+/// An int2vector: an array that counts from 0.
+pub(crate) fn int2s(v: &[i16]) -> Datum {
+    vector(oid::INT2, v.iter().map(|i| Datum::Int2(*i)).collect())
+}
+/// An oidvector.
+pub(crate) fn oids(v: &[u32]) -> Datum {
+    vector(oid::OID, v.iter().map(|i| Datum::Oid(*i)).collect())
+}
+fn vector(element: u32, elements: Vec<Datum>) -> Datum {
+    Datum::Array(Arc::new(ArrayValue { element, dimensions: vec![(elements.len() as i32, 0)], elements }))
+}
+/// A one-dimensional array that counts from 1.
+pub(crate) fn list(element: u32, elements: Vec<Datum>) -> Datum {
+    let dimensions = if elements.is_empty() { Vec::new() } else { vec![(elements.len() as i32, 1)] };
+    Datum::Array(Arc::new(ArrayValue { element, dimensions, elements }))
+}

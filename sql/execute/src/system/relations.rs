@@ -1,0 +1,388 @@
+//! `pg_class` and what hangs on it: attributes, defaults, indexes, constraints, sequences, dependencies, comments.
+
+use super::deparse;
+use super::{Rows, flag, int2, int2s, int4, list, oid_of, oids, text};
+use crate::exec::Exec;
+use curia_catalog::system::{SystemTable, system_tables};
+use curia_catalog::{Catalog, ConstraintKind, Identity, Index, Oid, Sequence, Table};
+use curia_types::{Datum, PgType, oid, type_info};
+
+/// OID of `pg_class`, as dependencies and comments name it.
+const CLASS: u32 = 1259;
+
+/// Adds the rows of one of these tables; false for another one.
+pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows) -> bool {
+    match name {
+        "pg_namespace" => {
+            for s in catalog.schemas.values() {
+                out.add(&[("oid", oid_of(s.oid)), ("nspname", text(&s.name)), ("nspowner", oid_of(s.owner))]);
+            }
+        }
+        "pg_class" => classes(catalog, exec, out),
+        "pg_attribute" => attributes(catalog, out),
+        "pg_attrdef" => {
+            for (t, i, c) in columns(catalog) {
+                if let Some(default) = &c.default {
+                    out.add(&[
+                        ("oid", oid_of(default_oid(t.oid, i))),
+                        ("adrelid", oid_of(t.oid)),
+                        ("adnum", int2(c.attnum)),
+                        ("adbin", text(default)),
+                    ]);
+                }
+            }
+        }
+        "pg_index" => {
+            for t in catalog.tables.values() {
+                t.indexes.iter().for_each(|i| index_row(t, i, out));
+            }
+        }
+        "pg_constraint" => constraints(catalog, out),
+        "pg_sequence" => {
+            for s in catalog.sequences.values() {
+                out.add(&[
+                    ("seqrelid", oid_of(s.oid)),
+                    ("seqtypid", oid_of(s.ty.oid)),
+                    ("seqstart", Datum::Int8(s.start)),
+                    ("seqincrement", Datum::Int8(s.increment)),
+                    ("seqmax", Datum::Int8(s.max)),
+                    ("seqmin", Datum::Int8(s.min)),
+                    ("seqcache", Datum::Int8(s.cache)),
+                    ("seqcycle", flag(s.cycle)),
+                ]);
+            }
+        }
+        "pg_sequences" => {
+            for s in catalog.sequences.values() {
+                out.add(&[
+                    ("schemaname", text(catalog.schema_name(s.schema))),
+                    ("sequencename", text(&s.name)),
+                    ("sequenceowner", text(owner(catalog, s.owner))),
+                    ("data_type", oid_of(s.ty.oid)),
+                    ("start_value", Datum::Int8(s.start)),
+                    ("min_value", Datum::Int8(s.min)),
+                    ("max_value", Datum::Int8(s.max)),
+                    ("increment_by", Datum::Int8(s.increment)),
+                    ("cycle", flag(s.cycle)),
+                    ("cache_size", Datum::Int8(s.cache)),
+                ]);
+            }
+        }
+        "pg_tables" => {
+            for t in catalog.tables.values() {
+                out.add(&[
+                    ("schemaname", text(catalog.schema_name(t.schema))),
+                    ("tablename", text(&t.name)),
+                    ("tableowner", text(owner(catalog, t.owner))),
+                    ("hasindexes", flag(!t.indexes.is_empty())),
+                    ("hasrules", flag(false)),
+                    ("hastriggers", flag(false)),
+                    ("rowsecurity", flag(false)),
+                ]);
+            }
+            for s in system_tables().iter().filter(|s| s.kind == 'r') {
+                out.add(&[
+                    ("schemaname", text(s.schema_name)),
+                    ("tablename", text(s.name)),
+                    ("tableowner", text(owner(catalog, 10))),
+                    ("hasindexes", flag(false)),
+                    ("hasrules", flag(false)),
+                    ("hastriggers", flag(false)),
+                    ("rowsecurity", flag(false)),
+                ]);
+            }
+        }
+        "pg_indexes" => {
+            for t in catalog.tables.values() {
+                for i in &t.indexes {
+                    out.add(&[
+                        ("schemaname", text(catalog.schema_name(t.schema))),
+                        ("tablename", text(&t.name)),
+                        ("indexname", text(&i.name)),
+                        ("indexdef", text(deparse::index_definition(catalog, t, i))),
+                    ]);
+                }
+            }
+        }
+        "pg_views" => {
+            for s in system_tables().iter().filter(|s| s.kind == 'v') {
+                out.add(&[
+                    ("schemaname", text(s.schema_name)),
+                    ("viewname", text(s.name)),
+                    ("viewowner", text(owner(catalog, 10))),
+                ]);
+            }
+        }
+        "pg_stat_user_tables" => {
+            for t in catalog.tables.values() {
+                out.add(&[
+                    ("relid", oid_of(t.oid)),
+                    ("schemaname", text(catalog.schema_name(t.schema))),
+                    ("relname", text(&t.name)),
+                ]);
+            }
+        }
+        "pg_depend" => dependencies(catalog, out),
+        "pg_description" => {
+            for ((object, attnum), c) in catalog.comments.iter() {
+                out.add(&[
+                    ("objoid", oid_of(*object)),
+                    ("classoid", oid_of(class_of(catalog, *object))),
+                    ("objsubid", int4(i32::from(*attnum))),
+                    ("description", text(&c.text)),
+                ]);
+            }
+        }
+        _ => return false,
+    }
+    true
+}
+
+/// The system table that an object's row is in.
+pub(super) fn class_of(catalog: &Catalog, object: Oid) -> u32 {
+    if catalog.schemas.contains_key(&object) {
+        2615
+    } else if catalog.tables.values().any(|t| t.constraints.iter().any(|c| c.oid == object)) {
+        2606
+    } else {
+        CLASS
+    }
+}
+
+pub(super) fn owner(catalog: &Catalog, oid: Oid) -> &str {
+    catalog.roles.get(&oid).map_or("", |r| r.name.as_str())
+}
+
+fn columns(catalog: &Catalog) -> impl Iterator<Item = (&Table, usize, &curia_catalog::Column)> {
+    catalog.tables.values().flat_map(|t| t.live_columns().map(move |(i, c)| (&**t, i, c)))
+}
+
+/// A default's OID: no object of its own stores one, so it follows from the column, the same on every server.
+pub(super) fn default_oid(table: Oid, column: usize) -> Oid {
+    0x8000_0000 | (table << 11) | (column as u32 + 1)
+}
+
+fn classes(catalog: &Catalog, exec: &Exec, out: &mut Rows) {
+    let common = |oid: Oid, name: &str, schema: Oid, owner: Oid, kind: &'static str, natts: usize| {
+        vec![
+            ("oid", oid_of(oid)),
+            ("relname", text(name)),
+            ("relnamespace", oid_of(schema)),
+            ("relowner", oid_of(owner)),
+            ("relkind", text(kind)),
+            ("relnatts", int2(natts as i64)),
+            ("relpersistence", text("p")),
+            ("relreplident", text(if kind == "r" { "d" } else { "n" })),
+            ("relispopulated", flag(true)),
+            ("reltuples", Datum::Float4(-1.0)),
+        ]
+    };
+    for t in catalog.tables.values() {
+        let mut row = common(t.oid, &t.name, t.schema, t.owner, "r", t.columns.len());
+        let pages = exec.view.approximate_bytes(t.storage).div_ceil(8192);
+        row.extend([
+            ("reltype", oid_of(t.row_type)),
+            ("relam", oid_of(2)),
+            ("relfilenode", oid_of(t.storage.0)),
+            ("relpages", int4(i32::try_from(pages).unwrap_or(i32::MAX))),
+            ("relhasindex", flag(!t.indexes.is_empty())),
+            ("relchecks", int2(t.constraints.iter().filter(|c| matches!(c.kind, ConstraintKind::Check { .. })).count() as i64)),
+        ]);
+        out.add(&row);
+        for i in &t.indexes {
+            let mut row = common(i.oid, &i.name, t.schema, t.owner, "i", i.keys.len());
+            row.extend([("relam", oid_of(403)), ("relfilenode", oid_of(i.storage.unwrap_or(t.storage).0))]);
+            out.add(&row);
+        }
+    }
+    for s in catalog.sequences.values() {
+        let mut row = common(s.oid, &s.name, s.schema, s.owner, "S", 3);
+        row.push(("relfilenode", oid_of(s.storage.0)));
+        out.add(&row);
+    }
+    for s in system_tables() {
+        let kind = if s.kind == 'v' { "v" } else { "r" };
+        let mut row = common(s.oid, s.name, s.schema, 10, kind, s.columns.len());
+        row.extend([("reltype", oid_of(s.row_type)), ("relam", oid_of(if s.kind == 'r' { 2 } else { 0 }))]);
+        out.add(&row);
+    }
+}
+
+fn attribute(out: &mut Rows, relation: Oid, name: &str, attnum: i16, ty: PgType, extra: &[(&'static str, Datum)]) {
+    let info = type_info::by_oid(ty.oid);
+    let mut row = vec![
+        ("attrelid", oid_of(relation)),
+        ("attname", text(name)),
+        ("atttypid", oid_of(ty.oid)),
+        ("attstattarget", int4(-1)),
+        ("attlen", int2(info.map_or(-1, |i| i.len))),
+        ("attnum", int2(attnum)),
+        ("attndims", int4(i32::from(info.is_some_and(|i| i.category == 'A')))),
+        ("attcacheoff", int4(-1)),
+        ("atttypmod", int4(ty.typmod)),
+        ("attbyval", flag(info.is_some_and(|i| i.by_value))),
+        ("attalign", text(info.map_or('i', |i| i.align).to_string())),
+        ("attstorage", text(info.map_or('x', |i| i.storage).to_string())),
+        ("attcollation", oid_of(info.map_or(0, |i| i.collation))),
+        ("attislocal", flag(true)),
+    ];
+    row.extend(extra.iter().cloned());
+    out.add(&row);
+}
+
+fn attributes(catalog: &Catalog, out: &mut Rows) {
+    for t in catalog.tables.values() {
+        for c in &t.columns {
+            let identity = match c.identity {
+                Some(Identity::Always) => "a",
+                Some(Identity::ByDefault) => "d",
+                None => "",
+            };
+            let ty = if c.dropped { PgType { oid: 0, typmod: -1 } } else { c.ty };
+            let name = if c.dropped { format!("........pg.dropped.{}........", c.attnum) } else { c.name.clone() };
+            attribute(
+                out,
+                t.oid,
+                &name,
+                c.attnum,
+                ty,
+                &[
+                    ("attnotnull", flag(c.not_null && !c.dropped)),
+                    ("atthasdef", flag(c.default.is_some())),
+                    ("atthasmissing", flag(c.missing.is_some())),
+                    ("attidentity", text(identity)),
+                    ("attisdropped", flag(c.dropped)),
+                ],
+            );
+        }
+        for i in &t.indexes {
+            for (n, k) in i.keys.iter().enumerate() {
+                let c = &t.columns[k.column];
+                attribute(out, i.oid, &c.name, n as i16 + 1, c.ty, &[]);
+            }
+        }
+    }
+    for s in catalog.sequences.values() {
+        for (n, (name, ty)) in [("last_value", PgType::INT8), ("log_cnt", PgType::INT8), ("is_called", PgType::BOOL)].into_iter().enumerate() {
+            attribute(out, s.oid, name, n as i16 + 1, ty, &[("attnotnull", flag(true))]);
+        }
+    }
+    for s in system_tables() {
+        system_attributes(s, out);
+    }
+}
+
+fn system_attributes(s: &SystemTable, out: &mut Rows) {
+    for (n, c) in s.columns.iter().enumerate() {
+        attribute(out, s.oid, c.name, n as i16 + 1, c.ty, &[("attnotnull", flag(c.not_null))]);
+    }
+}
+
+fn index_row(t: &Table, i: &Index, out: &mut Rows) {
+    let columns: Vec<i16> = i.keys.iter().map(|k| t.columns[k.column].attnum).collect();
+    let options: Vec<i16> = i.keys.iter().map(|k| i16::from(k.descending) | i16::from(k.nulls_first) << 1).collect();
+    let classes: Vec<u32> = i.keys.iter().map(|k| super::builtin::default_opclass(t.columns[k.column].ty.oid)).collect();
+    let collations: Vec<u32> = i.keys.iter().map(|k| type_info::by_oid(t.columns[k.column].ty.oid).map_or(0, |t| t.collation)).collect();
+    out.add(&[
+        ("indexrelid", oid_of(i.oid)),
+        ("indrelid", oid_of(t.oid)),
+        ("indnatts", int2(columns.len() as i64)),
+        ("indnkeyatts", int2(columns.len() as i64)),
+        ("indisunique", flag(i.unique)),
+        ("indisprimary", flag(i.primary)),
+        ("indimmediate", flag(true)),
+        ("indisvalid", flag(true)),
+        ("indisready", flag(true)),
+        ("indislive", flag(true)),
+        ("indkey", int2s(&columns)),
+        ("indcollation", oids(&collations)),
+        ("indclass", oids(&classes)),
+        ("indoption", int2s(&options)),
+    ]);
+}
+
+fn constraints(catalog: &Catalog, out: &mut Rows) {
+    for t in catalog.tables.values() {
+        for c in &t.constraints {
+            let mut row = vec![
+                ("oid", oid_of(c.oid)),
+                ("conname", text(&c.name)),
+                ("connamespace", oid_of(t.schema)),
+                ("conrelid", oid_of(t.oid)),
+                ("convalidated", flag(true)),
+                ("conislocal", flag(true)),
+                ("connoinherit", flag(false)),
+                ("confupdtype", text(" ")),
+                ("confdeltype", text(" ")),
+                ("confmatchtype", text(" ")),
+            ];
+            match &c.kind {
+                ConstraintKind::Check { expression } => {
+                    row.extend([("contype", text("c")), ("conbin", text(expression))]);
+                }
+                ConstraintKind::Unique { index, primary } => {
+                    let keys = t.index(*index).map(|i| i.keys.iter().map(|k| Datum::Int2(t.columns[k.column].attnum)).collect());
+                    row.extend([
+                        ("contype", text(if *primary { "p" } else { "u" })),
+                        ("conindid", oid_of(*index)),
+                        ("conkey", list(oid::INT2, keys.unwrap_or_default())),
+                        ("connoinherit", flag(true)),
+                    ]);
+                }
+            }
+            out.add(&row);
+        }
+    }
+}
+
+fn dependencies(catalog: &Catalog, out: &mut Rows) {
+    let mut depend = |class: u32, object: Oid, on: (u32, Oid, i16), kind: &str| {
+        out.add(&[
+            ("classid", oid_of(class)),
+            ("objid", oid_of(object)),
+            ("objsubid", int4(0)),
+            ("refclassid", oid_of(on.0)),
+            ("refobjid", oid_of(on.1)),
+            ("refobjsubid", int4(i32::from(on.2))),
+            ("deptype", text(kind)),
+        ]);
+    };
+    for s in catalog.sequences.values() {
+        depend(CLASS, s.oid, (2615, s.schema, 0), "n");
+        if let Some((table, attnum)) = s.owned_by {
+            depend(CLASS, s.oid, (CLASS, table, attnum), if is_identity(catalog, s) { "i" } else { "a" });
+        }
+    }
+    for t in catalog.tables.values() {
+        depend(CLASS, t.oid, (2615, t.schema, 0), "n");
+        for (i, c) in t.live_columns() {
+            if c.default.is_some() {
+                depend(2604, default_oid(t.oid, i), (CLASS, t.oid, c.attnum), "a");
+            }
+        }
+        for c in &t.constraints {
+            if let ConstraintKind::Unique { index, .. } = &c.kind {
+                depend(CLASS, *index, (2606, c.oid, 0), "i");
+                for k in t.index(*index).map(|i| i.keys.as_slice()).unwrap_or_default() {
+                    depend(2606, c.oid, (CLASS, t.oid, t.columns[k.column].attnum), "a");
+                }
+            } else {
+                depend(2606, c.oid, (CLASS, t.oid, 0), "a");
+            }
+        }
+        for i in &t.indexes {
+            let backs = t.constraints.iter().any(|c| matches!(&c.kind, ConstraintKind::Unique { index, .. } if *index == i.oid));
+            if !backs {
+                for k in &i.keys {
+                    depend(CLASS, i.oid, (CLASS, t.oid, t.columns[k.column].attnum), "a");
+                }
+            }
+        }
+    }
+}
+
+fn is_identity(catalog: &Catalog, s: &Sequence) -> bool {
+    s.owned_by
+        .and_then(|(t, attnum)| catalog.tables.get(&t)?.columns.get(attnum as usize - 1))
+        .is_some_and(|c| c.identity.is_some())
+}

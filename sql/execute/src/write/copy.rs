@@ -1,0 +1,62 @@
+//! COPY FROM: rows of values in bulk, without a plan for each.
+
+use super::Checks;
+use crate::engine::Engine;
+use crate::eval::{Env, Program};
+use crate::exec::{Exec, Execution};
+use crate::rows::{Compiler, Row};
+use curia_bind::ir::{Insert, InsertValue};
+use curia_catalog::Catalog;
+use curia_txn::{TableLayout, Transaction};
+use curia_types::{Datum, Result};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// An insertion under way. The binder makes the [`Insert`]: its source's columns are the copied ones, `values` adds the defaults.
+pub struct CopyInsert {
+    layout: Arc<TableLayout>,
+    values: Vec<Option<Program>>,
+    checks: Checks,
+    exec: Arc<Exec>,
+    inserted: u64,
+}
+
+impl CopyInsert {
+    /// Prepares it. The transaction's statement has started and the table is locked.
+    pub fn new(engine: &Arc<Engine>, tx: &Transaction, insert: &Insert, catalog: &Arc<Catalog>, execution: Execution) -> Result<CopyInsert> {
+        tx.require_writable("COPY FROM")?;
+        let mut c = Compiler::new(catalog.clone());
+        let columns = crate::walk::columns(&insert.source);
+        let values = insert
+            .values
+            .iter()
+            .map(|v| match v {
+                InsertValue::Expr(e) => c.expression(e, &columns, &HashMap::new()).map(Some),
+                InsertValue::Dropped => Ok(None),
+            })
+            .collect::<Result<_>>()?;
+        let layout = c.layout(&insert.table)?;
+        let checks = Checks::compile(&mut c, &insert.checks, &insert.new_row)?;
+        let exec = Arc::new(Exec::new(tx.read_view(), execution, engine.config.statement_bytes));
+        Ok(CopyInsert { layout, values, checks, exec, inserted: 0 })
+    }
+
+    /// Inserts one row, given the values of the copied columns.
+    pub async fn row(&mut self, tx: &mut Transaction, copied: &[Datum]) -> Result<()> {
+        let env = Env { exec: &self.exec, frame: &[] };
+        let row = self
+            .values
+            .iter()
+            .map(|v| v.as_ref().map_or(Ok(Datum::Null), |p| p.eval(env, copied)))
+            .collect::<Result<Row>>()?;
+        self.checks.enforce(&self.layout, env, &row)?;
+        tx.insert(&self.layout, &row).await?;
+        self.inserted += 1;
+        Ok(())
+    }
+
+    /// Rows inserted so far.
+    pub fn inserted(&self) -> u64 {
+        self.inserted
+    }
+}

@@ -1,0 +1,188 @@
+//! INSERT, with ON CONFLICT and RETURNING.
+
+use super::{Checks, Pass, ReturningRow, as_output};
+use crate::engine::Engine;
+use crate::eval::{Env, Program};
+use crate::exec::{Exec, Execution};
+use crate::plan::{Outcome, Source};
+use crate::rows::{Compiler, Row};
+use crate::source::{Inner, RowSource};
+use crate::walk;
+use curia_bind::ir::*;
+use curia_catalog::Oid;
+use curia_txn::{Inserted, Locked, LockStrength, LockWait, Seen, TableLayout, Transaction};
+use curia_types::{Datum, Result, SqlError, SqlState};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A compiled INSERT.
+pub(crate) struct InsertPlan {
+    pub layout: Arc<TableLayout>,
+    pub source: Source,
+    source_columns: Arc<[OutputColumn]>,
+    /// A program for each column of the table; `None` for dropped ones.
+    values: Vec<Option<Program>>,
+    checks: Checks,
+    conflict: Option<Conflict>,
+    returning: Option<ReturningRow>,
+}
+
+struct Conflict {
+    arbiters: Vec<Oid>,
+    update: Option<ConflictUpdate>,
+}
+
+struct ConflictUpdate {
+    /// Columns of the existing row, then of the proposed one, as the programs see them.
+    existing: Vec<usize>,
+    excluded: Vec<usize>,
+    assignments: Vec<(usize, Program)>,
+    predicate: Option<Program>,
+    strength: LockStrength,
+}
+
+impl InsertPlan {
+    pub fn compile(c: &mut Compiler, insert: &Insert, deep: bool) -> Result<InsertPlan> {
+        let layout = c.layout(&insert.table)?;
+        let columns = walk::columns(&insert.source);
+        let ids: Vec<ColId> = columns.iter().map(|c| c.id).collect();
+        let source = Source::compile(c, insert.source.clone(), &ids, deep, true)?;
+        let frame = HashMap::new();
+        let values = insert
+            .values
+            .iter()
+            .map(|v| match v {
+                InsertValue::Expr(e) => c.expression(e, &columns, &frame).map(Some),
+                InsertValue::Dropped => Ok(None),
+            })
+            .collect::<Result<_>>()?;
+        let conflict = insert.on_conflict.as_ref().map(|o| Conflict::compile(c, &layout, o)).transpose()?;
+        Ok(InsertPlan {
+            source,
+            source_columns: as_output(&columns),
+            values,
+            checks: Checks::compile(c, &insert.checks, &insert.new_row)?,
+            conflict,
+            returning: ReturningRow::compile(c, insert.returning.as_ref(), &insert.new_row, &[])?,
+            layout,
+        })
+    }
+
+    pub async fn execute(&self, engine: &Arc<Engine>, tx: &mut Transaction, e: Execution, output: Arc<[OutputColumn]>) -> Result<Outcome> {
+        tx.require_writable("INSERT")?;
+        loop {
+            match self.pass(engine, tx, e.clone()).await? {
+                Pass::Again => tx.restart_statement(),
+                Pass::Done(affected, rows) => {
+                    let rows = self.returning.is_some().then(|| RowSource::new(output, Inner::Held(rows.into_iter())));
+                    return Ok(Outcome { affected, rows });
+                }
+            }
+        }
+    }
+
+    async fn pass(&self, engine: &Arc<Engine>, tx: &mut Transaction, e: Execution) -> Result<Pass> {
+        let exec = Arc::new(Exec::new(tx.read_view(), e, engine.config.statement_bytes));
+        let mut source = self.source.open(engine, exec.clone(), self.source_columns.clone())?;
+        let env = Env { exec: &exec, frame: &[] };
+        let (mut affected, mut returned) = (0, Vec::new());
+        while source.next().await? {
+            let row = self
+                .values
+                .iter()
+                .map(|v| v.as_ref().map_or(Ok(Datum::Null), |p| p.eval(env, source.row())))
+                .collect::<Result<Row>>()?;
+            self.checks.enforce(&self.layout, env, &row)?;
+            let written = match &self.conflict {
+                None => {
+                    tx.insert(&self.layout, &row).await?;
+                    Some(row)
+                }
+                Some(conflict) => match self.upsert(conflict, tx, env, row).await? {
+                    Ok(written) => written,
+                    Err(Retry) => return Ok(Pass::Again),
+                },
+            };
+            let Some(written) = written else { continue };
+            affected += 1;
+            if let Some(r) = &self.returning {
+                let out = r.row(env, &written, &[])?;
+                exec.charge(crate::order::row_bytes(&out))?;
+                returned.push(out);
+            }
+        }
+        Ok(Pass::Done(affected, returned))
+    }
+
+    /// Inserts or handles the conflict; gives the row that was written, if any.
+    async fn upsert(&self, conflict: &Conflict, tx: &mut Transaction, env: Env<'_>, row: Row) -> Result<Result<Option<Row>, Retry>> {
+        loop {
+            let (row_key, own) = match tx.insert_unless_conflict(&self.layout, &row, &conflict.arbiters).await? {
+                Inserted::Row(_) => return Ok(Ok(Some(row))),
+                Inserted::Conflict { row_key, own } => (row_key, own),
+            };
+            let Some(update) = &conflict.update else { return Ok(Ok(None)) };
+            if own {
+                return Err(second_time());
+            }
+            let old = match tx.lock_row(&self.layout, &row_key, update.strength, LockWait::Block, Seen::Newest).await? {
+                Locked::Row(old) => old,
+                Locked::Gone => continue, // deleted meanwhile: insert after all
+                Locked::Own(_) => return Err(second_time()),
+                Locked::Changed | Locked::Skipped => return Ok(Err(Retry)),
+            };
+            let existing = self.layout.decode_row(&old)?;
+            let seen: Row = update
+                .existing
+                .iter()
+                .map(|i| existing[*i].clone())
+                .chain(update.excluded.iter().map(|i| row[*i].clone()))
+                .collect();
+            if let Some(p) = &update.predicate
+                && !p.holds(env, &seen)?
+            {
+                return Ok(Ok(None));
+            }
+            let mut new = existing;
+            for (column, program) in &update.assignments {
+                new[*column] = program.eval(env, &seen)?;
+            }
+            self.checks.enforce(&self.layout, env, &new)?;
+            tx.update(&self.layout, &row_key, &old, &new).await?;
+            return Ok(Ok(Some(new)));
+        }
+    }
+}
+
+/// The statement starts over.
+struct Retry;
+
+fn second_time() -> SqlError {
+    SqlError::new(SqlState::CARDINALITY_VIOLATION, "ON CONFLICT DO UPDATE command cannot affect row a second time")
+        .hint("Ensure that no rows proposed for insertion within the same command have duplicate constrained values.")
+}
+
+impl Conflict {
+    fn compile(c: &mut Compiler, layout: &TableLayout, o: &OnConflict) -> Result<Conflict> {
+        let update = match &o.update {
+            None => None,
+            Some(u) => {
+                let columns: Vec<RelColumn> = u.existing.iter().chain(&u.excluded).map(|(_, c)| c.clone()).collect();
+                let frame = HashMap::new();
+                let assigned: Vec<usize> = u.assignments.iter().map(|(i, _)| *i).collect();
+                Some(ConflictUpdate {
+                    existing: u.existing.iter().map(|(i, _)| *i).collect(),
+                    excluded: u.excluded.iter().map(|(i, _)| *i).collect(),
+                    assignments: u
+                        .assignments
+                        .iter()
+                        .map(|(i, e)| Ok((*i, c.expression(e, &columns, &frame)?)))
+                        .collect::<Result<_>>()?,
+                    predicate: u.predicate.as_ref().map(|p| c.expression(p, &columns, &frame)).transpose()?,
+                    strength: layout.update_strength(&assigned),
+                })
+            }
+        };
+        Ok(Conflict { arbiters: o.arbiters.clone(), update })
+    }
+}

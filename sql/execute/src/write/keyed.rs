@@ -1,0 +1,69 @@
+//! Rows that a statement addresses by their whole key: locked first, read at their newest.
+
+use crate::eval::{Env, Program};
+use crate::rows::{Compiler, Row, TableScan};
+use crate::rewrite;
+use crate::walk;
+use curia_bind::ir::*;
+use curia_txn::{Direction, Locked, LockStrength, LockWait, Seen, TableLayout, Transaction};
+use curia_types::Result;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A source that is one table's rows by key.
+pub(crate) struct Keyed {
+    scan: Arc<TableScan>,
+    /// The whole condition, checked again on the newest version.
+    predicate: Program,
+}
+
+impl Keyed {
+    /// Recognises `Filter(Scan)` whose condition names whole row keys.
+    pub fn compile(c: &mut Compiler, source: &Rel) -> Result<Option<Keyed>> {
+        let rel = rewrite::push_filters(source.clone());
+        let Rel::Filter { input, predicate } = &rel else { return Ok(None) };
+        let Rel::Scan(scan) = &**input else { return Ok(None) };
+        let mut terms = Vec::new();
+        walk::conjuncts(predicate.clone(), &mut terms);
+        match crate::access::choose(scan, &terms) {
+            Some(path) if path.unique && path.index.is_none() => {}
+            _ => return Ok(None),
+        }
+        if walk::any_expression(&rel, &|e| matches!(e.kind, ExprKind::Subquery { .. })) {
+            return Ok(None); // it computes from the snapshot
+        }
+        let columns = walk::columns(input);
+        let predicate = c.expression(predicate, &columns, &HashMap::new())?;
+        let scan = Arc::new(c.scan_ordered(scan, columns, terms, &HashMap::new(), Direction::Forward)?);
+        Ok(Some(Keyed { scan, predicate }))
+    }
+
+    /// The addressed keys that the snapshot has.
+    pub fn keys(&self, env: Env<'_>, layout: &TableLayout) -> Result<Vec<Vec<u8>>> {
+        let mut keys = self.scan.row_keys(env)?.unwrap_or_default();
+        let mut error = None;
+        keys.retain(|key| match env.exec.view.read(layout.storage(), key, |_| ()) {
+            Ok(found) => found.is_some(),
+            Err(e) => {
+                error = Some(e);
+                false
+            }
+        });
+        error.map_or(Ok(keys), Err)
+    }
+
+    /// Locks a row and reads its newest version: its bytes and its columns as the source gives them; `None` when it is gone, was already
+    /// written by this statement, or no longer meets the condition.
+    pub async fn lock(
+        &self,
+        tx: &mut Transaction,
+        env: Env<'_>,
+        layout: &TableLayout,
+        key: &[u8],
+        strength: LockStrength,
+    ) -> Result<Option<(bytes::Bytes, Row)>> {
+        let Locked::Row(bytes) = tx.lock_row(layout, key, strength, LockWait::Block, Seen::Newest).await? else { return Ok(None) };
+        let row = self.scan.decode(key, &bytes)?;
+        Ok(self.predicate.holds(env, &row)?.then_some((bytes, row)))
+    }
+}

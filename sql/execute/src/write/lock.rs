@@ -1,0 +1,149 @@
+//! SELECT ... FOR UPDATE and friends: rows are locked before they pass to what stands above the clause.
+//!
+//! The clause stands under LIMIT and the select list, over everything else. Rows below it are computed first, locked one by one until
+//! LIMIT has enough, and the rest of the query runs over the locked ones.
+
+use super::{as_output, key_at};
+use crate::engine::Engine;
+use crate::eval::{Env, Program};
+use crate::exec::{Exec, Execution};
+use crate::plan::{Outcome, Source};
+use crate::rows::{Compiler, Row, bounds};
+use crate::source::{Inner, RowSource};
+use crate::walk;
+use curia_bind::ir::{self, ColId, Expr, OutputColumn, Query, Rel};
+use curia_txn::{LockStrength, LockWait, Locked, Seen, TableLayout, Transaction};
+use curia_types::{Result, SqlError};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A compiled locking SELECT.
+pub(crate) struct LockPlan {
+    /// Rows under the clause.
+    pub source: Source,
+    columns: Arc<[OutputColumn]>,
+    locks: Vec<Lock>,
+    limit: Option<Program>,
+    offset: Option<Program>,
+    /// Result columns over the locked rows.
+    output: Vec<Program>,
+}
+
+struct Lock {
+    layout: Arc<TableLayout>,
+    /// Position of the row key.
+    row_key: usize,
+    strength: LockStrength,
+    wait: LockWait,
+}
+
+impl LockPlan {
+    /// `None` when the query locks nothing. Errors: 0A000 where the clause stands under operators that it cannot pass.
+    pub fn compile(c: &mut Compiler, query: &Query, deep: bool) -> Result<Option<LockPlan>> {
+        let mut any = false;
+        walk::each_rel(&query.rel, &mut |r| any |= matches!(r, Rel::LockRows { .. }));
+        if !any {
+            return Ok(None);
+        }
+        let (mut limit, mut offset) = (None, None);
+        let mut outputs: Vec<Expr> = query
+            .output
+            .iter()
+            .map(|o| Expr { kind: ir::ExprKind::Column(o.id), ty: o.ty, position: None })
+            .collect();
+        let mut rel = &query.rel;
+        let (input, locks) = loop {
+            match rel {
+                Rel::LockRows { input, locks } => break (input, locks),
+                Rel::Limit { input, limit: l, offset: o } if limit.is_none() && offset.is_none() => {
+                    (limit, offset) = (l.clone(), o.clone());
+                    rel = input;
+                }
+                Rel::Project { input, columns } => {
+                    let map: HashMap<ColId, &Expr> = columns.iter().map(|(c, e)| (c.id, e)).collect();
+                    outputs = outputs.into_iter().map(|e| crate::rewrite::substitute(e, &map)).collect();
+                    rel = input;
+                }
+                _ => return Err(SqlError::unsupported("FOR UPDATE in a subquery")),
+            }
+        };
+        let columns = walk::columns(input);
+        let ids: Vec<ColId> = columns.iter().map(|c| c.id).collect();
+        let mut tables = HashMap::new();
+        walk::each_rel(input, &mut |r| {
+            if let Rel::Scan(s) = r
+                && let Some(key) = s.row_key
+            {
+                tables.insert(key, s.table.clone());
+            }
+        });
+        let locks = locks
+            .iter()
+            .map(|l| {
+                let table = tables.get(&l.row_key).ok_or_else(|| SqlError::internal("a row lock without its scan"))?;
+                let row_key = ids.iter().position(|id| *id == l.row_key).ok_or_else(|| SqlError::internal("a row lock without row keys"))?;
+                Ok(Lock { layout: c.layout(table)?, row_key, strength: strength(l.strength), wait: wait(l.wait) })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let frame = HashMap::new();
+        let source = Source::compile(c, (**input).clone(), &ids, deep, false)?;
+        let mut plain = |e: Option<Box<Expr>>| e.map(|e| c.expression(&e, &[], &frame)).transpose();
+        let (limit, offset) = (plain(limit)?, plain(offset)?);
+        let output = outputs.iter().map(|e| c.expression(e, &columns, &frame)).collect::<Result<_>>()?;
+        Ok(Some(LockPlan { source, columns: as_output(&columns), locks, limit, offset, output }))
+    }
+
+    pub async fn execute(&self, engine: &Arc<Engine>, tx: &mut Transaction, e: Execution, output: Arc<[OutputColumn]>) -> Result<Outcome> {
+        tx.require_writable("SELECT FOR UPDATE")?;
+        loop {
+            if let Some(rows) = self.pass(engine, tx, e.clone()).await? {
+                return Ok(Outcome { affected: 0, rows: Some(RowSource::new(output, Inner::Held(rows.into_iter()))) });
+            }
+            tx.restart_statement();
+        }
+    }
+
+    /// Locks and computes the rows; `None` when one has changed and the statement runs again.
+    async fn pass(&self, engine: &Arc<Engine>, tx: &mut Transaction, e: Execution) -> Result<Option<Vec<Row>>> {
+        let exec = Arc::new(Exec::new(tx.read_view(), e, engine.config.statement_bytes));
+        let env = Env { exec: &exec, frame: &[] };
+        let (limit, mut skip) = bounds(env, self.limit.as_ref(), self.offset.as_ref())?;
+        let mut source = self.source.open(engine, exec.clone(), self.columns.clone())?;
+        let mut out = Vec::new();
+        'rows: while limit.is_none_or(|l| (out.len() as u64) < l) && source.next().await? {
+            for lock in &self.locks {
+                let Some(key) = key_at(source.row(), lock.row_key)? else { continue };
+                match tx.lock_row(&lock.layout, &key, lock.strength, lock.wait, Seen::Snapshot).await? {
+                    Locked::Row(_) | Locked::Own(Some(_)) => {}
+                    Locked::Changed => return Ok(None),
+                    Locked::Gone | Locked::Skipped | Locked::Own(None) => continue 'rows,
+                }
+            }
+            if skip > 0 {
+                skip -= 1;
+                continue;
+            }
+            let row = self.output.iter().map(|p| p.eval(env, source.row())).collect::<Result<Row>>()?;
+            exec.charge(crate::order::row_bytes(&row))?;
+            out.push(row);
+        }
+        Ok(Some(out))
+    }
+}
+
+fn strength(s: ir::LockStrength) -> LockStrength {
+    match s {
+        ir::LockStrength::KeyShare => LockStrength::KeyShare,
+        ir::LockStrength::Share => LockStrength::Share,
+        ir::LockStrength::NoKeyUpdate => LockStrength::NoKeyUpdate,
+        ir::LockStrength::Update => LockStrength::Update,
+    }
+}
+
+fn wait(w: ir::LockWait) -> LockWait {
+    match w {
+        ir::LockWait::Block => LockWait::Block,
+        ir::LockWait::NoWait => LockWait::NoWait,
+        ir::LockWait::SkipLocked => LockWait::SkipLocked,
+    }
+}

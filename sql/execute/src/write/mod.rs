@@ -1,0 +1,117 @@
+//! Statements that write or lock rows: a source of rows and row operations of the transaction, never DataFusion's hooks.
+//!
+//! READ COMMITTED: a statement that addresses its rows by key locks first and computes from the newest version. Any other statement
+//! computes from its snapshot; when a row turns out to have changed since, it undoes its own writes, keeps its locks and runs again.
+
+mod copy;
+mod delete;
+mod insert;
+mod keyed;
+mod lock;
+mod update;
+
+pub use copy::CopyInsert;
+pub(crate) use delete::DeletePlan;
+pub(crate) use insert::InsertPlan;
+pub(crate) use lock::LockPlan;
+pub(crate) use update::UpdatePlan;
+
+use crate::eval::{Env, Program};
+use crate::rows::{Compiler, Row};
+use curia_bind::ir::*;
+use curia_txn::TableLayout;
+use curia_types::{Datum, Result, SqlError};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Whether a statement is done or starts over on a new snapshot.
+pub(crate) enum Pass {
+    Done(u64, Vec<Row>),
+    Again,
+}
+
+/// A CHECK constraint over new rows.
+pub(crate) struct Checks {
+    /// Positions in the table's row of the columns that the predicates see.
+    columns: Vec<usize>,
+    checks: Vec<(String, Program)>,
+}
+
+impl Checks {
+    pub fn compile(c: &mut Compiler, checks: &[Check], new_row: &[(usize, RelColumn)]) -> Result<Checks> {
+        let columns: Vec<RelColumn> = new_row.iter().map(|(_, c)| c.clone()).collect();
+        Ok(Checks {
+            columns: new_row.iter().map(|(i, _)| *i).collect(),
+            checks: checks
+                .iter()
+                .map(|k| Ok((k.name.clone(), c.expression(&k.predicate, &columns, &HashMap::new())?)))
+                .collect::<Result<_>>()?,
+        })
+    }
+
+    /// Fails with 23502 or 23514 as PostgreSQL does: NOT NULL first, then each CHECK in order.
+    pub fn enforce(&self, layout: &TableLayout, env: Env<'_>, row: &[Datum]) -> Result<()> {
+        if self.checks.is_empty() {
+            return Ok(()); // the insert itself looks at NOT NULL
+        }
+        for (i, c) in layout.table().live_columns() {
+            if c.not_null && row[i].is_null() {
+                return Err(curia_txn::violation::null_value(layout, i, row, env.exec.context.io()));
+            }
+        }
+        let seen: Row = self.columns.iter().map(|i| row[*i].clone()).collect();
+        for (name, predicate) in &self.checks {
+            if matches!(predicate.eval(env, &seen)?, Datum::Bool(false)) {
+                return Err(curia_txn::violation::check_failed(layout, name, row, env.exec.context.io()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// RETURNING over the table's new (or old) row and the source's row.
+pub(crate) struct ReturningRow {
+    /// Positions in the table's row, which come first in what the programs see; the source's row follows.
+    columns: Vec<usize>,
+    programs: Vec<Program>,
+}
+
+impl ReturningRow {
+    pub fn compile(
+        c: &mut Compiler,
+        returning: Option<&Returning>,
+        new_row: &[(usize, RelColumn)],
+        source: &[RelColumn],
+    ) -> Result<Option<ReturningRow>> {
+        let Some(returning) = returning else { return Ok(None) };
+        let columns: Vec<RelColumn> = new_row.iter().map(|(_, c)| c.clone()).chain(source.iter().cloned()).collect();
+        Ok(Some(ReturningRow {
+            columns: new_row.iter().map(|(i, _)| *i).collect(),
+            programs: returning
+                .columns
+                .iter()
+                .map(|(_, e)| c.expression(e, &columns, &HashMap::new()))
+                .collect::<Result<_>>()?,
+        }))
+    }
+
+    pub fn row(&self, env: Env<'_>, table_row: &[Datum], source: &[Datum]) -> Result<Row> {
+        let seen: Row = self.columns.iter().map(|i| table_row[*i].clone()).chain(source.iter().cloned()).collect();
+        self.programs.iter().map(|p| p.eval(env, &seen)).collect()
+    }
+}
+
+/// The row key in a row of a source.
+pub(crate) fn key_at(row: &[Datum], position: usize) -> Result<Option<Arc<[u8]>>> {
+    match &row[position] {
+        Datum::Bytea(key) => Ok(Some(key.clone())),
+        // A target that an outer join filled with NULLs is no row.
+        Datum::Null => Ok(None),
+        other => Err(SqlError::internal(format!("a row key is {other:?}"))),
+    }
+}
+
+/// All columns of a source as result columns, so that its rows can be read with their values.
+pub(crate) fn as_output(columns: &[RelColumn]) -> Arc<[OutputColumn]> {
+    columns.iter().map(|c| OutputColumn { name: format!("c{}", c.id.0), id: c.id, ty: c.ty, origin: None }).collect()
+}

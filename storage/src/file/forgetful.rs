@@ -44,6 +44,7 @@ struct Disk {
     locked: Vec<PathBuf>,
     capacity_bytes: Option<u64>,
     failing_syncs: u32,
+    skipping_syncs: bool,
     /// Counts crashes: handles from before one are dead.
     life: u64,
     syncs: u64,
@@ -134,6 +135,12 @@ impl ForgetfulFiles {
     /// Lets the next `count` syncs of data fail.
     pub fn fail_syncs(&self, count: u32) {
         self.disk.lock().failing_syncs = count;
+    }
+
+    /// While on, syncs report success and do nothing: a crash then tears writes that their writer thinks are durable, as if
+    /// it had died before it could tell anybody.
+    pub fn skip_syncs(&self, on: bool) {
+        self.disk.lock().skipping_syncs = on;
     }
 
     /// Rots a byte: flips the bits of `mask` in what is durable. Whether the file has that byte.
@@ -388,6 +395,9 @@ impl LayerFile for ForgetfulFile {
     fn sync_data(&self) -> io::Result<()> {
         let mut disk = self.disk()?;
         disk.syncs += 1;
+        if disk.skipping_syncs {
+            return Ok(());
+        }
         if disk.failing_syncs > 0 {
             disk.failing_syncs -= 1;
             // As Linux does: the pages are marked clean and never written, so that a second sync would report success.

@@ -33,8 +33,6 @@ mod index;
 mod recover;
 mod segment;
 mod store;
-#[cfg(test)]
-mod tests;
 
 use std::path::PathBuf;
 

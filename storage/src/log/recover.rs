@@ -89,6 +89,8 @@ struct Scan<'a> {
     damage: Vec<(u64, Damage)>,
     /// The first segment that is needed.
     start: u64,
+    /// The first segment that is there.
+    first: Option<u64>,
 }
 
 struct Doubt {
@@ -108,30 +110,25 @@ impl<'a> Scan<'a> {
             doubt: None,
             damage: Vec::new(),
             start: 0,
+            first: None,
         }
     }
 
     fn run(mut self, present: &[u64]) -> Result<Recovery> {
         self.start = self.recorded_start(present)?;
         let start = self.start;
+        self.first = present.iter().copied().find(|number| *number >= start);
         for number in present.iter().copied().filter(|number| *number >= start) {
-            match Segment::open(self.layer, &self.store.dir, number) {
-                Ok(segment) => {
-                    self.store.segments.push_back(segment);
-                    self.segment(self.store.segments.len() - 1)?;
-                }
-                Err(StorageError::Damaged { path, offset, detail }) => {
-                    self.doubt(
-                        number,
-                        Damage {
-                            place: Place { path, offset },
-                            detail,
-                        },
-                        false,
-                    );
-                }
-                Err(error) => return Err(error),
+            let segment = Segment::open(self.layer, &self.store.dir, number)?;
+            if let Some(detail) = segment.check_header()? {
+                let place = Place {
+                    path: segment.path.clone(),
+                    offset: 0,
+                };
+                self.damage.push((number, Damage { place, detail }));
             }
+            self.store.segments.push_back(segment);
+            self.segment(self.store.segments.len() - 1)?;
         }
         self.finish(present)
     }
@@ -139,9 +136,10 @@ impl<'a> Scan<'a> {
     /// The latest statement, at the front of a segment, of where the log starts. Older segments may be there still, in part.
     fn recorded_start(&self, present: &[u64]) -> Result<u64> {
         for number in present.iter().rev().copied() {
-            let Ok(segment) = Segment::open(self.layer, &self.store.dir, number) else {
+            let segment = Segment::open(self.layer, &self.store.dir, number)?;
+            if segment.bytes < FRONT + BATCH_HEADER_BYTES as u64 {
                 continue;
-            };
+            }
             let mut window = Window::new(&segment);
             if let Some((_, body, found)) = batch_at(&mut window, &segment, FRONT)?.sound()
                 && let Some((_, range)) = found.iter().find(|(kind, _)| *kind == Kind::LogStart)
@@ -229,12 +227,16 @@ impl<'a> Scan<'a> {
     /// Whether a sound batch continues the log; settles the doubts before it if so.
     fn accept(&mut self, header: &BatchHeader, expected: bool, segment: u64, place: Place) -> bool {
         let Some(last) = self.last else {
-            // The first of all. What comes before it in its segment was durable if it says so.
-            let follows = expected && self.doubt.is_none();
-            if !follows && header.durable > 0 {
+            let first = header.number == 1 || Some(segment) == self.first && place.offset == FRONT;
+            if expected && first {
+                self.doubt = None;
+                return true;
+            }
+            // It doesn't begin the log, so what does is damaged, if this one says that it was durable.
+            if header.durable > 0 {
                 self.settle_as_damage(segment, place);
             }
-            return follows || header.durable > 0;
+            return header.durable > 0;
         };
         if header.number == last + 1 {
             // Batches stand one behind the other; elsewhere it is a remnant of a torn write.

@@ -50,25 +50,28 @@ impl Segment {
         *highest = index.max(*highest);
     }
 
-    /// Opens a segment that is there, and checks its header.
+    /// Opens a segment that is there, whatever its header says; see [`Segment::check_header`].
     pub(super) fn open(layer: &dyn FileLayer, dir: &Path, number: u64) -> Result<Segment> {
         let path = path_of(dir, number);
         let file = layer
             .open(&path, OpenMode::Existing)
             .map_err(|e| StorageError::io("open", &path, e))?;
-        let mut header = [0; SEGMENT_HEADER_BYTES];
-        let read = file.read_at(&mut header, 0).map_err(|e| StorageError::io("read", &path, e))?;
-        let damaged = |detail: String| StorageError::Damaged {
-            path: path.clone(),
-            offset: 0,
-            detail,
-        };
-        let header = SegmentHeader::decode(&header[..read]).map_err(|e| damaged(e.to_string()))?;
-        if header.number != number {
-            return Err(damaged(format!("the segment says that its number is {}", header.number)));
-        }
         let bytes = file.len().map_err(|e| StorageError::io("examine", &path, e))?;
         Ok(Segment::new(number, path, file, bytes))
+    }
+
+    /// What is wrong with the header. It was durable before the segment got its name, so whatever is wrong is damage.
+    pub(super) fn check_header(&self) -> Result<Option<String>> {
+        let mut header = [0; SEGMENT_HEADER_BYTES];
+        let read = self
+            .file
+            .read_at(&mut header, 0)
+            .map_err(|e| StorageError::io("read", &self.path, e))?;
+        Ok(match SegmentHeader::decode(&header[..read]) {
+            Err(error) => Some(error.to_string()),
+            Ok(header) if header.number != self.number => Some(format!("the segment says that its number is {}", header.number)),
+            Ok(_) => None,
+        })
     }
 }
 

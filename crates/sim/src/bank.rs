@@ -72,6 +72,7 @@ impl Bank {
                 "CREATE TABLE journal (id bigint PRIMARY KEY, client int NOT NULL, reference text NOT NULL UNIQUE);
                  CREATE TABLE counter_journal (id bigint PRIMARY KEY, client int NOT NULL);
                  CREATE TABLE batches (id bigint, row_number bigint, payload text NOT NULL, PRIMARY KEY (id, row_number));
+                 CREATE TABLE pulse (beat int);
                  CREATE INDEX counter_journal_client ON counter_journal (client);",
             )
             .await?;

@@ -16,6 +16,8 @@ pub struct Launch {
     pub data: PathBuf,
     /// Where its log lines go; appended to.
     pub log: PathBuf,
+    /// SQL address; port 0 lets the system choose, as for the others.
+    pub sql: String,
     /// Further arguments of `curia start`.
     pub arguments: Vec<String>,
 }
@@ -55,6 +57,17 @@ pub enum StartError {
 }
 
 impl Launch {
+    /// A server on loopback, with its data and log in `folder`.
+    pub fn in_folder(program: PathBuf, folder: &Path) -> Launch {
+        Launch {
+            program,
+            data: folder.join("data"),
+            log: folder.join("server.log"),
+            sql: "127.0.0.1:0".to_owned(),
+            arguments: Vec::new(),
+        }
+    }
+
     /// Starts the program on ports that the system chooses, without waiting.
     ///
     /// # Errors

@@ -88,10 +88,8 @@ async fn run(arguments: &Arguments, seed: u64) -> Result<(), String> {
     }
     std::fs::create_dir_all(&home).map_err(|error| error.to_string())?;
     let launch = Launch {
-        program: arguments.server.clone(),
-        data: home.join("data"),
-        log: home.join("server.log"),
         arguments: options,
+        ..Launch::in_folder(arguments.server.clone(), &home)
     };
     let evidence = format!("; the folder and the server's log are in {}", home.display());
     experiment(arguments, seed, &launch).await.map_err(|reason| reason + &evidence)?;

@@ -147,7 +147,7 @@ impl Binder<'_> {
                     curia_functions::coercion(given[0], target.oid, CastContext::Explicit),
                     Some(curia_functions::Coercion::Relabel | curia_functions::Coercion::Io)
                 );
-                if given[0] == oid::UNKNOWN || (relabel && candidates.is_empty()) {
+                if given[0] == oid::UNKNOWN || relabel {
                     let arg = args.remove(0);
                     let target = PgType { oid: target.oid, typmod: -1 };
                     if let Some(mut cast) = self.coerce(arg, target, CastContext::Explicit)? {

@@ -2,6 +2,7 @@
 
 use crate::binder::Binder;
 use crate::ir::*;
+use crate::walk::location;
 use curia_functions::{CastContext, Coercion, Volatility, coercion};
 use curia_types::{Datum, PgType, Result, SqlError, SqlState, length, oid, text_io, type_info};
 
@@ -48,7 +49,9 @@ impl Binder<'_> {
                     let null = f.strict && args.iter().any(|a| matches!(a.kind, ExprKind::Const(Datum::Null)));
                     let result = if null { Some(Datum::Null) } else { self.evaluate(f, &args, ret) };
                     if let Some(value) = result {
-                        return self.constant(value, ret, position);
+                        // Stands for the whole call from now on, so it starts where the call started.
+                        let start = args.iter().filter_map(|a| a.position).chain(position).min();
+                        return self.constant(value, ret, start);
                     }
                 }
             }
@@ -197,35 +200,38 @@ impl Binder<'_> {
     /// # Errors
     /// 42804 when the types do not match.
     pub fn assign(&self, expr: Expr, target: PgType, column: &str) -> Result<Expr> {
-        let (source, position) = (expr.ty.oid, expr.position);
-        self.coerce(expr, target, CastContext::Assignment)?.ok_or_else(|| {
+        let source = expr.ty.oid;
+        let mismatch = || {
             SqlError::new(
                 SqlState::DATATYPE_MISMATCH,
                 format!("column \"{column}\" is of type {} but expression is of type {}", type_text(target.oid), type_text(source)),
             )
             .hint("You will need to rewrite or cast the expression.")
-            .at(position)
-        })
+        };
+        if !can_coerce(source, target.oid, CastContext::Assignment) {
+            return Err(mismatch().at(location(&expr)));
+        }
+        self.coerce(expr, target, CastContext::Assignment)?.ok_or_else(mismatch)
     }
 
     /// `coerce_to_boolean`: `what` is the construct, such as WHERE.
     pub fn boolean(&self, expr: Expr, what: &str) -> Result<Expr> {
-        let (source, position) = (expr.ty.oid, expr.position);
-        self.coerce(expr, PgType::BOOL, CastContext::Assignment)?.ok_or_else(|| {
-            SqlError::new(SqlState::DATATYPE_MISMATCH, format!("argument of {what} must be type boolean, not type {}", type_text(source))).at(position)
-        })
+        self.specific(expr, PgType::BOOL, what)
     }
 
     /// `coerce_to_specific_type`
     pub fn specific(&self, expr: Expr, target: PgType, what: &str) -> Result<Expr> {
-        let (source, position) = (expr.ty.oid, expr.position);
-        self.coerce(expr, target, CastContext::Assignment)?.ok_or_else(|| {
+        let source = expr.ty.oid;
+        let mismatch = || {
             SqlError::new(
                 SqlState::DATATYPE_MISMATCH,
                 format!("argument of {what} must be type {}, not type {}", type_text(target.oid), type_text(source)),
             )
-            .at(position)
-        })
+        };
+        if !can_coerce(source, target.oid, CastContext::Assignment) {
+            return Err(mismatch().at(location(&expr)));
+        }
+        self.coerce(expr, target, CastContext::Assignment)?.ok_or_else(mismatch)
     }
 
     /// An implicit conversion that the caller knows to exist.
@@ -281,8 +287,12 @@ impl Binder<'_> {
 
     /// Brings operands of one construct to their common type.
     pub fn unify(&self, exprs: Vec<Expr>, construct: &str) -> Result<(Vec<Expr>, PgType)> {
-        let types: Vec<_> = exprs.iter().map(|e| (e.ty, e.position)).collect();
-        let oid = self.common_type(&types, construct)?;
+        let types: Vec<_> = exprs.iter().map(|e| (e.ty, None)).collect();
+        let oid = self.common_type(&types, construct).or_else(|_| {
+            // Positions cost a walk, so they are looked up for errors only.
+            let types: Vec<_> = exprs.iter().map(|e| (e.ty, location(e))).collect();
+            self.common_type(&types, construct)
+        })?;
         let typmod = self.common_typmod(exprs.iter().map(|e| &e.ty), oid);
         let exprs = exprs.into_iter().map(|e| self.to_common(e, PgType { oid, typmod: -1 }, construct)).collect::<Result<_>>()?;
         Ok((exprs, PgType { oid, typmod }))

@@ -57,7 +57,9 @@ impl Binder<'_> {
                         .collect();
                     return Ok(boolean(ExprKind::And(terms), pos));
                 }
-                Ok(boolean(ExprKind::IsNull { arg: Box::new(self.text_if_unknown(arg)?), negated: *negated }, pos))
+                // A parameter stays undetermined here, a literal is text.
+                let arg = if matches!(arg.kind, ExprKind::Const(_)) { self.text_if_unknown(arg)? } else { arg };
+                Ok(boolean(ExprKind::IsNull { arg: Box::new(arg), negated: *negated }, pos))
             }
             A::IsBool { arg, test, negated } => {
                 let what = match (test, negated) {

@@ -87,8 +87,8 @@ impl Binder<'_> {
     fn named_table(&self, name: &ast::ObjectName, alias: Option<&Alias>, scope: &Scope<'_>) -> Result<Part> {
         if name.parts.len() == 1 {
             if let Some(cte) = scope.ctes.iter().rev().find(|c| c.name == name.name()) {
-                if let Some(why) = &cte.blocked {
-                    return Err(SqlError::new(SqlState::new("42P19"), why.clone()).at(at(name.pos())));
+                if let Some((why, position)) = &cte.blocked {
+                    return Err(SqlError::new(SqlState::new("42P19"), why.clone()).at(position.or(at(name.pos()))));
                 }
                 cte.used.set(true);
                 let columns: Vec<RelColumn> = cte.columns.iter().map(|(_, ty)| self.column(*ty)).collect();
@@ -339,14 +339,12 @@ impl Binder<'_> {
             let mut matches = items.iter().filter(|i| i.columns_visible).flat_map(|i| i.columns.iter()).filter(|c| c.name == name.name);
             let first = matches.next().ok_or_else(|| {
                 SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{}\" specified in USING clause does not exist in {side} table", name.name))
-                    .at(at(name.pos))
             })?;
             if matches.next().is_some() {
                 return Err(SqlError::new(
                     SqlState::AMBIGUOUS_COLUMN,
                     format!("common column name \"{}\" appears more than once in {side} table", name.name),
-                )
-                .at(at(name.pos)));
+                ));
             }
             Ok(first.clone())
         };

@@ -311,7 +311,7 @@ impl Binder<'_> {
                 }
             }
             // A WHERE there is implied by every index, as none has a predicate.
-            ConflictTarget::Columns { columns, .. } => self.infer_arbiters(columns, table)?,
+            ConflictTarget::Columns { columns, pos, .. } => self.infer_arbiters(columns, *pos, table)?,
         };
         let Some(update) = &conflict.update else { return Ok(OnConflict { arbiters, update: None }) };
         let (existing, item) = self.new_row(table, alias, own_name);
@@ -332,7 +332,7 @@ impl Binder<'_> {
     }
 
     /// Unique indexes over exactly the given columns.
-    fn infer_arbiters(&self, columns: &[ast::Expr], table: &Table) -> Result<Vec<u32>> {
+    fn infer_arbiters(&self, columns: &[ast::Expr], pos: u32, table: &Table) -> Result<Vec<u32>> {
         let no_match = || {
             SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, "there is no unique or exclusion constraint matching the ON CONFLICT specification")
         };
@@ -346,7 +346,7 @@ impl Binder<'_> {
             let name = &parts[parts.len() - 1];
             let (i, _) = table
                 .column(&name.name)
-                .ok_or_else(|| SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{}\" does not exist", name.name)).at(at(name.pos)))?;
+                .ok_or_else(|| SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{}\" does not exist", name.name)).at(at(pos)))?;
             if !wanted.contains(&i) {
                 wanted.push(i);
             }

@@ -150,7 +150,7 @@ impl Binder<'_> {
     pub fn in_list(&self, arg: Expr, list: Vec<Expr>, negated: bool, pos: u32) -> Result<Expr> {
         let bool_expr = |kind| Expr { kind, ty: PgType::BOOL, position: at(pos) };
         // One comparison for the whole list when the elements have a common type, as PostgreSQL's scalar array comparison.
-        let types: Vec<_> = std::iter::once(&arg).chain(&list).map(|e| (e.ty, e.position)).collect();
+        let types: Vec<_> = std::iter::once(&arg).chain(&list).map(|e| (e.ty, None)).collect();
         let rows = matches!(arg.kind, ExprKind::Row(_));
         if !rows && list.len() > 1 {
             if let Ok(common) = self.common_type(&types, "IN") {

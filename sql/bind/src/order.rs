@@ -44,19 +44,19 @@ impl Binder<'_> {
                 let (descending, nulls_first) = direction(k)?;
                 let expr = self.expr(&k.expr, scope)?;
                 let expr = self.text_if_unknown(expr)?;
-                self.check_orderable(&expr)?;
+                self.check_orderable(&expr, at(k.expr.pos))?;
                 Ok(SortKey { expr, descending, nulls_first })
             })
             .collect()
     }
 
-    pub fn check_orderable(&self, e: &Expr) -> Result<()> {
+    pub fn check_orderable(&self, e: &Expr, position: Option<u32>) -> Result<()> {
         if e.ty.oid == oid::RECORD || self.find_operator(&operator("<"), e.ty.oid, e.ty.oid, 0).is_ok() {
             return Ok(());
         }
         Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("could not identify an ordering operator for type {}", type_text(e.ty.oid)))
             .hint("Use an explicit ordering operator or modify the query.")
-            .at(e.position))
+            .at(position))
     }
 
     /// ORDER BY of a SELECT; expressions that are no output column join the targets as junk.
@@ -66,7 +66,7 @@ impl Binder<'_> {
             let (descending, nulls_first) = direction(key)?;
             let target = self.find_target(&key.expr, targets, scope, Clause::OrderBy, "ORDER BY")?;
             targets[target].expr = self.text_if_unknown(targets[target].expr.clone())?;
-            self.check_orderable(&targets[target].expr).map_err(|e| e.at(at(key.expr.pos)))?;
+            self.check_orderable(&targets[target].expr, at(key.expr.pos))?;
             if !out.iter().any(|o| o.target == target) {
                 out.push(OrderItem { target, descending, nulls_first, position: at(key.expr.pos) });
             }
@@ -162,7 +162,7 @@ impl Binder<'_> {
                     return Err(invalid_set_order(key));
                 };
                 let expr = targets[i].expr.clone();
-                self.check_orderable(&expr).map_err(|e| e.at(at(key.expr.pos)))?;
+                self.check_orderable(&expr, at(key.expr.pos))?;
                 keys.push(SortKey { expr, descending, nulls_first });
             }
             rel = Rel::Sort { input: Box::new(rel), keys };

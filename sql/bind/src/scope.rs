@@ -54,7 +54,7 @@ pub(crate) struct CteInfo {
     pub id: u32,
     pub columns: Vec<(String, PgType)>,
     /// Why it cannot be referred to here.
-    pub blocked: Option<String>,
+    pub blocked: Option<(String, Option<u32>)>,
     /// Something referred to it.
     pub used: Cell<bool>,
 }
@@ -207,7 +207,8 @@ impl Binder<'_> {
             [database, schema, table, column] => {
                 if database.name != self.cx.database {
                     let shown: Vec<&str> = parts.iter().map(|p| p.name.as_str()).collect();
-                    return Err(SqlError::unsupported(format!("cross-database references are not implemented: {}", shown.join("."))).at(at(pos)));
+                    let message = format!("cross-database references are not implemented: {}", shown.join("."));
+                    return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).at(at(pos)));
                 }
                 self.qualified(scope, Some(&schema.name), table, column)
             }

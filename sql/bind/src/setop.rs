@@ -15,23 +15,27 @@ impl Binder<'_> {
             let mut level = Scope::inside(scope);
             self.set_input(first, &mut level, Unknown::Keep)?
         };
+        let mut left_positions = positions(first);
         let mut i = 0;
         while i < rest.len() {
             let (op, all) = (rest[i].op, rest[i].all);
             // EXCEPT is not associative in its first input only: (a EXCEPT b) EXCEPT c is a EXCEPT b EXCEPT c as a run.
             let run = rest[i..].iter().take_while(|t| t.op == op && t.all == all).count();
             let mut inputs = vec![left];
+            let mut places = vec![std::mem::take(&mut left_positions)];
             for tail in &rest[i..i + run] {
                 let mut level = Scope::inside(scope);
                 let right = self.set_input(&tail.right, &mut level, Unknown::Keep)?;
                 if right.output.len() != inputs[0].output.len() {
                     let name = operator_name(op);
-                    let position = first_position(&tail.right);
+                    let position = positions(&tail.right).first().copied().flatten();
                     return Err(SqlError::new(SqlState::SYNTAX_ERROR, format!("each {name} query must have the same number of columns")).at(position));
                 }
                 inputs.push(right);
+                places.push(positions(&tail.right));
             }
-            left = self.combine(op, all, inputs)?;
+            left = self.combine(op, all, inputs, &places)?;
+            left_positions = places.swap_remove(0);
             i += run;
         }
         Ok(left)
@@ -47,7 +51,9 @@ impl Binder<'_> {
         }
     }
 
-    fn combine(&self, op: ast::SetOperator, all: bool, inputs: Vec<Query>) -> Result<Query> {
+    /// `places` are the positions of each input's output expressions, as far as known.
+    fn combine(&self, op: ast::SetOperator, all: bool, inputs: Vec<Query>, places: &[Vec<Option<u32>>]) -> Result<Query> {
+        let place = |input: usize, column: usize| places.get(input).and_then(|p| p.get(column)).copied().flatten();
         let name = operator_name(op);
         let width = inputs[0].output.len();
         let mut types = Vec::with_capacity(width);
@@ -55,8 +61,8 @@ impl Binder<'_> {
             let each: Vec<PgType> = inputs.iter().map(|q| q.output[c].ty).collect();
             // Pairs from the left, as nested operations would.
             let mut oid = each[0].oid;
-            for ty in &each[1..] {
-                oid = self.common_type(&[(PgType { oid, typmod: -1 }, None), (*ty, None)], name)?;
+            for (i, ty) in each.iter().enumerate().skip(1) {
+                oid = self.common_type(&[(PgType { oid, typmod: -1 }, place(0, c)), (*ty, place(i, c))], name)?;
             }
             if oid == oid::UNKNOWN {
                 oid = oid::TEXT;
@@ -76,8 +82,8 @@ impl Binder<'_> {
             converted.push((query.rel, ids));
         }
         if !all || op != ast::SetOperator::Union {
-            for c in &columns {
-                let probe = Expr { kind: ExprKind::Column(c.id), ty: c.ty, position: None };
+            for (i, c) in columns.iter().enumerate() {
+                let probe = Expr { kind: ExprKind::Column(c.id), ty: c.ty, position: place(0, i) };
                 self.check_hashable(&probe)?;
             }
         }
@@ -146,12 +152,33 @@ fn operator_name(op: ast::SetOperator) -> &'static str {
     }
 }
 
-/// Where the first output expression of an input stands.
-fn first_position(body: &SetExpr) -> Option<u32> {
+/// Where the output expressions of an input stand; nothing after a star.
+fn positions(body: &SetExpr) -> Vec<Option<u32>> {
     match body {
-        SetExpr::Select(s) => s.items.first().and_then(|i| at(i.expr.pos)),
-        SetExpr::Values(v) => v.rows.first().and_then(|r| r.first()).and_then(|e| at(e.pos)),
-        SetExpr::Query(q) => first_position(&q.body),
-        SetExpr::SetOp { first, .. } => first_position(first),
+        SetExpr::Select(s) => {
+            let stars = |i: &&ast::SelectItem| !matches!(i.expr.kind, ast::ExprKind::Star(_) | ast::ExprKind::FieldStar(_));
+            s.items.iter().take_while(stars).map(|i| start(&i.expr)).collect()
+        }
+        SetExpr::Values(v) => v.rows.first().map(|r| r.iter().map(start).collect()).unwrap_or_default(),
+        SetExpr::Query(q) => positions(&q.body),
+        SetExpr::SetOp { first, .. } => positions(first),
+    }
+}
+
+/// Where an expression starts: operators stand after their first operand.
+fn start(e: &ast::Expr) -> Option<u32> {
+    use ast::ExprKind as A;
+    match &e.kind {
+        A::Binary(first, _) | A::Subscript(first, _) | A::Collate(first, _) => start(first),
+        A::And(list) | A::Or(list) => list.first().and_then(start),
+        A::Cast { arg, syntax: ast::CastSyntax::Colons, .. }
+        | A::IsNull { arg, .. }
+        | A::IsBool { arg, .. }
+        | A::InList { arg, .. }
+        | A::InQuery { arg, .. }
+        | A::Quantified { arg, .. } => start(arg),
+        A::IsDistinct { args, .. } | A::Like { args, .. } => start(&args.0),
+        A::Between { args, .. } => start(&args.0),
+        _ => at(e.pos),
     }
 }

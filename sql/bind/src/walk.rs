@@ -211,6 +211,20 @@ fn clear_positions(e: &mut Expr) {
     expr_children_mut(e, &mut clear_positions);
 }
 
+/// Where an expression starts: the leftmost of its own position and its operands' (`exprLocation`).
+pub fn location(e: &Expr) -> Option<u32> {
+    let mut first = e.position;
+    if matches!(e.kind, ExprKind::Case { .. } | ExprKind::Array(_) | ExprKind::Row(_)) {
+        return first;
+    }
+    expr_children(e, &mut |c| {
+        if let Some(p) = location(c) {
+            first = Some(first.map_or(p, |f| f.min(p)));
+        }
+    });
+    first
+}
+
 /// Whether two expressions are the same but for positions.
 pub fn same(a: &Expr, b: &Expr) -> bool {
     if a.ty != b.ty || std::mem::discriminant(&a.kind) != std::mem::discriminant(&b.kind) {

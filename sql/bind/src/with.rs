@@ -47,7 +47,7 @@ impl Binder<'_> {
         let mut stand_in = scope.stand_in(Vec::new());
         if recursive {
             let why = format!("recursive query \"{}\" does not have the form non-recursive-term UNION [ALL] recursive-term", cte.name.name);
-            stand_in.ctes.push(blocked(&cte.name.name, why));
+            stand_in.ctes.push(blocked(&cte.name.name, why, at(cte.name.pos)));
         }
         let bound = {
             let mut inner = Scope::inside(&stand_in);
@@ -75,7 +75,7 @@ impl Binder<'_> {
         let inner_with = self.with(query.with.as_ref(), &mut stand_in)?;
         let name = &cte.name.name;
         let why = format!("recursive reference to query \"{name}\" must not appear within its non-recursive term");
-        stand_in.ctes.push(blocked(name, why));
+        stand_in.ctes.push(blocked(name, why, None));
         let base = {
             let mut inner = Scope::inside(&stand_in);
             self.set_input(&start, &mut inner, Unknown::ToText)?
@@ -150,8 +150,9 @@ impl Binder<'_> {
     }
 }
 
-fn blocked(name: &str, why: String) -> Rc<CteInfo> {
-    Rc::new(CteInfo { name: name.to_owned(), id: u32::MAX, columns: Vec::new(), blocked: Some(why), used: Cell::new(false) })
+/// A name that is in sight but may not be referred to; the error stands at `position`, else at the reference.
+fn blocked(name: &str, why: String, position: Option<u32>) -> Rc<CteInfo> {
+    Rc::new(CteInfo { name: name.to_owned(), id: u32::MAX, columns: Vec::new(), blocked: Some((why, position)), used: Cell::new(false) })
 }
 
 fn column_names(cte: &ast::Cte, output: &[OutputColumn]) -> Result<Vec<String>> {

@@ -442,6 +442,8 @@ pub enum ConflictTarget {
         columns: Vec<Expr>,
         /// WHERE of a partial index.
         filter: Option<Expr>,
+        /// Where the parenthesis stands.
+        pos: u32,
     },
     /// ON CONSTRAINT name
     Constraint(Ident),

@@ -41,6 +41,7 @@ impl<'a> Parser<'a> {
     fn on_conflict(&mut self) -> Result<OnConflict> {
         let pos = self.bump().pos;
         self.expect_kw(Kw::Conflict)?;
+        let target_pos = self.pos();
         let target = if self.peek() == Tok::LParen {
             let columns = self.paren_list(|p| {
                 let mut expr = p.index_expression()?;
@@ -55,7 +56,7 @@ impl<'a> Parser<'a> {
                 Ok(expr)
             })?;
             let filter = if self.accept_kw(Kw::Where) { Some(self.expr()?) } else { None };
-            ConflictTarget::Columns { columns, filter }
+            ConflictTarget::Columns { columns, filter, pos: target_pos }
         } else if self.accept_kws(&[Kw::On, Kw::Constraint]) {
             ConflictTarget::Constraint(self.column_id()?)
         } else {

@@ -108,7 +108,16 @@ impl Node {
         if worker.fetching.is_some() {
             return;
         }
-        let index = worker.log.last_at_or_before(tail);
+        let index = if worker.fetched > Index::ZERO {
+            worker.fetched
+        } else {
+            worker.log.last_at_or_before(tail)
+        };
+        self.ask(slot, donor, index);
+    }
+
+    fn ask(&mut self, slot: usize, donor: ServerId, index: Index) {
+        let worker = &mut self.workers[slot];
         let after = Tail {
             term: worker.log.term_at(index).unwrap_or_default(),
             index,
@@ -131,14 +140,15 @@ impl Node {
         if !self.adopting() || self.workers[slot].fetching != Some(after) {
             return Ok(()); // too late
         }
-        self.workers[slot].fetching = None;
         let log = LogId::Group(group);
+        let worker = &mut self.workers[slot];
+        worker.fetching = None;
+        worker.fetch_moves = true;
         let Some(entries) = entries else {
-            // The donor's log parted from this one earlier: go back by a term.
-            let after = self.workers[slot].log.hint(after);
-            self.workers[slot].fetching = Some(after);
-            let message = self.request(from, self.senator.term, Body::Fetch { group, after });
-            self.send_when_durable(message);
+            // The donor's log parted from this one earlier: go back by a term. What was handed out here is in both.
+            let index = worker.log.hint(after).index.max(worker.handed.min(after.index.previous()));
+            worker.fetched = Index::ZERO;
+            self.ask(slot, from, index);
             return Ok(());
         };
         self.check_section(&Section {
@@ -146,9 +156,21 @@ impl Node {
             previous: after,
             entries: entries.clone(),
         })?;
-        self.drop_suffix(Some(slot), log, after.index);
+        // Entries that conflict go as they are met: what is already handed out here stands in the donor's log too.
         for entry in &entries {
             self.take_entry(Some(slot), log, entry);
+        }
+        let reported = self
+            .inauguration
+            .as_ref()
+            .and_then(|inauguration| inauguration.tails.get(&from))
+            .into_iter()
+            .flatten();
+        let wanted = reported.filter(|(g, _)| *g == group).map(|(_, tail)| *tail).max();
+        let last = entries.last().map_or(after.index, |entry| entry.index);
+        self.workers[slot].fetched = last;
+        if wanted.is_some_and(|wanted| wanted.index > last) && last > after.index {
+            self.ask(slot, from, last);
         }
         Ok(())
     }

@@ -123,7 +123,12 @@ impl Node {
         if now >= self.next_heartbeat {
             self.next_heartbeat = now + self.config.election_timeout / 10;
             self.heartbeat_due = true;
-            self.workers.iter_mut().for_each(|worker| worker.fetching = None);
+            for worker in &mut self.workers {
+                // A fetch that was lost is tried again; one that goes on is left alone.
+                if !std::mem::take(&mut worker.fetch_moves) {
+                    worker.fetching = None;
+                }
+            }
             self.check_quorum(now);
         }
         if now >= self.senator.election_due && self.senator.role != Role::Consul {

@@ -148,9 +148,11 @@ impl Node {
         for entry in &section.entries {
             self.take_entry(slot, section.log, entry);
         }
-        if let Some(slot) = slot {
-            self.workers[slot].verified = self.workers[slot].verified.max(upto);
-        }
+        let verified = match slot {
+            None => &mut self.senator.verified,
+            Some(slot) => &mut self.workers[slot].verified,
+        };
+        *verified = upto.max(*verified);
         Some(Matched::Upto(upto))
     }
 

@@ -271,6 +271,7 @@ impl Restore {
             configurations: self.configurations,
             peers: Peers::default(),
             consul_heard: None,
+            verified: Index::ZERO,
             election_due: Duration::ZERO,
             grants_from: Duration::ZERO,
         };

@@ -54,6 +54,8 @@ pub struct Senator {
     pub(crate) configurations: Vec<(Index, Arc<Configuration>)>,
     /// How far the other senators' logs are; a consul's.
     pub(crate) peers: Peers,
+    /// The log agrees with this term's consul's up to here; a follower's.
+    pub(crate) verified: Index,
     /// When a consul of this term was last heard from.
     pub(crate) consul_heard: Option<Duration>,
     /// When to seek an election unless a consul is heard from.
@@ -79,6 +81,7 @@ impl Senator {
         self.vote = None;
         self.role = Role::Follower { consul: None };
         self.consul_heard = None;
+        self.verified = Index::ZERO;
         self.peers.clear();
     }
 
@@ -117,9 +120,10 @@ impl Senator {
         }
     }
 
-    /// The consul says that everything up to `commit` is committed, of a log that agrees with its own.
+    /// The consul says that everything up to `commit` is committed. What follows the part that is known to agree with its
+    /// log may be something else.
     pub(crate) fn follow_commit(&mut self, commit: Index) {
-        self.commit = self.commit.max(commit.min(self.log.last()));
+        self.commit = self.commit.max(commit.min(self.verified));
     }
 
     /// Drops the log after `index`, and the configurations in it.

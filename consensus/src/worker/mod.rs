@@ -44,6 +44,10 @@ pub struct Worker {
     pub(crate) gathered: Index,
     /// A consul asked a donor for what follows this, and has no answer yet.
     pub(crate) fetching: Option<Tail>,
+    /// The log agrees with the donor's up to here; zero where that isn't known.
+    pub(crate) fetched: Index,
+    /// Whether a donor answered since the last heartbeat.
+    pub(crate) fetch_moves: bool,
     /// Whether this server alone stores the log, so that no peer needs entries from memory.
     alone: bool,
     /// Stage records that must stay, oldest first.
@@ -71,6 +75,8 @@ impl Worker {
             verified: Index::ZERO,
             gathered: Index::ZERO,
             fetching: None,
+            fetched: Index::ZERO,
+            fetch_moves: false,
             stages: VecDeque::new(),
             term_starts: Vec::new(),
             log,
@@ -111,6 +117,7 @@ impl Worker {
         self.peers.clear();
         (self.verified, self.gathered) = (Index::ZERO, Index::ZERO);
         self.fetching = None;
+        self.fetched = Index::ZERO;
         self.stages.clear();
     }
 

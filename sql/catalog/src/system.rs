@@ -2,7 +2,7 @@
 //!
 //! They are data (`system/columns.tsv`, written by `system_facts.sh` from a running PostgreSQL); the rows are computed by
 //! `curia-execute`, which shows nothing for those that describe objects Curia does not have yet. Types that only PostgreSQL's
-//! inside uses (`pg_node_tree`, `pg_lsn`) are shown as text, `xid` as oid.
+//! inside uses (`pg_lsn`) are shown as text, `xid` as oid.
 
 use crate::Oid;
 use curia_types::PgType;

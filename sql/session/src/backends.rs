@@ -152,6 +152,13 @@ impl Backends {
         }
     }
 
+    /// Process ids of the connected sessions.
+    pub fn processes(&self) -> Vec<i32> {
+        let mut all: Vec<i32> = self.all.lock().keys().copied().collect();
+        all.sort_unstable();
+        all
+    }
+
     /// How many are connected.
     pub fn len(&self) -> usize {
         self.all.lock().len()

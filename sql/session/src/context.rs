@@ -7,7 +7,7 @@ use crate::backends::{Backends, Cause, Interrupt};
 use crate::notice::{Notice, Notices};
 use crate::settings::{Scope, Settings, search_path, unrecognized};
 use curia_catalog::{Catalog, Oid, Sequence};
-use curia_execute::Engine;
+use curia_execute::{CatalogScope, Engine, catalog_call};
 use curia_functions::Context;
 use curia_txn::{Database, SessionSlot};
 use curia_types::{ArrayValue, Datum, IoContext, Result, SqlError, SqlState, oid};
@@ -74,13 +74,16 @@ impl Context for StatementContext {
     fn session_call(&self, function: u32, args: &[Datum]) -> Result<Datum> {
         match self.call(function, args)? {
             Some(value) => Ok(value),
-            None => match curia_execute::catalog_call(&self.shared.engine, &self.catalog, function, args) {
-                Some(result) => result,
-                None => {
-                    let name = curia_functions::by_oid(function).map_or("function", |f| f.name);
-                    Err(SqlError::unsupported(format!("function {name}()")))
-                }
-            },
+            None => {
+                let name = curia_functions::by_oid(function).map_or("function", |f| f.name);
+                let state = self.shared.database.replication().state();
+                let scope = CatalogScope {
+                    catalog: &self.catalog,
+                    search_path: &self.search_path,
+                    storage_bytes: &|storage| state.approximate_bytes(storage.0),
+                };
+                catalog_call(&scope, name, args).unwrap_or_else(|| Err(SqlError::unsupported(format!("function {name}()"))))
+            }
         }
     }
 }

@@ -66,7 +66,7 @@ impl Queries for DefinitionQueries {
                 context: self.context.clone(),
                 interrupt: Arc::new(self.waits.clone()),
                 catalog,
-                session_views: None,
+                session_views: Some(self.context.clone()),
             };
             let outcome = plan.execute(tx, execution).await?;
             let rows = outcome.rows.ok_or_else(|| SqlError::internal("DDL asked a query without rows"))?;

@@ -50,6 +50,7 @@ pub mod session;
 pub mod sessions;
 pub mod settings;
 mod utility;
+mod views;
 mod wait;
 
 pub use backends::{Backends, Cause, Interrupt};

@@ -322,12 +322,13 @@ impl Session {
         if planned.params.len() != params.len() {
             return Err(SqlError::internal("a plan was given the wrong number of parameters").into());
         }
+        let context = self.context(&catalog);
         let execution = Execution {
             params,
-            context: self.context(&catalog),
+            context: context.clone(),
             interrupt: Arc::new(self.waits.clone()),
             catalog,
-            session_views: None,
+            session_views: Some(context),
         };
         let waits = self.waits.clone();
         let tx = self.transaction()?;

@@ -288,12 +288,13 @@ impl Session {
         let inner = Prepared::transient(&prepared.sql, Arc::new(parsed));
         let (planned, catalog) = self.plan_and_lock(&inner, out).await?;
         let lines = if e.options.analyze {
+            let context = self.context(&catalog);
             let execution = Execution {
                 params: Arc::from([]),
-                context: self.context(&catalog),
+                context: context.clone(),
                 interrupt: Arc::new(self.waits.clone()),
                 catalog,
-                session_views: None,
+                session_views: Some(context),
             };
             let waits = self.waits.clone();
             let tx = self.transaction()?;

@@ -250,12 +250,13 @@ impl Session {
         let Bound::Insert(insert) = bound.bound else {
             return Err(SqlError::internal("an INSERT was bound to something else"));
         };
+        let context = self.context(&catalog);
         let execution = Execution {
             params: Arc::from([]),
-            context: self.context(&catalog),
+            context: context.clone(),
             interrupt: Arc::new(self.waits.clone()),
             catalog: catalog.clone(),
-            session_views: None,
+            session_views: Some(context),
         };
         let engine = self.shared.engine.clone();
         let tx = self.transaction()?;

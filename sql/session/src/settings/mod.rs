@@ -156,6 +156,14 @@ impl Settings {
         known::find(key).map(|i| KNOWN[i].default)
     }
 
+    /// What RESET would set.
+    pub fn reset_value(&self, name: &str) -> &str {
+        match self.reset.get(&name.to_ascii_lowercase()) {
+            Some(v) => v,
+            None => known::find(name).map_or("", |i| KNOWN[i].default),
+        }
+    }
+
     /// What SHOW prints.
     pub fn show(&self, name: &str) -> Option<String> {
         let value = self.get(name)?;

@@ -1,0 +1,102 @@
+//! System views that only the session can fill: `pg_settings`, `pg_stat_activity`.
+
+use crate::context::StatementContext;
+use crate::settings::known::{Change, KNOWN, Kind, Unit};
+use curia_execute::SessionViews;
+use curia_types::{ArrayValue, Datum, oid};
+use std::sync::Arc;
+
+impl SessionViews for StatementContext {
+    fn rows(&self, view: &str) -> Option<Vec<Vec<(&'static str, Datum)>>> {
+        match view {
+            "pg_settings" => Some(self.pg_settings()),
+            "pg_stat_activity" => Some(self.pg_stat_activity()),
+            _ => None,
+        }
+    }
+}
+
+impl StatementContext {
+    fn pg_settings(&self) -> Vec<Vec<(&'static str, Datum)>> {
+        let settings = self.shared.settings.lock();
+        KNOWN
+            .iter()
+            .map(|k| {
+                let (vartype, unit, min, max) = match k.kind {
+                    Kind::Bool => ("bool", None, None, None),
+                    Kind::Int { min, max, unit } => ("integer", unit, Some(min.to_string()), Some(max.to_string())),
+                    Kind::Real { min, max } => ("real", None, Some(min.to_string()), Some(max.to_string())),
+                    Kind::Enum(_) => ("enum", None, None, None),
+                    Kind::Text => ("string", None, None, None),
+                };
+                let value = settings.get(k.name).unwrap_or(k.default);
+                let words = match k.kind {
+                    Kind::Enum(words) => {
+                        let elements: Vec<Datum> = words.iter().map(Datum::text).collect();
+                        let dimensions = vec![(elements.len() as i32, 1)];
+                        Datum::Array(Arc::new(ArrayValue { element: oid::TEXT, dimensions, elements }))
+                    }
+                    _ => Datum::Null,
+                };
+                let optional = |t: Option<String>| t.map_or(Datum::Null, Datum::text);
+                vec![
+                    ("name", Datum::text(k.name)),
+                    ("setting", Datum::text(value)),
+                    ("unit", unit.map_or(Datum::Null, |u| Datum::text(unit_name(u)))),
+                    ("short_desc", Datum::text(k.description)),
+                    ("context", Datum::text(match k.change {
+                        Change::User => "user",
+                        Change::Internal => "internal",
+                        Change::Server => "postmaster",
+                    })),
+                    ("vartype", Datum::text(vartype)),
+                    ("source", Datum::text(if value == k.default { "default" } else { "session" })),
+                    ("min_val", optional(min)),
+                    ("max_val", optional(max)),
+                    ("enumvals", words),
+                    ("boot_val", Datum::text(k.default)),
+                    ("reset_val", Datum::text(settings.reset_value(k.name))),
+                    ("pending_restart", Datum::Bool(false)),
+                ]
+            })
+            .collect()
+    }
+
+    /// One row a session; what other sessions run is theirs to tell and not shown yet.
+    fn pg_stat_activity(&self) -> Vec<Vec<(&'static str, Datum)>> {
+        let s = &self.shared;
+        let own = s.process;
+        s.backends
+            .processes()
+            .into_iter()
+            .map(|process| {
+                let mut row = vec![
+                    ("datname", Datum::text(&s.database_name)),
+                    ("pid", Datum::Int4(process)),
+                    ("backend_type", Datum::text("client backend")),
+                ];
+                if process == own {
+                    row.push(("usesysid", Datum::Oid(s.role)));
+                    row.push(("usename", Datum::text(&s.user)));
+                    row.push(("application_name", Datum::text(s.settings.lock().get("application_name").unwrap_or(""))));
+                    row.push(("state", Datum::text("active")));
+                    row.push(("xact_start", Datum::Timestamptz(self.transaction_timestamp)));
+                    row.push(("query_start", Datum::Timestamptz(self.statement_timestamp)));
+                }
+                row
+            })
+            .collect()
+    }
+}
+
+fn unit_name(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Milliseconds => "ms",
+        Unit::Seconds => "s",
+        Unit::Minutes => "min",
+        Unit::Bytes => "B",
+        Unit::Kilobytes => "kB",
+        Unit::Megabytes => "MB",
+        Unit::Pages => "8kB",
+    }
+}

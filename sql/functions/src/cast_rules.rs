@@ -1,7 +1,7 @@
 //! Which conversion leads from one type to another: `find_coercion_pathway` of PostgreSQL's parse_coerce.c.
 
 use crate::{CastContext, CastMethod, cast};
-use curia_types::type_info;
+use curia_types::{oid, type_info};
 
 /// A way from one type to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,13 @@ pub fn coercion(source: u32, target: u32, context: CastContext) -> Option<Coerci
             CastMethod::Io => Coercion::Io,
         });
     }
-    if let (Some(s), Some(t)) = (type_info::element_of(source), type_info::element_of(target)) {
+    // int2vector and oidvector are arrays underneath.
+    let source_element = match source {
+        oid::INT2VECTOR => Some(oid::INT2),
+        oid::OIDVECTOR => Some(oid::OID),
+        other => type_info::element_of(other),
+    };
+    if let (Some(s), Some(t)) = (source_element, type_info::element_of(target)) {
         return match coercion(s, t, context)? {
             Coercion::Relabel => Some(Coercion::Relabel),
             _ => Some(Coercion::Array(s, t)),

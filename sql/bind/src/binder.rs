@@ -74,7 +74,10 @@ impl<'a> Binder<'a> {
         let params = self.params.into_inner();
         for (i, ty) in params.iter().enumerate() {
             if *ty == 0 || *ty == oid::UNKNOWN {
-                return Err(SqlError::new(SqlState::INDETERMINATE_DATATYPE, format!("could not determine data type of parameter ${}", i + 1)));
+                return Err(SqlError::new(
+                    SqlState::INDETERMINATE_DATATYPE,
+                    format!("could not determine data type of parameter ${}", i + 1),
+                ));
             }
         }
         walk::prune(&mut bound);
@@ -114,7 +117,13 @@ impl<'a> Binder<'a> {
     }
 
     pub fn name_column(&self, id: ColId, shown: &str, table: Option<(u32, i16)>) {
-        self.names.borrow_mut().insert(id, ColumnName { shown: shown.into(), table });
+        self.names.borrow_mut().insert(
+            id,
+            ColumnName {
+                shown: shown.into(),
+                table,
+            },
+        );
     }
 
     /// A parameter reference.
@@ -132,7 +141,11 @@ impl<'a> Binder<'a> {
             0 => PgType::UNKNOWN,
             oid => PgType { oid, typmod: -1 },
         };
-        Ok(Expr { kind: ExprKind::Param(index), ty, position: at(pos) })
+        Ok(Expr {
+            kind: ExprKind::Param(index),
+            ty,
+            position: at(pos),
+        })
     }
 
     /// Gives an undetermined parameter its type.
@@ -143,9 +156,12 @@ impl<'a> Binder<'a> {
             params[index] = ty;
         } else if known != ty {
             let name = |t| type_info::format_type(t, -1);
-            return Err(SqlError::new(SqlState::AMBIGUOUS_PARAMETER, format!("inconsistent types deduced for parameter ${}", index + 1))
-                .detail(format!("{} versus {}", name(known), name(ty)))
-                .at(position));
+            return Err(SqlError::new(
+                SqlState::AMBIGUOUS_PARAMETER,
+                format!("inconsistent types deduced for parameter ${}", index + 1),
+            )
+            .detail(format!("{} versus {}", name(known), name(ty)))
+            .at(position));
         }
         Ok(())
     }

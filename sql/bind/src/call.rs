@@ -33,15 +33,27 @@ impl Binder<'_> {
             return Err(SqlError::unsupported("named argument notation").at(at(arg.value.pos)));
         }
         let may_aggregate = curia_functions::candidates(name).iter().any(|f| f.is_aggregate());
-        let before = (scope.aggregates.borrow().len(), scope.windows.borrow().len(), scope.sets.borrow().len());
+        let before = (
+            scope.aggregates.borrow().len(),
+            scope.windows.borrow().len(),
+            scope.sets.borrow().len(),
+        );
         // An aggregate's arguments are bound at the same level, but may hold no other aggregate.
         let clause = scope.clause.get();
         let windowed_aggregate = may_aggregate && call.over.is_some();
-        let inner = if may_aggregate && call.over.is_none() && aggregates_allowed(clause) { Clause::AggregateArgument } else { clause };
+        let inner = if may_aggregate && call.over.is_none() && aggregates_allowed(clause) {
+            Clause::AggregateArgument
+        } else {
+            clause
+        };
         let bind_args = || call.args.iter().map(|a| self.expr(&a.value, scope)).collect::<Result<Vec<_>>>();
         let args = scope.within(inner, bind_args)?;
         let given: Vec<u32> = args.iter().map(|a| a.ty.oid).collect();
-        let resolved = if call.star { self.resolve_star(call, pos)? } else { self.resolve_call(call, args, &given, pos)? };
+        let resolved = if call.star {
+            self.resolve_star(call, pos)?
+        } else {
+            self.resolve_call(call, args, &given, pos)?
+        };
         let resolved = match resolved {
             Ok(resolved) => resolved,
             // The name of a type called like a function is a cast.
@@ -72,7 +84,11 @@ impl Binder<'_> {
                 let output = self.column(resolved.ret);
                 let kind = ExprKind::Column(output.id);
                 scope.sets.borrow_mut().push((output, resolved.function.oid, resolved.args));
-                Ok(Expr { kind, ty: resolved.ret, position: at(pos) })
+                Ok(Expr {
+                    kind,
+                    ty: resolved.ret,
+                    position: at(pos),
+                })
             }
             _ => {
                 self.not_aggregate(call, pos)?;
@@ -110,7 +126,11 @@ impl Binder<'_> {
         let candidates = curia_functions::candidates(call.name.name());
         let own = call.name.schema().is_none_or(|s| s == "pg_catalog");
         match candidates.iter().find(|f| own && f.args.is_empty()) {
-            Some(f) if f.is_aggregate() => Ok(Ok(Resolved { function: f, args: Vec::new(), ret: PgType { oid: f.ret, typmod: -1 } })),
+            Some(f) if f.is_aggregate() => Ok(Ok(Resolved {
+                function: f,
+                args: Vec::new(),
+                ret: PgType { oid: f.ret, typmod: -1 },
+            })),
             Some(_) => Err(SqlError::new(
                 SqlState::WRONG_OBJECT_TYPE,
                 format!("{}(*) specified, but {} is not an aggregate function", call.name, call.name),
@@ -149,7 +169,10 @@ impl Binder<'_> {
                 );
                 if given[0] == oid::UNKNOWN || relabel {
                     let arg = args.remove(0);
-                    let target = PgType { oid: target.oid, typmod: -1 };
+                    let target = PgType {
+                        oid: target.oid,
+                        typmod: -1,
+                    };
                     if let Some(mut cast) = self.coerce(arg, target, CastContext::Explicit)? {
                         cast.position = cast.position.or(at(pos));
                         return Ok(Err(cast));
@@ -170,16 +193,27 @@ impl Binder<'_> {
         let ret = concretize(&mut declared, given, function.ret).map_err(|e| e.at(at(pos)))?;
         let mut bound = Vec::with_capacity(args.len());
         for (arg, ty) in args.into_iter().zip(&declared) {
-            bound.push(if *ty == oid::ANY { self.text_if_unknown(arg)? } else { self.implicit(arg, *ty)? });
+            bound.push(if *ty == oid::ANY {
+                self.text_if_unknown(arg)?
+            } else {
+                self.implicit(arg, *ty)?
+            });
         }
         if let Some(from) = found.variadic_from {
             if function.variadic != oid::ANY {
                 let elements = bound.split_off(from);
                 let element = declared.get(from).copied().unwrap_or(function.variadic);
                 let array = type_info::array_of(element).ok_or_else(|| {
-                    SqlError::new(SqlState::UNDEFINED_OBJECT, format!("could not find array type for data type {}", type_text(element)))
+                    SqlError::new(
+                        SqlState::UNDEFINED_OBJECT,
+                        format!("could not find array type for data type {}", type_text(element)),
+                    )
                 })?;
-                bound.push(Expr { kind: ExprKind::Array(elements), ty: PgType { oid: array, typmod: -1 }, position: at(pos) });
+                bound.push(Expr {
+                    kind: ExprKind::Array(elements),
+                    ty: PgType { oid: array, typmod: -1 },
+                    position: at(pos),
+                });
             }
         }
         for i in function.args.len() - found.defaulted..function.args.len() {
@@ -187,7 +221,11 @@ impl Binder<'_> {
             let default = self.expr(&curia_parse::parse_expression(text)?, &Scope::root())?;
             bound.push(self.implicit(default, function.args[i])?);
         }
-        Ok(Resolved { function, args: bound, ret: PgType { oid: ret, typmod: -1 } })
+        Ok(Resolved {
+            function,
+            args: bound,
+            ret: PgType { oid: ret, typmod: -1 },
+        })
     }
 
     /// Calls a function of `pg_catalog` by name.
@@ -205,12 +243,18 @@ impl Binder<'_> {
         if call.star {
             return Err(no_function(&call.name.to_string(), &[], false, pos));
         }
-        let args = call.args.iter().map(|a| self.expr_in(&a.value, scope, Clause::From)).collect::<Result<Vec<_>>>()?;
+        let args = call
+            .args
+            .iter()
+            .map(|a| self.expr_in(&a.value, scope, Clause::From))
+            .collect::<Result<Vec<_>>>()?;
         let given: Vec<u32> = args.iter().map(|a| a.ty.oid).collect();
         let resolved = self.resolve_call(call, args, &given, pos)?;
         if let Ok(r) = &resolved {
             if r.function.is_aggregate() {
-                return Err(SqlError::new(SqlState::GROUPING_ERROR, "aggregate functions are not allowed in functions in FROM").at(at(pos)));
+                return Err(
+                    SqlError::new(SqlState::GROUPING_ERROR, "aggregate functions are not allowed in functions in FROM").at(at(pos)),
+                );
             }
             if r.function.is_window() {
                 return Err(SqlError::new(SqlState::WINDOWING_ERROR, "window functions are not allowed in functions in FROM").at(at(pos)));
@@ -219,18 +263,31 @@ impl Binder<'_> {
         Ok(resolved)
     }
 
-    fn aggregate(&self, call: &FunctionCall, resolved: Resolved, scope: &Scope<'_>, before: (usize, usize, usize), pos: u32) -> Result<Expr> {
+    fn aggregate(
+        &self,
+        call: &FunctionCall,
+        resolved: Resolved,
+        scope: &Scope<'_>,
+        before: (usize, usize, usize),
+        pos: u32,
+    ) -> Result<Expr> {
         self.check_clause(Kind::Aggregate, scope, pos)?;
         if !call.within_group.is_empty() {
             return Err(SqlError::unsupported(format!("WITHIN GROUP of {}", call.name)).at(at(pos)));
         }
         if scope.windows.borrow().len() > before.1 {
-            return Err(SqlError::new(SqlState::GROUPING_ERROR, "aggregate function calls cannot contain window function calls").at(at(pos)));
+            return Err(SqlError::new(
+                SqlState::GROUPING_ERROR,
+                "aggregate function calls cannot contain window function calls",
+            )
+            .at(at(pos)));
         }
         if scope.sets.borrow().len() > before.2 {
-            return Err(
-                SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "aggregate function calls cannot contain set-returning function calls").at(at(pos))
-            );
+            return Err(SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "aggregate function calls cannot contain set-returning function calls",
+            )
+            .at(at(pos)));
         }
         // An aggregate whose columns are all of an enclosing level belongs to that level.
         let (mut own, mut outer) = (false, false);
@@ -269,7 +326,10 @@ impl Binder<'_> {
                 && a.order_by.is_empty()
                 && order_by.is_empty()
                 && a.args.len() == resolved.args.len()
-                && a.args.iter().zip(&resolved.args).all(|(x, y)| walk::same(x, y) && !walk::is_volatile(x))
+                && a.args
+                    .iter()
+                    .zip(&resolved.args)
+                    .all(|(x, y)| walk::same(x, y) && !walk::is_volatile(x))
                 && match (&a.filter, &filter) {
                     (None, None) => true,
                     (Some(x), Some(y)) => walk::same(x, y),
@@ -277,12 +337,27 @@ impl Binder<'_> {
                 }
         };
         if let Some(a) = aggregates.iter().find(reusable) {
-            return Ok(Expr { kind: ExprKind::Column(a.output.id), ty, position: at(pos) });
+            return Ok(Expr {
+                kind: ExprKind::Column(a.output.id),
+                ty,
+                position: at(pos),
+            });
         }
         let output = self.column(ty);
         let id = output.id;
-        aggregates.push(Aggregate { output, function: resolved.function.oid, args: resolved.args, distinct: call.distinct, order_by, filter });
-        Ok(Expr { kind: ExprKind::Column(id), ty, position: at(pos) })
+        aggregates.push(Aggregate {
+            output,
+            function: resolved.function.oid,
+            args: resolved.args,
+            distinct: call.distinct,
+            order_by,
+            filter,
+        });
+        Ok(Expr {
+            kind: ExprKind::Column(id),
+            ty,
+            position: at(pos),
+        })
     }
 
     fn window_call(&self, call: &FunctionCall, resolved: Resolved, scope: &Scope<'_>, pos: u32) -> Result<Expr> {
@@ -291,10 +366,18 @@ impl Binder<'_> {
             return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "DISTINCT is not implemented for window functions").at(at(pos)));
         }
         if !call.order_by.is_empty() {
-            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "aggregate ORDER BY is not implemented for window functions").at(at(pos)));
+            return Err(SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "aggregate ORDER BY is not implemented for window functions",
+            )
+            .at(at(pos)));
         }
         if call.filter.is_some() && resolved.function.is_window() {
-            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "FILTER is not implemented for non-aggregate window functions").at(at(pos)));
+            return Err(SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "FILTER is not implemented for non-aggregate window functions",
+            )
+            .at(at(pos)));
         }
         let mut used = Vec::new();
         for arg in &resolved.args {
@@ -322,8 +405,20 @@ impl Binder<'_> {
         let output = self.column(resolved.ret);
         let kind = ExprKind::Column(output.id);
         let (function, args, ty) = (resolved.function.oid, resolved.args, resolved.ret);
-        scope.windows.borrow_mut().push(WindowCall { output, function, args, filter, partition_by, order_by, frame });
-        Ok(Expr { kind, ty, position: at(pos) })
+        scope.windows.borrow_mut().push(WindowCall {
+            output,
+            function,
+            args,
+            filter,
+            partition_by,
+            order_by,
+            frame,
+        });
+        Ok(Expr {
+            kind,
+            ty,
+            position: at(pos),
+        })
     }
 
     #[allow(clippy::type_complexity)] // the three parts of a window, taken apart at once
@@ -335,7 +430,12 @@ impl Binder<'_> {
         }
         let mut order_by = scope.within(Clause::WindowOrder, || self.sort_keys(&spec.order_by, scope))?;
         if let Some(base) = &spec.base {
-            let found = scope.named_windows.borrow().iter().find(|(n, _)| n.name == base.name).map(|(_, s)| s.clone());
+            let found = scope
+                .named_windows
+                .borrow()
+                .iter()
+                .find(|(n, _)| n.name == base.name)
+                .map(|(_, s)| s.clone());
             let position = at(base.pos);
             let base_spec = found.filter(|_| depth < 100).ok_or_else(|| {
                 SqlError::new(SqlState::UNDEFINED_OBJECT, format!("window \"{}\" does not exist", base.name)).at(position)
@@ -396,7 +496,11 @@ impl Binder<'_> {
             let mut columns = false;
             walk::columns_of(&e, &mut |_| columns = true);
             if columns {
-                return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, format!("argument of {what} must not contain variables")).at(e.position));
+                return Err(SqlError::new(
+                    SqlState::INVALID_COLUMN_REFERENCE,
+                    format!("argument of {what} must not contain variables"),
+                )
+                .at(e.position));
             }
             Ok(Box::new(self.specific(e, target, what)?))
         };
@@ -409,7 +513,11 @@ impl Binder<'_> {
                 ast::FrameBound::UnboundedFollowing => FrameBound::UnboundedFollowing,
             })
         };
-        Ok(WindowFrame { unit, start: bound(&frame.start)?, end: bound(&frame.end)? })
+        Ok(WindowFrame {
+            unit,
+            start: bound(&frame.start)?,
+            end: bound(&frame.end)?,
+        })
     }
 
     /// Refuses aggregates, window functions and sets in clauses that cannot have them.
@@ -423,8 +531,14 @@ impl Binder<'_> {
             Clause::AggregateArgument => {
                 let (state, message) = match kind {
                     Kind::Aggregate => (SqlState::GROUPING_ERROR, "aggregate function calls cannot be nested"),
-                    Kind::Window => (SqlState::GROUPING_ERROR, "aggregate function calls cannot contain window function calls"),
-                    Kind::Set => (SqlState::FEATURE_NOT_SUPPORTED, "aggregate function calls cannot contain set-returning function calls"),
+                    Kind::Window => (
+                        SqlState::GROUPING_ERROR,
+                        "aggregate function calls cannot contain window function calls",
+                    ),
+                    Kind::Set => (
+                        SqlState::FEATURE_NOT_SUPPORTED,
+                        "aggregate function calls cannot contain set-returning function calls",
+                    ),
                 };
                 return Err(SqlError::new(state, message).at(at(pos)));
             }
@@ -458,14 +572,24 @@ impl Binder<'_> {
         if e.ty.oid == oid::RECORD || self.find_operator(&operator("="), e.ty.oid, e.ty.oid, 0).is_ok() {
             return Ok(());
         }
-        Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("could not identify an equality operator for type {}", type_text(e.ty.oid))).at(e.position))
+        Err(SqlError::new(
+            SqlState::UNDEFINED_FUNCTION,
+            format!("could not identify an equality operator for type {}", type_text(e.ty.oid)),
+        )
+        .at(e.position))
     }
 }
 
 fn aggregates_allowed(clause: Clause) -> bool {
     matches!(
         clause,
-        Clause::Select | Clause::OrderBy | Clause::DistinctOn | Clause::Having | Clause::WindowPartition | Clause::WindowOrder | Clause::AggregateArgument
+        Clause::Select
+            | Clause::OrderBy
+            | Clause::DistinctOn
+            | Clause::Having
+            | Clause::WindowPartition
+            | Clause::WindowOrder
+            | Clause::AggregateArgument
     )
 }
 

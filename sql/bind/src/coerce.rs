@@ -19,6 +19,15 @@ pub(crate) fn is_preferred(oid: u32) -> bool {
     type_info::by_oid(oid).is_some_and(|t| t.preferred)
 }
 
+/// The element type of an array, the vectors of the catalogs among them.
+pub(crate) fn element_of(array: u32) -> Option<u32> {
+    match array {
+        oid::INT2VECTOR => Some(oid::INT2),
+        oid::OIDVECTOR => Some(oid::OID),
+        other => type_info::element_of(other),
+    }
+}
+
 /// `can_coerce_type` for one argument.
 pub(crate) fn can_coerce(source: u32, target: u32, context: CastContext) -> bool {
     if source == target || target == oid::ANY || source == oid::UNKNOWN {
@@ -26,8 +35,8 @@ pub(crate) fn can_coerce(source: u32, target: u32, context: CastContext) -> bool
     }
     if type_info::is_polymorphic(target) {
         return match target {
-            oid::ANYARRAY | oid::ANYCOMPATIBLEARRAY => type_info::element_of(source).is_some(),
-            oid::ANYNONARRAY => type_info::element_of(source).is_none(),
+            oid::ANYARRAY | oid::ANYCOMPATIBLEARRAY => element_of(source).is_some(),
+            oid::ANYNONARRAY => element_of(source).is_none(),
             // Ranges, multiranges and enums do not exist here.
             oid::ANYELEMENT | oid::ANYCOMPATIBLE | 5079 => true,
             _ => false,
@@ -38,7 +47,11 @@ pub(crate) fn can_coerce(source: u32, target: u32, context: CastContext) -> bool
 
 impl Binder<'_> {
     pub fn constant(&self, value: Datum, ty: PgType, position: Option<u32>) -> Expr {
-        Expr { kind: ExprKind::Const(value), ty, position }
+        Expr {
+            kind: ExprKind::Const(value),
+            ty,
+            position,
+        }
     }
 
     /// A call of a registered function with arguments of its types, folded when it is immutable and all are constants.
@@ -56,7 +69,11 @@ impl Binder<'_> {
                 }
             }
         }
-        Expr { kind: ExprKind::Call { function, args }, ty: ret, position }
+        Expr {
+            kind: ExprKind::Call { function, args },
+            ty: ret,
+            position,
+        }
     }
 
     fn evaluate(&self, f: &curia_functions::Function, args: &[Expr], ret: PgType) -> Option<Datum> {
@@ -82,7 +99,9 @@ impl Binder<'_> {
     /// Those of reading a literal of the target type, at the literal.
     pub fn coerce(&self, expr: Expr, target: PgType, context: CastContext) -> Result<Option<Expr>> {
         let explicit = context == CastContext::Explicit;
-        let Some(expr) = self.coerce_type(expr, target, context)? else { return Ok(None) };
+        let Some(expr) = self.coerce_type(expr, target, context)? else {
+            return Ok(None);
+        };
         self.coerce_typmod(expr, target, explicit).map(Some)
     }
 
@@ -91,7 +110,10 @@ impl Binder<'_> {
         if source == target.oid || target.oid == oid::ANY || target.oid == oid::UNKNOWN {
             return Ok(Some(expr));
         }
-        let plain = PgType { oid: target.oid, typmod: -1 };
+        let plain = PgType {
+            oid: target.oid,
+            typmod: -1,
+        };
         if source == oid::UNKNOWN {
             let position = expr.position;
             match &mut expr.kind {
@@ -110,15 +132,27 @@ impl Binder<'_> {
                     return Ok(Some(expr));
                 }
                 _ => {
-                    return Ok(Some(Expr { position, ty: plain, kind: ExprKind::IoCast(Box::new(expr)) }));
+                    return Ok(Some(Expr {
+                        position,
+                        ty: plain,
+                        kind: ExprKind::IoCast(Box::new(expr)),
+                    }));
                 }
             }
         }
         if source == oid::RECORD && category(target.oid) != 'S' {
             return Ok(None);
         }
-        let Some(way) = coercion(source, target.oid, context) else { return Ok(None) };
-        Ok(Some(self.convert(expr, plain, way, target.typmod, context == CastContext::Explicit)))
+        let Some(way) = coercion(source, target.oid, context) else {
+            return Ok(None);
+        };
+        Ok(Some(self.convert(
+            expr,
+            plain,
+            way,
+            target.typmod,
+            context == CastContext::Explicit,
+        )))
     }
 
     fn convert(&self, expr: Expr, target: PgType, way: Coercion, typmod: i32, explicit: bool) -> Expr {
@@ -129,7 +163,11 @@ impl Binder<'_> {
                     return self.constant(value, target, position);
                 }
                 // Between string types the modifier means the same, so nothing has to be cut again.
-                Expr { ty: target, position, kind: ExprKind::Relabel(Box::new(expr)) }
+                Expr {
+                    ty: target,
+                    position,
+                    kind: ExprKind::Relabel(Box::new(expr)),
+                }
             }
             Coercion::Function(function) => {
                 let arity = curia_functions::by_oid(function).map_or(1, |f| f.args.len());
@@ -154,7 +192,11 @@ impl Binder<'_> {
                         return self.constant(value, target, position);
                     }
                 }
-                Expr { ty: target, position, kind: ExprKind::IoCast(Box::new(expr)) }
+                Expr {
+                    ty: target,
+                    position,
+                    kind: ExprKind::IoCast(Box::new(expr)),
+                }
             }
         }
     }
@@ -178,11 +220,19 @@ impl Binder<'_> {
             return Ok(expr);
         };
         if element != target.oid {
-            return Ok(Expr { ty: target, position, kind: ExprKind::IoCast(Box::new(expr)) });
+            return Ok(Expr {
+                ty: target,
+                position,
+                kind: ExprKind::IoCast(Box::new(expr)),
+            });
         }
         match cast.method {
             curia_functions::CastMethod::Function(f) => Ok(self.convert(expr, target, Coercion::Function(f), target.typmod, explicit)),
-            _ => Ok(Expr { ty: target, position, kind: ExprKind::IoCast(Box::new(expr)) }),
+            _ => Ok(Expr {
+                ty: target,
+                position,
+                kind: ExprKind::IoCast(Box::new(expr)),
+            }),
         }
     }
 
@@ -191,7 +241,14 @@ impl Binder<'_> {
         if type_info::is_oid_like(target.oid) {
             return self.read_object_name(text, target.oid).map_err(|e| e.at(position));
         }
-        let ty = if target.oid == oid::INTERVAL { target } else { PgType { oid: target.oid, typmod: -1 } };
+        let ty = if target.oid == oid::INTERVAL {
+            target
+        } else {
+            PgType {
+                oid: target.oid,
+                typmod: -1,
+            }
+        };
         text_io::parse(ty, text, self.cx.io).map_err(|e| e.at(position))
     }
 
@@ -204,7 +261,11 @@ impl Binder<'_> {
         let mismatch = || {
             SqlError::new(
                 SqlState::DATATYPE_MISMATCH,
-                format!("column \"{column}\" is of type {} but expression is of type {}", type_text(target.oid), type_text(source)),
+                format!(
+                    "column \"{column}\" is of type {} but expression is of type {}",
+                    type_text(target.oid),
+                    type_text(source)
+                ),
             )
             .hint("You will need to rewrite or cast the expression.")
         };
@@ -225,7 +286,11 @@ impl Binder<'_> {
         let mismatch = || {
             SqlError::new(
                 SqlState::DATATYPE_MISMATCH,
-                format!("argument of {what} must be type {}, not type {}", type_text(target.oid), type_text(source)),
+                format!(
+                    "argument of {what} must be type {}, not type {}",
+                    type_text(target.oid),
+                    type_text(source)
+                ),
             )
         };
         if !can_coerce(source, target.oid, CastContext::Assignment) {
@@ -237,9 +302,14 @@ impl Binder<'_> {
     /// An implicit conversion that the caller knows to exist.
     pub fn implicit(&self, expr: Expr, target: u32) -> Result<Expr> {
         let (source, position) = (expr.ty.oid, expr.position);
-        self.coerce(expr, PgType { oid: target, typmod: -1 }, CastContext::Implicit)?.ok_or_else(|| {
-            SqlError::new(SqlState::CANNOT_COERCE, format!("cannot cast type {} to {}", type_text(source), type_text(target))).at(position)
-        })
+        self.coerce(expr, PgType { oid: target, typmod: -1 }, CastContext::Implicit)?
+            .ok_or_else(|| {
+                SqlError::new(
+                    SqlState::CANNOT_COERCE,
+                    format!("cannot cast type {} to {}", type_text(source), type_text(target)),
+                )
+                .at(position)
+            })
     }
 
     /// `select_common_type` of UNION, CASE, VALUES, ARRAY and others; `construct` names it in errors.
@@ -262,7 +332,8 @@ impl Binder<'_> {
                     format!("{construct} types {} and {} cannot be matched", type_text(chosen), type_text(t)),
                 )
                 .at(*position));
-            } else if !is_preferred(chosen) && can_coerce(chosen, t, CastContext::Implicit) && !can_coerce(t, chosen, CastContext::Implicit) {
+            } else if !is_preferred(chosen) && can_coerce(chosen, t, CastContext::Implicit) && !can_coerce(t, chosen, CastContext::Implicit)
+            {
                 chosen = t;
             }
         }
@@ -280,8 +351,15 @@ impl Binder<'_> {
     pub fn to_common(&self, expr: Expr, target: PgType, construct: &str) -> Result<Expr> {
         let (source, position) = (expr.ty.oid, expr.position);
         self.coerce(expr, target, CastContext::Implicit)?.ok_or_else(|| {
-            SqlError::new(SqlState::CANNOT_COERCE, format!("{construct} could not convert type {} to {}", type_text(source), type_text(target.oid)))
-                .at(position)
+            SqlError::new(
+                SqlState::CANNOT_COERCE,
+                format!(
+                    "{construct} could not convert type {} to {}",
+                    type_text(source),
+                    type_text(target.oid)
+                ),
+            )
+            .at(position)
         })
     }
 
@@ -294,7 +372,10 @@ impl Binder<'_> {
             self.common_type(&types, construct)
         })?;
         let typmod = self.common_typmod(exprs.iter().map(|e| &e.ty), oid);
-        let exprs = exprs.into_iter().map(|e| self.to_common(e, PgType { oid, typmod: -1 }, construct)).collect::<Result<_>>()?;
+        let exprs = exprs
+            .into_iter()
+            .map(|e| self.to_common(e, PgType { oid, typmod: -1 }, construct))
+            .collect::<Result<_>>()?;
         Ok((exprs, PgType { oid, typmod }))
     }
 }
@@ -302,10 +383,11 @@ impl Binder<'_> {
 /// Whether the text forms of both types depend on no session parameter.
 fn immutable_text(source: u32, target: u32) -> bool {
     let fixed = |t: u32| {
-        matches!(
-            category(type_info::element_of(t).unwrap_or(t)),
-            'B' | 'S' | 'X'
-        ) || matches!(type_info::element_of(t).unwrap_or(t), oid::INT2 | oid::INT4 | oid::INT8 | oid::NUMERIC | oid::UUID)
+        matches!(category(type_info::element_of(t).unwrap_or(t)), 'B' | 'S' | 'X')
+            || matches!(
+                type_info::element_of(t).unwrap_or(t),
+                oid::INT2 | oid::INT4 | oid::INT8 | oid::NUMERIC | oid::UUID
+            )
     };
     fixed(source) && fixed(target)
 }

@@ -28,12 +28,22 @@ pub fn resolve_type(name: &TypeName) -> Result<PgType> {
 /// Runs `work` with a binder that keeps expressions as they were written.
 fn with_binder<T>(catalog: &Catalog, search_path: &[String], work: impl FnOnce(&Binder<'_>) -> Result<T>) -> Result<T> {
     let io = IoContext::default();
-    let cx = BindContext { catalog, search_path, database: "", params: None, io: &io };
+    let cx = BindContext {
+        catalog,
+        search_path,
+        database: "",
+        params: None,
+        io: &io,
+    };
     work(&Binder::new(&cx, false))
 }
 
 fn plain_text(e: &Expr, catalog: Option<&Catalog>) -> String {
-    Deparse { column: &|_| None, catalog }.text(e)
+    Deparse {
+        column: &|_| None,
+        catalog,
+    }
+    .text(e)
 }
 
 /// A DEFAULT expression's text, checked to be assignable to the column.
@@ -54,7 +64,9 @@ pub fn default_text(catalog: &Catalog, search_path: &[String], expr: &ast::Expr,
 /// Those of binding, if the text no longer binds.
 pub fn stored_text_shown(catalog: &Catalog, text: &str) -> Result<String> {
     let search_path = ["public".to_owned()];
-    with_binder(catalog, &search_path, |b| Ok(plain_text(&b.default_expr(&curia_parse::parse_expression(text)?)?, Some(catalog))))
+    with_binder(catalog, &search_path, |b| {
+        Ok(plain_text(&b.default_expr(&curia_parse::parse_expression(text)?)?, Some(catalog)))
+    })
 }
 
 /// A CHECK expression's text over a table, and the columns (indexes into `Table::columns`) it mentions.
@@ -62,7 +74,9 @@ pub fn stored_text_shown(catalog: &Catalog, text: &str) -> Result<String> {
 /// # Errors
 /// 42804 when it is not boolean; 42703 for unknown columns; 0A000 for subqueries.
 pub fn check_text(catalog: &Catalog, search_path: &[String], expr: &ast::Expr, table: &Table) -> Result<(String, Vec<usize>)> {
-    with_binder(catalog, search_path, |b| b.over_table(expr, table, table, Clause::Check, |b, e| b.boolean(e, "CHECK")))
+    with_binder(catalog, search_path, |b| {
+        b.over_table(expr, table, table, Clause::Check, |b, e| b.boolean(e, "CHECK"))
+    })
 }
 
 /// The columns that a stored CHECK expression mentions.
@@ -80,7 +94,10 @@ pub fn check_columns(catalog: &Catalog, text: &str, table: &Table) -> Result<Vec
 /// Those of binding.
 pub fn check_text_renamed(catalog: &Catalog, text: &str, old: &Table, new: &Table) -> Result<String> {
     let expr = curia_parse::parse_expression(text)?;
-    with_binder(catalog, &[], |b| b.over_table(&expr, old, new, Clause::Check, |b, e| b.boolean(e, "CHECK"))).map(|r| r.0)
+    with_binder(catalog, &[], |b| {
+        b.over_table(&expr, old, new, Clause::Check, |b, e| b.boolean(e, "CHECK"))
+    })
+    .map(|r| r.0)
 }
 
 /// The text of ALTER COLUMN .. TYPE .. USING over the table's old columns.
@@ -96,7 +113,10 @@ pub fn using_text(catalog: &Catalog, search_path: &[String], expr: &ast::Expr, t
         }
         if unknown { b.implicit(e, ty.oid) } else { Ok(e) }
     };
-    with_binder(catalog, search_path, |b| b.over_table(expr, table, table, Clause::AlterUsing, check)).map(|r| r.0)
+    with_binder(catalog, search_path, |b| {
+        b.over_table(expr, table, table, Clause::AlterUsing, check)
+    })
+    .map(|r| r.0)
 }
 
 /// Whether values of one type can be assigned to columns of another.
@@ -120,7 +140,9 @@ pub fn default_assignable(catalog: &Catalog, search_path: &[String], text: &str,
 /// # Errors
 /// Those of binding.
 pub fn is_volatile(catalog: &Catalog, search_path: &[String], text: &str) -> Result<bool> {
-    with_binder(catalog, search_path, |b| Ok(walk::is_volatile(&b.default_expr(&curia_parse::parse_expression(text)?)?)))
+    with_binder(catalog, search_path, |b| {
+        Ok(walk::is_volatile(&b.default_expr(&curia_parse::parse_expression(text)?)?))
+    })
 }
 
 impl Binder<'_> {
@@ -144,7 +166,11 @@ impl Binder<'_> {
         let name = coerce::type_text;
         Err(SqlError::new(
             SqlState::DATATYPE_MISMATCH,
-            format!("column \"{column}\" is of type {} but default expression is of type {}", name(ty.oid), name(source)),
+            format!(
+                "column \"{column}\" is of type {} but default expression is of type {}",
+                name(ty.oid),
+                name(source)
+            ),
         )
         .hint("You will need to rewrite or cast the expression.")
         .at(position))
@@ -165,12 +191,23 @@ impl Binder<'_> {
         scope.items.push(Rc::new(item));
         let bound = finish(self, self.expr_in(expr, &scope, clause)?)?;
         let index_of = |id: ColId| row.iter().find(|(_, c)| c.id == id).map(|(i, _)| *i);
-        let name = |id: ColId| index_of(id).and_then(|i| shown.columns.get(i)).map(|c| quote_identifier(&c.name).into_owned());
+        let name = |id: ColId| {
+            index_of(id)
+                .and_then(|i| shown.columns.get(i))
+                .map(|c| quote_identifier(&c.name).into_owned())
+        };
         let mut columns = Vec::new();
         walk::columns_of(&bound, &mut |id| columns.extend(index_of(id)));
         columns.sort_unstable();
         columns.dedup();
-        Ok((Deparse { column: &name, catalog: None }.text(&bound), columns))
+        Ok((
+            Deparse {
+                column: &name,
+                catalog: None,
+            }
+            .text(&bound),
+            columns,
+        ))
     }
 
     /// Refuses what definitions may not contain.

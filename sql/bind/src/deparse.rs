@@ -61,13 +61,20 @@ impl Deparse<'_> {
             ExprKind::Coalesce(args) => format!("COALESCE({})", list(args)),
             ExprKind::NullIf { args, .. } => format!("NULLIF({}, {})", self.text(&args.0), self.text(&args.1)),
             ExprKind::MinMax { args, greatest, .. } => format!("{}({})", if *greatest { "GREATEST" } else { "LEAST" }, list(args)),
-            ExprKind::InList { arg, list: items, negated, .. } => {
+            ExprKind::InList {
+                arg, list: items, negated, ..
+            } => {
                 let op = if *negated { "<> ALL" } else { "= ANY" };
                 format!("({} {op} (ARRAY[{}]))", self.text(arg), list(items))
             }
             ExprKind::ArrayCompare { arg, array, function, all } => {
                 let op = operator_of(*function).map_or("=", |o| o.name);
-                format!("({} {op} {} ({}))", self.text(arg), if *all { "ALL" } else { "ANY" }, self.text(array))
+                format!(
+                    "({} {op} {} ({}))",
+                    self.text(arg),
+                    if *all { "ALL" } else { "ANY" },
+                    self.text(array)
+                )
             }
             ExprKind::Array(items) if items.is_empty() => format!("ARRAY[]::{}", type_name(e.ty)),
             ExprKind::Array(items) => format!("ARRAY[{}]", list(items)),
@@ -128,7 +135,9 @@ impl Deparse<'_> {
                 if plain { text } else { format!("'{text}'::numeric") }
             }
             Datum::Oid(oid) if ty.oid == oid::REGCLASS => {
-                let name = self.catalog.and_then(|c| c.relation_by_oid(*oid).map(|(s, n, _)| (c.schema_name(s), n)));
+                let name = self
+                    .catalog
+                    .and_then(|c| c.relation_by_oid(*oid).map(|(s, n, _)| (c.schema_name(s), n)));
                 let text = match name {
                     Some(("public", n)) => quote_identifier(n).into_owned(),
                     Some((s, n)) => format!("{}.{}", quote_identifier(s), quote_identifier(n)),
@@ -147,7 +156,11 @@ fn not(negated: bool) -> &'static str {
 
 /// A type's name for a cast; a bare `character` would mean length 1.
 fn type_name(ty: PgType) -> String {
-    if ty.oid == oid::BPCHAR && ty.typmod < 0 { "bpchar".to_owned() } else { type_info::format_type(ty.oid, ty.typmod) }
+    if ty.oid == oid::BPCHAR && ty.typmod < 0 {
+        "bpchar".to_owned()
+    } else {
+        type_info::format_type(ty.oid, ty.typmod)
+    }
 }
 
 /// The operator that a function computes, when it is the only way it is meant to be called.
@@ -173,7 +186,12 @@ pub fn constraint(table: &Table, constraint: &Constraint) -> String {
         ConstraintKind::Unique { index, primary } => {
             let columns: Vec<String> = table
                 .index(*index)
-                .map(|i| i.keys.iter().map(|k| quote_identifier(&table.columns[k.column].name).into_owned()).collect())
+                .map(|i| {
+                    i.keys
+                        .iter()
+                        .map(|k| quote_identifier(&table.columns[k.column].name).into_owned())
+                        .collect()
+                })
                 .unwrap_or_default();
             format!("{} ({})", if *primary { "PRIMARY KEY" } else { "UNIQUE" }, columns.join(", "))
         }

@@ -10,7 +10,11 @@ use curia_parse::ast::{self, CastSyntax, LikeKind, Literal, SqlValue};
 use curia_types::{Datum, Numeric, PgType, Result, SqlError, SqlState, oid, type_info};
 
 fn boolean(kind: ExprKind, pos: u32) -> Expr {
-    Expr { kind, ty: PgType::BOOL, position: at(pos) }
+    Expr {
+        kind,
+        ty: PgType::BOOL,
+        position: at(pos),
+    }
 }
 
 impl Binder<'_> {
@@ -53,13 +57,31 @@ impl Binder<'_> {
                     // A row is null when all its fields are, not null when none is.
                     let terms = fields
                         .into_iter()
-                        .map(|f| boolean(ExprKind::IsNull { arg: Box::new(f), negated: *negated }, pos))
+                        .map(|f| {
+                            boolean(
+                                ExprKind::IsNull {
+                                    arg: Box::new(f),
+                                    negated: *negated,
+                                },
+                                pos,
+                            )
+                        })
                         .collect();
                     return Ok(boolean(ExprKind::And(terms), pos));
                 }
                 // A parameter stays undetermined here, a literal is text.
-                let arg = if matches!(arg.kind, ExprKind::Const(_)) { self.text_if_unknown(arg)? } else { arg };
-                Ok(boolean(ExprKind::IsNull { arg: Box::new(arg), negated: *negated }, pos))
+                let arg = if matches!(arg.kind, ExprKind::Const(_)) {
+                    self.text_if_unknown(arg)?
+                } else {
+                    arg
+                };
+                Ok(boolean(
+                    ExprKind::IsNull {
+                        arg: Box::new(arg),
+                        negated: *negated,
+                    },
+                    pos,
+                ))
             }
             A::IsBool { arg, test, negated } => {
                 let what = match (test, negated) {
@@ -71,7 +93,14 @@ impl Binder<'_> {
                     (None, true) => "IS NOT UNKNOWN",
                 };
                 let arg = self.boolean(self.expr(arg, scope)?, what)?;
-                Ok(boolean(ExprKind::IsBool { arg: Box::new(arg), test: *test, negated: *negated }, pos))
+                Ok(boolean(
+                    ExprKind::IsBool {
+                        arg: Box::new(arg),
+                        test: *test,
+                        negated: *negated,
+                    },
+                    pos,
+                ))
             }
             A::IsDistinct { args, negated } => {
                 let left = self.expr(&args.0, scope)?;
@@ -86,9 +115,18 @@ impl Binder<'_> {
             }
             A::InQuery { arg, query, negated } => {
                 let any = self.quantified_query(arg, &operator("="), false, query, scope, pos)?;
-                Ok(if *negated { boolean(ExprKind::Not(Box::new(any)), pos) } else { any })
+                Ok(if *negated {
+                    boolean(ExprKind::Not(Box::new(any)), pos)
+                } else {
+                    any
+                })
             }
-            A::Like { kind, args, escape, negated } => self.like(*kind, args, escape.as_deref(), *negated, scope, pos),
+            A::Like {
+                kind,
+                args,
+                escape,
+                negated,
+            } => self.like(*kind, args, escape.as_deref(), *negated, scope, pos),
             A::Quantified { arg, op, all, right } => match &**right {
                 ast::QuantifiedRight::Array(array) => {
                     let arg = self.expr(arg, scope)?;
@@ -97,33 +135,62 @@ impl Binder<'_> {
                 }
                 ast::QuantifiedRight::Query(query) => self.quantified_query(arg, op, *all, query, scope, pos),
             },
-            A::Case { operand, branches, otherwise } => self.case(operand.as_deref(), branches, otherwise.as_deref(), scope, pos),
+            A::Case {
+                operand,
+                branches,
+                otherwise,
+            } => self.case(operand.as_deref(), branches, otherwise.as_deref(), scope, pos),
             A::Coalesce(args) => {
                 let args = args.iter().map(|a| self.expr(a, scope)).collect::<Result<_>>()?;
                 let (args, ty) = self.unify(args, "COALESCE")?;
-                Ok(Expr { kind: ExprKind::Coalesce(args), ty, position: at(pos) })
+                Ok(Expr {
+                    kind: ExprKind::Coalesce(args),
+                    ty,
+                    position: at(pos),
+                })
             }
             A::NullIf(args) => {
                 let left = self.expr(&args.0, scope)?;
                 let right = self.expr(&args.1, scope)?;
                 let (equal, left, right) = self.comparison("=", left, right, pos)?;
                 let ty = left.ty;
-                Ok(Expr { kind: ExprKind::NullIf { args: Box::new((left, right)), equal }, ty, position: at(pos) })
+                Ok(Expr {
+                    kind: ExprKind::NullIf {
+                        args: Box::new((left, right)),
+                        equal,
+                    },
+                    ty,
+                    position: at(pos),
+                })
             }
             A::MinMax { args, greatest } => {
                 let args = args.iter().map(|a| self.expr(a, scope)).collect::<Result<_>>()?;
                 let (args, ty) = self.unify(args, if *greatest { "GREATEST" } else { "LEAST" })?;
                 let (found, declared) = self.find_operator(&operator("<"), ty.oid, ty.oid, pos).map_err(|_| {
-                    SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("could not identify a comparison function for type {}", type_text(ty.oid)))
-                        .at(at(pos))
+                    SqlError::new(
+                        SqlState::UNDEFINED_FUNCTION,
+                        format!("could not identify a comparison function for type {}", type_text(ty.oid)),
+                    )
+                    .at(at(pos))
                 })?;
                 let args = if declared[0] == ty.oid {
                     args
                 } else {
                     args.into_iter().map(|a| self.implicit(a, declared[0])).collect::<Result<_>>()?
                 };
-                let kind = ExprKind::MinMax { args, less: found.function, greatest: *greatest };
-                Ok(Expr { kind, ty: PgType { oid: declared[0], typmod: ty.typmod }, position: at(pos) })
+                let kind = ExprKind::MinMax {
+                    args,
+                    less: found.function,
+                    greatest: *greatest,
+                };
+                Ok(Expr {
+                    kind,
+                    ty: PgType {
+                        oid: declared[0],
+                        typmod: ty.typmod,
+                    },
+                    position: at(pos),
+                })
             }
             A::Cast { arg, ty, syntax } => self.cast(arg, ty, *syntax, scope, pos),
             A::Call(call) => self.call(call, scope, pos),
@@ -131,8 +198,11 @@ impl Binder<'_> {
                 let arg = self.expr(arg, scope)?;
                 let arg = self.text_if_unknown(arg)?;
                 if crate::coerce::category(arg.ty.oid) != 'S' {
-                    return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, format!("collations are not supported by type {}", type_text(arg.ty.oid)))
-                        .at(at(pos)));
+                    return Err(SqlError::new(
+                        SqlState::DATATYPE_MISMATCH,
+                        format!("collations are not supported by type {}", type_text(arg.ty.oid)),
+                    )
+                    .at(at(pos)));
                 }
                 check_collation(collation)?;
                 Ok(arg)
@@ -141,7 +211,11 @@ impl Binder<'_> {
             A::ArrayQuery(query) => self.array_query(query, scope, pos),
             A::Row(items) => {
                 let fields = self.row_fields(items, scope)?;
-                Ok(Expr { kind: ExprKind::Row(fields), ty: PgType::RECORD, position: at(pos) })
+                Ok(Expr {
+                    kind: ExprKind::Row(fields),
+                    ty: PgType::RECORD,
+                    position: at(pos),
+                })
             }
             A::Subquery(query) => self.scalar_query(query, scope, pos),
             A::Exists(query) => self.exists_query(query, scope, pos),
@@ -157,7 +231,11 @@ impl Binder<'_> {
 
     /// Unknown literals and parameters become text where nothing else says what they are.
     pub fn text_if_unknown(&self, e: Expr) -> Result<Expr> {
-        if e.ty.oid == oid::UNKNOWN { self.implicit(e, oid::TEXT) } else { Ok(e) }
+        if e.ty.oid == oid::UNKNOWN {
+            self.implicit(e, oid::TEXT)
+        } else {
+            Ok(e)
+        }
     }
 
     fn literal(&self, l: &Literal, pos: u32) -> Result<Expr> {
@@ -188,13 +266,23 @@ impl Binder<'_> {
         Ok(boolean(if what == "AND" { ExprKind::And(terms) } else { ExprKind::Or(terms) }, pos))
     }
 
-    fn between(&self, args: &(ast::Expr, ast::Expr, ast::Expr), symmetric: bool, negated: bool, scope: &Scope<'_>, pos: u32) -> Result<Expr> {
+    fn between(
+        &self,
+        args: &(ast::Expr, ast::Expr, ast::Expr),
+        symmetric: bool,
+        negated: bool,
+        scope: &Scope<'_>,
+        pos: u32,
+    ) -> Result<Expr> {
         let arg = self.expr(&args.0, scope)?;
         let low = self.expr(&args.1, scope)?;
         let high = self.expr(&args.2, scope)?;
         let range = |low: Expr, high: Expr| -> Result<Expr> {
             let (a, b) = if negated { ("<", ">") } else { (">=", "<=") };
-            let terms = vec![self.binary(&operator(a), arg.clone(), low, pos)?, self.binary(&operator(b), arg.clone(), high, pos)?];
+            let terms = vec![
+                self.binary(&operator(a), arg.clone(), low, pos)?,
+                self.binary(&operator(b), arg.clone(), high, pos)?,
+            ];
             Ok(boolean(if negated { ExprKind::Or(terms) } else { ExprKind::And(terms) }, pos))
         };
         if !symmetric {
@@ -266,21 +354,35 @@ impl Binder<'_> {
         let first = results.remove(0);
         let otherwise = otherwise.map(|_| Box::new(first));
         let branches = conditions.into_iter().zip(results).collect();
-        Ok(Expr { kind: ExprKind::Case { branches, otherwise }, ty, position: at(pos) })
+        Ok(Expr {
+            kind: ExprKind::Case { branches, otherwise },
+            ty,
+            position: at(pos),
+        })
     }
 
     fn cast(&self, arg: &ast::Expr, ty: &ast::TypeName, syntax: CastSyntax, scope: &Scope<'_>, pos: u32) -> Result<Expr> {
         let target = crate::type_name::resolve(ty)?;
         let expr = match &arg.kind {
-            ast::ExprKind::Array(items) if type_info::element_of(target.oid).is_some() => self.array(items, Some(target.oid), scope, arg.pos)?,
+            ast::ExprKind::Array(items) if type_info::element_of(target.oid).is_some() => {
+                self.array(items, Some(target.oid), scope, arg.pos)?
+            }
             _ => self.expr(arg, scope)?,
         };
         let source = expr.ty.oid;
         let literal = matches!(expr.kind, ExprKind::Const(_)) && source == oid::UNKNOWN;
         // PostgreSQL reports a failing cast at the operator or keyword, a bad literal at the literal.
-        let position = if syntax == CastSyntax::Colons || !literal { at(pos) } else { at(arg.pos) };
+        let position = if syntax == CastSyntax::Colons || !literal {
+            at(pos)
+        } else {
+            at(arg.pos)
+        };
         let mut cast = self.coerce(expr, target, CastContext::Explicit)?.ok_or_else(|| {
-            SqlError::new(SqlState::CANNOT_COERCE, format!("cannot cast type {} to {}", type_text(source), type_text(target.oid))).at(at(pos))
+            SqlError::new(
+                SqlState::CANNOT_COERCE,
+                format!("cannot cast type {} to {}", type_text(source), type_text(target.oid)),
+            )
+            .at(at(pos))
         })?;
         if !literal {
             cast.position = position;
@@ -303,43 +405,75 @@ impl Binder<'_> {
         }
         if bound.is_empty() {
             let Some(target) = target else {
-                return Err(SqlError::new(SqlState::INDETERMINATE_DATATYPE, "cannot determine type of empty array")
-                    .hint("Explicitly cast to the desired type, for example ARRAY[]::integer[].")
-                    .at(at(pos)));
+                return Err(
+                    SqlError::new(SqlState::INDETERMINATE_DATATYPE, "cannot determine type of empty array")
+                        .hint("Explicitly cast to the desired type, for example ARRAY[]::integer[].")
+                        .at(at(pos)),
+                );
             };
-            return Ok(Expr { kind: ExprKind::Array(bound), ty: PgType { oid: target, typmod: -1 }, position: at(pos) });
+            return Ok(Expr {
+                kind: ExprKind::Array(bound),
+                ty: PgType { oid: target, typmod: -1 },
+                position: at(pos),
+            });
         }
         if let (Some(element), Some(target)) = (element_target, target) {
             let wanted = if nested { target } else { element };
             let mut out = Vec::with_capacity(bound.len());
             for e in bound {
                 let (source, position) = (e.ty.oid, e.position);
-                out.push(self.coerce(e, PgType { oid: wanted, typmod: -1 }, CastContext::Explicit)?.ok_or_else(|| {
-                    SqlError::new(SqlState::CANNOT_COERCE, format!("cannot cast type {} to {}", type_text(source), type_text(wanted))).at(position)
-                })?);
+                out.push(
+                    self.coerce(e, PgType { oid: wanted, typmod: -1 }, CastContext::Explicit)?
+                        .ok_or_else(|| {
+                            SqlError::new(
+                                SqlState::CANNOT_COERCE,
+                                format!("cannot cast type {} to {}", type_text(source), type_text(wanted)),
+                            )
+                            .at(position)
+                        })?,
+                );
             }
-            return Ok(Expr { kind: ExprKind::Array(out), ty: PgType { oid: target, typmod: -1 }, position: at(pos) });
+            return Ok(Expr {
+                kind: ExprKind::Array(out),
+                ty: PgType { oid: target, typmod: -1 },
+                position: at(pos),
+            });
         }
         let (bound, ty) = self.unify(bound, "ARRAY")?;
         let array = if type_info::element_of(ty.oid).is_some() {
             ty.oid
         } else {
             type_info::array_of(ty.oid).ok_or_else(|| {
-                SqlError::new(SqlState::UNDEFINED_OBJECT, format!("could not find array type for data type {}", type_text(ty.oid))).at(at(pos))
+                SqlError::new(
+                    SqlState::UNDEFINED_OBJECT,
+                    format!("could not find array type for data type {}", type_text(ty.oid)),
+                )
+                .at(at(pos))
             })?
         };
-        Ok(Expr { kind: ExprKind::Array(bound), ty: PgType { oid: array, typmod: -1 }, position: at(pos) })
+        Ok(Expr {
+            kind: ExprKind::Array(bound),
+            ty: PgType { oid: array, typmod: -1 },
+            position: at(pos),
+        })
     }
 
     fn subscript(&self, base: &ast::Expr, subscripts: &[ast::Subscript], scope: &Scope<'_>, pos: u32) -> Result<Expr> {
         let array = self.expr(base, scope)?;
-        let element = type_info::by_oid(array.ty.oid).map(|t| t.element).filter(|e| *e != 0).filter(|_| array.ty.oid != oid::NAME).ok_or_else(|| {
-            SqlError::new(
-                SqlState::DATATYPE_MISMATCH,
-                format!("cannot subscript type {} because it does not support subscripting", type_text(array.ty.oid)),
-            )
-            .at(at(pos))
-        })?;
+        let element = type_info::by_oid(array.ty.oid)
+            .map(|t| t.element)
+            .filter(|e| *e != 0)
+            .filter(|_| array.ty.oid != oid::NAME)
+            .ok_or_else(|| {
+                SqlError::new(
+                    SqlState::DATATYPE_MISMATCH,
+                    format!(
+                        "cannot subscript type {} because it does not support subscripting",
+                        type_text(array.ty.oid)
+                    ),
+                )
+                .at(at(pos))
+            })?;
         let mut bound = Vec::with_capacity(subscripts.len());
         for s in subscripts {
             let ast::Subscript::Index(e) = s else {
@@ -353,8 +487,18 @@ impl Binder<'_> {
                     .at(position)
             })?);
         }
-        let ty = PgType { oid: element, typmod: array.ty.typmod };
-        Ok(Expr { kind: ExprKind::Subscript { array: Box::new(array), subscripts: bound }, ty, position: at(pos) })
+        let ty = PgType {
+            oid: element,
+            typmod: array.ty.typmod,
+        };
+        Ok(Expr {
+            kind: ExprKind::Subscript {
+                array: Box::new(array),
+                subscripts: bound,
+            },
+            ty,
+            position: at(pos),
+        })
     }
 
     fn field(&self, base: &ast::Expr, field: &ast::Ident, scope: &Scope<'_>) -> Result<Expr> {
@@ -374,7 +518,11 @@ impl Binder<'_> {
         }
         Err(SqlError::new(
             SqlState::WRONG_OBJECT_TYPE,
-            format!("column notation .{} applied to type {}, which is not a composite type", field.name, type_text(base_expr.ty.oid)),
+            format!(
+                "column notation .{} applied to type {}, which is not a composite type",
+                field.name,
+                type_text(base_expr.ty.oid)
+            ),
         )
         .at(at(base.pos)))
     }
@@ -382,15 +530,25 @@ impl Binder<'_> {
     fn sql_value(&self, value: SqlValue, pos: u32) -> Result<Expr> {
         let now = |target: PgType| -> Result<Expr> {
             let now = self.named_call("now", Vec::new(), pos)?;
-            self.coerce(now, target, CastContext::Explicit)?.ok_or_else(|| SqlError::unsupported("CURRENT_TIME").at(at(pos)))
+            self.coerce(now, target, CastContext::Explicit)?
+                .ok_or_else(|| SqlError::unsupported("CURRENT_TIME").at(at(pos)))
         };
         let precision = |p: Option<i32>| p.map_or(-1, |p| p.clamp(0, 6));
         match value {
             SqlValue::CurrentDate => now(PgType::DATE),
             SqlValue::CurrentTime(_) => Err(SqlError::unsupported("type time with time zone").at(at(pos))),
-            SqlValue::CurrentTimestamp(p) => now(PgType { oid: oid::TIMESTAMPTZ, typmod: precision(p) }),
-            SqlValue::LocalTime(p) => now(PgType { oid: oid::TIME, typmod: precision(p) }),
-            SqlValue::LocalTimestamp(p) => now(PgType { oid: oid::TIMESTAMP, typmod: precision(p) }),
+            SqlValue::CurrentTimestamp(p) => now(PgType {
+                oid: oid::TIMESTAMPTZ,
+                typmod: precision(p),
+            }),
+            SqlValue::LocalTime(p) => now(PgType {
+                oid: oid::TIME,
+                typmod: precision(p),
+            }),
+            SqlValue::LocalTimestamp(p) => now(PgType {
+                oid: oid::TIMESTAMP,
+                typmod: precision(p),
+            }),
             SqlValue::CurrentRole | SqlValue::CurrentUser | SqlValue::User => self.named_call("current_user", Vec::new(), pos),
             SqlValue::SessionUser => self.named_call("session_user", Vec::new(), pos),
             SqlValue::CurrentCatalog => self.named_call("current_database", Vec::new(), pos),
@@ -417,6 +575,9 @@ fn check_collation(name: &ast::ObjectName) -> Result<()> {
         n if n.contains("-x-icu") || n.contains("utf8") || n.contains("UTF-8") || n.contains("_") => {
             error(SqlError::unsupported(format!("collation \"{n}\"")))
         }
-        n => error(SqlError::new(SqlState::UNDEFINED_OBJECT, format!("collation \"{n}\" for encoding \"UTF8\" does not exist"))),
+        n => error(SqlError::new(
+            SqlState::UNDEFINED_OBJECT,
+            format!("collation \"{n}\" for encoding \"UTF8\" does not exist"),
+        )),
     }
 }

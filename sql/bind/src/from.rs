@@ -71,7 +71,15 @@ impl Binder<'_> {
                 self.named_table(name, alias.as_ref(), scope)
             }
             TableRef::Subquery { lateral, query, alias, .. } => self.from_subquery(*lateral, query, alias.as_ref(), scope, left),
-            TableRef::Function { calls, rows_from, ordinality, alias, columns, pos, .. } => {
+            TableRef::Function {
+                calls,
+                rows_from,
+                ordinality,
+                alias,
+                columns,
+                pos,
+                ..
+            } => {
                 if *rows_from && calls.len() != 1 {
                     return Err(SqlError::unsupported("ROWS FROM with several functions").at(at(*pos)));
                 }
@@ -94,18 +102,31 @@ impl Binder<'_> {
                 let columns: Vec<RelColumn> = cte.columns.iter().map(|(_, ty)| self.column(*ty)).collect();
                 let names = cte.columns.iter().map(|(n, _)| n.clone());
                 let item = self.item(alias, name.name(), names.zip(columns.iter().cloned()).collect())?;
-                return Ok(Part { rel: Rel::CteScan { cte: cte.id, columns }, items: vec![Rc::new(item)], lateral: false });
+                return Ok(Part {
+                    rel: Rel::CteScan { cte: cte.id, columns },
+                    items: vec![Rc::new(item)],
+                    lateral: false,
+                });
             }
         }
         check_database(self.cx, name)?;
         match find_relation(self.cx, name.schema(), name.name()) {
             Some(Named::Table(table)) => {
                 let (rel, item) = self.scan(table, alias, name.name())?;
-                Ok(Part { rel, items: vec![Rc::new(item)], lateral: false })
+                Ok(Part {
+                    rel,
+                    items: vec![Rc::new(item)],
+                    lateral: false,
+                })
             }
             Some(Named::System(system)) => {
                 let columns: Vec<(usize, RelColumn)> = system.columns.iter().enumerate().map(|(i, c)| (i, self.column(c.ty))).collect();
-                let named = system.columns.iter().zip(&columns).map(|(c, (_, r))| (c.name.to_owned(), r.clone())).collect();
+                let named = system
+                    .columns
+                    .iter()
+                    .zip(&columns)
+                    .map(|(c, (_, r))| (c.name.to_owned(), r.clone()))
+                    .collect();
                 let mut item = self.item(alias, name.name(), named)?;
                 item.schema = Some(system.schema_name.to_owned());
                 item.table = Some(system.oid);
@@ -113,14 +134,21 @@ impl Binder<'_> {
                     c.origin = Some((system.oid, i as i16 + 1));
                     self.origins.borrow_mut().insert(c.column.id, (system.oid, i as i16 + 1));
                 }
-                Ok(Part { rel: Rel::System { table: system.oid, columns }, items: vec![Rc::new(item)], lateral: false })
+                Ok(Part {
+                    rel: Rel::System {
+                        table: system.oid,
+                        columns,
+                    },
+                    items: vec![Rc::new(item)],
+                    lateral: false,
+                })
             }
             Some(Named::Sequence(_)) => Err(SqlError::unsupported("reading a sequence as a table").at(at(name.pos()))),
-            Some(Named::Index(_)) => {
-                Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("cannot open relation \"{}\"", name.name()))
+            Some(Named::Index(_)) => Err(
+                SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("cannot open relation \"{}\"", name.name()))
                     .detail("This operation is not supported for indexes.")
-                    .at(at(name.pos())))
-            }
+                    .at(at(name.pos())),
+            ),
             None => Err(no_relation(name)),
         }
     }
@@ -145,7 +173,11 @@ impl Binder<'_> {
             self.origins.borrow_mut().insert(r.id, origin);
             self.name_column(r.id, &format!("{}.{}", item.name, c.name), Some((number, origin.1)));
         }
-        let rel = Rel::Scan(Scan { table: Arc::clone(table), columns, row_key: Some(row_key) });
+        let rel = Rel::Scan(Scan {
+            table: Arc::clone(table),
+            columns,
+            row_key: Some(row_key),
+        });
         Ok((rel, item))
     }
 
@@ -153,13 +185,23 @@ impl Binder<'_> {
     fn item(&self, alias: Option<&Alias>, name: &str, columns: Vec<(String, RelColumn)>) -> Result<NsItem> {
         let shown = alias.map_or(name, |a| &a.name.name);
         let available = columns.len();
-        let mut columns: Vec<NsColumn> =
-            columns.into_iter().map(|(name, column)| NsColumn { name, column, merged: None, origin: None }).collect();
+        let mut columns: Vec<NsColumn> = columns
+            .into_iter()
+            .map(|(name, column)| NsColumn {
+                name,
+                column,
+                merged: None,
+                origin: None,
+            })
+            .collect();
         if let Some(alias) = alias {
             if alias.columns.len() > available {
                 return Err(SqlError::new(
                     SqlState::INVALID_COLUMN_REFERENCE,
-                    format!("table \"{shown}\" has {available} columns available but {} columns specified", alias.columns.len()),
+                    format!(
+                        "table \"{shown}\" has {available} columns available but {} columns specified",
+                        alias.columns.len()
+                    ),
                 ));
             }
             for (c, n) in columns.iter_mut().zip(&alias.columns) {
@@ -176,23 +218,41 @@ impl Binder<'_> {
         Ok(item)
     }
 
-    fn from_subquery(&self, lateral: bool, query: &ast::Query, alias: Option<&Alias>, scope: &Scope<'_>, left: &[Rc<NsItem>]) -> Result<Part> {
+    fn from_subquery(
+        &self,
+        lateral: bool,
+        query: &ast::Query,
+        alias: Option<&Alias>,
+        scope: &Scope<'_>,
+        left: &[Rc<NsItem>],
+    ) -> Result<Part> {
         let stand_in = scope.stand_in(if lateral { left.to_vec() } else { Vec::new() });
         let mut inner = Scope::inside(&stand_in);
         let query = self.query_scoped(query, &mut inner, Unknown::ToText)?;
         let refers = inner.outer.borrow().iter().any(|id| is_of(left, *id));
         drop(inner);
         scope.absorb(&stand_in);
-        let columns = query.output.iter().map(|c| (c.name.clone(), RelColumn { id: c.id, ty: c.ty })).collect();
+        let columns = query
+            .output
+            .iter()
+            .map(|c| (c.name.clone(), RelColumn { id: c.id, ty: c.ty }))
+            .collect();
         // One output may stand for several names; a FROM item needs columns of its own.
         let (rel, columns) = self.distinct_columns(query.rel, columns);
         let mut item = self.item(alias, "", columns)?;
         item.subquery = true;
-        Ok(Part { rel, items: vec![Rc::new(item)], lateral: refers })
+        Ok(Part {
+            rel,
+            items: vec![Rc::new(item)],
+            lateral: refers,
+        })
     }
 
     fn distinct_columns(&self, rel: Rel, columns: Vec<(String, RelColumn)>) -> (Rel, Vec<(String, RelColumn)>) {
-        let repeated = columns.iter().enumerate().any(|(i, (_, c))| columns[..i].iter().any(|(_, d)| d.id == c.id));
+        let repeated = columns
+            .iter()
+            .enumerate()
+            .any(|(i, (_, c))| columns[..i].iter().any(|(_, d)| d.id == c.id));
         if !repeated {
             return (rel, columns);
         }
@@ -200,13 +260,33 @@ impl Binder<'_> {
         let mut out = Vec::with_capacity(columns.len());
         for (name, c) in columns {
             let fresh = self.column(c.ty);
-            projected.push((fresh.clone(), Expr { kind: ExprKind::Column(c.id), ty: c.ty, position: None }));
+            projected.push((
+                fresh.clone(),
+                Expr {
+                    kind: ExprKind::Column(c.id),
+                    ty: c.ty,
+                    position: None,
+                },
+            ));
             out.push((name, fresh));
         }
-        (Rel::Project { input: Box::new(rel), columns: projected }, out)
+        (
+            Rel::Project {
+                input: Box::new(rel),
+                columns: projected,
+            },
+            out,
+        )
     }
 
-    fn from_function(&self, call: &ast::Expr, ordinality: bool, alias: Option<&Alias>, scope: &Scope<'_>, left: &[Rc<NsItem>]) -> Result<Part> {
+    fn from_function(
+        &self,
+        call: &ast::Expr,
+        ordinality: bool,
+        alias: Option<&Alias>,
+        scope: &Scope<'_>,
+        left: &[Rc<NsItem>],
+    ) -> Result<Part> {
         let stand_in = scope.stand_in(left.to_vec());
         let name = crate::name::output_name(call);
         let bound = match &call.kind {
@@ -223,7 +303,11 @@ impl Binder<'_> {
                 let columns: Vec<(String, RelColumn)> = if r.function.columns.is_empty() {
                     vec![(column_name, self.column(r.ret))]
                 } else {
-                    r.function.columns.iter().map(|(n, oid)| ((*n).to_owned(), self.column(PgType { oid: *oid, typmod: -1 }))).collect()
+                    r.function
+                        .columns
+                        .iter()
+                        .map(|(n, oid)| ((*n).to_owned(), self.column(PgType { oid: *oid, typmod: -1 })))
+                        .collect()
                 };
                 let rel = Rel::Function {
                     function: r.function.oid,
@@ -249,7 +333,13 @@ impl Binder<'_> {
                 if let Some(ordinal) = &ordinal {
                     projected.push((ordinal.clone(), self.constant(Datum::Int8(1), PgType::INT8, None)));
                 }
-                (Rel::Project { input: Box::new(Rel::Unit), columns: projected }, vec![(column_name, column)])
+                (
+                    Rel::Project {
+                        input: Box::new(Rel::Unit),
+                        columns: projected,
+                    },
+                    vec![(column_name, column)],
+                )
             }
         };
         let single = columns.len() == 1 && !ordinality;
@@ -258,7 +348,11 @@ impl Binder<'_> {
         let mut item = self.item(alias, &name, columns)?;
         item.hidden_name = None;
         item.scalar_function = single;
-        Ok(Part { rel, items: vec![Rc::new(item)], lateral: refers })
+        Ok(Part {
+            rel,
+            items: vec![Rc::new(item)],
+            lateral: refers,
+        })
     }
 
     fn join(&self, join: &ast::Join, scope: &Scope<'_>, outside: &[Rc<NsItem>]) -> Result<Part> {
@@ -275,14 +369,25 @@ impl Binder<'_> {
         };
         let lateral = right.lateral;
         if lateral && matches!(kind, JoinKind::Right | JoinKind::Full) {
-            return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, "invalid reference to FROM-clause entry in a lateral join")
-                .detail("The combining JOIN type must be INNER or LEFT for a LATERAL reference."));
+            return Err(SqlError::new(
+                SqlState::INVALID_COLUMN_REFERENCE,
+                "invalid reference to FROM-clause entry in a lateral join",
+            )
+            .detail("The combining JOIN type must be INNER or LEFT for a LATERAL reference."));
         }
         let nullable = |items: Vec<Rc<NsItem>>, yes: bool| -> Vec<Rc<NsItem>> {
             if !yes {
                 return items;
             }
-            items.into_iter().map(|i| Rc::new(NsItem { nullable: true, ..(*i).clone() })).collect()
+            items
+                .into_iter()
+                .map(|i| {
+                    Rc::new(NsItem {
+                        nullable: true,
+                        ..(*i).clone()
+                    })
+                })
+                .collect()
         };
         let left_items = nullable(left.items, matches!(kind, JoinKind::Right | JoinKind::Full));
         let right_items = nullable(right.items, matches!(kind, JoinKind::Left | JoinKind::Full));
@@ -302,7 +407,11 @@ impl Binder<'_> {
             JoinCondition::Using(names, alias) => self.using(kind, names, alias.as_ref(), left_items, right_items)?,
         };
         if let Some(alias) = &join.alias {
-            let columns: Vec<NsColumn> = items.iter().filter(|i| i.columns_visible).flat_map(|i| i.columns.iter().cloned()).collect();
+            let columns: Vec<NsColumn> = items
+                .iter()
+                .filter(|i| i.columns_visible)
+                .flat_map(|i| i.columns.iter().cloned())
+                .collect();
             let mut item = NsItem::new(&alias.name.name, columns);
             if alias.columns.len() > item.columns.len() {
                 return Err(SqlError::new(
@@ -321,8 +430,18 @@ impl Binder<'_> {
             item.subquery = true;
             items = vec![Rc::new(item)];
         }
-        let rel = Rel::Join { kind, left: Box::new(left.rel), right: Box::new(right.rel), on, lateral };
-        Ok(Part { rel, items, lateral: left.lateral })
+        let rel = Rel::Join {
+            kind,
+            left: Box::new(left.rel),
+            right: Box::new(right.rel),
+            on,
+            lateral,
+        };
+        Ok(Part {
+            rel,
+            items,
+            lateral: left.lateral,
+        })
     }
 
     /// USING and NATURAL: equalities, and an unnamed item that shows each common column once.
@@ -336,9 +455,16 @@ impl Binder<'_> {
         right: Vec<Rc<NsItem>>,
     ) -> Result<(Option<Expr>, Vec<Rc<NsItem>>)> {
         let find = |items: &[Rc<NsItem>], name: &ast::Ident, side: &str| -> Result<NsColumn> {
-            let mut matches = items.iter().filter(|i| i.columns_visible).flat_map(|i| i.columns.iter()).filter(|c| c.name == name.name);
+            let mut matches = items
+                .iter()
+                .filter(|i| i.columns_visible)
+                .flat_map(|i| i.columns.iter())
+                .filter(|c| c.name == name.name);
             let first = matches.next().ok_or_else(|| {
-                SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{}\" specified in USING clause does not exist in {side} table", name.name))
+                SqlError::new(
+                    SqlState::UNDEFINED_COLUMN,
+                    format!("column \"{}\" specified in USING clause does not exist in {side} table", name.name),
+                )
             })?;
             if matches.next().is_some() {
                 return Err(SqlError::new(
@@ -350,7 +476,11 @@ impl Binder<'_> {
         };
         let value = |c: &NsColumn| match &c.merged {
             Some(e) => e.clone(),
-            None => Expr { kind: ExprKind::Column(c.column.id), ty: c.column.ty, position: None },
+            None => Expr {
+                kind: ExprKind::Column(c.column.id),
+                ty: c.column.ty,
+                position: None,
+            },
         };
         let mut terms = Vec::with_capacity(names.len());
         let mut merged = Vec::with_capacity(names.len());
@@ -368,7 +498,11 @@ impl Binder<'_> {
             let expr = match kind {
                 JoinKind::Inner | JoinKind::Left => convert(&l)?,
                 JoinKind::Right => convert(&r)?,
-                JoinKind::Full => Expr { kind: ExprKind::Coalesce(vec![convert(&l)?, convert(&r)?]), ty, position: None },
+                JoinKind::Full => Expr {
+                    kind: ExprKind::Coalesce(vec![convert(&l)?, convert(&r)?]),
+                    ty,
+                    position: None,
+                },
             };
             let plain = match expr.kind {
                 ExprKind::Column(id) => Some(id),
@@ -377,7 +511,10 @@ impl Binder<'_> {
             let origin = if kind == JoinKind::Right { r.origin } else { l.origin };
             merged.push(NsColumn {
                 name: name.name.clone(),
-                column: RelColumn { id: plain.unwrap_or(l.column.id), ty },
+                column: RelColumn {
+                    id: plain.unwrap_or(l.column.id),
+                    ty,
+                },
                 origin: plain.and(origin),
                 merged: plain.is_none().then_some(expr),
             });
@@ -387,7 +524,12 @@ impl Binder<'_> {
         for item in left.iter().chain(&right).filter(|i| i.columns_visible) {
             columns.extend(item.columns.iter().filter(shared).cloned());
         }
-        let hidden = |i: Rc<NsItem>| Rc::new(NsItem { columns_visible: false, ..(*i).clone() });
+        let hidden = |i: Rc<NsItem>| {
+            Rc::new(NsItem {
+                columns_visible: false,
+                ..(*i).clone()
+            })
+        };
         // The unnamed children of joins below have nothing left to show.
         let mut items: Vec<Rc<NsItem>> = both(left, right).into_iter().filter(|i| i.relation_visible).map(hidden).collect();
         if let Some(alias) = alias {
@@ -401,7 +543,11 @@ impl Binder<'_> {
         let on = match terms.len() {
             0 => None,
             1 => terms.pop(),
-            _ => Some(Expr { kind: ExprKind::And(terms), ty: PgType::BOOL, position: None }),
+            _ => Some(Expr {
+                kind: ExprKind::And(terms),
+                ty: PgType::BOOL,
+                position: None,
+            }),
         };
         Ok((on, items))
     }
@@ -419,10 +565,18 @@ fn is_of(items: &[Rc<NsItem>], id: ColId) -> bool {
 /// Column names of both sides, in the order of the left one.
 fn common_names(left: &[Rc<NsItem>], right: &[Rc<NsItem>]) -> Vec<ast::Ident> {
     let visible = |items: &[Rc<NsItem>]| -> Vec<String> {
-        items.iter().filter(|i| i.columns_visible).flat_map(|i| i.columns.iter().map(|c| c.name.clone())).collect()
+        items
+            .iter()
+            .filter(|i| i.columns_visible)
+            .flat_map(|i| i.columns.iter().map(|c| c.name.clone()))
+            .collect()
     };
     let right = visible(right);
-    visible(left).into_iter().filter(|n| right.contains(n)).map(|name| ast::Ident { name, pos: 0 }).collect()
+    visible(left)
+        .into_iter()
+        .filter(|n| right.contains(n))
+        .map(|name| ast::Ident { name, pos: 0 })
+        .collect()
 }
 
 /// Two items of one level may not have the same name, unless they are different tables without alias.
@@ -431,7 +585,10 @@ fn check_conflicts(left: &[Rc<NsItem>], right: &[Rc<NsItem>]) -> Result<()> {
         for l in left.iter().filter(|i| i.relation_visible && i.name == r.name) {
             let different_tables = l.table.is_some() && r.table.is_some() && l.table != r.table && l.schema.is_some() && r.schema.is_some();
             if !different_tables {
-                return Err(SqlError::new(SqlState::DUPLICATE_ALIAS, format!("table name \"{}\" specified more than once", r.name)));
+                return Err(SqlError::new(
+                    SqlState::DUPLICATE_ALIAS,
+                    format!("table name \"{}\" specified more than once", r.name),
+                ));
             }
         }
     }

@@ -17,7 +17,10 @@ pub(crate) struct Grouping {
 
 impl Binder<'_> {
     pub fn bind_group_by(&self, items: &[GroupItem], targets: &mut [Target], scope: &Scope<'_>) -> Result<Grouping> {
-        let mut grouping = Grouping { keys: Vec::new(), sets: None };
+        let mut grouping = Grouping {
+            keys: Vec::new(),
+            sets: None,
+        };
         let plain = items.iter().all(|i| matches!(i, GroupItem::Expr(_)));
         if plain {
             for item in items {
@@ -33,7 +36,10 @@ impl Binder<'_> {
             let own = self.grouping_sets(item, targets, scope, &mut grouping.keys, 0)?;
             const MAX_SETS: usize = 4_096;
             if sets.len().saturating_mul(own.len()) > MAX_SETS {
-                return Err(SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, format!("too many grouping sets present (maximum {MAX_SETS})")));
+                return Err(SqlError::new(
+                    SqlState::STATEMENT_TOO_COMPLEX,
+                    format!("too many grouping sets present (maximum {MAX_SETS})"),
+                ));
             }
             sets = sets
                 .iter()
@@ -50,7 +56,14 @@ impl Binder<'_> {
         Ok(grouping)
     }
 
-    fn grouping_sets(&self, item: &GroupItem, targets: &mut [Target], scope: &Scope<'_>, keys: &mut Vec<Expr>, depth: usize) -> Result<Vec<Vec<usize>>> {
+    fn grouping_sets(
+        &self,
+        item: &GroupItem,
+        targets: &mut [Target],
+        scope: &Scope<'_>,
+        keys: &mut Vec<Expr>,
+        depth: usize,
+    ) -> Result<Vec<Vec<usize>>> {
         let mut each = |list: &[ast::Expr], this: &Self| -> Result<Vec<Vec<usize>>> {
             list.iter().map(|e| this.group_keys(e, targets, scope, keys)).collect()
         };
@@ -68,7 +81,14 @@ impl Binder<'_> {
                 let parts = each(list, self)?;
                 (0..1usize << parts.len())
                     .rev()
-                    .map(|mask| parts.iter().enumerate().filter(|(i, _)| mask >> (parts.len() - 1 - i) & 1 == 1).flat_map(|(_, p)| p.clone()).collect())
+                    .map(|mask| {
+                        parts
+                            .iter()
+                            .enumerate()
+                            .filter(|(i, _)| mask >> (parts.len() - 1 - i) & 1 == 1)
+                            .flat_map(|(_, p)| p.clone())
+                            .collect()
+                    })
                     .collect()
             }
             GroupItem::Sets(list) => {
@@ -106,7 +126,12 @@ impl Binder<'_> {
         let by_name = match &e.kind {
             ast::ExprKind::Column(parts) if parts.len() == 1 => {
                 // Input columns of this level hide output names.
-                let here = scope.items.iter().filter(|i| i.columns_visible).flat_map(|i| &i.columns).any(|c| c.name == parts[0].name);
+                let here = scope
+                    .items
+                    .iter()
+                    .filter(|i| i.columns_visible)
+                    .flat_map(|i| &i.columns)
+                    .any(|c| c.name == parts[0].name);
                 !here
             }
             ast::ExprKind::Literal(_) => true,
@@ -120,9 +145,16 @@ impl Binder<'_> {
                 let aggregates = scope.aggregates.borrow();
                 walk::columns_of(&expr, &mut |id| aggregate |= aggregates.iter().any(|a| a.output.id == id));
                 if aggregate {
-                    return Err(SqlError::new(SqlState::GROUPING_ERROR, "aggregate functions are not allowed in GROUP BY").at(expr.position));
+                    return Err(
+                        SqlError::new(SqlState::GROUPING_ERROR, "aggregate functions are not allowed in GROUP BY").at(expr.position),
+                    );
                 }
-                if scope.windows.borrow().iter().any(|w| matches!(expr.kind, ExprKind::Column(id) if id == w.output.id)) {
+                if scope
+                    .windows
+                    .borrow()
+                    .iter()
+                    .any(|w| matches!(expr.kind, ExprKind::Column(id) if id == w.output.id))
+                {
                     return Err(SqlError::new(SqlState::WINDOWING_ERROR, "window functions are not allowed in GROUP BY").at(expr.position));
                 }
                 return Ok(expr);
@@ -150,24 +182,30 @@ impl Binder<'_> {
             };
             group_by.push((column, key));
         }
-        let own: HashSet<ColId> = scope
-            .items
-            .iter()
-            .flat_map(|i| &i.columns)
-            .map(|c| c.column.id)
-            .collect();
+        let own: HashSet<ColId> = scope.items.iter().flat_map(|i| &i.columns).map(|c| c.column.id).collect();
         let mut allowed: HashSet<ColId> = group_by.iter().map(|(c, _)| c.id).collect();
         allowed.extend(aggregates.iter().map(|a| a.output.id));
-        let dependent = if grouping.sets.is_none() { self.keyed_items(&group_by) } else { HashSet::new() };
+        let dependent = if grouping.sets.is_none() {
+            self.keyed_items(&group_by)
+        } else {
+            HashSet::new()
+        };
         // Columns that depend on a grouped primary key become group columns themselves.
         let mut added: HashMap<ColId, curia_types::PgType> = HashMap::new();
-        let expressions: Vec<(RelColumn, Expr)> =
-            group_by.iter().filter(|(_, e)| !matches!(e.kind, ExprKind::Column(_) | ExprKind::Const(_))).cloned().collect();
+        let expressions: Vec<(RelColumn, Expr)> = group_by
+            .iter()
+            .filter(|(_, e)| !matches!(e.kind, ExprKind::Column(_) | ExprKind::Const(_)))
+            .cloned()
+            .collect();
         for part in parts {
             if !expressions.is_empty() {
                 walk::replace(part, &mut |e| {
                     let (column, _) = expressions.iter().find(|(_, key)| walk::same(key, e))?;
-                    Some(Expr { kind: ExprKind::Column(column.id), ty: column.ty, position: e.position })
+                    Some(Expr {
+                        kind: ExprKind::Column(column.id),
+                        ty: column.ty,
+                        position: e.position,
+                    })
                 });
             }
             self.check_grouped(part, &own, &allowed, &dependent, &mut added)?;
@@ -175,7 +213,14 @@ impl Binder<'_> {
         let mut added: Vec<_> = added.into_iter().collect();
         added.sort_by_key(|(id, _)| *id);
         for (id, ty) in added {
-            group_by.push((RelColumn { id, ty }, Expr { kind: ExprKind::Column(id), ty, position: None }));
+            group_by.push((
+                RelColumn { id, ty },
+                Expr {
+                    kind: ExprKind::Column(id),
+                    ty,
+                    position: None,
+                },
+            ));
         }
         Ok((group_by, grouping.sets))
     }
@@ -195,9 +240,10 @@ impl Binder<'_> {
         candidates
             .into_iter()
             .filter(|item| {
-                tables.get(item).and_then(|t| t.primary_key().map(|k| (t, k))).is_some_and(|(t, key)| {
-                    key.keys.iter().all(|k| grouped.contains(&(*item, t.columns[k.column].attnum)))
-                })
+                tables
+                    .get(item)
+                    .and_then(|t| t.primary_key().map(|k| (t, k)))
+                    .is_some_and(|(t, key)| key.keys.iter().all(|k| grouped.contains(&(*item, t.columns[k.column].attnum))))
             })
             .collect()
     }
@@ -218,7 +264,11 @@ impl Binder<'_> {
             let name = names.get(&id);
             if let Some((item, attnum)) = name.and_then(|n| n.table) {
                 if dependent.contains(&item) {
-                    let declared = self.item_tables.borrow().get(&item).and_then(|t| t.columns.get(attnum as usize - 1).map(|c| c.ty));
+                    let declared = self
+                        .item_tables
+                        .borrow()
+                        .get(&item)
+                        .and_then(|t| t.columns.get(attnum as usize - 1).map(|c| c.ty));
                     if let Some(ty) = ty.or(declared) {
                         added.insert(id, ty);
                         return Ok(());

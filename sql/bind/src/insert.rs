@@ -23,13 +23,19 @@ impl Binder<'_> {
                 self.uses_table(t.oid);
                 Ok(Arc::clone(t))
             }
-            Some(Named::System(s)) => {
-                Err(SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, format!("permission denied: \"{}\" is a system catalog", s.name)))
-            }
-            Some(Named::Sequence(_)) => Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("cannot change sequence \"{}\"", name.name()))),
-            Some(Named::Index(_)) => Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("cannot open relation \"{}\"", name.name()))
-                .detail("This operation is not supported for indexes.")
-                .at(at(name.pos()))),
+            Some(Named::System(s)) => Err(SqlError::new(
+                SqlState::INSUFFICIENT_PRIVILEGE,
+                format!("permission denied: \"{}\" is a system catalog", s.name),
+            )),
+            Some(Named::Sequence(_)) => Err(SqlError::new(
+                SqlState::WRONG_OBJECT_TYPE,
+                format!("cannot change sequence \"{}\"", name.name()),
+            )),
+            Some(Named::Index(_)) => Err(
+                SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("cannot open relation \"{}\"", name.name()))
+                    .detail("This operation is not supported for indexes.")
+                    .at(at(name.pos())),
+            ),
             None => Err(no_relation(name)),
         }
     }
@@ -40,8 +46,11 @@ impl Binder<'_> {
             return Err(SqlError::unsupported("assigning to an array element or field").at(at(pos)));
         }
         table.column(&target.name.name).map(|(i, _)| i).ok_or_else(|| {
-            SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{}\" of relation \"{}\" does not exist", target.name.name, table.name))
-                .at(at(target.name.pos))
+            SqlError::new(
+                SqlState::UNDEFINED_COLUMN,
+                format!("column \"{}\" of relation \"{}\" does not exist", target.name.name, table.name),
+            )
+            .at(at(target.name.pos))
         })
     }
 
@@ -81,7 +90,12 @@ impl Binder<'_> {
                     self.origins.borrow_mut().insert(column.id, origin);
                     let shown = format!("{name}.{}", table.columns[*i].name);
                     self.name_column(column.id, &shown, Some((number, origin.1)));
-                    NsColumn { name: table.columns[*i].name.clone(), column: column.clone(), merged: None, origin: Some(origin) }
+                    NsColumn {
+                        name: table.columns[*i].name.clone(),
+                        column: column.clone(),
+                        merged: None,
+                        origin: Some(origin),
+                    }
                 })
                 .collect(),
             relation_visible: true,
@@ -107,7 +121,10 @@ impl Binder<'_> {
             scope.items.push(Rc::new(item));
             let parsed = curia_parse::parse_expression(expression)?;
             let predicate = self.condition(&parsed, &scope, Clause::Check, "CHECK")?;
-            out.push(Check { name: c.name.clone(), predicate: without_position(predicate) });
+            out.push(Check {
+                name: c.name.clone(),
+                predicate: without_position(predicate),
+            });
         }
         Ok(out)
     }
@@ -125,7 +142,15 @@ impl Binder<'_> {
                 ExprKind::Column(id) => self.origins.borrow().get(&id).copied(),
                 _ => None,
             };
-            columns.push((OutputColumn { name: t.name, id: self.column_id(), ty: expr.ty, origin }, expr));
+            columns.push((
+                OutputColumn {
+                    name: t.name,
+                    id: self.column_id(),
+                    ty: expr.ty,
+                    origin,
+                },
+                expr,
+            ));
         }
         Ok(Some(Returning { columns }))
     }
@@ -169,8 +194,23 @@ impl Binder<'_> {
         };
         scope.items.push(Rc::new(item));
         let returning = self.returning(&insert.returning, &scope)?;
-        let source = if ctes.is_empty() { source } else { Rel::With { ctes, body: Box::new(source) } };
-        Ok(Bound::Insert(Insert { table, source, values, on_conflict, checks, new_row, returning }))
+        let source = if ctes.is_empty() {
+            source
+        } else {
+            Rel::With {
+                ctes,
+                body: Box::new(source),
+            }
+        };
+        Ok(Bound::Insert(Insert {
+            table,
+            source,
+            values,
+            on_conflict,
+            checks,
+            new_row,
+            returning,
+        }))
     }
 
     /// The rows to insert, and for each target column its value over them. Columns left out take their defaults.
@@ -183,14 +223,23 @@ impl Binder<'_> {
         listed: bool,
         scope: &Scope<'_>,
     ) -> Result<(Rel, Vec<(usize, Expr)>)> {
-        let Some(query) = &insert.source else { return Ok((Rel::Unit, Vec::new())) };
-        let simple = query.with.is_none() && query.order_by.is_empty() && query.limit.is_none() && query.offset.is_none() && query.locking.is_empty();
+        let Some(query) = &insert.source else {
+            return Ok((Rel::Unit, Vec::new()));
+        };
+        let simple = query.with.is_none()
+            && query.order_by.is_empty()
+            && query.limit.is_none()
+            && query.offset.is_none()
+            && query.locking.is_empty();
         if let (SetExpr::Values(values), true) = (&query.body, simple) {
             return self.insert_values(insert, values, table, targets, listed, scope);
         }
         let bound = self.query(query, scope, Unknown::Keep)?;
         if bound.output.len() > targets.len() {
-            return Err(SqlError::new(SqlState::SYNTAX_ERROR, "INSERT has more expressions than target columns").at(extra_position(query, targets.len())));
+            return Err(
+                SqlError::new(SqlState::SYNTAX_ERROR, "INSERT has more expressions than target columns")
+                    .at(extra_position(query, targets.len())),
+            );
         }
         if bound.output.len() < targets.len() && listed {
             let position = insert.columns.get(bound.output.len()).and_then(|c| at(c.name.pos));
@@ -201,14 +250,27 @@ impl Binder<'_> {
             .output
             .iter()
             .zip(targets)
-            .map(|(o, t)| if o.ty.oid == oid::UNKNOWN { PgType { oid: table.columns[*t].ty.oid, typmod: -1 } } else { o.ty })
+            .map(|(o, t)| {
+                if o.ty.oid == oid::UNKNOWN {
+                    PgType {
+                        oid: table.columns[*t].ty.oid,
+                        typmod: -1,
+                    }
+                } else {
+                    o.ty
+                }
+            })
             .collect();
         let bound = self.convert_outputs(bound, &types)?;
         let mut given = Vec::with_capacity(targets.len());
         for (i, (o, t)) in bound.output.iter().zip(targets).enumerate() {
             let column = &table.columns[*t];
             let position = item_position(query, i);
-            let value = Expr { kind: ExprKind::Column(o.id), ty: o.ty, position };
+            let value = Expr {
+                kind: ExprKind::Column(o.id),
+                ty: o.ty,
+                position,
+            };
             let kept = self.identity_rule(insert, column)?;
             let value = self.assign(value, column.ty, &column.name)?;
             if kept {
@@ -223,11 +285,15 @@ impl Binder<'_> {
         let Some(identity) = column.identity else { return Ok(true) };
         match (insert.overriding, identity) {
             (Some(ast::Overriding::UserValue), _) => Ok(false),
-            (None, Identity::Always) => {
-                Err(SqlError::new(GENERATED_ALWAYS, format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name))
-                    .detail(format!("Column \"{}\" is an identity column defined as GENERATED ALWAYS.", column.name))
-                    .hint("Use OVERRIDING SYSTEM VALUE to override."))
-            }
+            (None, Identity::Always) => Err(SqlError::new(
+                GENERATED_ALWAYS,
+                format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name),
+            )
+            .detail(format!(
+                "Column \"{}\" is an identity column defined as GENERATED ALWAYS.",
+                column.name
+            ))
+            .hint("Use OVERRIDING SYSTEM VALUE to override.")),
             _ => Ok(true),
         }
     }
@@ -251,7 +317,8 @@ impl Binder<'_> {
         let mut explicit = vec![false; width];
         for row in &values.rows {
             if row.len() != width {
-                return Err(SqlError::new(SqlState::SYNTAX_ERROR, "VALUES lists must all be the same length").at(row.first().and_then(|e| at(e.pos))));
+                return Err(SqlError::new(SqlState::SYNTAX_ERROR, "VALUES lists must all be the same length")
+                    .at(row.first().and_then(|e| at(e.pos))));
             }
             let mut bound = Vec::with_capacity(width);
             for (i, (e, t)) in row.iter().zip(targets).enumerate() {
@@ -283,19 +350,36 @@ impl Binder<'_> {
                 self.identity_rule(insert, column)?;
             }
             let rel_column = self.column(column.ty);
-            given.push((*t, Expr { kind: ExprKind::Column(rel_column.id), ty: column.ty, position: None }));
+            given.push((
+                *t,
+                Expr {
+                    kind: ExprKind::Column(rel_column.id),
+                    ty: column.ty,
+                    position: None,
+                },
+            ));
             columns.push(rel_column);
         }
         Ok((Rel::Values { rows, columns }, given))
     }
 
-    fn on_conflict(&self, conflict: &ast::OnConflict, table: &Arc<Table>, alias: &str, own_name: bool, outer: &Scope<'_>) -> Result<OnConflict> {
+    fn on_conflict(
+        &self,
+        conflict: &ast::OnConflict,
+        table: &Arc<Table>,
+        alias: &str,
+        own_name: bool,
+        outer: &Scope<'_>,
+    ) -> Result<OnConflict> {
         let arbiters = match &conflict.target {
             ConflictTarget::Any => {
                 if conflict.update.is_some() {
-                    return Err(SqlError::new(SqlState::SYNTAX_ERROR, "ON CONFLICT DO UPDATE requires inference specification or constraint name")
-                        .hint("For example, ON CONFLICT (column_name).")
-                        .at(at(conflict.pos)));
+                    return Err(SqlError::new(
+                        SqlState::SYNTAX_ERROR,
+                        "ON CONFLICT DO UPDATE requires inference specification or constraint name",
+                    )
+                    .hint("For example, ON CONFLICT (column_name).")
+                    .at(at(conflict.pos)));
                 }
                 Vec::new()
             }
@@ -303,7 +387,12 @@ impl Binder<'_> {
                 let found = table.constraints.iter().find(|c| c.name == name.name);
                 match found.map(|c| &c.kind) {
                     Some(ConstraintKind::Unique { index, .. }) => vec![*index],
-                    Some(_) => return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, "constraint in ON CONFLICT clause has no associated index")),
+                    Some(_) => {
+                        return Err(SqlError::new(
+                            SqlState::WRONG_OBJECT_TYPE,
+                            "constraint in ON CONFLICT clause has no associated index",
+                        ));
+                    }
                     None => {
                         let message = format!("constraint \"{}\" for table \"{}\" does not exist", name.name, table.name);
                         return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));
@@ -313,7 +402,9 @@ impl Binder<'_> {
             // A WHERE there is implied by every index, as none has a predicate.
             ConflictTarget::Columns { columns, pos, .. } => self.infer_arbiters(columns, *pos, table)?,
         };
-        let Some(update) = &conflict.update else { return Ok(OnConflict { arbiters, update: None }) };
+        let Some(update) = &conflict.update else {
+            return Ok(OnConflict { arbiters, update: None });
+        };
         let (existing, item) = self.new_row(table, alias, own_name);
         let (excluded, excluded_item) = self.new_row(table, "excluded", false);
         let mut scope = Scope::inside(outer);
@@ -328,13 +419,24 @@ impl Binder<'_> {
             Some(f) => Some(self.condition(f, &scope, Clause::ConflictWhere, "WHERE")?),
             None => None,
         };
-        Ok(OnConflict { arbiters, update: Some(ConflictUpdate { existing, excluded, assignments, predicate }) })
+        Ok(OnConflict {
+            arbiters,
+            update: Some(ConflictUpdate {
+                existing,
+                excluded,
+                assignments,
+                predicate,
+            }),
+        })
     }
 
     /// Unique indexes over exactly the given columns.
     fn infer_arbiters(&self, columns: &[ast::Expr], pos: u32, table: &Table) -> Result<Vec<u32>> {
         let no_match = || {
-            SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, "there is no unique or exclusion constraint matching the ON CONFLICT specification")
+            SqlError::new(
+                SqlState::INVALID_COLUMN_REFERENCE,
+                "there is no unique or exclusion constraint matching the ON CONFLICT specification",
+            )
         };
         let mut wanted: Vec<usize> = Vec::with_capacity(columns.len());
         for c in columns {
@@ -342,7 +444,9 @@ impl Binder<'_> {
                 ast::ExprKind::Collate(inner, _) => inner,
                 _ => c,
             };
-            let ast::ExprKind::Column(parts) = &plain.kind else { return Err(no_match()) };
+            let ast::ExprKind::Column(parts) = &plain.kind else {
+                return Err(no_match());
+            };
             let name = &parts[parts.len() - 1];
             let (i, _) = table
                 .column(&name.name)
@@ -370,8 +474,14 @@ impl Binder<'_> {
                 None => this.default_value(table, i)?,
                 Some(v) => {
                     if column.identity == Some(Identity::Always) {
-                        return Err(SqlError::new(GENERATED_ALWAYS, format!("column \"{}\" can only be updated to DEFAULT", column.name))
-                            .detail(format!("Column \"{}\" is an identity column defined as GENERATED ALWAYS.", column.name)));
+                        return Err(SqlError::new(
+                            GENERATED_ALWAYS,
+                            format!("column \"{}\" can only be updated to DEFAULT", column.name),
+                        )
+                        .detail(format!(
+                            "Column \"{}\" is an identity column defined as GENERATED ALWAYS.",
+                            column.name
+                        )));
                     }
                     this.assign(v, column.ty, &column.name)?
                 }
@@ -383,14 +493,22 @@ impl Binder<'_> {
             match item {
                 Assignment::One(target, e) => {
                     self.target_column(table, target)?;
-                    let value = if matches!(e.kind, ast::ExprKind::Default) { None } else { Some(self.expr_in(e, scope, Clause::UpdateSet)?) };
+                    let value = if matches!(e.kind, ast::ExprKind::Default) {
+                        None
+                    } else {
+                        Some(self.expr_in(e, scope, Clause::UpdateSet)?)
+                    };
                     add(self, target, value)?;
                 }
                 Assignment::Many(targets, e) => match &e.kind {
                     ast::ExprKind::Row(fields) => {
                         self.same_count(targets.len(), fields.len(), e.pos)?;
                         for (target, f) in targets.iter().zip(fields) {
-                            let value = if matches!(f.kind, ast::ExprKind::Default) { None } else { Some(self.expr_in(f, scope, Clause::UpdateSet)?) };
+                            let value = if matches!(f.kind, ast::ExprKind::Default) {
+                                None
+                            } else {
+                                Some(self.expr_in(f, scope, Clause::UpdateSet)?)
+                            };
                             add(self, target, value)?;
                         }
                     }
@@ -430,9 +548,24 @@ impl Binder<'_> {
         let column = &bound.output[n];
         let ty = column.ty;
         let result = self.column(ty);
-        let expr = Expr { kind: ExprKind::Column(column.id), ty, position: None };
-        let rel = Rel::Project { input: Box::new(bound.rel), columns: vec![(result, expr)] };
-        Ok(Expr { kind: ExprKind::Subquery { kind: SubqueryKind::Scalar, query: Box::new(rel), outer }, ty, position: at(pos) })
+        let expr = Expr {
+            kind: ExprKind::Column(column.id),
+            ty,
+            position: None,
+        };
+        let rel = Rel::Project {
+            input: Box::new(bound.rel),
+            columns: vec![(result, expr)],
+        };
+        Ok(Expr {
+            kind: ExprKind::Subquery {
+                kind: SubqueryKind::Scalar,
+                query: Box::new(rel),
+                outer,
+            },
+            ty,
+            position: at(pos),
+        })
     }
 }
 

@@ -11,7 +11,11 @@ use curia_types::{PgType, Result, SqlError, SqlState, oid, type_info};
 impl Binder<'_> {
     /// Finds a binary operator for operand types.
     pub fn find_operator(&self, op: &ast::Operator, left: u32, right: u32, pos: u32) -> Result<(&'static Operator, Vec<u32>)> {
-        let all = if op.schema.as_deref().is_none_or(|s| s == "pg_catalog") { curia_functions::operators(&op.name) } else { &[] };
+        let all = if op.schema.as_deref().is_none_or(|s| s == "pg_catalog") {
+            curia_functions::operators(&op.name)
+        } else {
+            &[]
+        };
         let wanted = |l: u32, r: u32| all.iter().find(|o| o.left == l && o.right == r);
         // An unknown operand is first taken to be of the other's type.
         let (l, r) = match (left == oid::UNKNOWN, right == oid::UNKNOWN) {
@@ -22,8 +26,14 @@ impl Binder<'_> {
         if let Some(exact) = wanted(l, r).or_else(|| wanted(left, right)) {
             return Ok((exact, vec![exact.left, exact.right]));
         }
-        let candidates: Vec<_> =
-            all.iter().filter(|o| o.left != 0 && o.right != 0).map(|o| Candidate { what: *o, args: vec![o.left, o.right] }).collect();
+        let candidates: Vec<_> = all
+            .iter()
+            .filter(|o| o.left != 0 && o.right != 0)
+            .map(|o| Candidate {
+                what: *o,
+                args: vec![o.left, o.right],
+            })
+            .collect();
         match choose(candidates, &[left, right]) {
             Choice::One(c) => Ok((c.what, c.args)),
             Choice::Ambiguous => Err(self.operator_error(op, Some(left), right, true, pos)),
@@ -33,7 +43,10 @@ impl Binder<'_> {
 
     fn operator_error(&self, op: &ast::Operator, left: Option<u32>, right: u32, ambiguous: bool, pos: u32) -> SqlError {
         let left = left.map_or(String::new(), |l| format!("{} ", type_text(l)));
-        let name = op.schema.as_ref().map_or_else(|| op.name.to_string(), |s| format!("{s}.{}", op.name));
+        let name = op
+            .schema
+            .as_ref()
+            .map_or_else(|| op.name.to_string(), |s| format!("{s}.{}", op.name));
         let shown = format!("{left}{name} {}", type_text(right));
         let error = if ambiguous {
             SqlError::new(SqlState::AMBIGUOUS_FUNCTION, format!("operator is not unique: {shown}"))
@@ -65,7 +78,14 @@ impl Binder<'_> {
     pub fn unary(&self, op: &ast::Operator, arg: Expr, pos: u32) -> Result<Expr> {
         let all = curia_functions::operators(&op.name);
         let given = arg.ty.oid;
-        let candidates: Vec<_> = all.iter().filter(|o| o.left == 0).map(|o| Candidate { what: *o, args: vec![o.right] }).collect();
+        let candidates: Vec<_> = all
+            .iter()
+            .filter(|o| o.left == 0)
+            .map(|o| Candidate {
+                what: *o,
+                args: vec![o.right],
+            })
+            .collect();
         match choose(candidates, &[given]) {
             Choice::One(c) => {
                 let mut declared = c.args;
@@ -85,7 +105,11 @@ impl Binder<'_> {
         let given = [left.ty.oid, right.ty.oid];
         let (found, mut declared) = self.find_operator(&op, given[0], given[1], pos)?;
         concretize(&mut declared, &given, found.result).map_err(|e| e.at(at(pos)))?;
-        Ok((found.function, self.implicit(left, declared[0])?, self.implicit(right, declared[1])?))
+        Ok((
+            found.function,
+            self.implicit(left, declared[0])?,
+            self.implicit(right, declared[1])?,
+        ))
     }
 
     /// Row comparison: `=` and `<>` field by field, the others lexicographically.
@@ -99,7 +123,11 @@ impl Binder<'_> {
         if left.is_empty() {
             return Err(SqlError::unsupported("cannot compare rows of zero length").at(at(pos)));
         }
-        let bool_expr = |kind| Expr { kind, ty: PgType::BOOL, position: at(pos) };
+        let bool_expr = |kind| Expr {
+            kind,
+            ty: PgType::BOOL,
+            position: at(pos),
+        };
         match &*op.name {
             "=" | "<>" => {
                 let mut terms = Vec::with_capacity(left.len());
@@ -117,7 +145,9 @@ impl Binder<'_> {
                 let strict = operator(op.name.trim_end_matches('='));
                 let equal = operator("=");
                 let mut pairs: Vec<(Expr, Expr)> = left.into_iter().zip(right).collect();
-                let Some((l, r)) = pairs.pop() else { return Err(SqlError::internal("empty row comparison")) };
+                let Some((l, r)) = pairs.pop() else {
+                    return Err(SqlError::internal("empty row comparison"));
+                };
                 let mut result = self.binary(op, l, r, pos)?;
                 while let Some((l, r)) = pairs.pop() {
                     let less = self.binary(&strict, l.clone(), r.clone(), pos)?;
@@ -126,44 +156,71 @@ impl Binder<'_> {
                 }
                 Ok(result)
             }
-            _ => Err(SqlError::unsupported(format!("could not determine interpretation of row comparison operator {}", op.name)).at(at(pos))),
+            _ => {
+                Err(SqlError::unsupported(format!("could not determine interpretation of row comparison operator {}", op.name)).at(at(pos)))
+            }
         }
     }
 
     /// `x IS [NOT] DISTINCT FROM y`
     pub fn is_distinct(&self, left: Expr, right: Expr, negated: bool, pos: u32) -> Result<Expr> {
-        let bool_expr = |kind| Expr { kind, ty: PgType::BOOL, position: at(pos) };
+        let bool_expr = |kind| Expr {
+            kind,
+            ty: PgType::BOOL,
+            position: at(pos),
+        };
         if let (ExprKind::Row(l), ExprKind::Row(r)) = (&left.kind, &right.kind) {
             if l.len() != r.len() {
                 return Err(SqlError::new(SqlState::SYNTAX_ERROR, "unequal number of entries in row expressions").at(at(pos)));
             }
-            let terms: Vec<Expr> =
-                l.iter().zip(r).map(|(l, r)| self.is_distinct(l.clone(), r.clone(), false, pos)).collect::<Result<_>>()?;
+            let terms: Vec<Expr> = l
+                .iter()
+                .zip(r)
+                .map(|(l, r)| self.is_distinct(l.clone(), r.clone(), false, pos))
+                .collect::<Result<_>>()?;
             let any = bool_expr(ExprKind::Or(terms));
             return Ok(if negated { bool_expr(ExprKind::Not(Box::new(any))) } else { any });
         }
         let (equal, left, right) = self.comparison("=", left, right, pos)?;
-        Ok(bool_expr(ExprKind::IsDistinct { args: Box::new((left, right)), equal, negated }))
+        Ok(bool_expr(ExprKind::IsDistinct {
+            args: Box::new((left, right)),
+            equal,
+            negated,
+        }))
     }
 
     /// `x IN (a, b, ..)`
     pub fn in_list(&self, arg: Expr, list: Vec<Expr>, negated: bool, pos: u32) -> Result<Expr> {
-        let bool_expr = |kind| Expr { kind, ty: PgType::BOOL, position: at(pos) };
+        let bool_expr = |kind| Expr {
+            kind,
+            ty: PgType::BOOL,
+            position: at(pos),
+        };
         // One comparison for the whole list when the elements have a common type, as PostgreSQL's scalar array comparison.
         let types: Vec<_> = std::iter::once(&arg).chain(&list).map(|e| (e.ty, None)).collect();
         let rows = matches!(arg.kind, ExprKind::Row(_));
         if !rows && list.len() > 1 {
             if let Ok(common) = self.common_type(&types, "IN") {
-                let list: Vec<Expr> =
-                    list.into_iter().map(|e| self.to_common(e, PgType { oid: common, typmod: -1 }, "IN")).collect::<Result<_>>()?;
+                let list: Vec<Expr> = list
+                    .into_iter()
+                    .map(|e| self.to_common(e, PgType { oid: common, typmod: -1 }, "IN"))
+                    .collect::<Result<_>>()?;
                 let (found, declared) = self.find_operator(&operator("="), arg.ty.oid, common, pos)?;
                 let arg = Box::new(self.implicit(arg, declared[0])?);
                 let list = list.into_iter().map(|e| self.implicit(e, declared[1])).collect::<Result<_>>()?;
-                return Ok(bool_expr(ExprKind::InList { arg, list, equal: found.function, negated }));
+                return Ok(bool_expr(ExprKind::InList {
+                    arg,
+                    list,
+                    equal: found.function,
+                    negated,
+                }));
             }
         }
         let op = operator(if negated { "<>" } else { "=" });
-        let mut terms: Vec<Expr> = list.into_iter().map(|e| self.binary(&op, arg.clone(), e, pos)).collect::<Result<_>>()?;
+        let mut terms: Vec<Expr> = list
+            .into_iter()
+            .map(|e| self.binary(&op, arg.clone(), e, pos))
+            .collect::<Result<_>>()?;
         Ok(match terms.len() {
             1 => terms.remove(0),
             _ if negated => bool_expr(ExprKind::And(terms)),
@@ -181,9 +238,8 @@ impl Binder<'_> {
             array = self.implicit(array, target)?;
             base
         } else {
-            type_info::element_of(array.ty.oid).ok_or_else(|| {
-                SqlError::new(SqlState::WRONG_OBJECT_TYPE, "op ANY/ALL (array) requires array on right side").at(at(pos))
-            })?
+            crate::coerce::element_of(array.ty.oid)
+                .ok_or_else(|| SqlError::new(SqlState::WRONG_OBJECT_TYPE, "op ANY/ALL (array) requires array on right side").at(at(pos)))?
         };
         let given = [arg.ty.oid, element];
         let (found, mut declared) = self.find_operator(op, given[0], given[1], pos)?;
@@ -194,16 +250,32 @@ impl Binder<'_> {
         let arg = self.implicit(arg, declared[0])?;
         if declared[1] != element {
             let target = type_info::array_of(declared[1]).ok_or_else(|| {
-                SqlError::new(SqlState::UNDEFINED_OBJECT, format!("could not find array type for data type {}", type_text(declared[1]))).at(at(pos))
+                SqlError::new(
+                    SqlState::UNDEFINED_OBJECT,
+                    format!("could not find array type for data type {}", type_text(declared[1])),
+                )
+                .at(at(pos))
             })?;
             array = self.implicit(array, target)?;
         }
-        let kind = ExprKind::ArrayCompare { arg: Box::new(arg), array: Box::new(array), function: found.function, all };
-        Ok(Expr { kind, ty: PgType::BOOL, position: at(pos) })
+        let kind = ExprKind::ArrayCompare {
+            arg: Box::new(arg),
+            array: Box::new(array),
+            function: found.function,
+            all,
+        };
+        Ok(Expr {
+            kind,
+            ty: PgType::BOOL,
+            position: at(pos),
+        })
     }
 }
 
 /// An unqualified operator.
 pub(crate) fn operator(name: &str) -> ast::Operator {
-    ast::Operator { schema: None, name: name.into() }
+    ast::Operator {
+        schema: None,
+        name: name.into(),
+    }
 }

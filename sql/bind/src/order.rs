@@ -27,9 +27,12 @@ fn direction(key: &ast::OrderBy) -> Result<(bool, bool)> {
             "<" | "~<~" => false,
             ">" | "~>~" => true,
             other => {
-                return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("operator {other} is not a valid ordering operator"))
-                    .hint("Ordering operators must be \"<\" or \">\" members of btree operator families.")
-                    .at(at(key.expr.pos)));
+                return Err(SqlError::new(
+                    SqlState::WRONG_OBJECT_TYPE,
+                    format!("operator {other} is not a valid ordering operator"),
+                )
+                .hint("Ordering operators must be \"<\" or \">\" members of btree operator families.")
+                .at(at(key.expr.pos)));
             }
         },
     };
@@ -45,7 +48,11 @@ impl Binder<'_> {
                 let expr = self.expr(&k.expr, scope)?;
                 let expr = self.text_if_unknown(expr)?;
                 self.check_orderable(&expr, at(k.expr.pos))?;
-                Ok(SortKey { expr, descending, nulls_first })
+                Ok(SortKey {
+                    expr,
+                    descending,
+                    nulls_first,
+                })
             })
             .collect()
     }
@@ -54,9 +61,12 @@ impl Binder<'_> {
         if e.ty.oid == oid::RECORD || self.find_operator(&operator("<"), e.ty.oid, e.ty.oid, 0).is_ok() {
             return Ok(());
         }
-        Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("could not identify an ordering operator for type {}", type_text(e.ty.oid)))
-            .hint("Use an explicit ordering operator or modify the query.")
-            .at(position))
+        Err(SqlError::new(
+            SqlState::UNDEFINED_FUNCTION,
+            format!("could not identify an ordering operator for type {}", type_text(e.ty.oid)),
+        )
+        .hint("Use an explicit ordering operator or modify the query.")
+        .at(position))
     }
 
     /// ORDER BY of a SELECT; expressions that are no output column join the targets as junk.
@@ -68,7 +78,12 @@ impl Binder<'_> {
             targets[target].expr = self.text_if_unknown(targets[target].expr.clone())?;
             self.check_orderable(&targets[target].expr, at(key.expr.pos))?;
             if !out.iter().any(|o| o.target == target) {
-                out.push(OrderItem { target, descending, nulls_first, position: at(key.expr.pos) });
+                out.push(OrderItem {
+                    target,
+                    descending,
+                    nulls_first,
+                    position: at(key.expr.pos),
+                });
             }
         }
         Ok(out)
@@ -83,7 +98,11 @@ impl Binder<'_> {
         if let Some(i) = targets.iter().position(|t| walk::same(&t.expr, &expr) && !walk::is_volatile(&expr)) {
             return Ok(i);
         }
-        targets.push(Target { expr, name: "?column?".to_owned(), junk: true });
+        targets.push(Target {
+            expr,
+            name: "?column?".to_owned(),
+            junk: true,
+        });
         Ok(targets.len() - 1)
     }
 
@@ -95,7 +114,10 @@ impl Binder<'_> {
                 for (i, t) in targets.iter().enumerate().filter(|(_, t)| !t.junk && t.name == parts[0].name) {
                     match found {
                         Some(f) if !walk::same(&targets[f].expr, &t.expr) => {
-                            return Err(SqlError::new(SqlState::AMBIGUOUS_COLUMN, format!("{what} \"{}\" is ambiguous", parts[0].name)).at(at(e.pos)));
+                            return Err(
+                                SqlError::new(SqlState::AMBIGUOUS_COLUMN, format!("{what} \"{}\" is ambiguous", parts[0].name))
+                                    .at(at(e.pos)),
+                            );
                         }
                         Some(_) => {}
                         None => found = Some(i),
@@ -105,9 +127,16 @@ impl Binder<'_> {
             }
             ast::ExprKind::Literal(Literal::Integer(n)) => {
                 let live: Vec<usize> = targets.iter().enumerate().filter(|(_, t)| !t.junk).map(|(i, _)| i).collect();
-                let index = usize::try_from(*n).ok().and_then(|n| n.checked_sub(1)).and_then(|n| live.get(n).copied());
+                let index = usize::try_from(*n)
+                    .ok()
+                    .and_then(|n| n.checked_sub(1))
+                    .and_then(|n| live.get(n).copied());
                 index.map(Some).ok_or_else(|| {
-                    SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, format!("{what} position {n} is not in select list")).at(at(e.pos))
+                    SqlError::new(
+                        SqlState::INVALID_COLUMN_REFERENCE,
+                        format!("{what} position {n} is not in select list"),
+                    )
+                    .at(at(e.pos))
                 })
             }
             ast::ExprKind::Literal(l) if !matches!(l, Literal::Bool(_)) => {
@@ -139,21 +168,34 @@ impl Binder<'_> {
     pub fn order_outputs(&self, rows: Query, query: &ast::Query, scope: &Scope<'_>, what: &str) -> Result<Query> {
         if !query.locking.is_empty() {
             let shown = if what == "VALUES" { "VALUES" } else { "UNION/INTERSECT/EXCEPT" };
-            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, format!("FOR UPDATE is not allowed with {shown}")));
+            return Err(SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                format!("FOR UPDATE is not allowed with {shown}"),
+            ));
         }
         let mut rel = rows.rel;
         if !query.order_by.is_empty() {
             let targets: Vec<Target> = rows
                 .output
                 .iter()
-                .map(|c| Target { expr: Expr { kind: ExprKind::Column(c.id), ty: c.ty, position: None }, name: c.name.clone(), junk: false })
+                .map(|c| Target {
+                    expr: Expr {
+                        kind: ExprKind::Column(c.id),
+                        ty: c.ty,
+                        position: None,
+                    },
+                    name: c.name.clone(),
+                    junk: false,
+                })
                 .collect();
             let mut keys = Vec::with_capacity(query.order_by.len());
             for key in &query.order_by {
                 let (descending, nulls_first) = direction(key)?;
                 let Some(i) = self.named_target(&key.expr, &targets, "ORDER BY")? else {
                     if what != "UNION/INTERSECT/EXCEPT" {
-                        return Err(SqlError::unsupported("ORDER BY an expression around VALUES or a parenthesised query").at(at(key.expr.pos)));
+                        return Err(
+                            SqlError::unsupported("ORDER BY an expression around VALUES or a parenthesised query").at(at(key.expr.pos)),
+                        );
                     }
                     if let ast::ExprKind::Column(parts) = &key.expr.kind {
                         // A name that is no output column is unknown here.
@@ -163,11 +205,21 @@ impl Binder<'_> {
                 };
                 let expr = targets[i].expr.clone();
                 self.check_orderable(&expr, at(key.expr.pos))?;
-                keys.push(SortKey { expr, descending, nulls_first });
+                keys.push(SortKey {
+                    expr,
+                    descending,
+                    nulls_first,
+                });
             }
-            rel = Rel::Sort { input: Box::new(rel), keys };
+            rel = Rel::Sort {
+                input: Box::new(rel),
+                keys,
+            };
         }
-        Ok(Query { rel: self.limit(rel, query, scope)?, output: rows.output })
+        Ok(Query {
+            rel: self.limit(rel, query, scope)?,
+            output: rows.output,
+        })
     }
 
     /// NULL of a type, for columns without a value.

@@ -43,7 +43,11 @@ pub(crate) fn find_relation<'a>(cx: &BindContext<'a>, schema: Option<&str>, name
     if let Some(s) = schema {
         return in_schema(s);
     }
-    let implicit = if cx.search_path.iter().any(|s| s == "pg_catalog") { None } else { in_schema("pg_catalog") };
+    let implicit = if cx.search_path.iter().any(|s| s == "pg_catalog") {
+        None
+    } else {
+        in_schema("pg_catalog")
+    };
     implicit.or_else(|| cx.search_path.iter().find_map(|s| in_schema(s)))
 }
 
@@ -55,9 +59,11 @@ pub(crate) fn no_relation(name: &ObjectName) -> SqlError {
 /// Checks the database part of a three-part name.
 pub(crate) fn check_database(cx: &BindContext<'_>, name: &ObjectName) -> Result<()> {
     match name.database() {
-        Some(d) if d != cx.database => {
-            Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, format!("cross-database references are not implemented: \"{name}\"")).at(at(name.pos())))
-        }
+        Some(d) if d != cx.database => Err(SqlError::new(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            format!("cross-database references are not implemented: \"{name}\""),
+        )
+        .at(at(name.pos()))),
         _ => Ok(()),
     }
 }
@@ -110,12 +116,23 @@ impl Binder<'_> {
             return Ok(Datum::Oid(0));
         }
         let numeric = !trimmed.is_empty() && trimmed.bytes().all(|b| b.is_ascii_digit());
-        if numeric || !matches!(ty, oid::REGCLASS | oid::REGTYPE | oid::REGNAMESPACE | oid::REGROLE) {
+        const REGPROCEDURE: u32 = 2202;
+        if numeric
+            || !matches!(
+                ty,
+                oid::REGCLASS | oid::REGTYPE | oid::REGNAMESPACE | oid::REGROLE | oid::REGPROC | REGPROCEDURE
+            )
+        {
             return text_io::parse(PgType { oid: ty, typmod: -1 }, text, self.cx.io);
         }
         if ty == oid::REGTYPE {
             let name = curia_parse::parse_type(trimmed).map_err(|e| SqlError::new(e.code(), e.message().to_owned()))?;
-            return crate::type_name::resolve(&name).map(|t| Datum::Oid(t.oid)).map_err(|e| SqlError::new(e.code(), e.message().to_owned()));
+            return crate::type_name::resolve(&name)
+                .map(|t| Datum::Oid(t.oid))
+                .map_err(|e| SqlError::new(e.code(), e.message().to_owned()));
+        }
+        if ty == REGPROCEDURE {
+            return function_by_signature(trimmed);
         }
         let parts = name_parts(trimmed)?;
         let catalog = self.cx.catalog;
@@ -124,7 +141,10 @@ impl Binder<'_> {
                 let schema = parts.len().checked_sub(2).map(|i| parts[i].as_str());
                 let found = find_relation(self.cx, schema, name).map(|r| r.oid());
                 found.map(Datum::Oid).ok_or_else(|| {
-                    SqlError::new(SqlState::UNDEFINED_TABLE, format!("relation \"{}\" does not exist", parts.join(".")))
+                    SqlError::new(
+                        SqlState::UNDEFINED_TABLE,
+                        format!("relation \"{}\" does not exist", parts.join(".")),
+                    )
                 })
             }
             (oid::REGNAMESPACE, [name]) => {
@@ -133,9 +153,26 @@ impl Binder<'_> {
                     "information_schema" => Some(curia_catalog::system::INFORMATION_SCHEMA),
                     _ => None,
                 };
-                catalog.schema(name).map(|s| s.oid).or(system).map(Datum::Oid).ok_or_else(|| {
-                    SqlError::new(SqlState::INVALID_SCHEMA_NAME, format!("schema \"{name}\" does not exist"))
-                })
+                catalog
+                    .schema(name)
+                    .map(|s| s.oid)
+                    .or(system)
+                    .map(Datum::Oid)
+                    .ok_or_else(|| SqlError::new(SqlState::INVALID_SCHEMA_NAME, format!("schema \"{name}\" does not exist")))
+            }
+            (oid::REGPROC, [.., name]) => {
+                let shown = parts.join(".");
+                match curia_functions::candidates(name) {
+                    [one] => Ok(Datum::Oid(one.oid)),
+                    [] => Err(SqlError::new(
+                        SqlState::UNDEFINED_FUNCTION,
+                        format!("function \"{shown}\" does not exist"),
+                    )),
+                    _ => Err(SqlError::new(
+                        SqlState::AMBIGUOUS_FUNCTION,
+                        format!("more than one function named \"{shown}\""),
+                    )),
+                }
             }
             (oid::REGROLE, [name]) => catalog
                 .role(name)
@@ -144,4 +181,27 @@ impl Binder<'_> {
             _ => Err(SqlError::new(SqlState::INVALID_NAME, "invalid name syntax")),
         }
     }
+}
+
+/// `name(type, type)` of regprocedure.
+fn function_by_signature(text: &str) -> Result<Datum> {
+    let missing = || SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("function \"{text}\" does not exist"));
+    let open = text
+        .find('(')
+        .ok_or_else(|| SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, "expected a left parenthesis"))?;
+    let inside = text[open + 1..]
+        .trim_end()
+        .strip_suffix(')')
+        .ok_or_else(|| SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, "expected a right parenthesis"))?;
+    let name = name_parts(&text[..open])?.pop().unwrap_or_default();
+    let mut types = Vec::new();
+    for ty in inside.split(',').map(str::trim).filter(|t| !t.is_empty()) {
+        let parsed = curia_parse::parse_type(ty).map_err(|_| missing())?;
+        types.push(crate::type_name::resolve(&parsed).map_err(|_| missing())?.oid);
+    }
+    curia_functions::candidates(&name)
+        .iter()
+        .find(|f| f.args == types)
+        .map(|f| Datum::Oid(f.oid))
+        .ok_or_else(missing)
 }

@@ -1,6 +1,6 @@
 //! Which function or operator a call means: `parse_func.c` (sections 10.2 and 10.3 of the manual).
 
-use crate::coerce::{can_coerce, category, is_preferred, type_text};
+use crate::coerce::{can_coerce, category, element_of, is_preferred, type_text};
 use curia_functions::{CastContext, Function};
 use curia_types::{Result, SqlError, SqlState, oid, type_info};
 
@@ -25,7 +25,9 @@ pub(crate) fn choose<T: Clone>(candidates: Vec<Candidate<T>>, given: &[u32]) -> 
     }
     let mut left: Vec<Candidate<T>> = candidates
         .into_iter()
-        .filter(|c| c.args.iter().zip(given).all(|(t, g)| can_coerce(*g, *t, CastContext::Implicit)) && polymorphic_args_agree(&c.args, given))
+        .filter(|c| {
+            c.args.iter().zip(given).all(|(t, g)| can_coerce(*g, *t, CastContext::Implicit)) && polymorphic_args_agree(&c.args, given)
+        })
         .collect();
     match left.len() {
         0 => return Choice::None,
@@ -98,9 +100,9 @@ pub(crate) fn choose<T: Clone>(candidates: Vec<Candidate<T>>, given: &[u32]) -> 
     if let Some(first) = known.first().map(|i| given[*i]) {
         if known.iter().all(|i| given[*i] == first) {
             let assumed = vec![first; given.len()];
-            let mut fitting = left
-                .iter()
-                .filter(|c| c.args.iter().all(|t| can_coerce(first, *t, CastContext::Implicit)) && polymorphic_args_agree(&c.args, &assumed));
+            let mut fitting = left.iter().filter(|c| {
+                c.args.iter().all(|t| can_coerce(first, *t, CastContext::Implicit)) && polymorphic_args_agree(&c.args, &assumed)
+            });
             if let (Some(one), None) = (fitting.next(), fitting.next()) {
                 return Choice::One(one.clone());
             }
@@ -135,14 +137,14 @@ fn solve(declared: &[u32], given: &[u32]) -> std::result::Result<Polymorphic, ()
         }
         let element = match *d {
             oid::ANYELEMENT => *g,
-            oid::ANYNONARRAY if type_info::element_of(*g).is_none() => *g,
-            oid::ANYARRAY => type_info::element_of(*g).ok_or(())?,
+            oid::ANYNONARRAY if element_of(*g).is_none() => *g,
+            oid::ANYARRAY => element_of(*g).ok_or(())?,
             oid::ANYCOMPATIBLE | 5079 => {
                 compatible.push(*g);
                 continue;
             }
             oid::ANYCOMPATIBLEARRAY => {
-                compatible.push(type_info::element_of(*g).ok_or(())?);
+                compatible.push(element_of(*g).ok_or(())?);
                 continue;
             }
             oid::ANYNONARRAY => return Err(()),
@@ -189,7 +191,10 @@ pub(crate) fn concretize(declared: &mut [u32], given: &[u32], ret: u32) -> Resul
         p.compatible = Some(oid::TEXT);
     }
     let undetermined = || {
-        SqlError::new(SqlState::DATATYPE_MISMATCH, "could not determine polymorphic type because input has type unknown")
+        SqlError::new(
+            SqlState::DATATYPE_MISMATCH,
+            "could not determine polymorphic type because input has type unknown",
+        )
     };
     for d in declared.iter_mut() {
         if any(d) {
@@ -215,7 +220,11 @@ pub(crate) fn function_candidates(name: &str, count: usize, explicit_variadic: b
     for function in curia_functions::candidates(name) {
         let declared = function.args;
         let plain = |defaulted| Candidate {
-            what: FunctionMatch { function, variadic_from: None, defaulted },
+            what: FunctionMatch {
+                function,
+                variadic_from: None,
+                defaulted,
+            },
             args: declared[..count].to_vec(),
         };
         if function.variadic != 0 && !explicit_variadic && !declared.is_empty() {
@@ -225,7 +234,14 @@ pub(crate) fn function_candidates(name: &str, count: usize, explicit_variadic: b
                 args.resize(count, function.variadic);
                 // A plain function of the same types goes before an expanded one.
                 if !out.iter().any(|c| c.args == args && c.what.variadic_from.is_none()) {
-                    out.push(Candidate { what: FunctionMatch { function, variadic_from: Some(fixed), defaulted: 0 }, args });
+                    out.push(Candidate {
+                        what: FunctionMatch {
+                            function,
+                            variadic_from: Some(fixed),
+                            defaulted: 0,
+                        },
+                        args,
+                    });
                 }
                 continue;
             }

@@ -162,7 +162,6 @@ impl<'p> Scope<'p> {
     }
 }
 
-
 impl Binder<'_> {
     /// A column reference of one to three parts.
     pub fn column_ref(&self, parts: &[Ident], scope: &Scope<'_>) -> Result<Expr> {
@@ -214,7 +213,11 @@ impl Binder<'_> {
             }
             _ => {
                 let shown: Vec<&str> = parts.iter().map(|p| p.name.as_str()).collect();
-                Err(SqlError::new(SqlState::SYNTAX_ERROR, format!("improper qualified name (too many dotted names): {}", shown.join("."))).at(at(pos)))
+                Err(SqlError::new(
+                    SqlState::SYNTAX_ERROR,
+                    format!("improper qualified name (too many dotted names): {}", shown.join(".")),
+                )
+                .at(at(pos)))
             }
         }
     }
@@ -225,7 +228,11 @@ impl Binder<'_> {
         let mut matches = item.columns.iter().filter(|c| c.name == column.name);
         if let Some(found) = matches.next() {
             if matches.next().is_some() {
-                return Err(SqlError::new(SqlState::AMBIGUOUS_COLUMN, format!("column reference \"{}\" is ambiguous", column.name)).at(at(pos)));
+                return Err(SqlError::new(
+                    SqlState::AMBIGUOUS_COLUMN,
+                    format!("column reference \"{}\" is ambiguous", column.name),
+                )
+                .at(at(pos)));
             }
             return Ok(self.use_column(found, depth, scope, pos));
         }
@@ -238,9 +245,8 @@ impl Binder<'_> {
     /// The FROM item that a qualifier names.
     pub fn find_item(&self, scope: &Scope<'_>, schema: Option<&str>, table: &Ident) -> Result<(usize, Rc<NsItem>)> {
         for (depth, level) in scope.levels().enumerate() {
-            let matches = |i: &&Rc<NsItem>| {
-                i.relation_visible && i.name == table.name && schema.is_none_or(|s| i.schema.as_deref() == Some(s))
-            };
+            let matches =
+                |i: &&Rc<NsItem>| i.relation_visible && i.name == table.name && schema.is_none_or(|s| i.schema.as_deref() == Some(s));
             if let Some(item) = level.items.iter().find(matches) {
                 return Ok((depth, Rc::clone(item)));
             }
@@ -251,9 +257,12 @@ impl Binder<'_> {
     fn no_item(&self, scope: &Scope<'_>, name: &str, pos: u32) -> SqlError {
         let items = || scope.levels().flat_map(|l| l.items.iter());
         if let Some(item) = items().find(|i| i.hidden_name.as_deref() == Some(name)) {
-            return SqlError::new(SqlState::UNDEFINED_TABLE, format!("invalid reference to FROM-clause entry for table \"{name}\""))
-                .hint(format!("Perhaps you meant to reference the table alias \"{}\".", item.name))
-                .at(at(pos));
+            return SqlError::new(
+                SqlState::UNDEFINED_TABLE,
+                format!("invalid reference to FROM-clause entry for table \"{name}\""),
+            )
+            .hint(format!("Perhaps you meant to reference the table alias \"{}\".", item.name))
+            .at(at(pos));
         }
         SqlError::new(SqlState::UNDEFINED_TABLE, format!("missing FROM-clause entry for table \"{name}\"")).at(at(pos))
     }
@@ -266,7 +275,11 @@ impl Binder<'_> {
             }
             None => {
                 scope.note_outer(depth, column.column.id);
-                Expr { kind: ExprKind::Column(column.column.id), ty: column.column.ty, position: None }
+                Expr {
+                    kind: ExprKind::Column(column.column.id),
+                    ty: column.column.ty,
+                    position: None,
+                }
             }
         };
         expr.position = at(pos);
@@ -275,7 +288,11 @@ impl Binder<'_> {
 
     fn whole_row(&self, item: &NsItem, depth: usize, scope: &Scope<'_>, pos: u32) -> Expr {
         let fields = item.columns.iter().map(|c| self.use_column(c, depth, scope, pos)).collect();
-        Expr { kind: ExprKind::Row(fields), ty: PgType::RECORD, position: at(pos) }
+        Expr {
+            kind: ExprKind::Row(fields),
+            ty: PgType::RECORD,
+            position: at(pos),
+        }
     }
 
     fn system_column(&self, scope: &Scope<'_>, item: Option<&NsItem>, name: &str, pos: u32) -> Result<Option<Expr>> {
@@ -283,9 +300,15 @@ impl Binder<'_> {
             return Ok(None);
         }
         let own = || scope.items.iter().find(|i| i.table.is_some()).map(Rc::as_ref);
-        let Some(table) = item.or_else(own).and_then(|i| i.table) else { return Ok(None) };
+        let Some(table) = item.or_else(own).and_then(|i| i.table) else {
+            return Ok(None);
+        };
         if name == "tableoid" {
-            return Ok(Some(Expr { kind: ExprKind::Const(Datum::Oid(table)), ty: PgType::OID, position: at(pos) }));
+            return Ok(Some(Expr {
+                kind: ExprKind::Const(Datum::Oid(table)),
+                ty: PgType::OID,
+                position: at(pos),
+            }));
         }
         Err(SqlError::unsupported(format!("system column \"{name}\"")).at(at(pos)))
     }

@@ -62,7 +62,10 @@ impl Binder<'_> {
             }
         };
         if !ctes.is_empty() {
-            bound.rel = Rel::With { ctes, body: Box::new(bound.rel) };
+            bound.rel = Rel::With {
+                ctes,
+                body: Box::new(bound.rel),
+            };
         }
         Ok(bound)
     }
@@ -83,7 +86,10 @@ impl Binder<'_> {
         let mut targets = self.targets(&select.items, scope, Clause::Select)?;
         if let Some(filter) = &select.filter {
             let predicate = self.condition(filter, scope, Clause::Where, "WHERE")?;
-            rel = Rel::Filter { input: Box::new(rel), predicate };
+            rel = Rel::Filter {
+                input: Box::new(rel),
+                predicate,
+            };
         }
         let having = match &select.having {
             Some(h) => Some(self.condition(h, scope, Clause::Having, "HAVING")?),
@@ -123,24 +129,39 @@ impl Binder<'_> {
                 .chain(windows.iter_mut().flat_map(window_exprs))
                 .chain(sets.iter_mut().flat_map(|(_, _, args)| args.iter_mut()));
             let (group_by, sets_of_groups) = self.finish_grouping(grouping, &aggregates, parts, scope)?;
-            rel = Rel::Aggregate { input: Box::new(rel), group_by, sets: sets_of_groups, aggregates: std::mem::take(&mut aggregates) };
+            rel = Rel::Aggregate {
+                input: Box::new(rel),
+                group_by,
+                sets: sets_of_groups,
+                aggregates: std::mem::take(&mut aggregates),
+            };
             if let Some(predicate) = having {
-                rel = Rel::Filter { input: Box::new(rel), predicate };
+                rel = Rel::Filter {
+                    input: Box::new(rel),
+                    predicate,
+                };
             }
         }
         if has_windows {
-            rel = Rel::Window { input: Box::new(rel), calls: windows };
+            rel = Rel::Window {
+                input: Box::new(rel),
+                calls: windows,
+            };
         }
         while !sets.is_empty() {
             // Sets whose arguments hold other sets come after those.
             let pending: Vec<ColId> = sets.iter().map(|(c, _, _)| c.id).collect();
             let waits = |args: &[Expr]| {
                 let mut found = false;
-                args.iter().for_each(|a| walk::columns_of(a, &mut |id| found |= pending.contains(&id)));
+                args.iter()
+                    .for_each(|a| walk::columns_of(a, &mut |id| found |= pending.contains(&id)));
                 found
             };
             let (later, now): (Vec<_>, Vec<_>) = sets.into_iter().partition(|(_, _, args)| waits(args));
-            rel = Rel::ProjectSet { input: Box::new(rel), functions: now };
+            rel = Rel::ProjectSet {
+                input: Box::new(rel),
+                functions: now,
+            };
             sets = later;
         }
         let mut locks = self.locks(query, select, scope, grouped, has_windows, has_sets)?;
@@ -159,32 +180,73 @@ impl Binder<'_> {
                 }
             }
             if !t.junk {
-                output.push(OutputColumn { name: t.name, id: column.id, ty: column.ty, origin });
+                output.push(OutputColumn {
+                    name: t.name,
+                    id: column.id,
+                    ty: column.ty,
+                    origin,
+                });
             }
             columns.push((column, t.expr));
         }
         for lock in &locks {
-            let column = RelColumn { id: lock.row_key, ty: PgType::BYTEA };
-            columns.push((column.clone(), Expr { kind: ExprKind::Column(lock.row_key), ty: PgType::BYTEA, position: None }));
+            let column = RelColumn {
+                id: lock.row_key,
+                ty: PgType::BYTEA,
+            };
+            columns.push((
+                column.clone(),
+                Expr {
+                    kind: ExprKind::Column(lock.row_key),
+                    ty: PgType::BYTEA,
+                    position: None,
+                },
+            ));
         }
-        rel = Rel::Project { input: Box::new(rel), columns };
+        rel = Rel::Project {
+            input: Box::new(rel),
+            columns,
+        };
         let key = |o: &OrderItem| SortKey {
-            expr: Expr { kind: ExprKind::Column(ids[o.target].id), ty: ids[o.target].ty, position: o.position },
+            expr: Expr {
+                kind: ExprKind::Column(ids[o.target].id),
+                ty: ids[o.target].ty,
+                position: o.position,
+            },
             descending: o.descending,
             nulls_first: o.nulls_first,
         };
         if matches!(select.distinct, Some(ast::Distinct::All)) {
-            rel = Rel::Distinct { input: Box::new(rel), on: None };
+            rel = Rel::Distinct {
+                input: Box::new(rel),
+                on: None,
+            };
         }
         if !order.is_empty() {
-            rel = Rel::Sort { input: Box::new(rel), keys: order.iter().map(key).collect() };
+            rel = Rel::Sort {
+                input: Box::new(rel),
+                keys: order.iter().map(key).collect(),
+            };
         }
         if let Some(on) = distinct_on {
-            let on = on.iter().map(|t| Expr { kind: ExprKind::Column(ids[*t].id), ty: ids[*t].ty, position: None }).collect();
-            rel = Rel::Distinct { input: Box::new(rel), on: Some(on) };
+            let on = on
+                .iter()
+                .map(|t| Expr {
+                    kind: ExprKind::Column(ids[*t].id),
+                    ty: ids[*t].ty,
+                    position: None,
+                })
+                .collect();
+            rel = Rel::Distinct {
+                input: Box::new(rel),
+                on: Some(on),
+            };
         }
         if !locks.is_empty() {
-            rel = Rel::LockRows { input: Box::new(rel), locks: std::mem::take(&mut locks) };
+            rel = Rel::LockRows {
+                input: Box::new(rel),
+                locks: std::mem::take(&mut locks),
+            };
         }
         rel = self.limit(rel, query, scope)?;
         Ok(self.without_junk(Query { rel, output }, ids.len()))
@@ -192,16 +254,32 @@ impl Binder<'_> {
 
     /// Drops columns that only served ordering or locking.
     fn without_junk(&self, query: Query, produced: usize) -> Query {
-        let locking = matches!(&query.rel, Rel::LockRows { .. }) || matches!(&query.rel, Rel::Limit { input, .. } if matches!(**input, Rel::LockRows { .. }));
+        let locking = matches!(&query.rel, Rel::LockRows { .. })
+            || matches!(&query.rel, Rel::Limit { input, .. } if matches!(**input, Rel::LockRows { .. }));
         if query.output.len() == produced && !locking {
             return query;
         }
         let columns = query
             .output
             .iter()
-            .map(|c| (RelColumn { id: c.id, ty: c.ty }, Expr { kind: ExprKind::Column(c.id), ty: c.ty, position: None }))
+            .map(|c| {
+                (
+                    RelColumn { id: c.id, ty: c.ty },
+                    Expr {
+                        kind: ExprKind::Column(c.id),
+                        ty: c.ty,
+                        position: None,
+                    },
+                )
+            })
             .collect();
-        Query { rel: Rel::Project { input: Box::new(query.rel), columns }, output: query.output }
+        Query {
+            rel: Rel::Project {
+                input: Box::new(query.rel),
+                columns,
+            },
+            output: query.output,
+        }
     }
 
     /// Adds LIMIT and OFFSET.
@@ -213,7 +291,9 @@ impl Binder<'_> {
             let e = self.expr_in(e, scope, clause)?;
             let e = self.specific(e, PgType::INT8, what)?;
             let mut columns = false;
-            walk::columns_of(&e, &mut |id| columns |= scope.items.iter().flat_map(|i| &i.columns).any(|c| c.column.id == id));
+            walk::columns_of(&e, &mut |id| {
+                columns |= scope.items.iter().flat_map(|i| &i.columns).any(|c| c.column.id == id)
+            });
             if columns {
                 let message = format!("argument of {what} must not contain variables");
                 return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(e.position));
@@ -233,7 +313,11 @@ impl Binder<'_> {
             Some(o) => Some(bind(o, Clause::Offset, "OFFSET")?),
             None => None,
         };
-        Ok(Rel::Limit { input: Box::new(rel), limit, offset })
+        Ok(Rel::Limit {
+            input: Box::new(rel),
+            limit,
+            offset,
+        })
     }
 
     /// A select or RETURNING list with its stars expanded.
@@ -244,7 +328,10 @@ impl Binder<'_> {
                 match &item.expr.kind {
                     ast::ExprKind::Star(parts) if parts.is_empty() => {
                         if scope.items.is_empty() {
-                            return Err(SqlError::new(SqlState::SYNTAX_ERROR, "SELECT * with no tables specified is not valid").at(at(item.expr.pos)));
+                            return Err(
+                                SqlError::new(SqlState::SYNTAX_ERROR, "SELECT * with no tables specified is not valid")
+                                    .at(at(item.expr.pos)),
+                            );
                         }
                         for ns in scope.items.iter().filter(|i| i.columns_visible) {
                             self.expand(ns, 0, scope, item.expr.pos, &mut out);
@@ -278,7 +365,10 @@ impl Binder<'_> {
             }
             const MAX_TARGETS: usize = 1_664;
             if out.len() > MAX_TARGETS {
-                return Err(SqlError::new(SqlState::TOO_MANY_COLUMNS, format!("target lists can have at most {MAX_TARGETS} entries")));
+                return Err(SqlError::new(
+                    SqlState::TOO_MANY_COLUMNS,
+                    format!("target lists can have at most {MAX_TARGETS} entries"),
+                ));
             }
             Ok(out)
         })
@@ -286,7 +376,11 @@ impl Binder<'_> {
 
     fn expand(&self, item: &NsItem, depth: usize, scope: &Scope<'_>, pos: u32, out: &mut Vec<Target>) {
         for c in &item.columns {
-            out.push(Target { expr: self.use_column(c, depth, scope, pos), name: c.name.clone(), junk: false });
+            out.push(Target {
+                expr: self.use_column(c, depth, scope, pos),
+                name: c.name.clone(),
+                junk: false,
+            });
         }
     }
 
@@ -296,7 +390,8 @@ impl Binder<'_> {
         let mut columns: Vec<Vec<Expr>> = vec![Vec::with_capacity(values.rows.len()); width];
         for row in &values.rows {
             if row.len() != width {
-                return Err(SqlError::new(SqlState::SYNTAX_ERROR, "VALUES lists must all be the same length").at(row.first().and_then(|e| at(e.pos))));
+                return Err(SqlError::new(SqlState::SYNTAX_ERROR, "VALUES lists must all be the same length")
+                    .at(row.first().and_then(|e| at(e.pos))));
             }
             for (column, e) in columns.iter_mut().zip(row) {
                 column.push(self.expr_in(e, scope, Clause::Values)?);
@@ -307,17 +402,40 @@ impl Binder<'_> {
         let mut rel_columns = Vec::with_capacity(width);
         for (i, column) in columns.into_iter().enumerate() {
             let all_unknown = column.iter().all(|e| e.ty.oid == oid::UNKNOWN);
-            let (column, ty) = if all_unknown && unknown == Unknown::Keep { (column, PgType::UNKNOWN) } else { self.unify(column, "VALUES")? };
+            let (column, ty) = if all_unknown && unknown == Unknown::Keep {
+                (column, PgType::UNKNOWN)
+            } else {
+                self.unify(column, "VALUES")?
+            };
             let rel_column = self.column(ty);
-            output.push(OutputColumn { name: format!("column{}", i + 1), id: rel_column.id, ty, origin: None });
+            output.push(OutputColumn {
+                name: format!("column{}", i + 1),
+                id: rel_column.id,
+                ty,
+                origin: None,
+            });
             rel_columns.push(rel_column);
             rows.iter_mut().zip(column).for_each(|(row, e)| row.push(e));
         }
-        Ok(Query { rel: Rel::Values { rows, columns: rel_columns }, output })
+        Ok(Query {
+            rel: Rel::Values {
+                rows,
+                columns: rel_columns,
+            },
+            output,
+        })
     }
 
     /// FOR UPDATE and friends, as locks on the scans of this level.
-    fn locks(&self, query: &ast::Query, select: &ast::Select, scope: &Scope<'_>, grouped: bool, windows: bool, sets: bool) -> Result<Vec<RowLock>> {
+    fn locks(
+        &self,
+        query: &ast::Query,
+        select: &ast::Select,
+        scope: &Scope<'_>,
+        grouped: bool,
+        windows: bool,
+        sets: bool,
+    ) -> Result<Vec<RowLock>> {
         let mut out: Vec<RowLock> = Vec::new();
         for lock in &query.locking {
             let clause = match lock.strength {
@@ -326,7 +444,12 @@ impl Binder<'_> {
                 ast::LockStrength::Share => "FOR SHARE",
                 ast::LockStrength::KeyShare => "FOR KEY SHARE",
             };
-            let refuse = |what: &str| Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, format!("{clause} is not allowed with {what}")));
+            let refuse = |what: &str| {
+                Err(SqlError::new(
+                    SqlState::FEATURE_NOT_SUPPORTED,
+                    format!("{clause} is not allowed with {what}"),
+                ))
+            };
             if select.distinct.is_some() {
                 return refuse("DISTINCT clause");
             }
@@ -347,10 +470,17 @@ impl Binder<'_> {
             }
             let mut items: Vec<&Rc<NsItem>> = Vec::new();
             for name in &lock.of {
-                let found = scope.items.iter().find(|i| i.relation_visible && i.name == name.name()).ok_or_else(|| {
-                    SqlError::new(SqlState::UNDEFINED_TABLE, format!("relation \"{}\" in {clause} clause not found in FROM clause", name.name()))
+                let found = scope
+                    .items
+                    .iter()
+                    .find(|i| i.relation_visible && i.name == name.name())
+                    .ok_or_else(|| {
+                        SqlError::new(
+                            SqlState::UNDEFINED_TABLE,
+                            format!("relation \"{}\" in {clause} clause not found in FROM clause", name.name()),
+                        )
                         .at(at(name.pos()))
-                })?;
+                    })?;
                 if found.row_key.is_none() {
                     return Err(SqlError::unsupported(format!("{clause} of something that is not a table")).at(at(name.pos())));
                 }
@@ -401,6 +531,15 @@ impl Binder<'_> {
 }
 
 fn window_exprs(call: &mut WindowCall) -> impl Iterator<Item = &mut Expr> {
-    let WindowCall { args, filter, partition_by, order_by, .. } = call;
-    args.iter_mut().chain(filter.iter_mut()).chain(partition_by.iter_mut()).chain(order_by.iter_mut().map(|k| &mut k.expr))
+    let WindowCall {
+        args,
+        filter,
+        partition_by,
+        order_by,
+        ..
+    } = call;
+    args.iter_mut()
+        .chain(filter.iter_mut())
+        .chain(partition_by.iter_mut())
+        .chain(order_by.iter_mut().map(|k| &mut k.expr))
 }

@@ -29,7 +29,11 @@ impl Binder<'_> {
                 if right.output.len() != inputs[0].output.len() {
                     let name = operator_name(op);
                     let position = positions(&tail.right).first().copied().flatten();
-                    return Err(SqlError::new(SqlState::SYNTAX_ERROR, format!("each {name} query must have the same number of columns")).at(position));
+                    return Err(SqlError::new(
+                        SqlState::SYNTAX_ERROR,
+                        format!("each {name} query must have the same number of columns"),
+                    )
+                    .at(position));
                 }
                 inputs.push(right);
                 places.push(positions(&tail.right));
@@ -43,7 +47,15 @@ impl Binder<'_> {
 
     /// One input of a set operation.
     pub fn set_input(&self, body: &SetExpr, scope: &mut Scope<'_>, unknown: Unknown) -> Result<Query> {
-        let plain = |body: SetExpr| ast::Query { with: None, body, order_by: Vec::new(), limit: None, offset: None, locking: Vec::new(), pos: 0 };
+        let plain = |body: SetExpr| ast::Query {
+            with: None,
+            body,
+            order_by: Vec::new(),
+            limit: None,
+            offset: None,
+            locking: Vec::new(),
+            pos: 0,
+        };
         match body {
             SetExpr::Query(query) => self.query_scoped(query, scope, unknown),
             SetExpr::SetOp { first, rest } => self.set_operation(first, rest, scope),
@@ -67,7 +79,10 @@ impl Binder<'_> {
             if oid == oid::UNKNOWN {
                 oid = oid::TEXT;
             }
-            types.push(PgType { oid, typmod: self.common_typmod(&each, oid) });
+            types.push(PgType {
+                oid,
+                typmod: self.common_typmod(&each, oid),
+            });
         }
         let mut output = inputs[0].output.clone();
         let columns: Vec<RelColumn> = types.iter().map(|ty| self.column(*ty)).collect();
@@ -83,7 +98,11 @@ impl Binder<'_> {
         }
         if !all || op != ast::SetOperator::Union {
             for (i, c) in columns.iter().enumerate() {
-                let probe = Expr { kind: ExprKind::Column(c.id), ty: c.ty, position: place(0, i) };
+                let probe = Expr {
+                    kind: ExprKind::Column(c.id),
+                    ty: c.ty,
+                    position: place(0, i),
+                };
                 self.check_hashable(&probe)?;
             }
         }
@@ -92,7 +111,15 @@ impl Binder<'_> {
             ast::SetOperator::Intersect => SetOp::Intersect,
             ast::SetOperator::Except => SetOp::Except,
         };
-        Ok(Query { rel: Rel::SetOp { op, all, inputs: converted, columns }, output })
+        Ok(Query {
+            rel: Rel::SetOp {
+                op,
+                all,
+                inputs: converted,
+                columns,
+            },
+            output,
+        })
     }
 
     /// Converts a query's columns implicitly to given types: unknown literals in place, others by a projection on top.
@@ -129,18 +156,31 @@ impl Binder<'_> {
         }
         let mut columns = Vec::with_capacity(types.len());
         for (o, ty) in query.output.iter_mut().zip(types) {
-            let expr = Expr { kind: ExprKind::Column(o.id), ty: o.ty, position: None };
+            let expr = Expr {
+                kind: ExprKind::Column(o.id),
+                ty: o.ty,
+                position: None,
+            };
             let source = o.ty.oid;
             let expr = self.coerce(expr, *ty, CastContext::Implicit)?.ok_or_else(|| {
                 let name = crate::coerce::type_text;
-                SqlError::new(SqlState::CANNOT_COERCE, format!("UNION could not convert type {} to {}", name(source), name(ty.oid)))
+                SqlError::new(
+                    SqlState::CANNOT_COERCE,
+                    format!("UNION could not convert type {} to {}", name(source), name(ty.oid)),
+                )
             })?;
             let column = self.column(expr.ty);
             o.id = column.id;
             o.ty = column.ty;
             columns.push((column, expr));
         }
-        Ok(Query { rel: Rel::Project { input: Box::new(query.rel), columns }, output: query.output })
+        Ok(Query {
+            rel: Rel::Project {
+                input: Box::new(query.rel),
+                columns,
+            },
+            output: query.output,
+        })
     }
 }
 
@@ -171,7 +211,11 @@ fn start(e: &ast::Expr) -> Option<u32> {
     match &e.kind {
         A::Binary(first, _) | A::Subscript(first, _) | A::Collate(first, _) => start(first),
         A::And(list) | A::Or(list) => list.first().and_then(start),
-        A::Cast { arg, syntax: ast::CastSyntax::Colons, .. }
+        A::Cast {
+            arg,
+            syntax: ast::CastSyntax::Colons,
+            ..
+        }
         | A::IsNull { arg, .. }
         | A::IsBool { arg, .. }
         | A::InList { arg, .. }

@@ -20,7 +20,15 @@ impl Binder<'_> {
 
     fn subquery(&self, kind: SubqueryKind, query: Query, outer: Vec<ColId>, ty: PgType, pos: u32) -> Expr {
         // The value is that of the relation's first column: columns that only order the rows stand behind it.
-        Expr { kind: ExprKind::Subquery { kind, query: Box::new(query.rel), outer }, ty, position: at(pos) }
+        Expr {
+            kind: ExprKind::Subquery {
+                kind,
+                query: Box::new(query.rel),
+                outer,
+            },
+            ty,
+            position: at(pos),
+        }
     }
 
     fn one_column(&self, query: &Query, pos: u32) -> Result<()> {
@@ -47,16 +55,32 @@ impl Binder<'_> {
         let (query, outer) = self.inner_query(query, scope, Unknown::ToText)?;
         self.one_column(&query, pos)?;
         let element = query.output[0].ty.oid;
-        let array = if type_info::element_of(element).is_some() { Some(element) } else { type_info::array_of(element) };
+        let array = if type_info::element_of(element).is_some() {
+            Some(element)
+        } else {
+            type_info::array_of(element)
+        };
         let array = array.ok_or_else(|| {
             let shown = type_info::format_type(element, -1);
-            SqlError::new(SqlState::UNDEFINED_OBJECT, format!("could not find array type for data type {shown}")).at(at(pos))
+            SqlError::new(
+                SqlState::UNDEFINED_OBJECT,
+                format!("could not find array type for data type {shown}"),
+            )
+            .at(at(pos))
         })?;
         Ok(self.subquery(SubqueryKind::Array, query, outer, PgType { oid: array, typmod: -1 }, pos))
     }
 
     /// `x op ANY|ALL (SELECT ..)`; `x IN (SELECT ..)` is `= ANY`.
-    pub fn quantified_query(&self, arg: &ast::Expr, op: &ast::Operator, all: bool, query: &ast::Query, scope: &Scope<'_>, pos: u32) -> Result<Expr> {
+    pub fn quantified_query(
+        &self,
+        arg: &ast::Expr,
+        op: &ast::Operator,
+        all: bool,
+        query: &ast::Query,
+        scope: &Scope<'_>,
+        pos: u32,
+    ) -> Result<Expr> {
         let left = self.expr(arg, scope)?;
         let (query, outer) = self.inner_query(query, scope, Unknown::ToText)?;
         if let ExprKind::Row(fields) = &left.kind {
@@ -73,11 +97,25 @@ impl Binder<'_> {
         let (found, mut declared) = self.find_operator(op, given[0], given[1], pos)?;
         let ret = concretize(&mut declared, &given, found.result).map_err(|e| e.at(at(pos)))?;
         if ret != oid::BOOL {
-            return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, "operator returns a value that is not boolean in subquery comparison").at(at(pos)));
+            return Err(SqlError::new(
+                SqlState::DATATYPE_MISMATCH,
+                "operator returns a value that is not boolean in subquery comparison",
+            )
+            .at(at(pos)));
         }
         let left = self.implicit(left, declared[0])?;
-        let query = self.convert_outputs(query, &[PgType { oid: declared[1], typmod: -1 }])?;
-        let kind = SubqueryKind::Compare { arg: Box::new(left), function: found.function, all };
+        let query = self.convert_outputs(
+            query,
+            &[PgType {
+                oid: declared[1],
+                typmod: -1,
+            }],
+        )?;
+        let kind = SubqueryKind::Compare {
+            arg: Box::new(left),
+            function: found.function,
+            all,
+        };
         Ok(self.subquery(kind, query, outer, PgType::BOOL, pos))
     }
 
@@ -96,9 +134,17 @@ impl Binder<'_> {
         let columns = query
             .output
             .iter()
-            .map(|c| Expr { kind: ExprKind::Column(c.id), ty: c.ty, position: None })
+            .map(|c| Expr {
+                kind: ExprKind::Column(c.id),
+                ty: c.ty,
+                position: None,
+            })
             .collect();
-        let row = |kind| Expr { kind, ty: PgType::RECORD, position: at(pos) };
+        let row = |kind| Expr {
+            kind,
+            ty: PgType::RECORD,
+            position: at(pos),
+        };
         let compare = self.binary(op, row(ExprKind::Row(fields.to_vec())), row(ExprKind::Row(columns)), pos)?;
         for f in fields {
             crate::walk::columns_of(f, &mut |id| {
@@ -109,11 +155,23 @@ impl Binder<'_> {
         }
         let result = self.column(PgType::BOOL);
         let id = result.id;
-        let rel = Rel::Project { input: Box::new(query.rel), columns: vec![(result, compare)] };
-        let output = vec![OutputColumn { name: "?column?".to_owned(), id, ty: PgType::BOOL, origin: None }];
+        let rel = Rel::Project {
+            input: Box::new(query.rel),
+            columns: vec![(result, compare)],
+        };
+        let output = vec![OutputColumn {
+            name: "?column?".to_owned(),
+            id,
+            ty: PgType::BOOL,
+            origin: None,
+        }];
         let (found, _) = self.find_operator(&operator("="), oid::BOOL, oid::BOOL, pos)?;
         let yes = self.constant(curia_types::Datum::Bool(true), PgType::BOOL, None);
-        let kind = SubqueryKind::Compare { arg: Box::new(yes), function: found.function, all };
+        let kind = SubqueryKind::Compare {
+            arg: Box::new(yes),
+            function: found.function,
+            all,
+        };
         Ok(self.subquery(kind, Query { rel, output }, outer, PgType::BOOL, pos))
     }
 }

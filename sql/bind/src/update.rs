@@ -54,17 +54,33 @@ impl Binder<'_> {
         let (mut rows, scan) = self.target_scan(&delete.table, delete.alias.as_ref(), &mut scope)?;
         rows.rel = self.join_and_filter(scan, &delete.using, delete.filter.as_ref(), &mut scope)?;
         let returning = self.returning(&delete.returning, &scope)?;
-        Ok(Bound::Delete(Delete { table: rows.table, source: with_ctes(ctes, rows.rel), row_key: rows.row_key, old_row: rows.old_row, returning }))
+        Ok(Bound::Delete(Delete {
+            table: rows.table,
+            source: with_ctes(ctes, rows.rel),
+            row_key: rows.row_key,
+            old_row: rows.old_row,
+            returning,
+        }))
     }
 
     /// The scan of the target with its row key, as the first item of `scope`.
     fn target_scan(&self, name: &ast::ObjectName, alias: Option<&ast::Alias>, scope: &mut Scope<'_>) -> Result<(Rows, Rel)> {
         let table = self.target_table(name)?;
         let (rel, item) = self.scan(&table, alias, name.name())?;
-        let Rel::Scan(Scan { columns, row_key: Some(row_key), .. }) = &rel else {
+        let Rel::Scan(Scan {
+            columns,
+            row_key: Some(row_key),
+            ..
+        }) = &rel
+        else {
             return Err(SqlError::internal("the target of a row change is no scan with a row key"));
         };
-        let rows = Rows { rel: Rel::Unit, table, row_key: *row_key, old_row: columns.clone() };
+        let rows = Rows {
+            rel: Rel::Unit,
+            table,
+            row_key: *row_key,
+            old_row: columns.clone(),
+        };
         scope.items.push(Rc::new(item));
         Ok((rows, rel))
     }
@@ -85,17 +101,30 @@ impl Binder<'_> {
             scope.absorb(&inner);
             scope.items.extend(items);
             if let Some(right) = right {
-                rel = Rel::Join { kind: JoinKind::Inner, left: Box::new(rel), right: Box::new(right), on: None, lateral: false };
+                rel = Rel::Join {
+                    kind: JoinKind::Inner,
+                    left: Box::new(rel),
+                    right: Box::new(right),
+                    on: None,
+                    lateral: false,
+                };
             }
         }
         if let Some(filter) = filter {
             let predicate = self.condition(filter, scope, Clause::Where, "WHERE")?;
-            rel = Rel::Filter { input: Box::new(rel), predicate };
+            rel = Rel::Filter {
+                input: Box::new(rel),
+                predicate,
+            };
         }
         Ok(rel)
     }
 }
 
 fn with_ctes(ctes: Vec<Cte>, rel: Rel) -> Rel {
-    if ctes.is_empty() { rel } else { Rel::With { ctes, body: Box::new(rel) } }
+    if ctes.is_empty() {
+        rel
+    } else {
+        Rel::With { ctes, body: Box::new(rel) }
+    }
 }

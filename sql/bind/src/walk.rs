@@ -256,7 +256,11 @@ fn used_by_expr(e: &Expr, used: &mut HashSet<ColId>) {
 fn producer(mut rel: &Rel) -> &Rel {
     loop {
         rel = match rel {
-            Rel::Filter { input, .. } | Rel::Sort { input, .. } | Rel::Limit { input, .. } | Rel::Distinct { input, .. } | Rel::LockRows { input, .. } => input,
+            Rel::Filter { input, .. }
+            | Rel::Sort { input, .. }
+            | Rel::Limit { input, .. }
+            | Rel::Distinct { input, .. }
+            | Rel::LockRows { input, .. } => input,
             Rel::With { body, .. } => body,
             other => return other,
         };

@@ -1,10 +1,10 @@
 //! WITH: common table expressions, recursive ones among them (`parse_cte.c`).
 
 use crate::binder::{Binder, at};
+use crate::coerce::type_text;
 use crate::ir::*;
 use crate::scope::{CteInfo, Scope};
 use crate::select::Unknown;
-use crate::coerce::type_text;
 use curia_functions::CastContext;
 use curia_parse::ast::{self, CteBody, SetExpr};
 use curia_types::{PgType, Result, SqlError, SqlState};
@@ -40,13 +40,22 @@ impl Binder<'_> {
     }
 
     fn register(&self, scope: &mut Scope<'_>, id: u32, name: &str, columns: Vec<(String, PgType)>) {
-        scope.ctes.push(Rc::new(CteInfo { name: name.to_owned(), id, columns, blocked: None, used: Cell::new(false) }));
+        scope.ctes.push(Rc::new(CteInfo {
+            name: name.to_owned(),
+            id,
+            columns,
+            blocked: None,
+            used: Cell::new(false),
+        }));
     }
 
     fn plain_cte(&self, recursive: bool, cte: &ast::Cte, query: &ast::Query, scope: &mut Scope<'_>) -> Result<Cte> {
         let mut stand_in = scope.stand_in(Vec::new());
         if recursive {
-            let why = format!("recursive query \"{}\" does not have the form non-recursive-term UNION [ALL] recursive-term", cte.name.name);
+            let why = format!(
+                "recursive query \"{}\" does not have the form non-recursive-term UNION [ALL] recursive-term",
+                cte.name.name
+            );
             stand_in.ctes.push(blocked(&cte.name.name, why, at(cte.name.pos)));
         }
         let bound = {
@@ -57,18 +66,37 @@ impl Binder<'_> {
         let names = column_names(cte, &bound.output)?;
         let columns: Vec<RelColumn> = bound.output.iter().map(|c| RelColumn { id: c.id, ty: c.ty }).collect();
         let id = self.cte_id();
-        self.register(scope, id, &cte.name.name, names.into_iter().zip(columns.iter().map(|c| c.ty)).collect());
-        Ok(Cte { id, name: cte.name.name.clone(), query: bound.rel, columns, recursive: None, materialized: cte.materialized })
+        self.register(
+            scope,
+            id,
+            &cte.name.name,
+            names.into_iter().zip(columns.iter().map(|c| c.ty)).collect(),
+        );
+        Ok(Cte {
+            id,
+            name: cte.name.name.clone(),
+            query: bound.rel,
+            columns,
+            recursive: None,
+            materialized: cte.materialized,
+        })
     }
 
     /// A definition of the form `a UNION [ALL] b` whose `b` refers to it; `None` when it does not.
     fn recursive_cte(&self, recursive: bool, cte: &ast::Cte, query: &ast::Query, scope: &mut Scope<'_>) -> Result<Option<Cte>> {
-        let SetExpr::SetOp { first, rest } = &query.body else { return Ok(None) };
-        let Some((last, before)) = rest.split_last().filter(|(l, _)| recursive && l.op == ast::SetOperator::Union) else { return Ok(None) };
+        let SetExpr::SetOp { first, rest } = &query.body else {
+            return Ok(None);
+        };
+        let Some((last, before)) = rest.split_last().filter(|(l, _)| recursive && l.op == ast::SetOperator::Union) else {
+            return Ok(None);
+        };
         let start = if before.is_empty() {
             (**first).clone()
         } else {
-            SetExpr::SetOp { first: first.clone(), rest: before.to_vec() }
+            SetExpr::SetOp {
+                first: first.clone(),
+                rest: before.to_vec(),
+            }
         };
         // The non-recursive term fixes names and types.
         let mut stand_in = scope.stand_in(Vec::new());
@@ -99,7 +127,12 @@ impl Binder<'_> {
             return Ok(None);
         }
         scope.absorb(&stand_in);
-        let refuse = |what: &str| Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, format!("{what} in a recursive query is not implemented")));
+        let refuse = |what: &str| {
+            Err(SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                format!("{what} in a recursive query is not implemented"),
+            ))
+        };
         if !query.order_by.is_empty() {
             return refuse("ORDER BY");
         }
@@ -152,14 +185,25 @@ impl Binder<'_> {
 
 /// A name that is in sight but may not be referred to; the error stands at `position`, else at the reference.
 fn blocked(name: &str, why: String, position: Option<u32>) -> Rc<CteInfo> {
-    Rc::new(CteInfo { name: name.to_owned(), id: u32::MAX, columns: Vec::new(), blocked: Some((why, position)), used: Cell::new(false) })
+    Rc::new(CteInfo {
+        name: name.to_owned(),
+        id: u32::MAX,
+        columns: Vec::new(),
+        blocked: Some((why, position)),
+        used: Cell::new(false),
+    })
 }
 
 fn column_names(cte: &ast::Cte, output: &[OutputColumn]) -> Result<Vec<String>> {
     if cte.columns.len() > output.len() {
         return Err(SqlError::new(
             SqlState::INVALID_COLUMN_REFERENCE,
-            format!("WITH query \"{}\" has {} columns available but {} columns specified", cte.name.name, output.len(), cte.columns.len()),
+            format!(
+                "WITH query \"{}\" has {} columns available but {} columns specified",
+                cte.name.name,
+                output.len(),
+                cte.columns.len()
+            ),
         )
         .at(at(cte.name.pos)));
     }

@@ -8,16 +8,33 @@ use curia_types::{Result, type_info::format_type};
 /// A type as `format_type(oid, typmod)` shows it.
 fn type_name(oid: u32, typmod: i32) -> String {
     // The name without a modifier means length 1, so a bare one is shown by its own name.
-    if oid == curia_types::oid::BPCHAR && typmod < 0 { "bpchar".to_owned() } else { format_type(oid, typmod) }
+    if oid == curia_types::oid::BPCHAR && typmod < 0 {
+        "bpchar".to_owned()
+    } else {
+        format_type(oid, typmod)
+    }
 }
 
 fn answer(result: Result<curia_bind::ir::BoundStatement>) -> String {
     match result {
         Ok(bound) => {
             let params: Vec<String> = bound.params.iter().map(|p| type_name(p.oid, -1)).collect();
-            let columns: Vec<String> = bound.output().iter().map(|c| format!("{}: {}", c.name, type_name(c.ty.oid, c.ty.typmod))).collect();
-            let params = if params.is_empty() { String::new() } else { format!("params {}; ", params.join(", ")) };
-            params + &if columns.is_empty() { "no columns".to_owned() } else { columns.join(", ") }
+            let columns: Vec<String> = bound
+                .output()
+                .iter()
+                .map(|c| format!("{}: {}", c.name, type_name(c.ty.oid, c.ty.typmod)))
+                .collect();
+            let params = if params.is_empty() {
+                String::new()
+            } else {
+                format!("params {}; ", params.join(", "))
+            };
+            params
+                + &if columns.is_empty() {
+                    "no columns".to_owned()
+                } else {
+                    columns.join(", ")
+                }
         }
         Err(e) => {
             let f = e.fields();

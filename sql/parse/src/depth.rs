@@ -3,8 +3,8 @@
 //! Everything that walks or drops a tree of depth `d` recursively needs stack in proportion to `d`. [`on_stack`] runs a closure inline
 //! for ordinary statements and on a thread with enough stack for deep ones; the memory is only touched as far as the recursion goes.
 
-use crate::token::{Tok, Token};
 use crate::keyword::Kw;
+use crate::token::{Tok, Token};
 use curia_types::{Result, SqlError, SqlState};
 
 /// Parentheses, brackets, CASE and prefix operators may nest this deep; beyond it the answer is 54001.
@@ -26,7 +26,10 @@ pub fn on_stack<T: Send>(depth: u32, work: impl FnOnce() -> T + Send) -> T {
     }
     let bytes = (depth as usize).saturating_mul(STACK_BYTES_PER_LEVEL).clamp(4 << 20, 1 << 30);
     std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("curia-deep".into()).stack_size(bytes).spawn_scoped(scope, work);
+        let thread = std::thread::Builder::new()
+            .name("curia-deep".into())
+            .stack_size(bytes)
+            .spawn_scoped(scope, work);
         match thread.map(|t| t.join()) {
             Ok(Ok(result)) => result,
             Ok(Err(panic)) => std::panic::resume_unwind(panic),
@@ -56,7 +59,11 @@ pub fn nesting(tokens: &[Token]) -> Result<u32> {
             Tok::Semicolon => open = 0,
             _ => {}
         }
-        prefix = if matches!(token.kind, Tok::Op | Tok::Word(Some(Kw::Not))) { prefix + 1 } else { 0 };
+        prefix = if matches!(token.kind, Tok::Op | Tok::Word(Some(Kw::Not))) {
+            prefix + 1
+        } else {
+            0
+        };
         deepest = deepest.max(open + prefix);
         if deepest > MAX_DEPTH {
             return Err(too_deep());

@@ -513,11 +513,19 @@ pub fn quote_identifier(name: &str) -> std::borrow::Cow<'_, str> {
     let plain = chars.next().is_some_and(|c| c.is_ascii_lowercase() || c == b'_')
         && chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_')
         && Kw::find(name).is_none_or(|k| k.category() == Category::Unreserved);
-    if plain { name.into() } else { format!("\"{}\"", name.replace('"', "\"\"")).into() }
+    if plain {
+        name.into()
+    } else {
+        format!("\"{}\"", name.replace('"', "\"\"")).into()
+    }
 }
 
 /// Quotes a string literal as PostgreSQL's `quote_literal` does.
 pub fn quote_literal(text: &str) -> String {
     let quoted = text.replace('\'', "''");
-    if text.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
+    if text.contains('\\') {
+        format!("E'{}'", quoted.replace('\\', "\\\\"))
+    } else {
+        format!("'{quoted}'")
+    }
 }

@@ -64,7 +64,11 @@ pub struct Token {
 
 /// A syntax error that quotes a piece of the text, as `scanner_yyerror` does.
 pub fn error_near(message: &str, near: &str, pos: u32) -> SqlError {
-    let text = if near.is_empty() { format!("{message} at end of input") } else { format!("{message} at or near \"{near}\"") };
+    let text = if near.is_empty() {
+        format!("{message} at end of input")
+    } else {
+        format!("{message} at or near \"{near}\"")
+    };
     SqlError::new(SqlState::SYNTAX_ERROR, text).at(Some(pos))
 }
 
@@ -104,13 +108,24 @@ pub fn tokenize(text: &str) -> Result<Vec<Token>> {
     if u32::try_from(text.len()).is_err() {
         return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "query string is too long"));
     }
-    let mut lexer = Lexer { text, bytes: text.as_bytes(), at: 0, ascii: text.is_ascii(), counted: (0, 0) };
+    let mut lexer = Lexer {
+        text,
+        bytes: text.as_bytes(),
+        at: 0,
+        ascii: text.is_ascii(),
+        counted: (0, 0),
+    };
     let mut tokens = Vec::with_capacity(text.len() / 5 + 4);
     loop {
         lexer.skip_blanks()?;
         let start = lexer.at;
         let kind = lexer.next()?;
-        tokens.push(Token { kind, start: start as u32, end: lexer.at as u32, pos: lexer.position(start) });
+        tokens.push(Token {
+            kind,
+            start: start as u32,
+            end: lexer.at as u32,
+            pos: lexer.position(start),
+        });
         if kind == Tok::Eof {
             return Ok(tokens);
         }
@@ -257,12 +272,19 @@ impl<'a> Lexer<'a> {
             end += 1;
         }
         // A multi-character operator may end in + or - only if it has one of these.
-        let special = |b: &[u8]| b.iter().any(|c| matches!(c, b'~' | b'!' | b'@' | b'#' | b'^' | b'&' | b'|' | b'`' | b'?' | b'%'));
+        let special = |b: &[u8]| {
+            b.iter()
+                .any(|c| matches!(c, b'~' | b'!' | b'@' | b'#' | b'^' | b'&' | b'|' | b'`' | b'?' | b'%'))
+        };
         while end - start > 1 && matches!(self.bytes[end - 1], b'+' | b'-') && !special(&self.bytes[start..end - 1]) {
             end -= 1;
         }
         self.at = end;
-        if &self.bytes[start..end] == b"=>" { Tok::EqualsGreater } else { Tok::Op }
+        if &self.bytes[start..end] == b"=>" {
+            Tok::EqualsGreater
+        } else {
+            Tok::Op
+        }
     }
 
     fn number(&mut self, start: usize) -> Result<Tok> {
@@ -456,7 +478,8 @@ pub fn escape_string(raw: &str, pos: u32) -> Result<String> {
             }
             let e = bytes.get(at).copied().unwrap_or(b'\\');
             at += 1;
-            let digits = |at: usize, radix: u32, most: usize| bytes[at..].iter().take(most).take_while(|b| (**b as char).is_digit(radix)).count();
+            let digits =
+                |at: usize, radix: u32, most: usize| bytes[at..].iter().take(most).take_while(|b| (**b as char).is_digit(radix)).count();
             match e {
                 b'b' => out.push(8),
                 b'f' => out.push(12),
@@ -506,12 +529,18 @@ pub fn escape_string(raw: &str, pos: u32) -> Result<String> {
         }
     }
     if out.contains(&0) {
-        return Err(SqlError::new(SqlState::CHARACTER_NOT_IN_REPERTOIRE, "invalid byte sequence for encoding \"UTF8\": 0x00"));
+        return Err(SqlError::new(
+            SqlState::CHARACTER_NOT_IN_REPERTOIRE,
+            "invalid byte sequence for encoding \"UTF8\": 0x00",
+        ));
     }
     String::from_utf8(out).map_err(|e| {
         let valid = e.utf8_error().valid_up_to();
         let shown: Vec<String> = e.as_bytes()[valid..].iter().take(4).map(|b| format!("0x{b:02x}")).collect();
-        SqlError::new(SqlState::CHARACTER_NOT_IN_REPERTOIRE, format!("invalid byte sequence for encoding \"UTF8\": {}", shown.join(" ")))
+        SqlError::new(
+            SqlState::CHARACTER_NOT_IN_REPERTOIRE,
+            format!("invalid byte sequence for encoding \"UTF8\": {}", shown.join(" ")),
+        )
     })
 }
 
@@ -540,7 +569,10 @@ pub fn unicode_escapes(text: &str, escape: char, pos: u32) -> Result<String> {
             continue;
         }
         let (skip, want) = if rest.starts_with('+') { (1, 6) } else { (0, 4) };
-        let hex = rest.get(skip..skip + want).filter(|h| h.bytes().all(|b| b.is_ascii_hexdigit())).ok_or_else(bad)?;
+        let hex = rest
+            .get(skip..skip + want)
+            .filter(|h| h.bytes().all(|b| b.is_ascii_hexdigit()))
+            .ok_or_else(bad)?;
         let mut value = u32::from_str_radix(hex, 16).map_err(|_| bad())?;
         rest = &rest[skip + want..];
         if (0xd800..0xdc00).contains(&value) && high.is_none() {

@@ -163,3 +163,7 @@ select has_table_privilege('t', 'select'), pg_table_is_visible(1), format_type(2
 select 'now'::timestamp, 'epoch'::timestamptz, 'infinity'::date
 select (t.a) from t
 select (x).a, (x).* from t x
+select a.attname from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any(i.indkey) where i.indisprimary
+select unnest(indkey), array_upper(indkey, 1), indkey[0] from pg_index
+select c.relname, t.typname from pg_class c, pg_type t where c.reltype = t.oid and c.oid = 't'::regclass
+select table_name, column_name, data_type from information_schema.columns where table_schema = 'public' order by ordinal_position

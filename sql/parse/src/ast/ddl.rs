@@ -639,4 +639,3 @@ pub struct Truncate {
     /// CASCADE
     pub cascade: bool,
 }
-

@@ -21,11 +21,27 @@ pub struct ObjectName {
 impl ObjectName {
     /// A name of one part without position.
     pub fn plain(name: &str) -> ObjectName {
-        ObjectName { parts: vec![Ident { name: name.to_owned(), pos: 0 }] }
+        ObjectName {
+            parts: vec![Ident {
+                name: name.to_owned(),
+                pos: 0,
+            }],
+        }
     }
     /// A name in `pg_catalog`.
     pub fn system(name: &str, pos: u32) -> ObjectName {
-        ObjectName { parts: vec![Ident { name: "pg_catalog".to_owned(), pos }, Ident { name: name.to_owned(), pos }] }
+        ObjectName {
+            parts: vec![
+                Ident {
+                    name: "pg_catalog".to_owned(),
+                    pos,
+                },
+                Ident {
+                    name: name.to_owned(),
+                    pos,
+                },
+            ],
+        }
     }
     /// The last part: the object's own name.
     pub fn name(&self) -> &str {

@@ -28,7 +28,10 @@ pub enum Statement {
     Drop(Box<DropObjects>),
     CreateRole(Box<RoleStatement>),
     AlterRole(Box<RoleStatement>),
-    DropRole { names: Vec<RoleSpec>, if_exists: bool },
+    DropRole {
+        names: Vec<RoleSpec>,
+        if_exists: bool,
+    },
     Comment(Box<Comment>),
     Truncate(Box<Truncate>),
     // Maintenance.
@@ -38,15 +41,28 @@ pub enum Statement {
     Reindex(ObjectName),
     // Transactions.
     /// BEGIN or START TRANSACTION (`start` tells which, for the command tag).
-    Begin { modes: TransactionModes, start: bool },
-    Commit { chain: bool },
-    Rollback { chain: bool },
+    Begin {
+        modes: TransactionModes,
+        start: bool,
+    },
+    Commit {
+        chain: bool,
+    },
+    Rollback {
+        chain: bool,
+    },
     Savepoint(Ident),
     Release(Ident),
     RollbackTo(Ident),
     /// SET TRANSACTION (this one) or SET SESSION CHARACTERISTICS AS TRANSACTION (`session`).
-    SetTransaction { modes: TransactionModes, session: bool },
-    SetConstraints { names: Vec<ObjectName>, deferred: bool },
+    SetTransaction {
+        modes: TransactionModes,
+        session: bool,
+    },
+    SetConstraints {
+        names: Vec<ObjectName>,
+        deferred: bool,
+    },
     Lock(Box<LockTable>),
     // Session.
     Set(Box<Set>),
@@ -62,13 +78,20 @@ pub enum Statement {
     /// CLOSE; `None` is ALL.
     Close(Option<Ident>),
     Listen(Ident),
-    Notify { channel: Ident, payload: Option<String> },
+    Notify {
+        channel: Ident,
+        payload: Option<String>,
+    },
     /// UNLISTEN; `None` is `*`.
     Unlisten(Option<Ident>),
     /// GRANT and REVOKE: accepted text, executed by nobody yet.
-    Grant { revoke: bool },
+    Grant {
+        revoke: bool,
+    },
     /// A statement of PostgreSQL that is not built yet.
-    Unsupported { feature: String },
+    Unsupported {
+        feature: String,
+    },
 }
 
 /// COPY
@@ -465,6 +488,9 @@ impl Statement {
     }
     /// Whether it reads or writes rows through the binder.
     pub fn is_bindable(&self) -> bool {
-        matches!(self, Statement::Query(_) | Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_))
+        matches!(
+            self,
+            Statement::Query(_) | Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_)
+        )
     }
 }

@@ -88,7 +88,11 @@ impl<'a> Parser<'a> {
             })?);
         }
         if self.accept_kw(Kw::Over) {
-            call.over = Some(if self.peek() == Tok::LParen { Over::Spec(self.window_spec()?) } else { Over::Named(self.column_id()?) });
+            call.over = Some(if self.peek() == Tok::LParen {
+                Over::Spec(self.window_spec()?)
+            } else {
+                Over::Named(self.column_id()?)
+            });
         }
         Ok(())
     }
@@ -130,7 +134,14 @@ impl<'a> Parser<'a> {
                     p.expect_kw(Kw::As)?;
                     Ok((arg, p.type_name()?))
                 })?;
-                Ok(Expr::new(ExprKind::Cast { arg: Box::new(arg), ty: Box::new(ty), syntax: CastSyntax::Cast }, pos))
+                Ok(Expr::new(
+                    ExprKind::Cast {
+                        arg: Box::new(arg),
+                        ty: Box::new(ty),
+                        syntax: CastSyntax::Cast,
+                    },
+                    pos,
+                ))
             }
             Kw::Coalesce if opens => {
                 self.bump();
@@ -139,7 +150,13 @@ impl<'a> Parser<'a> {
             Kw::Greatest | Kw::Least if opens => {
                 self.bump();
                 let args = self.paren_list(|p| p.expr())?;
-                Ok(Expr::new(ExprKind::MinMax { args, greatest: kw == Kw::Greatest }, pos))
+                Ok(Expr::new(
+                    ExprKind::MinMax {
+                        args,
+                        greatest: kw == Kw::Greatest,
+                    },
+                    pos,
+                ))
             }
             Kw::Nullif if opens => {
                 self.bump();
@@ -168,7 +185,11 @@ impl<'a> Parser<'a> {
             }
             Kw::Row if opens => {
                 self.at += 2;
-                let items = if self.peek() == Tok::RParen { Vec::new() } else { self.comma_list(|p| p.expr())? };
+                let items = if self.peek() == Tok::RParen {
+                    Vec::new()
+                } else {
+                    self.comma_list(|p| p.expr())?
+                };
                 self.expect(Tok::RParen)?;
                 Ok(Expr::new(ExprKind::Row(items), pos))
             }
@@ -177,7 +198,15 @@ impl<'a> Parser<'a> {
                 Ok(Expr::new(ExprKind::Grouping(self.paren_list(|p| p.expr())?), pos))
             }
             Kw::Extract | Kw::Position | Kw::Substring | Kw::Overlay | Kw::Trim | Kw::Normalize if opens => self.special_call(kw),
-            Kw::Treat | Kw::Xmlattributes | Kw::Xmlconcat | Kw::Xmlelement | Kw::Xmlexists | Kw::Xmlforest | Kw::Xmlparse | Kw::Xmlpi | Kw::Xmlroot
+            Kw::Treat
+            | Kw::Xmlattributes
+            | Kw::Xmlconcat
+            | Kw::Xmlelement
+            | Kw::Xmlexists
+            | Kw::Xmlforest
+            | Kw::Xmlparse
+            | Kw::Xmlpi
+            | Kw::Xmlroot
             | Kw::Xmlserialize
                 if opens =>
             {
@@ -246,9 +275,20 @@ impl<'a> Parser<'a> {
         if branches.is_empty() {
             return Err(self.unexpected());
         }
-        let otherwise = if self.accept_kw(Kw::Else) { Some(Box::new(self.expr()?)) } else { None };
+        let otherwise = if self.accept_kw(Kw::Else) {
+            Some(Box::new(self.expr()?))
+        } else {
+            None
+        };
         self.expect_kw(Kw::End)?;
-        Ok(Expr::new(ExprKind::Case { operand, branches, otherwise }, pos))
+        Ok(Expr::new(
+            ExprKind::Case {
+                operand,
+                branches,
+                otherwise,
+            },
+            pos,
+        ))
     }
 
     /// `[a, b, [c]]` after ARRAY.
@@ -366,7 +406,11 @@ impl<'a> Parser<'a> {
             // substring(s FOR n) starts at 1; PostgreSQL casts the length to int4.
             let length = self.expr()?;
             let pos = length.pos;
-            let one = if self.accept_kw(Kw::From) { self.expr()? } else { Expr::new(ExprKind::Literal(Literal::Integer(1)), pos) };
+            let one = if self.accept_kw(Kw::From) {
+                self.expr()?
+            } else {
+                Expr::new(ExprKind::Literal(Literal::Integer(1)), pos)
+            };
             args.push(one);
             args.push(length);
         } else {

@@ -9,8 +9,16 @@ impl<'a> Parser<'a> {
         self.expect_kw(Kw::Into)?;
         let table = self.relation_name()?;
         let alias = if self.accept_kw(Kw::As) { Some(self.column_id()?) } else { None };
-        let mut insert =
-            Insert { with, table, alias, columns: Vec::new(), overriding: None, source: None, on_conflict: None, returning: Vec::new() };
+        let mut insert = Insert {
+            with,
+            table,
+            alias,
+            columns: Vec::new(),
+            overriding: None,
+            source: None,
+            on_conflict: None,
+            returning: Vec::new(),
+        };
         if self.accept_kws(&[Kw::Default, Kw::Values]) {
             return self.insert_tail(insert);
         }
@@ -56,7 +64,11 @@ impl<'a> Parser<'a> {
                 Ok(expr)
             })?;
             let filter = if self.accept_kw(Kw::Where) { Some(self.expr()?) } else { None };
-            ConflictTarget::Columns { columns, filter, pos: target_pos }
+            ConflictTarget::Columns {
+                columns,
+                filter,
+                pos: target_pos,
+            }
         } else if self.accept_kws(&[Kw::On, Kw::Constraint]) {
             ConflictTarget::Constraint(self.column_id()?)
         } else {
@@ -70,11 +82,19 @@ impl<'a> Parser<'a> {
         self.expect_kw(Kw::Set)?;
         let assignments = self.assignments()?;
         let filter = if self.accept_kw(Kw::Where) { Some(self.expr()?) } else { None };
-        Ok(OnConflict { target, update: Some(ConflictUpdate { assignments, filter }), pos })
+        Ok(OnConflict {
+            target,
+            update: Some(ConflictUpdate { assignments, filter }),
+            pos,
+        })
     }
 
     fn returning(&mut self) -> Result<Vec<SelectItem>> {
-        if self.accept_kw(Kw::Returning) { self.select_list() } else { Ok(Vec::new()) }
+        if self.accept_kw(Kw::Returning) {
+            self.select_list()
+        } else {
+            Ok(Vec::new())
+        }
     }
 
     fn target_column(&mut self) -> Result<TargetColumn> {
@@ -116,10 +136,21 @@ impl<'a> Parser<'a> {
     /// The target of UPDATE and DELETE: `[ONLY] name [*] [[AS] alias]`.
     fn target_table(&mut self) -> Result<(ObjectName, bool, Option<Alias>)> {
         let only = self.accept_kw(Kw::Only);
-        let name = if only && self.peek() == Tok::LParen { self.parenthesized(|p| p.relation_name())? } else { self.relation_name()? };
+        let name = if only && self.peek() == Tok::LParen {
+            self.parenthesized(|p| p.relation_name())?
+        } else {
+            self.relation_name()?
+        };
         self.accept_op("*");
         let named = self.accept_kw(Kw::As) || (self.at_column_id() && !self.at_kw(Kw::Set));
-        let alias = if named { Some(Alias { name: self.column_id()?, columns: Vec::new() }) } else { None };
+        let alias = if named {
+            Some(Alias {
+                name: self.column_id()?,
+                columns: Vec::new(),
+            })
+        } else {
+            None
+        };
         Ok((name, only, alias))
     }
 
@@ -142,7 +173,17 @@ impl<'a> Parser<'a> {
         let from = if self.accept_kw(Kw::From) { self.from_list()? } else { Vec::new() };
         let (filter, current_of) = self.where_or_current()?;
         let returning = self.returning()?;
-        Ok(Update { with, table, only, alias, assignments, from, filter, current_of, returning })
+        Ok(Update {
+            with,
+            table,
+            only,
+            alias,
+            assignments,
+            from,
+            filter,
+            current_of,
+            returning,
+        })
     }
 
     /// DELETE at the cursor, after its WITH.
@@ -153,6 +194,15 @@ impl<'a> Parser<'a> {
         let using = if self.accept_kw(Kw::Using) { self.from_list()? } else { Vec::new() };
         let (filter, current_of) = self.where_or_current()?;
         let returning = self.returning()?;
-        Ok(Delete { with, table, only, alias, using, filter, current_of, returning })
+        Ok(Delete {
+            with,
+            table,
+            only,
+            alias,
+            using,
+            filter,
+            current_of,
+            returning,
+        })
     }
 }

@@ -70,7 +70,16 @@ impl<'a> Parser<'a> {
             OTHER => {
                 self.bump();
                 let arg = self.expr_at(ADD, restricted)?;
-                Ok(Expr::new(ExprKind::Unary(Operator { schema: None, name: op.into() }, Box::new(arg)), pos))
+                Ok(Expr::new(
+                    ExprKind::Unary(
+                        Operator {
+                            schema: None,
+                            name: op.into(),
+                        },
+                        Box::new(arg),
+                    ),
+                    pos,
+                ))
             }
             _ => Err(self.unexpected()),
         }
@@ -91,7 +100,10 @@ impl<'a> Parser<'a> {
         }
         let token = self.expect(Tok::Op)?;
         let name = self.text_of(token);
-        Ok(Operator { schema: None, name: if name == "!=" { "<>" } else { name }.into() })
+        Ok(Operator {
+            schema: None,
+            name: if name == "!=" { "<>" } else { name }.into(),
+        })
     }
 
     /// `OPERATOR(schema.op)`
@@ -105,7 +117,10 @@ impl<'a> Parser<'a> {
             }
             let token = p.bump();
             let name = p.text_of(token);
-            Ok(Operator { schema, name: if name == "!=" { "<>" } else { name }.into() })
+            Ok(Operator {
+                schema,
+                name: if name == "!=" { "<>" } else { name }.into(),
+            })
         })
     }
 
@@ -153,7 +168,13 @@ impl<'a> Parser<'a> {
                 }
                 Kw::Isnull | Kw::Notnull if min <= IS && !restricted => {
                     self.bump();
-                    left = Expr::new(ExprKind::IsNull { arg: Box::new(left), negated: kw == Kw::Notnull }, pos);
+                    left = Expr::new(
+                        ExprKind::IsNull {
+                            arg: Box::new(left),
+                            negated: kw == Kw::Notnull,
+                        },
+                        pos,
+                    );
                     used = IS;
                 }
                 Kw::Between | Kw::In | Kw::Like | Kw::Ilike | Kw::Similar
@@ -166,7 +187,10 @@ impl<'a> Parser<'a> {
                     used = LIKE;
                 }
                 Kw::Not if min <= LIKE && !restricted => {
-                    if !matches!(self.peek_at(1), Tok::Word(Some(Kw::Between | Kw::In | Kw::Like | Kw::Ilike | Kw::Similar))) {
+                    if !matches!(
+                        self.peek_at(1),
+                        Tok::Word(Some(Kw::Between | Kw::In | Kw::Like | Kw::Ilike | Kw::Similar))
+                    ) {
                         return Ok(left);
                     }
                     if used == LIKE {
@@ -254,7 +278,15 @@ impl<'a> Parser<'a> {
         } else {
             QuantifiedRight::Array(self.parenthesized(|p| p.expr())?)
         };
-        Ok(Expr::new(ExprKind::Quantified { arg: Box::new(left), op, all, right: Box::new(right) }, pos))
+        Ok(Expr::new(
+            ExprKind::Quantified {
+                arg: Box::new(left),
+                op,
+                all,
+                right: Box::new(right),
+            },
+            pos,
+        ))
     }
 
     /// IS ...; gives the operand back when what follows IS belongs to something else.
@@ -269,18 +301,40 @@ impl<'a> Parser<'a> {
                 self.bump();
                 self.expect_kw(Kw::From)?;
                 let right = self.expr_at(IS + 1, restricted)?;
-                return Ok(Ok(Expr::new(ExprKind::IsDistinct { args: Box::new((*arg, right)), negated }, pos)));
+                return Ok(Ok(Expr::new(
+                    ExprKind::IsDistinct {
+                        args: Box::new((*arg, right)),
+                        negated,
+                    },
+                    pos,
+                )));
             }
             Some(Kw::Null) if !restricted => ExprKind::IsNull { arg, negated },
-            Some(Kw::True) if !restricted => ExprKind::IsBool { arg, test: Some(true), negated },
-            Some(Kw::False) if !restricted => ExprKind::IsBool { arg, test: Some(false), negated },
+            Some(Kw::True) if !restricted => ExprKind::IsBool {
+                arg,
+                test: Some(true),
+                negated,
+            },
+            Some(Kw::False) if !restricted => ExprKind::IsBool {
+                arg,
+                test: Some(false),
+                negated,
+            },
             Some(Kw::Unknown) if !restricted => ExprKind::IsBool { arg, test: None, negated },
             Some(Kw::Normalized | Kw::Nfc | Kw::Nfd | Kw::Nfkc | Kw::Nfkd) if !restricted => {
-                let form = if self.at_kw(Kw::Normalized) { "NFC".to_owned() } else { self.label()?.name.to_uppercase() };
+                let form = if self.at_kw(Kw::Normalized) {
+                    "NFC".to_owned()
+                } else {
+                    self.label()?.name.to_uppercase()
+                };
                 self.expect_kw(Kw::Normalized)?;
                 let form = Expr::new(ExprKind::Literal(Literal::String(form)), pos);
                 let call = self.system_call("is_normalized", vec![*arg, form], pos);
-                return Ok(Ok(if negated { Expr::new(ExprKind::Not(Box::new(call)), pos) } else { call }));
+                return Ok(Ok(if negated {
+                    Expr::new(ExprKind::Not(Box::new(call)), pos)
+                } else {
+                    call
+                }));
             }
             _ => return Err(self.unexpected()),
         };
@@ -302,13 +356,25 @@ impl<'a> Parser<'a> {
                 let low = self.restricted_expr()?;
                 self.expect_kw(Kw::And)?;
                 let high = self.expr_at(LIKE + 1, false)?;
-                ExprKind::Between { args: Box::new((*arg, low, high)), symmetric, negated }
+                ExprKind::Between {
+                    args: Box::new((*arg, low, high)),
+                    symmetric,
+                    negated,
+                }
             }
             Some(Kw::In) => {
                 if self.opens_query() {
-                    ExprKind::InQuery { arg, query: Box::new(self.query_in_parens()?), negated }
+                    ExprKind::InQuery {
+                        arg,
+                        query: Box::new(self.query_in_parens()?),
+                        negated,
+                    }
                 } else {
-                    ExprKind::InList { arg, list: self.paren_list(|p| p.expr())?, negated }
+                    ExprKind::InList {
+                        arg,
+                        list: self.paren_list(|p| p.expr())?,
+                        negated,
+                    }
                 }
             }
             _ => {
@@ -335,12 +401,32 @@ impl<'a> Parser<'a> {
                     } else {
                         QuantifiedRight::Array(self.parenthesized(|p| p.expr())?)
                     };
-                    let op = Operator { schema: None, name: name.into() };
-                    return Ok(Expr::new(ExprKind::Quantified { arg, op, all, right: Box::new(right) }, pos));
+                    let op = Operator {
+                        schema: None,
+                        name: name.into(),
+                    };
+                    return Ok(Expr::new(
+                        ExprKind::Quantified {
+                            arg,
+                            op,
+                            all,
+                            right: Box::new(right),
+                        },
+                        pos,
+                    ));
                 }
                 let pattern = self.expr_at(LIKE + 1, false)?;
-                let escape = if self.accept_kw(Kw::Escape) { Some(Box::new(self.expr_at(LIKE + 1, false)?)) } else { None };
-                ExprKind::Like { kind, args: Box::new((*arg, pattern)), escape, negated }
+                let escape = if self.accept_kw(Kw::Escape) {
+                    Some(Box::new(self.expr_at(LIKE + 1, false)?))
+                } else {
+                    None
+                };
+                ExprKind::Like {
+                    kind,
+                    args: Box::new((*arg, pattern)),
+                    escape,
+                    negated,
+                }
             }
         };
         Ok(Expr::new(kind, pos))
@@ -355,7 +441,14 @@ impl<'a> Parser<'a> {
             self.reaches(casts, MAX_DEPTH as usize)?;
             let pos = self.bump().pos;
             let ty = Box::new(self.type_name()?);
-            expr = Expr::new(ExprKind::Cast { arg: Box::new(expr), ty, syntax: CastSyntax::Colons }, pos);
+            expr = Expr::new(
+                ExprKind::Cast {
+                    arg: Box::new(expr),
+                    ty,
+                    syntax: CastSyntax::Colons,
+                },
+                pos,
+            );
         }
         Ok(expr)
     }
@@ -379,14 +472,19 @@ impl<'a> Parser<'a> {
             Tok::Bits | Tok::HexBits => {
                 self.bump();
                 let digits = token::plain_string(self.text_of(token));
-                literal(if token.kind == Tok::Bits { Literal::Bits(digits) } else { Literal::HexBits(digits) })
+                literal(if token.kind == Tok::Bits {
+                    Literal::Bits(digits)
+                } else {
+                    Literal::HexBits(digits)
+                })
             }
             Tok::Param => {
                 self.bump();
                 let text = &self.text_of(token)[1..];
-                let number = text.parse::<u32>().ok().filter(|n| *n <= 65_535).ok_or_else(|| {
-                    SqlError::new(SqlState::UNDEFINED_PARAMETER, format!("there is no parameter ${text}")).at(Some(pos))
-                })?;
+                let number =
+                    text.parse::<u32>().ok().filter(|n| *n <= 65_535).ok_or_else(|| {
+                        SqlError::new(SqlState::UNDEFINED_PARAMETER, format!("there is no parameter ${text}")).at(Some(pos))
+                    })?;
                 self.max_param = self.max_param.max(number);
                 self.indirection(Expr::new(ExprKind::Param(number), pos))
             }
@@ -482,14 +580,24 @@ impl<'a> Parser<'a> {
             return self.call(ObjectName { parts });
         }
         if self.at_string() && callable {
-            let ty = TypeName { name: ObjectName { parts }, modifiers: Vec::new(), array_dimensions: 0, setof: false, pos };
+            let ty = TypeName {
+                name: ObjectName { parts },
+                modifiers: Vec::new(),
+                array_dimensions: 0,
+                setof: false,
+                pos,
+            };
             return self.typed_literal(ty);
         }
         if single && category == Some(Category::FunctionName) {
             return Err(self.unexpected());
         }
         let column = Expr::new(ExprKind::Column(parts), pos);
-        if self.peek() == Tok::LBracket { self.indirection(column) } else { Ok(column) }
+        if self.peek() == Tok::LBracket {
+            self.indirection(column)
+        } else {
+            Ok(column)
+        }
     }
 
     /// `type '...'`: the string follows.
@@ -497,7 +605,14 @@ impl<'a> Parser<'a> {
         let (pos, string_pos) = (ty.pos, self.pos());
         let text = self.string()?;
         let arg = Box::new(Expr::new(ExprKind::Literal(Literal::String(text)), string_pos));
-        Ok(Expr::new(ExprKind::Cast { arg, ty: Box::new(ty), syntax: CastSyntax::TypedLiteral }, pos))
+        Ok(Expr::new(
+            ExprKind::Cast {
+                arg,
+                ty: Box::new(ty),
+                syntax: CastSyntax::TypedLiteral,
+            },
+            pos,
+        ))
     }
 
     /// `name(1, 2) 'text'`: looks past the parenthesis for a string.
@@ -506,7 +621,10 @@ impl<'a> Parser<'a> {
         while matches!(self.peek_at(ahead), Tok::Number | Tok::Comma | Tok::Word(None)) {
             ahead += 1;
         }
-        let string = matches!(self.peek_at(ahead + 1), Tok::String | Tok::EscapeString | Tok::UnicodeString | Tok::DollarString);
+        let string = matches!(
+            self.peek_at(ahead + 1),
+            Tok::String | Tok::EscapeString | Tok::UnicodeString | Tok::DollarString
+        );
         if self.peek_at(ahead) != Tok::RParen || !string || ahead == 1 {
             return Ok(None);
         }
@@ -533,7 +651,13 @@ fn signed(op: &str, arg: Expr, pos: u32) -> Expr {
                 Err(_) => Literal::Number(negated),
             })
         }
-        kind => ExprKind::Unary(Operator { schema: None, name: op.into() }, Box::new(Expr::new(kind, arg.pos))),
+        kind => ExprKind::Unary(
+            Operator {
+                schema: None,
+                name: op.into(),
+            },
+            Box::new(Expr::new(kind, arg.pos)),
+        ),
     };
     Expr::new(kind, pos)
 }

@@ -37,7 +37,14 @@ fn with_parser<T: Send>(sql: &str, work: impl FnOnce(&mut Parser<'_>) -> Result<
     let tokens = token::tokenize(sql)?;
     let nesting = depth::nesting(&tokens)?;
     depth::on_stack(nesting, || {
-        let mut parser = Parser { text: sql, tokens: &tokens, at: 0, level: 0, deepest: 1, max_param: 0 };
+        let mut parser = Parser {
+            text: sql,
+            tokens: &tokens,
+            at: 0,
+            level: 0,
+            deepest: 1,
+            max_param: 0,
+        };
         work(&mut parser)
     })
 }
@@ -57,7 +64,12 @@ pub fn parse_statements(sql: &str) -> Result<Vec<Parsed>> {
                 return Err(p.unexpected());
             }
             let end = p.previous_end();
-            out.push(Parsed { statement, span: start..end, depth: p.deepest, max_param: p.max_param });
+            out.push(Parsed {
+                statement,
+                span: start..end,
+                depth: p.deepest,
+                max_param: p.max_param,
+            });
         }
     })
 }
@@ -122,7 +134,11 @@ impl<'a> Parser<'a> {
     }
 
     fn expect(&mut self, tok: Tok) -> Result<Token> {
-        if self.peek() == tok { Ok(self.bump()) } else { Err(self.unexpected()) }
+        if self.peek() == tok {
+            Ok(self.bump())
+        } else {
+            Err(self.unexpected())
+        }
     }
 
     fn at_kw(&self, kw: Kw) -> bool {
@@ -264,7 +280,11 @@ impl<'a> Parser<'a> {
 
     /// `ColId`: a name of a column, table, or anything else that is no function or type.
     fn column_id(&mut self) -> Result<Ident> {
-        if self.at_column_id() { self.take_ident() } else { Err(self.unexpected()) }
+        if self.at_column_id() {
+            self.take_ident()
+        } else {
+            Err(self.unexpected())
+        }
     }
 
     /// `type_function_name`.
@@ -278,7 +298,11 @@ impl<'a> Parser<'a> {
 
     /// `ColLabel`: any word.
     fn label(&mut self) -> Result<Ident> {
-        if self.names(0, |_| true) { self.take_ident() } else { Err(self.unexpected()) }
+        if self.names(0, |_| true) {
+            self.take_ident()
+        } else {
+            Err(self.unexpected())
+        }
     }
 
     /// `any_name`, `qualified_name`: a name with dots.
@@ -306,7 +330,10 @@ impl<'a> Parser<'a> {
     }
 
     fn at_string(&self) -> bool {
-        matches!(self.peek(), Tok::String | Tok::EscapeString | Tok::UnicodeString | Tok::DollarString)
+        matches!(
+            self.peek(),
+            Tok::String | Tok::EscapeString | Tok::UnicodeString | Tok::DollarString
+        )
     }
 
     fn string(&mut self) -> Result<String> {
@@ -360,7 +387,11 @@ impl<'a> Parser<'a> {
         let value = text.parse::<i128>().ok().map(|v| if negative { -v } else { v });
         value.and_then(|v| i64::try_from(v).ok()).ok_or_else(|| {
             if text.bytes().all(|b| b.is_ascii_digit()) {
-                SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, format!("value \"{text}\" is out of range for type bigint")).at(Some(pos))
+                SqlError::new(
+                    SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
+                    format!("value \"{text}\" is out of range for type bigint"),
+                )
+                .at(Some(pos))
             } else {
                 error_near("syntax error", self.text_of(self.tokens[at]), pos)
             }
@@ -385,7 +416,10 @@ impl<'a> Parser<'a> {
         while self.tokens[first].kind == Tok::LParen {
             first += 1;
         }
-        let starts = matches!(self.tokens[first].kind, Tok::Word(Some(Kw::Select | Kw::Values | Kw::With | Kw::Table)));
+        let starts = matches!(
+            self.tokens[first].kind,
+            Tok::Word(Some(Kw::Select | Kw::Values | Kw::With | Kw::Table))
+        );
         if !starts {
             return false;
         }
@@ -407,7 +441,9 @@ impl<'a> Parser<'a> {
             let goes_on = matches!(
                 self.tokens[next].kind,
                 Tok::RParen
-                    | Tok::Word(Some(Kw::Union | Kw::Intersect | Kw::Except | Kw::Order | Kw::Limit | Kw::Offset | Kw::Fetch | Kw::For))
+                    | Tok::Word(Some(
+                        Kw::Union | Kw::Intersect | Kw::Except | Kw::Order | Kw::Limit | Kw::Offset | Kw::Fetch | Kw::For
+                    ))
             );
             if !goes_on {
                 // Something else follows: enclosing levels are expressions or joins. This level is ours only if it is the outermost.

@@ -21,7 +21,23 @@ impl<'a> Parser<'a> {
             return Err(self.unexpected());
         }
         let kw = self.kw().ok_or_else(|| self.unexpected())?;
-        if or_replace && !matches!(kw, Kw::View | Kw::Function | Kw::Procedure | Kw::Aggregate | Kw::Rule | Kw::Trigger | Kw::Language | Kw::Recursive | Kw::Transform | Kw::Trusted | Kw::Procedural | Kw::Constraint) {
+        if or_replace
+            && !matches!(
+                kw,
+                Kw::View
+                    | Kw::Function
+                    | Kw::Procedure
+                    | Kw::Aggregate
+                    | Kw::Rule
+                    | Kw::Trigger
+                    | Kw::Language
+                    | Kw::Recursive
+                    | Kw::Transform
+                    | Kw::Trusted
+                    | Kw::Procedural
+                    | Kw::Constraint
+            )
+        {
             return Err(self.unexpected());
         }
         match kw {
@@ -43,7 +59,12 @@ impl<'a> Parser<'a> {
                 let if_not_exists = self.if_not_exists()?;
                 let name = self.relation_name()?;
                 let options = self.sequence_options()?;
-                Ok(Statement::CreateSequence(Box::new(CreateSequence { name, persistence, if_not_exists, options })))
+                Ok(Statement::CreateSequence(Box::new(CreateSequence {
+                    name,
+                    persistence,
+                    if_not_exists,
+                    options,
+                })))
             }
             Kw::Unique | Kw::Index => self.create_index(),
             Kw::Schema => {
@@ -58,14 +79,27 @@ impl<'a> Parser<'a> {
                 let role = self.role_spec()?;
                 self.accept_kw(Kw::With);
                 let options = self.role_options()?;
-                Ok(Statement::CreateRole(Box::new(RoleStatement { role, user: kw == Kw::User, options })))
+                Ok(Statement::CreateRole(Box::new(RoleStatement {
+                    role,
+                    user: kw == Kw::User,
+                    options,
+                })))
             }
             _ => {
                 let mut words = "CREATE".to_owned();
                 for ahead in 0..2 {
                     if let Tok::Word(Some(kw)) = self.peek_at(ahead) {
-                        let more = matches!(kw, Kw::Foreign | Kw::Event | Kw::Text | Kw::Access | Kw::Default | Kw::Constraint | Kw::Operator);
-                        if ahead == 0 || (ahead == 1 && matches!(kw, Kw::Table | Kw::Trigger | Kw::Search | Kw::Method | Kw::Data | Kw::Conversion | Kw::Class | Kw::Family)) {
+                        let more = matches!(
+                            kw,
+                            Kw::Foreign | Kw::Event | Kw::Text | Kw::Access | Kw::Default | Kw::Constraint | Kw::Operator
+                        );
+                        if ahead == 0
+                            || (ahead == 1
+                                && matches!(
+                                    kw,
+                                    Kw::Table | Kw::Trigger | Kw::Search | Kw::Method | Kw::Data | Kw::Conversion | Kw::Class | Kw::Family
+                                ))
+                        {
                             words = format!("{words} {}", kw.word().to_uppercase());
                         }
                         if !more {
@@ -75,19 +109,53 @@ impl<'a> Parser<'a> {
                 }
                 let known = matches!(
                     kw,
-                    Kw::Function | Kw::Procedure | Kw::Aggregate | Kw::Rule | Kw::Trigger | Kw::Language | Kw::Transform | Kw::Trusted | Kw::Procedural
-                        | Kw::Constraint | Kw::Type | Kw::Domain | Kw::Extension | Kw::Database | Kw::Tablespace | Kw::Cast | Kw::Collation
-                        | Kw::Conversion | Kw::Default | Kw::Event | Kw::Foreign | Kw::Operator | Kw::Policy | Kw::Publication | Kw::Subscription
-                        | Kw::Server | Kw::Statistics | Kw::Text | Kw::Access | Kw::Recursive
+                    Kw::Function
+                        | Kw::Procedure
+                        | Kw::Aggregate
+                        | Kw::Rule
+                        | Kw::Trigger
+                        | Kw::Language
+                        | Kw::Transform
+                        | Kw::Trusted
+                        | Kw::Procedural
+                        | Kw::Constraint
+                        | Kw::Type
+                        | Kw::Domain
+                        | Kw::Extension
+                        | Kw::Database
+                        | Kw::Tablespace
+                        | Kw::Cast
+                        | Kw::Collation
+                        | Kw::Conversion
+                        | Kw::Default
+                        | Kw::Event
+                        | Kw::Foreign
+                        | Kw::Operator
+                        | Kw::Policy
+                        | Kw::Publication
+                        | Kw::Subscription
+                        | Kw::Server
+                        | Kw::Statistics
+                        | Kw::Text
+                        | Kw::Access
+                        | Kw::Recursive
                 );
-                if known { Ok(self.unsupported(words)) } else { Err(self.unexpected()) }
+                if known {
+                    Ok(self.unsupported(words))
+                } else {
+                    Err(self.unexpected())
+                }
             }
         }
     }
 
     fn create_view(&mut self, or_replace: bool, temporary: bool) -> Result<Statement> {
         let name = self.relation_name()?;
-        let columns = if self.peek() == Tok::LParen { self.paren_list(|p| p.column_id())? } else { Vec::new() };
+        let columns = if self.peek() == Tok::LParen {
+            self.paren_list(|p| p.column_id())?
+        } else {
+            Vec::new()
+        };
         if self.accept_kw(Kw::With) {
             self.statement_options()?;
         }
@@ -98,13 +166,24 @@ impl<'a> Parser<'a> {
         if self.at_kw(Kw::With) {
             return Ok(self.unsupported("WITH CHECK OPTION"));
         }
-        Ok(Statement::CreateView(Box::new(CreateView { name, or_replace, temporary, columns, query, text })))
+        Ok(Statement::CreateView(Box::new(CreateView {
+            name,
+            or_replace,
+            temporary,
+            columns,
+            query,
+            text,
+        })))
     }
 
     fn create_materialized_view(&mut self) -> Result<Statement> {
         let if_not_exists = self.if_not_exists()?;
         let name = self.relation_name()?;
-        let columns = if self.peek() == Tok::LParen { self.paren_list(|p| p.column_id())? } else { Vec::new() };
+        let columns = if self.peek() == Tok::LParen {
+            self.paren_list(|p| p.column_id())?
+        } else {
+            Vec::new()
+        };
         if self.accept_kw(Kw::Using) {
             self.column_id()?;
         }
@@ -143,13 +222,25 @@ impl<'a> Parser<'a> {
         let table = self.relation_name()?;
         let method = if self.accept_kw(Kw::Using) { Some(self.column_id()?) } else { None };
         let keys = self.paren_list(|p| p.index_element())?;
-        let include = if self.accept_kw(Kw::Include) { self.paren_list(|p| p.index_element())? } else { Vec::new() };
+        let include = if self.accept_kw(Kw::Include) {
+            self.paren_list(|p| p.index_element())?
+        } else {
+            Vec::new()
+        };
         let nulls_not_distinct = self.accept_kws(&[Kw::Nulls, Kw::Not, Kw::Distinct]);
         if !nulls_not_distinct {
             self.accept_kws(&[Kw::Nulls, Kw::Distinct]);
         }
-        let options = if self.accept_kw(Kw::With) { self.statement_options()? } else { Vec::new() };
-        let tablespace = if self.accept_kw(Kw::Tablespace) { Some(self.column_id()?) } else { None };
+        let options = if self.accept_kw(Kw::With) {
+            self.statement_options()?
+        } else {
+            Vec::new()
+        };
+        let tablespace = if self.accept_kw(Kw::Tablespace) {
+            Some(self.column_id()?)
+        } else {
+            None
+        };
         let filter = if self.accept_kw(Kw::Where) { Some(self.expr()?) } else { None };
         Ok(Statement::CreateIndex(Box::new(CreateIndex {
             name,
@@ -187,7 +278,11 @@ impl<'a> Parser<'a> {
 
     pub(super) fn index_element(&mut self) -> Result<IndexElement> {
         let expr = self.index_expression()?;
-        let collation = if self.accept_kw(Kw::Collate) { Some(self.object_name()?) } else { None };
+        let collation = if self.accept_kw(Kw::Collate) {
+            Some(self.object_name()?)
+        } else {
+            None
+        };
         let opclass = if self.at_column_id() && !self.at_kw(Kw::Nulls) {
             let name = self.object_name()?;
             if self.peek() == Tok::LParen {
@@ -208,25 +303,48 @@ impl<'a> Parser<'a> {
         } else {
             None
         };
-        Ok(IndexElement { expr, collation, opclass, descending, nulls_first })
+        Ok(IndexElement {
+            expr,
+            collation,
+            opclass,
+            descending,
+            nulls_first,
+        })
     }
 
     fn create_schema(&mut self) -> Result<Statement> {
         let if_not_exists = self.if_not_exists()?;
-        let name = if self.at_kw(Kw::Authorization) { None } else { Some(self.column_id()?) };
-        let authorization = if self.accept_kw(Kw::Authorization) { Some(self.role_spec()?) } else { None };
+        let name = if self.at_kw(Kw::Authorization) {
+            None
+        } else {
+            Some(self.column_id()?)
+        };
+        let authorization = if self.accept_kw(Kw::Authorization) {
+            Some(self.role_spec()?)
+        } else {
+            None
+        };
         let mut elements = Vec::new();
         while matches!(self.kw(), Some(Kw::Create | Kw::Grant)) {
             let pos = self.pos();
             if if_not_exists {
-                return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "CREATE SCHEMA IF NOT EXISTS cannot include schema elements").at(Some(pos)));
+                return Err(SqlError::new(
+                    SqlState::FEATURE_NOT_SUPPORTED,
+                    "CREATE SCHEMA IF NOT EXISTS cannot include schema elements",
+                )
+                .at(Some(pos)));
             }
             if self.at_kw(Kw::Grant) {
                 return Ok(self.unsupported("GRANT inside CREATE SCHEMA"));
             }
             elements.push(self.nested(|p| p.create())?);
         }
-        Ok(Statement::CreateSchema(Box::new(CreateSchema { name, if_not_exists, authorization, elements })))
+        Ok(Statement::CreateSchema(Box::new(CreateSchema {
+            name,
+            if_not_exists,
+            authorization,
+            elements,
+        })))
     }
 
     /// `SeqOptList`
@@ -289,7 +407,11 @@ impl<'a> Parser<'a> {
             Kw::Owned => {
                 self.bump();
                 self.expect_kw(Kw::By)?;
-                if self.accept_kw(Kw::None) { K::OwnedBy(None) } else { K::OwnedBy(Some(self.object_name()?)) }
+                if self.accept_kw(Kw::None) {
+                    K::OwnedBy(None)
+                } else {
+                    K::OwnedBy(Some(self.object_name()?))
+                }
             }
             Kw::Sequence => {
                 self.bump();
@@ -332,7 +454,11 @@ impl<'a> Parser<'a> {
                     return Err(self.unexpected());
                 }
                 let name = self.take_ident()?;
-                Ok(if name.name == "public" && !quoted { RoleSpec::Public } else { RoleSpec::Name(name) })
+                Ok(if name.name == "public" && !quoted {
+                    RoleSpec::Public
+                } else {
+                    RoleSpec::Name(name)
+                })
             }
         }
     }
@@ -351,9 +477,11 @@ impl<'a> Parser<'a> {
                     self.bump();
                     self.expect_kw(Kw::Password)?;
                     if plain {
-                        return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "UNENCRYPTED PASSWORD is no longer supported")
-                            .hint("Remove UNENCRYPTED to store the password in encrypted form instead.")
-                            .at(Some(pos)));
+                        return Err(
+                            SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "UNENCRYPTED PASSWORD is no longer supported")
+                                .hint("Remove UNENCRYPTED to store the password in encrypted form instead.")
+                                .at(Some(pos)),
+                        );
                     }
                     RoleOption::Password(Some(self.string()?))
                 }
@@ -464,12 +592,40 @@ impl<'a> Parser<'a> {
                 }
                 self.accept_kw(Kw::With);
                 let options = self.role_options()?;
-                Ok(Statement::AlterRole(Box::new(RoleStatement { role, user: kw == Kw::User, options })))
+                Ok(Statement::AlterRole(Box::new(RoleStatement {
+                    role,
+                    user: kw == Kw::User,
+                    options,
+                })))
             }
-            Kw::Function | Kw::Procedure | Kw::Routine | Kw::Aggregate | Kw::Type | Kw::Domain | Kw::Extension | Kw::Database | Kw::Tablespace
-            | Kw::Collation | Kw::Conversion | Kw::Default | Kw::Event | Kw::Foreign | Kw::Operator | Kw::Policy | Kw::Publication
-            | Kw::Subscription | Kw::Server | Kw::Statistics | Kw::Text | Kw::System | Kw::Trigger | Kw::Rule | Kw::Language | Kw::Large
-            | Kw::Group | Kw::Procedural => Ok(self.unsupported(format!("ALTER {}", kw.word().to_uppercase()))),
+            Kw::Function
+            | Kw::Procedure
+            | Kw::Routine
+            | Kw::Aggregate
+            | Kw::Type
+            | Kw::Domain
+            | Kw::Extension
+            | Kw::Database
+            | Kw::Tablespace
+            | Kw::Collation
+            | Kw::Conversion
+            | Kw::Default
+            | Kw::Event
+            | Kw::Foreign
+            | Kw::Operator
+            | Kw::Policy
+            | Kw::Publication
+            | Kw::Subscription
+            | Kw::Server
+            | Kw::Statistics
+            | Kw::Text
+            | Kw::System
+            | Kw::Trigger
+            | Kw::Rule
+            | Kw::Language
+            | Kw::Large
+            | Kw::Group
+            | Kw::Procedural => Ok(self.unsupported(format!("ALTER {}", kw.word().to_uppercase()))),
             _ => {
                 self.at -= 1;
                 Err(self.unexpected())
@@ -500,9 +656,33 @@ impl<'a> Parser<'a> {
                 let names = self.comma_list(|p| p.role_spec())?;
                 return Ok(Statement::DropRole { names, if_exists });
             }
-            Kw::Function | Kw::Procedure | Kw::Routine | Kw::Aggregate | Kw::Type | Kw::Domain | Kw::Extension | Kw::Database | Kw::Tablespace
-            | Kw::Collation | Kw::Conversion | Kw::Event | Kw::Foreign | Kw::Operator | Kw::Policy | Kw::Publication | Kw::Subscription
-            | Kw::Server | Kw::Statistics | Kw::Text | Kw::Trigger | Kw::Rule | Kw::Language | Kw::Cast | Kw::Owned | Kw::Transform | Kw::Access => {
+            Kw::Function
+            | Kw::Procedure
+            | Kw::Routine
+            | Kw::Aggregate
+            | Kw::Type
+            | Kw::Domain
+            | Kw::Extension
+            | Kw::Database
+            | Kw::Tablespace
+            | Kw::Collation
+            | Kw::Conversion
+            | Kw::Event
+            | Kw::Foreign
+            | Kw::Operator
+            | Kw::Policy
+            | Kw::Publication
+            | Kw::Subscription
+            | Kw::Server
+            | Kw::Statistics
+            | Kw::Text
+            | Kw::Trigger
+            | Kw::Rule
+            | Kw::Language
+            | Kw::Cast
+            | Kw::Owned
+            | Kw::Transform
+            | Kw::Access => {
                 return Ok(self.unsupported(format!("DROP {}", kw.word().to_uppercase())));
             }
             _ => {
@@ -514,7 +694,13 @@ impl<'a> Parser<'a> {
         let if_exists = self.if_exists();
         let names = self.comma_list(|p| p.object_name())?;
         let cascade = self.cascade();
-        Ok(Statement::Drop(Box::new(DropObjects { kind, if_exists, names, cascade, concurrently })))
+        Ok(Statement::Drop(Box::new(DropObjects {
+            kind,
+            if_exists,
+            names,
+            cascade,
+            concurrently,
+        })))
     }
 
     /// COMMENT ON
@@ -567,14 +753,22 @@ impl<'a> Parser<'a> {
             false
         };
         let cascade = self.cascade();
-        Ok(Statement::Truncate(Box::new(Truncate { tables, restart_identity, cascade })))
+        Ok(Statement::Truncate(Box::new(Truncate {
+            tables,
+            restart_identity,
+            cascade,
+        })))
     }
 
     /// `relation_expr_list`: ONLY and `*` make no difference without inheritance.
     pub(super) fn relation_list(&mut self) -> Result<Vec<ObjectName>> {
         self.comma_list(|p| {
             let only = p.accept_kw(Kw::Only);
-            let name = if only && p.peek() == Tok::LParen { p.parenthesized(|p| p.relation_name())? } else { p.relation_name()? };
+            let name = if only && p.peek() == Tok::LParen {
+                p.parenthesized(|p| p.relation_name())?
+            } else {
+                p.relation_name()?
+            };
             p.accept_op("*");
             Ok(name)
         })

@@ -19,7 +19,15 @@ impl<'a> Parser<'a> {
     pub(super) fn query_after_with(&mut self, with: Option<With>) -> Result<Query> {
         let pos = self.pos();
         let body = self.set_expr(false)?;
-        let mut query = Query { with, body, order_by: Vec::new(), limit: None, offset: None, locking: Vec::new(), pos };
+        let mut query = Query {
+            with,
+            body,
+            order_by: Vec::new(),
+            limit: None,
+            offset: None,
+            locking: Vec::new(),
+            pos,
+        };
         if self.at_kw(Kw::Order) {
             query.order_by = self.order_by()?;
         }
@@ -33,7 +41,9 @@ impl<'a> Parser<'a> {
                     }
                     let count = if self.accept_kw(Kw::All) { None } else { Some(self.expr()?) };
                     if self.peek() == Tok::Comma {
-                        return Err(self.syntax("LIMIT #,# syntax is not supported", pos).hint("Use separate LIMIT and OFFSET clauses."));
+                        return Err(self
+                            .syntax("LIMIT #,# syntax is not supported", pos)
+                            .hint("Use separate LIMIT and OFFSET clauses."));
                     }
                     query.limit = Some(Limit { count, with_ties: false });
                 }
@@ -82,7 +92,10 @@ impl<'a> Parser<'a> {
             let pos = self.bump().pos;
             let value = self.atom_for_fetch()?;
             if negative {
-                let op = Operator { schema: None, name: "-".into() };
+                let op = Operator {
+                    schema: None,
+                    name: "-".into(),
+                };
                 Expr::new(ExprKind::Unary(op, Box::new(value)), pos)
             } else {
                 value
@@ -94,14 +107,20 @@ impl<'a> Parser<'a> {
             self.expect_kw(Kw::Rows)?;
         }
         if self.accept_kw(Kw::Only) {
-            return Ok(Limit { count: Some(count), with_ties: false });
+            return Ok(Limit {
+                count: Some(count),
+                with_ties: false,
+            });
         }
         self.expect_kw(Kw::With)?;
         self.expect_kw(Kw::Ties)?;
         if !ordered {
             return Err(self.syntax("WITH TIES cannot be specified without ORDER BY clause", pos).at(None));
         }
-        Ok(Limit { count: Some(count), with_ties: true })
+        Ok(Limit {
+            count: Some(count),
+            with_ties: true,
+        })
     }
 
     /// `c_expr` of FETCH FIRST, whose ROW must not be read as a row constructor.
@@ -129,7 +148,11 @@ impl<'a> Parser<'a> {
             self.bump();
             return Err(self.unexpected());
         };
-        let of = if self.accept_kw(Kw::Of) { self.comma_list(|p| p.relation_name())? } else { Vec::new() };
+        let of = if self.accept_kw(Kw::Of) {
+            self.comma_list(|p| p.relation_name())?
+        } else {
+            Vec::new()
+        };
         let wait = if self.accept_kw(Kw::Nowait) {
             LockWait::NoWait
         } else if self.at_kw(Kw::Skip) {
@@ -155,7 +178,11 @@ impl<'a> Parser<'a> {
         let recursive = self.accept_kw(Kw::Recursive);
         let ctes = self.comma_list(|p| {
             let name = p.column_id()?;
-            let columns = if p.peek() == Tok::LParen { p.paren_list(|p| p.column_id())? } else { Vec::new() };
+            let columns = if p.peek() == Tok::LParen {
+                p.paren_list(|p| p.column_id())?
+            } else {
+                Vec::new()
+            };
             p.expect_kw(Kw::As)?;
             let materialized = if p.accept_kw(Kw::Materialized) {
                 Some(true)
@@ -170,7 +197,13 @@ impl<'a> Parser<'a> {
                 search_or_cycle.get_or_insert(p.pos());
                 p.search_or_cycle()?;
             }
-            Ok(Cte { name, columns, materialized, body, search_or_cycle })
+            Ok(Cte {
+                name,
+                columns,
+                materialized,
+                body,
+                search_or_cycle,
+            })
         })?;
         Ok(Some(With { recursive, ctes, pos }))
     }
@@ -230,7 +263,14 @@ impl<'a> Parser<'a> {
             let right = if tight { self.simple_select()? } else { self.set_expr(true)? };
             rest.push(SetTail { op, all, right, pos });
         }
-        Ok(if rest.is_empty() { first } else { SetExpr::SetOp { first: Box::new(first), rest } })
+        Ok(if rest.is_empty() {
+            first
+        } else {
+            SetExpr::SetOp {
+                first: Box::new(first),
+                rest,
+            }
+        })
     }
 
     fn simple_select(&mut self) -> Result<SetExpr> {
@@ -242,9 +282,21 @@ impl<'a> Parser<'a> {
                 let only = self.accept_kw(Kw::Only);
                 let name = self.relation_name()?;
                 self.accept_op("*");
-                let item = SelectItem { expr: Expr::new(ExprKind::Star(Vec::new()), pos), alias: None };
-                let table = TableRef::Table { name, only, alias: None, sample: None };
-                Ok(SetExpr::Select(Box::new(Select { items: vec![item], from: vec![table], ..empty_select(pos) })))
+                let item = SelectItem {
+                    expr: Expr::new(ExprKind::Star(Vec::new()), pos),
+                    alias: None,
+                };
+                let table = TableRef::Table {
+                    name,
+                    only,
+                    alias: None,
+                    sample: None,
+                };
+                Ok(SetExpr::Select(Box::new(Select {
+                    items: vec![item],
+                    from: vec![table],
+                    ..empty_select(pos)
+                })))
             }
             Tok::LParen => {
                 let query = self.query_in_parens()?;
@@ -268,7 +320,11 @@ impl<'a> Parser<'a> {
         let pos = self.expect_kw(Kw::Select)?.pos;
         let mut select = empty_select(pos);
         if self.accept_kw(Kw::Distinct) {
-            select.distinct = Some(if self.accept_kw(Kw::On) { Distinct::On(self.paren_list(|p| p.expr())?) } else { Distinct::All });
+            select.distinct = Some(if self.accept_kw(Kw::On) {
+                Distinct::On(self.paren_list(|p| p.expr())?)
+            } else {
+                Distinct::All
+            });
         } else {
             self.accept_kw(Kw::All);
         }
@@ -276,8 +332,20 @@ impl<'a> Parser<'a> {
             Tok::Eof | Tok::Semicolon | Tok::RParen => true,
             Tok::Word(Some(kw)) => matches!(
                 kw,
-                Kw::From | Kw::Where | Kw::Group | Kw::Having | Kw::Window | Kw::Into | Kw::Order | Kw::Limit | Kw::Offset | Kw::Fetch | Kw::For
-                    | Kw::Union | Kw::Intersect | Kw::Except
+                Kw::From
+                    | Kw::Where
+                    | Kw::Group
+                    | Kw::Having
+                    | Kw::Window
+                    | Kw::Into
+                    | Kw::Order
+                    | Kw::Limit
+                    | Kw::Offset
+                    | Kw::Fetch
+                    | Kw::For
+                    | Kw::Union
+                    | Kw::Intersect
+                    | Kw::Except
             ),
             _ => false,
         };
@@ -287,7 +355,10 @@ impl<'a> Parser<'a> {
             return Err(self.unexpected());
         }
         if self.accept_kw(Kw::Into) {
-            while matches!(self.kw(), Some(Kw::Temporary | Kw::Temp | Kw::Unlogged | Kw::Local | Kw::Global | Kw::Table)) {
+            while matches!(
+                self.kw(),
+                Some(Kw::Temporary | Kw::Temp | Kw::Unlogged | Kw::Local | Kw::Global | Kw::Table)
+            ) {
                 self.bump();
             }
             select.into = Some(self.relation_name()?);
@@ -325,7 +396,10 @@ impl<'a> Parser<'a> {
             let pos = p.pos();
             if p.at_op("*") {
                 p.bump();
-                return Ok(SelectItem { expr: Expr::new(ExprKind::Star(Vec::new()), pos), alias: None });
+                return Ok(SelectItem {
+                    expr: Expr::new(ExprKind::Star(Vec::new()), pos),
+                    alias: None,
+                });
             }
             let expr = p.expr()?;
             let alias = if p.accept_kw(Kw::As) {
@@ -367,13 +441,21 @@ impl<'a> Parser<'a> {
         self.expect_kw(Kw::By)?;
         self.comma_list(|p| {
             let expr = p.expr()?;
-            let mut key = OrderBy { expr, descending: false, nulls_first: None, using: None };
+            let mut key = OrderBy {
+                expr,
+                descending: false,
+                nulls_first: None,
+                using: None,
+            };
             if p.accept_kw(Kw::Using) {
                 if p.peek() != Tok::Op {
                     return Err(p.unexpected());
                 }
                 let token = p.bump();
-                key.using = Some(Operator { schema: None, name: p.text_of(token).into() });
+                key.using = Some(Operator {
+                    schema: None,
+                    name: p.text_of(token).into(),
+                });
             } else if p.accept_kw(Kw::Desc) {
                 key.descending = true;
             } else {
@@ -393,7 +475,11 @@ impl<'a> Parser<'a> {
         let pos = self.pos();
         self.parenthesized(|p| {
             let frame_word = matches!(p.kw(), Some(Kw::Partition | Kw::Range | Kw::Rows | Kw::Groups));
-            let base = if p.at_column_id() && !frame_word { Some(p.column_id()?) } else { None };
+            let base = if p.at_column_id() && !frame_word {
+                Some(p.column_id()?)
+            } else {
+                None
+            };
             let partition_by = if p.accept_kw(Kw::Partition) {
                 p.expect_kw(Kw::By)?;
                 p.comma_list(|p| p.expr())?
@@ -402,7 +488,13 @@ impl<'a> Parser<'a> {
             };
             let order_by = if p.at_kw(Kw::Order) { p.order_by()? } else { Vec::new() };
             let frame = p.frame()?;
-            Ok(WindowSpec { base, partition_by, order_by, frame, pos })
+            Ok(WindowSpec {
+                base,
+                partition_by,
+                order_by,
+                frame,
+                pos,
+            })
         })
     }
 
@@ -450,7 +542,13 @@ impl<'a> Parser<'a> {
         } else {
             None
         };
-        Ok(Some(Frame { unit, start, end, exclude, pos }))
+        Ok(Some(Frame {
+            unit,
+            start,
+            end,
+            exclude,
+            pos,
+        }))
     }
 
     fn frame_bound(&mut self) -> Result<FrameBound> {
@@ -517,7 +615,14 @@ impl<'a> Parser<'a> {
                     let right = p.join_right()?;
                     (right, p.join_condition()?)
                 };
-                left = TableRef::Join(Box::new(Join { kind, left, right, condition, alias: None, pos }));
+                left = TableRef::Join(Box::new(Join {
+                    kind,
+                    left,
+                    right,
+                    condition,
+                    alias: None,
+                    pos,
+                }));
             }
         })
     }
@@ -559,7 +664,14 @@ impl<'a> Parser<'a> {
                     (right, self.join_condition()?)
                 }
             };
-            left = TableRef::Join(Box::new(Join { kind, left, right, condition, alias: None, pos }));
+            left = TableRef::Join(Box::new(Join {
+                kind,
+                left,
+                right,
+                condition,
+                alias: None,
+                pos,
+            }));
         }
     }
 
@@ -613,7 +725,11 @@ impl<'a> Parser<'a> {
             return self.function_table(false, pos);
         }
         if self.accept_kw(Kw::Only) {
-            let name = if self.peek() == Tok::LParen { self.parenthesized(|p| p.relation_name())? } else { self.relation_name()? };
+            let name = if self.peek() == Tok::LParen {
+                self.parenthesized(|p| p.relation_name())?
+            } else {
+                self.relation_name()?
+            };
             return self.table_tail(name, true);
         }
         if self.at_function_table() {
@@ -648,7 +764,12 @@ impl<'a> Parser<'a> {
             };
             return Err(self.syntax(what, pos).hint(example));
         }
-        Ok(TableRef::Subquery { lateral, query, alias, pos })
+        Ok(TableRef::Subquery {
+            lateral,
+            query,
+            alias,
+            pos,
+        })
     }
 
     /// A function call in FROM: a name, perhaps qualified, and a parenthesis, or a keyword function.
@@ -669,8 +790,19 @@ impl<'a> Parser<'a> {
             ) {
                 return true;
             }
-            if matches!(kw, Kw::Cast | Kw::Coalesce | Kw::Greatest | Kw::Least | Kw::Nullif | Kw::Extract | Kw::Position | Kw::Substring | Kw::Overlay | Kw::Trim)
-            {
+            if matches!(
+                kw,
+                Kw::Cast
+                    | Kw::Coalesce
+                    | Kw::Greatest
+                    | Kw::Least
+                    | Kw::Nullif
+                    | Kw::Extract
+                    | Kw::Position
+                    | Kw::Substring
+                    | Kw::Overlay
+                    | Kw::Trim
+            ) {
                 return self.peek_at(1) == Tok::LParen;
             }
             if kw == Kw::Collation {
@@ -724,7 +856,15 @@ impl<'a> Parser<'a> {
             }
             alias = Some(Alias { name, columns: names });
         }
-        Ok(TableRef::Function { lateral, calls, rows_from, ordinality, alias, columns, pos })
+        Ok(TableRef::Function {
+            lateral,
+            calls,
+            rows_from,
+            ordinality,
+            alias,
+            columns,
+            pos,
+        })
     }
 
     fn function_in_from(&mut self) -> Result<Expr> {
@@ -757,7 +897,11 @@ impl<'a> Parser<'a> {
             return Ok(None);
         }
         let name = self.column_id()?;
-        let columns = if self.peek() == Tok::LParen { self.paren_list(|p| p.column_id())? } else { Vec::new() };
+        let columns = if self.peek() == Tok::LParen {
+            self.paren_list(|p| p.column_id())?
+        } else {
+            Vec::new()
+        };
         Ok(Some(Alias { name, columns }))
     }
 }

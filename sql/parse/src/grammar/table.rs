@@ -54,7 +54,10 @@ impl<'a> Parser<'a> {
         let mut names = Vec::new();
         if names_only {
             names = self.paren_list(|p| p.column_id())?;
-            if !matches!(self.kw(), Some(Kw::As | Kw::With | Kw::On | Kw::Tablespace | Kw::Using | Kw::Without)) {
+            if !matches!(
+                self.kw(),
+                Some(Kw::As | Kw::With | Kw::On | Kw::Tablespace | Kw::Using | Kw::Without)
+            ) {
                 // A column without a type: PostgreSQL stops at what follows its name.
                 return Err(self.unexpected());
             }
@@ -76,7 +79,11 @@ impl<'a> Parser<'a> {
     }
 
     fn closed_parenthesis_before(&self) -> bool {
-        self.tokens[..self.at].iter().rev().take_while(|t| t.kind != Tok::Semicolon).any(|t| t.kind == Tok::RParen)
+        self.tokens[..self.at]
+            .iter()
+            .rev()
+            .take_while(|t| t.kind != Tok::Semicolon)
+            .any(|t| t.kind == Tok::RParen)
     }
 
     fn table_tail_clauses(&mut self, table: &mut CreateTable) -> Result<()> {
@@ -173,7 +180,12 @@ impl<'a> Parser<'a> {
     pub(super) fn column_def(&mut self) -> Result<ColumnDef> {
         let name = self.column_id()?;
         let ty = self.type_name()?;
-        let mut column = ColumnDef { name, ty, collation: None, constraints: Vec::new() };
+        let mut column = ColumnDef {
+            name,
+            ty,
+            collation: None,
+            constraints: Vec::new(),
+        };
         loop {
             if self.accept_kw(Kw::Collate) {
                 column.collation = Some(self.object_name()?);
@@ -190,7 +202,11 @@ impl<'a> Parser<'a> {
 
     fn column_constraint(&mut self) -> Result<Option<ColumnConstraint>> {
         let pos = self.pos();
-        let name = if self.accept_kw(Kw::Constraint) { Some(self.column_id()?) } else { None };
+        let name = if self.accept_kw(Kw::Constraint) {
+            Some(self.column_id()?)
+        } else {
+            None
+        };
         let kind = match self.kw() {
             Some(Kw::Null) => {
                 self.bump();
@@ -208,19 +224,28 @@ impl<'a> Parser<'a> {
                 self.bump();
                 let nulls_not_distinct = self.nulls_not_distinct()?;
                 self.index_parameters()?;
-                ColumnConstraintKind::Unique { nulls_not_distinct, attributes: self.constraint_attributes()? }
+                ColumnConstraintKind::Unique {
+                    nulls_not_distinct,
+                    attributes: self.constraint_attributes()?,
+                }
             }
             Some(Kw::Primary) => {
                 self.bump();
                 self.expect_kw(Kw::Key)?;
                 self.index_parameters()?;
-                ColumnConstraintKind::PrimaryKey { attributes: self.constraint_attributes()? }
+                ColumnConstraintKind::PrimaryKey {
+                    attributes: self.constraint_attributes()?,
+                }
             }
             Some(Kw::Check) => {
                 self.bump();
                 let expr = self.parenthesized(|p| p.expr())?;
                 let attributes = self.constraint_attributes()?;
-                ColumnConstraintKind::Check { expr, no_inherit: attributes.no_inherit, attributes }
+                ColumnConstraintKind::Check {
+                    expr,
+                    no_inherit: attributes.no_inherit,
+                    attributes,
+                }
             }
             Some(Kw::References) => ColumnConstraintKind::References(self.references()?),
             Some(Kw::Generated) => self.generated()?,
@@ -235,7 +260,10 @@ impl<'a> Parser<'a> {
         let always = self.generated_when()?;
         self.expect_kw(Kw::As)?;
         if self.accept_kw(Kw::Identity) {
-            return Ok(ColumnConstraintKind::Identity { always, options: self.sequence_options_in_parens()? });
+            return Ok(ColumnConstraintKind::Identity {
+                always,
+                options: self.sequence_options_in_parens()?,
+            });
         }
         let pos = self.pos();
         let expr = self.parenthesized(|p| p.expr())?;
@@ -286,7 +314,11 @@ impl<'a> Parser<'a> {
     fn references(&mut self) -> Result<ForeignKey> {
         self.expect_kw(Kw::References)?;
         let table = self.relation_name()?;
-        let columns = if self.peek() == Tok::LParen { self.paren_list(|p| p.column_id())? } else { Vec::new() };
+        let columns = if self.peek() == Tok::LParen {
+            self.paren_list(|p| p.column_id())?
+        } else {
+            Vec::new()
+        };
         let mut key = ForeignKey {
             table,
             columns,
@@ -370,7 +402,11 @@ impl<'a> Parser<'a> {
 
     fn table_constraint(&mut self) -> Result<TableConstraint> {
         let pos = self.pos();
-        let name = if self.accept_kw(Kw::Constraint) { Some(self.column_id()?) } else { None };
+        let name = if self.accept_kw(Kw::Constraint) {
+            Some(self.column_id()?)
+        } else {
+            None
+        };
         let kind = match self.kw() {
             Some(Kw::Check) => {
                 self.bump();
@@ -383,16 +419,27 @@ impl<'a> Parser<'a> {
                     self.expect_kw(Kw::Key)?;
                 }
                 if self.accept_kws(&[Kw::Using, Kw::Index]) {
-                    TableConstraintKind::UsingIndex { index: self.column_id()?, primary }
+                    TableConstraintKind::UsingIndex {
+                        index: self.column_id()?,
+                        primary,
+                    }
                 } else {
                     let nulls_not_distinct = !primary && self.nulls_not_distinct()?;
                     let columns = self.paren_list(|p| p.column_id())?;
-                    let include = if self.accept_kw(Kw::Include) { self.paren_list(|p| p.column_id())? } else { Vec::new() };
+                    let include = if self.accept_kw(Kw::Include) {
+                        self.paren_list(|p| p.column_id())?
+                    } else {
+                        Vec::new()
+                    };
                     self.index_parameters()?;
                     if primary {
                         TableConstraintKind::PrimaryKey { columns, include }
                     } else {
-                        TableConstraintKind::Unique { columns, nulls_not_distinct, include }
+                        TableConstraintKind::Unique {
+                            columns,
+                            nulls_not_distinct,
+                            include,
+                        }
                     }
                 }
             }
@@ -402,7 +449,12 @@ impl<'a> Parser<'a> {
                 let columns = self.paren_list(|p| p.column_id())?;
                 let references = self.references()?;
                 let attributes = references.attributes;
-                return Ok(TableConstraint { name, kind: TableConstraintKind::ForeignKey { columns, references }, attributes, pos });
+                return Ok(TableConstraint {
+                    name,
+                    kind: TableConstraintKind::ForeignKey { columns, references },
+                    attributes,
+                    pos,
+                });
             }
             Some(Kw::Exclude) => {
                 self.bump();
@@ -431,7 +483,12 @@ impl<'a> Parser<'a> {
             }
             _ => return Err(self.unexpected()),
         };
-        Ok(TableConstraint { name, kind, attributes: self.constraint_attributes()?, pos })
+        Ok(TableConstraint {
+            name,
+            kind,
+            attributes: self.constraint_attributes()?,
+            pos,
+        })
     }
 
     /// `(name [= value], ..)`; names may be qualified by a namespace.
@@ -470,7 +527,13 @@ impl<'a> Parser<'a> {
         let only = self.accept_kw(Kw::Only);
         let name = self.relation_name()?;
         self.accept_op("*");
-        let mut alter = AlterTable { kind, name, if_exists, only, actions: Vec::new() };
+        let mut alter = AlterTable {
+            kind,
+            name,
+            if_exists,
+            only,
+            actions: Vec::new(),
+        };
         if self.accept_kw(Kw::Rename) {
             alter.actions.push(self.rename_action()?);
         } else if self.accept_kws(&[Kw::Set, Kw::Schema]) {
@@ -503,12 +566,19 @@ impl<'a> Parser<'a> {
         match self.kw() {
             Some(Kw::Add) => {
                 self.bump();
-                if matches!(self.kw(), Some(Kw::Constraint | Kw::Check | Kw::Unique | Kw::Primary | Kw::Foreign | Kw::Exclude)) && self.at_table_constraint() {
+                if matches!(
+                    self.kw(),
+                    Some(Kw::Constraint | Kw::Check | Kw::Unique | Kw::Primary | Kw::Foreign | Kw::Exclude)
+                ) && self.at_table_constraint()
+                {
                     return Ok(AlterTableAction::AddConstraint(Box::new(self.table_constraint()?)));
                 }
                 self.accept_kw(Kw::Column);
                 let if_not_exists = self.if_not_exists()?;
-                Ok(AlterTableAction::AddColumn { if_not_exists, column: Box::new(self.column_def()?) })
+                Ok(AlterTableAction::AddColumn {
+                    if_not_exists,
+                    column: Box::new(self.column_def()?),
+                })
             }
             Some(Kw::Drop) => {
                 self.bump();
@@ -559,7 +629,9 @@ impl<'a> Parser<'a> {
             }
             Some(Kw::Reset) => {
                 self.bump();
-                Ok(AlterTableAction::ResetOptions(self.statement_options()?.into_iter().map(|o| o.name).collect()))
+                Ok(AlterTableAction::ResetOptions(
+                    self.statement_options()?.into_iter().map(|o| o.name).collect(),
+                ))
             }
             Some(Kw::Cluster) => {
                 self.bump();
@@ -569,7 +641,9 @@ impl<'a> Parser<'a> {
             }
             Some(Kw::Enable | Kw::Disable) => {
                 self.skip_action();
-                Ok(AlterTableAction::Unsupported("ENABLE or DISABLE of triggers, rules and row security"))
+                Ok(AlterTableAction::Unsupported(
+                    "ENABLE or DISABLE of triggers, rules and row security",
+                ))
             }
             Some(Kw::Force) => {
                 self.skip_action();
@@ -686,7 +760,10 @@ impl<'a> Parser<'a> {
                     }
                     Some(Kw::Identity) => {
                         self.bump();
-                        Ok(AlterTableAction::DropIdentity { name, if_exists: self.if_exists() })
+                        Ok(AlterTableAction::DropIdentity {
+                            name,
+                            if_exists: self.if_exists(),
+                        })
                     }
                     Some(Kw::Expression) => {
                         self.bump();
@@ -702,7 +779,11 @@ impl<'a> Parser<'a> {
                 let always = self.generated_when()?;
                 self.expect_kw(Kw::As)?;
                 self.expect_kw(Kw::Identity)?;
-                Ok(AlterTableAction::AddIdentity { name, always, options: self.sequence_options_in_parens()? })
+                Ok(AlterTableAction::AddIdentity {
+                    name,
+                    always,
+                    options: self.sequence_options_in_parens()?,
+                })
             }
             _ => Err(self.unexpected()),
         }
@@ -711,9 +792,18 @@ impl<'a> Parser<'a> {
     fn alter_type(&mut self, name: Ident) -> Result<AlterTableAction> {
         self.expect_kw(Kw::Type)?;
         let ty = self.type_name()?;
-        let collation = if self.accept_kw(Kw::Collate) { Some(self.object_name()?) } else { None };
+        let collation = if self.accept_kw(Kw::Collate) {
+            Some(self.object_name()?)
+        } else {
+            None
+        };
         let using = if self.accept_kw(Kw::Using) { Some(self.expr()?) } else { None };
-        Ok(AlterTableAction::SetType { name, ty, collation, using })
+        Ok(AlterTableAction::SetType {
+            name,
+            ty,
+            collation,
+            using,
+        })
     }
 
     /// `SET GENERATED ..`, `SET option`, `RESTART`, several in a row.

@@ -49,7 +49,9 @@ impl<'a> Parser<'a> {
         loop {
             match self.peek_at(ahead) {
                 Tok::String | Tok::EscapeString | Tok::UnicodeString | Tok::DollarString => return true,
-                Tok::Word(Some(Kw::Precision | Kw::Varying | Kw::With | Kw::Without | Kw::Time | Kw::Zone | Kw::Character | Kw::Char)) => ahead += 1,
+                Tok::Word(Some(Kw::Precision | Kw::Varying | Kw::With | Kw::Without | Kw::Time | Kw::Zone | Kw::Character | Kw::Char)) => {
+                    ahead += 1
+                }
                 Tok::LParen => {
                     while !matches!(self.peek_at(ahead), Tok::RParen | Tok::Eof | Tok::Semicolon) {
                         ahead += 1;
@@ -73,8 +75,18 @@ impl<'a> Parser<'a> {
                 if self.at_op("%") && self.kw_at(1, Kw::Type) {
                     return Err(SqlError::unsupported("%TYPE").at(Some(pos)));
                 }
-                let modifiers = if self.peek() == Tok::LParen { self.paren_list(|p| p.expr())? } else { Vec::new() };
-                TypeName { name, modifiers, array_dimensions: 0, setof: false, pos }
+                let modifiers = if self.peek() == Tok::LParen {
+                    self.paren_list(|p| p.expr())?
+                } else {
+                    Vec::new()
+                };
+                TypeName {
+                    name,
+                    modifiers,
+                    array_dimensions: 0,
+                    setof: false,
+                    pos,
+                }
             }
         };
         ty.setof = setof;
@@ -100,7 +112,13 @@ impl<'a> Parser<'a> {
     pub(super) fn const_type(&mut self) -> Result<TypeName> {
         if self.at_kw(Kw::Interval) {
             let pos = self.bump().pos;
-            let mut ty = TypeName { name: ObjectName::system("interval", pos), modifiers: Vec::new(), array_dimensions: 0, setof: false, pos };
+            let mut ty = TypeName {
+                name: ObjectName::system("interval", pos),
+                modifiers: Vec::new(),
+                array_dimensions: 0,
+                setof: false,
+                pos,
+            };
             if self.peek() == Tok::LParen {
                 let precision = self.parenthesized(|p| p.expr())?;
                 ty.modifiers = vec![integer(FULL_RANGE, pos), precision];
@@ -121,7 +139,9 @@ impl<'a> Parser<'a> {
     }
 
     fn interval_fields(&mut self, pos: u32) -> Result<Vec<Expr>> {
-        let Some((mut fields, last)) = self.interval_field(&[]) else { return Ok(Vec::new()) };
+        let Some((mut fields, last)) = self.interval_field(&[]) else {
+            return Ok(Vec::new());
+        };
         let mut last = last;
         if self.at_kw(Kw::To) {
             let allowed: &[Kw] = match last {
@@ -132,8 +152,17 @@ impl<'a> Parser<'a> {
                 _ => return Err(self.unexpected()),
             };
             self.bump();
-            let Some((_, end)) = self.interval_field(allowed) else { return Err(self.unexpected()) };
-            let order = [(Kw::Year, YEAR), (Kw::Month, MONTH), (Kw::Day, DAY), (Kw::Hour, HOUR), (Kw::Minute, MINUTE), (Kw::Second, SECOND)];
+            let Some((_, end)) = self.interval_field(allowed) else {
+                return Err(self.unexpected());
+            };
+            let order = [
+                (Kw::Year, YEAR),
+                (Kw::Month, MONTH),
+                (Kw::Day, DAY),
+                (Kw::Hour, HOUR),
+                (Kw::Minute, MINUTE),
+                (Kw::Second, SECOND),
+            ];
             let index = |k: Kw| order.iter().position(|(o, _)| *o == k).unwrap_or(0);
             fields = order[index(last)..=index(end)].iter().map(|(_, m)| m).sum();
             last = end;
@@ -254,7 +283,13 @@ impl<'a> Parser<'a> {
             }
             _ => return Err(self.unexpected()),
         };
-        Ok(TypeName { name: ObjectName::system(name, pos), modifiers, array_dimensions: 0, setof: false, pos })
+        Ok(TypeName {
+            name: ObjectName::system(name, pos),
+            modifiers,
+            array_dimensions: 0,
+            setof: false,
+            pos,
+        })
     }
 }
 

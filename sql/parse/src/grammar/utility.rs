@@ -72,7 +72,11 @@ impl<'a> Parser<'a> {
             Kw::Execute => {
                 self.bump();
                 let name = self.column_id()?;
-                let args = if self.peek() == Tok::LParen { self.paren_list(|p| p.expr())? } else { Vec::new() };
+                let args = if self.peek() == Tok::LParen {
+                    self.paren_list(|p| p.expr())?
+                } else {
+                    Vec::new()
+                };
                 Ok(Statement::Execute(Box::new(Execute { name, args })))
             }
             Kw::Deallocate => {
@@ -150,7 +154,10 @@ impl<'a> Parser<'a> {
                 } else if !self.accept_kw(Kw::Work) {
                     self.accept_kw(Kw::Transaction);
                 }
-                Ok(Statement::Begin { modes: self.transaction_modes()?, start: kw == Kw::Start })
+                Ok(Statement::Begin {
+                    modes: self.transaction_modes()?,
+                    start: kw == Kw::Start,
+                })
             }
             Kw::Savepoint => Ok(Statement::Savepoint(self.column_id()?)),
             Kw::Release => {
@@ -173,7 +180,11 @@ impl<'a> Parser<'a> {
                     chain = !self.accept_kw(Kw::No);
                     self.expect_kw(Kw::Chain)?;
                 }
-                Ok(if matches!(kw, Kw::Commit | Kw::End) { Statement::Commit { chain } } else { Statement::Rollback { chain } })
+                Ok(if matches!(kw, Kw::Commit | Kw::End) {
+                    Statement::Commit { chain }
+                } else {
+                    Statement::Rollback { chain }
+                })
             }
         }
     }
@@ -246,7 +257,11 @@ impl<'a> Parser<'a> {
                 (&[Kw::Exclusive], TableLockMode::Exclusive),
                 (&[Kw::Access, Kw::Exclusive], TableLockMode::AccessExclusive),
             ];
-            mode = modes.iter().find(|(words, _)| self.accept_kws(words)).map(|(_, m)| *m).ok_or_else(|| self.unexpected())?;
+            mode = modes
+                .iter()
+                .find(|(words, _)| self.accept_kws(words))
+                .map(|(_, m)| *m)
+                .ok_or_else(|| self.unexpected())?;
             self.expect_kw(Kw::Mode)?;
         }
         let nowait = self.accept_kw(Kw::Nowait);
@@ -279,7 +294,11 @@ impl<'a> Parser<'a> {
     fn set(&mut self) -> Result<Statement> {
         self.bump();
         if self.accept_kw(Kw::Constraints) {
-            let names = if self.accept_kw(Kw::All) { Vec::new() } else { self.comma_list(|p| p.relation_name())? };
+            let names = if self.accept_kw(Kw::All) {
+                Vec::new()
+            } else {
+                self.comma_list(|p| p.relation_name())?
+            };
             let deferred = self.accept_kw(Kw::Deferred);
             if !deferred {
                 self.expect_kw(Kw::Immediate)?;
@@ -294,7 +313,10 @@ impl<'a> Parser<'a> {
             self.at += 2;
             self.expect_kw(Kw::As)?;
             self.expect_kw(Kw::Transaction)?;
-            return Ok(Statement::SetTransaction { modes: self.transaction_modes()?, session: true });
+            return Ok(Statement::SetTransaction {
+                modes: self.transaction_modes()?,
+                session: true,
+            });
         } else if self.at_kw(Kw::Session) && !self.kw_at(1, Kw::Authorization) && !self.kw_at(1, Kw::To) && self.peek_at(1) != Tok::Op {
             self.bump();
         }
@@ -302,9 +324,14 @@ impl<'a> Parser<'a> {
             self.bump();
             if self.accept_kw(Kw::Snapshot) {
                 self.string()?;
-                return Ok(Statement::Unsupported { feature: "SET TRANSACTION SNAPSHOT".to_owned() });
+                return Ok(Statement::Unsupported {
+                    feature: "SET TRANSACTION SNAPSHOT".to_owned(),
+                });
             }
-            return Ok(Statement::SetTransaction { modes: self.transaction_modes()?, session: false });
+            return Ok(Statement::SetTransaction {
+                modes: self.transaction_modes()?,
+                session: false,
+            });
         }
         let text = |t: String| SetValue::Values(vec![SetItem::Text(t)]);
         let (name, value) = if self.accept_kws(&[Kw::Time, Kw::Zone]) {
@@ -345,7 +372,11 @@ impl<'a> Parser<'a> {
                 if !self.accept_kw(Kw::To) && !self.accept_op("=") {
                     return Err(self.unexpected());
                 }
-                let value = if self.accept_kw(Kw::Default) { SetValue::Default } else { SetValue::Values(self.comma_list(|p| p.set_item())?) };
+                let value = if self.accept_kw(Kw::Default) {
+                    SetValue::Default
+                } else {
+                    SetValue::Values(self.comma_list(|p| p.set_item())?)
+                };
                 (name, value)
             }
         };
@@ -390,7 +421,9 @@ impl<'a> Parser<'a> {
     fn inner_statement(&mut self) -> Result<Statement> {
         match self.kw() {
             _ if self.peek() == Tok::LParen => self.nested(|p| p.statement()),
-            Some(Kw::Select | Kw::Values | Kw::Table | Kw::With | Kw::Insert | Kw::Update | Kw::Delete | Kw::Merge) => self.nested(|p| p.statement()),
+            Some(Kw::Select | Kw::Values | Kw::Table | Kw::With | Kw::Insert | Kw::Update | Kw::Delete | Kw::Merge) => {
+                self.nested(|p| p.statement())
+            }
             _ => Err(self.unexpected()),
         }
     }
@@ -401,12 +434,21 @@ impl<'a> Parser<'a> {
             return Ok(self.unsupported("PREPARE TRANSACTION"));
         }
         let name = self.column_id()?;
-        let types = if self.peek() == Tok::LParen { self.paren_list(|p| p.type_name())? } else { Vec::new() };
+        let types = if self.peek() == Tok::LParen {
+            self.paren_list(|p| p.type_name())?
+        } else {
+            Vec::new()
+        };
         self.expect_kw(Kw::As)?;
         let start = self.token().start as usize;
         let statement = self.inner_statement()?;
         let span = start..self.previous_end();
-        Ok(Statement::Prepare(Box::new(Prepare { name, types, statement, span })))
+        Ok(Statement::Prepare(Box::new(Prepare {
+            name,
+            types,
+            statement,
+            span,
+        })))
     }
 
     fn declare(&mut self) -> Result<Statement> {
@@ -437,7 +479,15 @@ impl<'a> Parser<'a> {
         let start = self.token().start as usize;
         let query = Box::new(self.query()?);
         let span = start..self.previous_end();
-        Ok(Statement::Declare(Box::new(Declare { name, binary, scroll, hold, insensitive, query, span })))
+        Ok(Statement::Declare(Box::new(Declare {
+            name,
+            binary,
+            scroll,
+            hold,
+            insensitive,
+            query,
+            span,
+        })))
     }
 
     fn fetch(&mut self) -> Result<Statement> {
@@ -450,7 +500,9 @@ impl<'a> Parser<'a> {
         let direction = match self.kw() {
             _ if count_follows(self) => D::Forward(Some(self.signed_integer()?)),
             _ if last => D::Forward(Some(1)),
-            Some(kw @ (Kw::Next | Kw::Prior | Kw::First | Kw::Last | Kw::Absolute | Kw::Relative | Kw::All | Kw::Forward | Kw::Backward)) => {
+            Some(
+                kw @ (Kw::Next | Kw::Prior | Kw::First | Kw::Last | Kw::Absolute | Kw::Relative | Kw::All | Kw::Forward | Kw::Backward),
+            ) => {
                 self.bump();
                 match kw {
                     Kw::Next => D::Forward(Some(1)),
@@ -478,7 +530,11 @@ impl<'a> Parser<'a> {
             self.accept_kw(Kw::In);
         }
         let cursor = self.column_id()?;
-        Ok(Statement::Fetch(Fetch { cursor, direction, is_move }))
+        Ok(Statement::Fetch(Fetch {
+            cursor,
+            direction,
+            is_move,
+        }))
     }
 
     fn explain(&mut self) -> Result<Statement> {
@@ -526,8 +582,16 @@ impl<'a> Parser<'a> {
     fn generic_options(&mut self) -> Result<Vec<StatementOption>> {
         self.paren_list(|p| {
             let name = p.label()?;
-            let value = if matches!(p.peek(), Tok::Comma | Tok::RParen) { None } else { Some(p.option_value()?.to_ascii_lowercase()) };
-            Ok(StatementOption { name: name.name, value, pos: name.pos })
+            let value = if matches!(p.peek(), Tok::Comma | Tok::RParen) {
+                None
+            } else {
+                Some(p.option_value()?.to_ascii_lowercase())
+            };
+            Ok(StatementOption {
+                name: name.name,
+                value,
+                pos: name.pos,
+            })
         })
     }
 
@@ -541,7 +605,11 @@ impl<'a> Parser<'a> {
                 let pos = self.pos();
                 if self.accept_kw(kw) {
                     let name = if kw == Kw::Analyse { "analyze" } else { kw.word() };
-                    vacuum.options.push(StatementOption { name: name.to_owned(), value: None, pos });
+                    vacuum.options.push(StatementOption {
+                        name: name.to_owned(),
+                        value: None,
+                        pos,
+                    });
                 }
             }
         }
@@ -556,7 +624,11 @@ impl<'a> Parser<'a> {
         if self.peek() == Tok::LParen {
             analyze.options = self.generic_options()?;
         } else if self.accept_kw(Kw::Verbose) {
-            analyze.options.push(StatementOption { name: "verbose".to_owned(), value: None, pos });
+            analyze.options.push(StatementOption {
+                name: "verbose".to_owned(),
+                value: None,
+                pos,
+            });
         }
         analyze.tables = self.vacuum_tables()?;
         Ok(Statement::Analyze(Box::new(analyze)))
@@ -568,7 +640,11 @@ impl<'a> Parser<'a> {
         }
         self.comma_list(|p| {
             let name = p.relation_name()?;
-            let columns = if p.peek() == Tok::LParen { p.paren_list(|p| p.column_id())? } else { Vec::new() };
+            let columns = if p.peek() == Tok::LParen {
+                p.paren_list(|p| p.column_id())?
+            } else {
+                Vec::new()
+            };
             Ok((name, columns))
         })
     }
@@ -599,7 +675,11 @@ impl<'a> Parser<'a> {
             CopySource::Query(Box::new(self.parenthesized(|p| p.inner_statement())?))
         } else {
             let name = self.relation_name()?;
-            let columns = if self.peek() == Tok::LParen { self.paren_list(|p| p.column_id())? } else { Vec::new() };
+            let columns = if self.peek() == Tok::LParen {
+                self.paren_list(|p| p.column_id())?
+            } else {
+                Vec::new()
+            };
             CopySource::Table { name, columns }
         };
         let is_query = matches!(source, CopySource::Query(_));
@@ -638,7 +718,12 @@ impl<'a> Parser<'a> {
         if filter.is_some() && !from {
             return Err(self.syntax("WHERE clause not allowed with COPY TO", filter_pos));
         }
-        Ok(Statement::Copy(Box::new(Copy { source, direction, options, filter })))
+        Ok(Statement::Copy(Box::new(Copy {
+            source,
+            direction,
+            options,
+            filter,
+        })))
     }
 
     fn copy_option_list(&mut self, options: &mut CopyOptions) -> Result<()> {
@@ -657,7 +742,14 @@ impl<'a> Parser<'a> {
                 "force_null" => options.force_null = Some(self.paren_list(|p| p.column_id())?),
                 _ => {
                     let value = if word_follows { Some(self.option_value()?) } else { None };
-                    copy_option(options, &StatementOption { name: name.name.clone(), value, pos: name.pos })?;
+                    copy_option(
+                        options,
+                        &StatementOption {
+                            name: name.name.clone(),
+                            value,
+                            pos: name.pos,
+                        },
+                    )?;
                 }
             }
             seen.push(name.name);
@@ -708,7 +800,11 @@ impl<'a> Parser<'a> {
                 Kw::Force => {
                     self.bump();
                     if self.accept_kw(Kw::Quote) {
-                        options.force_quote = Some(if self.accept_op("*") { Vec::new() } else { self.comma_list(|p| p.column_id())? });
+                        options.force_quote = Some(if self.accept_op("*") {
+                            Vec::new()
+                        } else {
+                            self.comma_list(|p| p.column_id())?
+                        });
                     } else if self.accept_kws(&[Kw::Not, Kw::Null]) {
                         options.force_not_null = Some(self.comma_list(|p| p.column_id())?);
                     } else {
@@ -738,7 +834,10 @@ fn option_is_on(option: &StatementOption) -> Result<bool> {
         Some(v) => match v.to_ascii_lowercase().as_str() {
             "true" | "on" | "1" => Ok(true),
             "false" | "off" | "0" => Ok(false),
-            _ => Err(SqlError::new(SqlState::SYNTAX_ERROR, format!("{} requires a Boolean value", option.name))),
+            _ => Err(SqlError::new(
+                SqlState::SYNTAX_ERROR,
+                format!("{} requires a Boolean value", option.name),
+            )),
         },
     }
 }
@@ -769,7 +868,9 @@ fn copy_option(options: &mut CopyOptions, option: &StatementOption) -> Result<()
         "header" => {
             options.header = if option.value.as_deref().is_some_and(|v| v.eq_ignore_ascii_case("match")) {
                 CopyHeader::Match
-            } else if option_is_on(option).map_err(|_| SqlError::new(SqlState::SYNTAX_ERROR, "header requires a Boolean value or \"match\""))? {
+            } else if option_is_on(option)
+                .map_err(|_| SqlError::new(SqlState::SYNTAX_ERROR, "header requires a Boolean value or \"match\""))?
+            {
                 CopyHeader::On
             } else {
                 CopyHeader::Off

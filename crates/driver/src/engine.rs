@@ -59,7 +59,7 @@ pub(crate) struct Engine {
     /// Sequenced and not yet answered, in CSN order.
     commits: VecDeque<(Csn, CommitSender)>,
     /// Answered when they are durable.
-    stages: Vec<(StageSender, StageRef)>,
+    stages: Vec<(StageSender, GroupId, StageRef)>,
     /// Scratch for the parts of a proposal.
     parts: Vec<Part>,
     pub(crate) truncation: Truncation,
@@ -205,17 +205,13 @@ impl Engine {
         if bytes > 0
             && let Err(error) = self.find_room(bytes)
         {
-            return refuse(request, &error.into());
+            return self.refuse(request, &error.into());
         }
         self.unwritten_bytes += bytes;
         match request {
             Request::Commit(writes, sender) => self.commit(writes, sender),
             Request::Stage(group, payload, sender) => self.stage(group, payload, sender),
-            Request::Discard(group, stages) => {
-                let mut indexes = Vec::with_capacity(stages.len());
-                indexes.extend(stages.iter().filter(|stage| stage.term == self.term).map(|stage| stage.index));
-                self.node.discard(group, &indexes);
-            }
+            Request::Discard(group, stages) => self.discard(group, &stages),
             Request::Checkpoint(sender) => self.checkpoints.push(sender),
             Request::Shutdown => self.ending = Some(Ending::Shutdown),
         }
@@ -239,8 +235,7 @@ impl Engine {
         }
         if writes.fragments.iter().flat_map(|f| &f.stages).any(|stage| stage.term != self.term) {
             let error = SqlError::new(SqlState::SERIALIZATION_FAILURE, "could not commit because the consul changed");
-            let _ = sender.send(Err(error));
-            return;
+            return self.refuse(Request::Commit(writes, sender), &error);
         }
         self.parts.clear();
         self.parts.extend(writes.fragments.into_iter().map(|fragment| Part {
@@ -250,8 +245,13 @@ impl Engine {
         }));
         match self.node.propose(now(), &mut self.parts) {
             Ok(csn) => self.commits.push_back((csn, sender)),
-            // Nobody waits any more when this fails; nothing is lost by that.
-            Err(error) => drop(sender.send(Err(refusal(error)))),
+            Err(error) => {
+                for part in self.parts.drain(..) {
+                    self.node.discard(part.group, &part.stages);
+                }
+                // Nobody waits any more when this fails; nothing is lost by that.
+                let _ = sender.send(Err(refusal(error)));
+            }
         }
     }
 
@@ -261,7 +261,10 @@ impl Engine {
             return;
         }
         match self.node.stage(group, payload) {
-            Ok(index) => self.stages.push((sender, StageRef { index, term: self.term })),
+            Ok(index) => {
+                let stage = StageRef { index, term: self.term };
+                self.stages.push((sender, group, stage));
+            }
             Err(error) => drop(sender.send(Err(refusal(error)))),
         }
     }
@@ -293,6 +296,12 @@ impl Engine {
             }
             Office::Senator { .. } | Office::Inaugurating { .. } => Term::ZERO,
         };
+        if self.term == Term::ZERO {
+            // Another consul decides about what isn't resolved: dropped tickets say that the outcome is unknown.
+            let resolved = self.node.resolved();
+            self.commits.retain(|(csn, _)| *csn <= resolved);
+            self.stages.clear();
+        }
         self.published.term.store(self.term.0, Ordering::Relaxed);
     }
 
@@ -303,9 +312,11 @@ impl Engine {
         self.unwritten_bytes = 0;
         measure::synced(persist.writes.len(), begun.elapsed());
         self.node.persisted(persist.seq);
-        for (sender, stage) in self.stages.drain(..) {
-            // Who no longer waits has nothing to learn; its stage is discarded by whoever dropped it.
-            let _ = sender.send(Ok(stage));
+        for (sender, group, stage) in self.stages.drain(..) {
+            if sender.send(Ok(stage)).is_err() {
+                // Whoever staged it has gone: nobody will name it.
+                self.node.discard(group, &[stage.index]);
+            }
         }
         Ok(())
     }
@@ -364,8 +375,7 @@ impl Engine {
         loop {
             match self.requests.recv_deadline(until) {
                 Ok(Request::Shutdown) | Err(RecvTimeoutError::Disconnected) => return Err(DriverError::Stopped),
-                Ok(Request::Discard(group, stages)) => self.take_up(Request::Discard(group, stages)),
-                Ok(request) => refuse(request, reason),
+                Ok(request) => self.refuse(request, reason),
                 Err(RecvTimeoutError::Timeout) => return Ok(()),
             }
         }
@@ -375,26 +385,39 @@ impl Engine {
     fn refuse_rest(&mut self) {
         let reason = SqlError::new(SqlState::ADMIN_SHUTDOWN, "the server is shutting down");
         while let Ok(request) = self.requests.try_recv() {
-            refuse(request, &reason);
+            self.refuse(request, &reason);
         }
+    }
+
+    /// Answers a request that has not happened. The stage records of a refused commit are given up.
+    fn refuse(&mut self, request: Request, reason: &SqlError) {
+        match request {
+            Request::Commit(writes, sender) => {
+                for fragment in &writes.fragments {
+                    self.discard(fragment.group, &fragment.stages);
+                }
+                drop(sender.send(Err(reason.clone())));
+            }
+            Request::Stage(_, _, sender) => drop(sender.send(Err(reason.clone()))),
+            Request::Checkpoint(sender) => drop(sender.send(false)),
+            Request::Discard(group, stages) => self.discard(group, &stages),
+            Request::Shutdown => {}
+        }
+    }
+
+    fn discard(&mut self, group: GroupId, stages: &[StageRef]) {
+        let of_this_term = stages.iter().filter(|stage| stage.term == self.term);
+        let indexes: Vec<_> = of_this_term.map(|stage| stage.index).collect();
+        self.node.discard(group, &indexes);
     }
 
     /// The last words of a thread that can't go on: what was not sequenced has not happened.
     pub(crate) fn fail(&mut self, error: &DriverError) {
         let reason = SqlError::new(SqlState::CRASH_SHUTDOWN, format!("the server is stopping: {error}"));
-        for request in self.held.take().into_iter().chain(self.requests.try_iter()) {
-            refuse(request, &reason);
+        let rest: Vec<_> = self.held.take().into_iter().chain(self.requests.try_iter()).collect();
+        for request in rest {
+            self.refuse(request, &reason);
         }
-    }
-}
-
-/// Answers a request that has not happened.
-fn refuse(request: Request, reason: &SqlError) {
-    match request {
-        Request::Commit(_, sender) => drop(sender.send(Err(reason.clone()))),
-        Request::Stage(_, _, sender) => drop(sender.send(Err(reason.clone()))),
-        Request::Checkpoint(sender) => drop(sender.send(false)),
-        Request::Discard(..) | Request::Shutdown => {}
     }
 }
 

@@ -245,6 +245,25 @@ fn stages_that_are_given_up_do_not_keep_the_log() {
 }
 
 #[test]
+fn stages_of_a_commit_that_is_refused_do_not_keep_the_log() {
+    let mut place = Place::new();
+    place.segment_bytes = 64 << 10;
+    let driver = place.start();
+    let row = "x".repeat(10_000);
+    let stages: Vec<_> = (0..50).map(|_| stage(&driver, 1, &[("k", &row)]).expect("staged")).collect();
+    let unknown_group = vec![staged(1, stages, &[]), fragment(9, &[("a", "b")])];
+    wait(commit(&driver, unknown_group)).expect_err("there is no group 9");
+    drop(driver.stage(GroupId(2), puts(&[("nobody waits for this", &row)])));
+    let kept = driver.status().log_bytes;
+    for key in ["a", "b"] {
+        put(&driver, 0, key, "1").expect("committed");
+        driver.checkpoint().expect("it runs");
+    }
+    let left = driver.status().log_bytes;
+    assert!(left < kept / 2, "{left} bytes of {kept} are kept");
+}
+
+#[test]
 fn who_waits_for_a_csn_is_woken_when_it_can_be_read() {
     let mut place = Place::new();
     let driver = Arc::new(place.start());

@@ -35,7 +35,7 @@ pub(crate) async fn write_set(txn: &mut Transaction, catalog: &Catalog) -> Resul
     }
     // Pieces that reached the size go ahead; what is left is the fragments' own.
     for (group, payload) in std::mem::take(&mut payloads.full) {
-        txn.stages.push(&*db.replication, group, u64::MAX - 1..u64::MAX, payload).await?;
+        txn.stages.push(&db.replication, group, u64::MAX - 1..u64::MAX, payload).await?;
     }
     let mut fragments: BTreeMap<GroupId, FragmentWrites> = BTreeMap::new();
     for (group, stages) in txn.stages.places().await? {
@@ -96,7 +96,7 @@ impl Transaction {
         }
         let db = self.db.clone();
         for (group, payload) in payloads.finish() {
-            self.stages.push(&*db.replication, group, seqs.clone(), payload).await?;
+            self.stages.push(&db.replication, group, seqs.clone(), payload).await?;
         }
         Ok(())
     }

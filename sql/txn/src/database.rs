@@ -221,6 +221,16 @@ impl Database {
         self.sequences.peek(&*self.replication, sequence)
     }
 
+    /// Sets the first value of a sequence's fresh generation.
+    pub(crate) fn restart_sequence(&self, slot: &SessionSlot, sequence: &Sequence, first: i64) -> Result<()> {
+        self.sequences.restart(&*self.replication, &slot.sequences, sequence, first)
+    }
+
+    /// The value that `nextval` would give.
+    pub(crate) fn upcoming_value(&self, sequence: &Sequence) -> Result<i64> {
+        self.sequences.upcoming(&*self.replication, sequence)
+    }
+
     /// The group that gets a new storage: they take turns.
     pub(crate) fn group_for(&self, storage: StorageId) -> u32 {
         storage.0 % self.replication.groups().max(1)

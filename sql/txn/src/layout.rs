@@ -57,7 +57,7 @@ impl TableLayout {
             .iter()
             .map(|&column| KeyColumn { column, ty: table.columns[column].ty, descending: false, nulls_first: false })
             .collect();
-        let indexes = table.indexes.iter().enumerate().filter_map(|(i, index)| IndexLayout::new(&table, i, index)).collect();
+        let indexes = table.indexes.iter().enumerate().filter_map(|(i, index)| Some(IndexLayout::new(&table, i, index.storage?, index))).collect();
         Ok(TableLayout { row: row_layout(&table, &types)?, row_key, indexes, schema_name: schema_name.into(), table })
     }
 
@@ -130,8 +130,7 @@ fn row_layout(table: &Table, types: &[PgType]) -> Result<RowLayout> {
 }
 
 impl IndexLayout {
-    fn new(table: &Table, position: usize, index: &Index) -> Option<IndexLayout> {
-        let storage = index.storage?;
+    pub(crate) fn new(table: &Table, position: usize, storage: StorageId, index: &Index) -> IndexLayout {
         let columns = index
             .keys
             .iter()
@@ -142,7 +141,7 @@ impl IndexLayout {
                 nulls_first: k.nulls_first,
             })
             .collect();
-        Some(IndexLayout { position, oid: index.oid, storage, unique: index.unique, columns })
+        IndexLayout { position, oid: index.oid, storage, unique: index.unique, columns }
     }
 
     /// The index's OID.

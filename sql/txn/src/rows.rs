@@ -281,7 +281,7 @@ impl Transaction {
         Ok(())
     }
 
-    fn new_row_key(&self, layout: &TableLayout, row: &[Datum]) -> Result<Bytes> {
+    pub(crate) fn new_row_key(&self, layout: &TableLayout, row: &[Datum]) -> Result<Bytes> {
         if layout.keyed_by_row_id() {
             return Ok(Bytes::copy_from_slice(&encode_row_id(self.db.next_row_id(layout.storage())?)));
         }
@@ -323,7 +323,7 @@ impl Transaction {
         self.lock_key(layout.table().oid, storage, key, LockStrength::Update, LockWait::Block).await.map(|_| ())
     }
 
-    fn is_present(&self, storage: StorageId, key: &[u8]) -> Result<bool> {
+    pub(crate) fn is_present(&self, storage: StorageId, key: &[u8]) -> Result<bool> {
         if let Some(buffer) = &self.buffer
             && let Some((_, value)) = buffer.latest(storage.0, key)?
         {

@@ -1,7 +1,8 @@
 //! Stage records of one transaction: pieces of its write set that are in the log already, ahead of the fragments that will name them.
 //!
 //! Each covers a range of write numbers. Undoing to a mark drops the records after it; the one that the mark falls into is dropped too,
-//! and what of it remains is staged again at commit, from the spill.
+//! and what of it remains is staged again at commit, from the spill. Records that are dropped, and those of a transaction that ends
+//! without a commit, are given up, so that the log can be truncated past them.
 
 use crate::replication::{Replication, StageRef, StageTicket};
 use bytes::Bytes;
@@ -11,12 +12,15 @@ use curia_storage::fragment::FragmentWriter;
 use curia_types::Result;
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Stage records handed over and not in the log yet, above which a transaction waits.
 const UNDER_WAY: usize = 4;
 
 #[derive(Default)]
 pub(crate) struct Stages {
+    /// Whom the records were handed to.
+    replication: Option<Arc<dyn Replication>>,
     staged: Vec<Stage>,
     /// Ranges of write numbers whose records were dropped only because later ones in them were undone.
     again: Vec<Range<u64>>,
@@ -43,11 +47,27 @@ impl Stages {
                 }
             }
         }
-        self.staged.retain(|s| s.seqs.end <= mark);
+        let (kept, dropped) = std::mem::take(&mut self.staged).into_iter().partition(|s| s.seqs.end <= mark);
+        self.staged = kept;
+        self.give_up(dropped);
         self.again.retain_mut(|r| {
             r.end = r.end.min(mark);
             r.start < r.end
         });
+    }
+
+    /// No commit will name these. One that is under way is given up by its ticket.
+    fn give_up(&self, stages: Vec<Stage>) {
+        let Some(replication) = &self.replication else { return };
+        let mut places: BTreeMap<GroupId, Vec<StageRef>> = BTreeMap::new();
+        for stage in stages {
+            if let Place::Known(at) = stage.place {
+                places.entry(stage.group).or_default().push(at);
+            }
+        }
+        for (group, stages) in places {
+            replication.discard(group, stages);
+        }
     }
 
     /// Write numbers to be staged again.
@@ -56,7 +76,8 @@ impl Stages {
     }
 
     /// Hands a payload over; waits while too many are under way.
-    pub(crate) async fn push(&mut self, replication: &dyn Replication, group: GroupId, seqs: Range<u64>, payload: Bytes) -> Result<()> {
+    pub(crate) async fn push(&mut self, replication: &Arc<dyn Replication>, group: GroupId, seqs: Range<u64>, payload: Bytes) -> Result<()> {
+        self.replication.get_or_insert_with(|| replication.clone());
         self.staged.push(Stage { group, seqs, place: Place::UnderWay(replication.stage(group, payload)) });
         while self.staged.iter().filter(|s| matches!(s.place, Place::UnderWay(_))).count() > UNDER_WAY {
             self.settle_first().await?;
@@ -73,19 +94,26 @@ impl Stages {
         Ok(())
     }
 
-    /// The places of all records, by group and ascending.
+    /// The places of all records, by group and ascending, for the commit that names them: it is not for this to give them up any more.
     pub(crate) async fn places(&mut self) -> Result<BTreeMap<GroupId, Vec<StageRef>>> {
         while self.staged.iter().any(|s| matches!(s.place, Place::UnderWay(_))) {
             self.settle_first().await?;
         }
         let mut places: BTreeMap<GroupId, Vec<StageRef>> = BTreeMap::new();
-        for stage in &self.staged {
+        for stage in std::mem::take(&mut self.staged) {
             if let Place::Known(at) = stage.place {
                 places.entry(stage.group).or_default().push(at);
             }
         }
         places.values_mut().for_each(|p| p.sort_by_key(|s| s.index));
         Ok(places)
+    }
+}
+
+impl Drop for Stages {
+    fn drop(&mut self) {
+        let staged = std::mem::take(&mut self.staged);
+        self.give_up(staged);
     }
 }
 

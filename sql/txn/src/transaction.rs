@@ -34,6 +34,7 @@ use curia_catalog::{Catalog, Change, Oid, Partition, StorageId};
 use curia_consensus::ids::Csn;
 use curia_types::{IoContext, Result, SqlError, SqlState};
 use hashbrown::{HashMap, HashSet};
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,7 +78,8 @@ pub struct Transaction {
     /// Numbers of writes that may be undone to or read below: those of the savepoints, then the statement's.
     marks: Vec<u64>,
     changes: Vec<Change>,
-    private: Option<(u64, Arc<Catalog>)>,
+    /// The private catalog, with the version of the published one that it is made from.
+    private: Mutex<Option<(u64, Arc<Catalog>)>>,
     /// Storages that this transaction made: nobody else can see them, so they need no locks.
     fresh: HashSet<StorageId>,
     /// Row and key locks taken, by storage.
@@ -85,6 +87,8 @@ pub struct Transaction {
     /// Tables locked as a whole instead of row by row.
     escalated: HashSet<Oid>,
     pub(crate) stages: Stages,
+    /// The layout of the table that is being filled.
+    pub(crate) filling: Option<crate::layout::TableLayout>,
     /// Bytes handed over as stage records.
     pub(crate) staged_bytes: u64,
 }
@@ -167,11 +171,12 @@ impl Transaction {
             savepoints: Vec::new(),
             marks: Vec::new(),
             changes: Vec::new(),
-            private: None,
+            private: Mutex::new(None),
             fresh: HashSet::new(),
             counts: HashMap::new(),
             escalated: HashSet::new(),
             stages: Stages::default(),
+            filling: None,
             staged_bytes: 0,
         })
     }
@@ -379,18 +384,19 @@ impl Transaction {
         }
         if self.changes.len() > mark.changes {
             self.changes.truncate(mark.changes);
-            self.private = None;
+            *self.private.get_mut() = None;
         }
     }
 
     // Catalog.
 
     /// The newest published catalog with this transaction's changes.
-    pub fn catalog(&mut self) -> Arc<Catalog> {
+    pub fn catalog(&self) -> Arc<Catalog> {
         if self.changes.is_empty() {
             return self.db.catalog();
         }
-        if let Some((base, catalog)) = &self.private
+        let mut private = self.private.lock();
+        if let Some((base, catalog)) = &*private
             && *base == self.db.catalog_version()
         {
             return catalog.clone();
@@ -400,28 +406,29 @@ impl Transaction {
         self.changes.iter().for_each(|c| catalog.apply(c));
         catalog.version = self.db.private_version();
         let catalog = Arc::new(catalog);
-        self.private = Some((base.version, catalog.clone()));
+        *private = Some((base.version, catalog.clone()));
         catalog
     }
 
     /// Changes the catalog, for this transaction until it commits. The caller holds the locks that keep others from changing the object.
-    pub fn change_catalog(&mut self, change: Change) {
+    pub fn change_catalog(&mut self, change: Change) -> Result<()> {
         self.changes.push(change);
-        self.private = None;
+        *self.private.get_mut() = None;
+        Ok(())
     }
 
     /// Makes a storage for a table or index. It goes with the transaction unless that commits.
     pub fn new_storage(&mut self) -> Result<StorageId> {
         let storage = self.db.next_storage()?;
         let group = self.db.group_for(storage);
-        self.change_catalog(Change::put(Partition { storage, group }));
+        self.change_catalog(Change::put(Partition { storage, group }))?;
         self.fresh.insert(storage);
         Ok(storage)
     }
 
     /// Gives up a storage at commit. Its rows stay until no snapshot can read them.
-    pub fn drop_storage(&mut self, storage: StorageId) {
-        self.change_catalog(Change::drop(curia_catalog::Class::Partition, storage.0));
+    pub fn drop_storage(&mut self, storage: StorageId) -> Result<()> {
+        self.change_catalog(Change::drop(curia_catalog::Class::Partition, storage.0))
     }
 
     /// Whether this transaction made the storage, so that nobody else can see it.

@@ -1,0 +1,133 @@
+//! Savepoints: what undoing takes back, and what it leaves.
+
+mod support;
+
+use curia_txn::*;
+use support::*;
+
+#[tokio::test]
+async fn savepoints_nest_and_undo_to_where_they_were_set() {
+    let cluster = Cluster::new().await;
+    let t = cluster.table("t", &[("t_a_key", 1, true)]).await;
+    let mut tx = cluster.begin();
+    let ids = |tx: &mut Transaction| {
+        tx.start_statement();
+        rows(tx, &t).iter().map(|r| r.0).collect::<Vec<_>>()
+    };
+    tx.insert(&t, &row(1, 1, "")).await.unwrap();
+    tx.savepoint("a");
+    tx.start_statement();
+    tx.insert(&t, &row(2, 2, "")).await.unwrap();
+    tx.savepoint("b");
+    tx.start_statement();
+    tx.insert(&t, &row(3, 3, "")).await.unwrap();
+    delete(&mut tx, &t, 1).await.unwrap();
+    assert_eq!(ids(&mut tx), [2, 3]);
+    tx.rollback_to_savepoint("b").unwrap();
+    assert_eq!(ids(&mut tx), [1, 2]);
+    tx.insert(&t, &row(4, 3, "")).await.unwrap(); // the unique value of row 3 is free again
+    tx.rollback_to_savepoint("b").unwrap(); // a savepoint can be used again
+    assert_eq!(ids(&mut tx), [1, 2]);
+    tx.rollback_to_savepoint("a").unwrap();
+    assert_eq!(ids(&mut tx), [1]);
+    let error = tx.rollback_to_savepoint("b").unwrap_err();
+    assert_eq!((code(&error), error.message()), ("3B001", "savepoint \"b\" does not exist"));
+    tx.commit().await.unwrap();
+    assert_eq!(cluster.rows(&t), [(1, 1, String::new())]);
+}
+
+#[tokio::test]
+async fn release_keeps_what_was_written_and_lets_the_outer_savepoint_undo_it() {
+    let cluster = Cluster::new().await;
+    let t = cluster.table("t", &[]).await;
+    let mut tx = cluster.begin();
+    tx.savepoint("a");
+    tx.savepoint("b");
+    tx.start_statement();
+    tx.insert(&t, &row(1, 1, "")).await.unwrap();
+    tx.release_savepoint("b").unwrap();
+    tx.start_statement();
+    assert_eq!(rows(&tx, &t).len(), 1);
+    tx.rollback_to_savepoint("a").unwrap();
+    tx.start_statement();
+    assert_eq!(rows(&tx, &t).len(), 0);
+    assert!(!tx.has_writes());
+    assert_eq!(tx.commit().await.unwrap().csn, None, "nothing is left to commit");
+}
+
+#[tokio::test]
+async fn the_newest_of_two_savepoints_of_one_name_counts() {
+    let cluster = Cluster::new().await;
+    let t = cluster.table("t", &[]).await;
+    let mut tx = cluster.begin();
+    tx.savepoint("a");
+    tx.start_statement();
+    tx.insert(&t, &row(1, 1, "")).await.unwrap();
+    tx.savepoint("a");
+    tx.start_statement();
+    tx.insert(&t, &row(2, 2, "")).await.unwrap();
+    tx.rollback_to_savepoint("a").unwrap();
+    tx.start_statement();
+    assert_eq!(rows(&tx, &t).len(), 1);
+    tx.release_savepoint("a").unwrap();
+    tx.rollback_to_savepoint("a").unwrap();
+    tx.start_statement();
+    assert_eq!(rows(&tx, &t).len(), 0);
+}
+
+#[tokio::test]
+async fn an_update_of_one_row_in_many_levels_comes_back_level_by_level() {
+    let cluster = Cluster::new().await;
+    let t = cluster.table("t", &[("t_a_idx", 1, false)]).await;
+    cluster.fill(&t, &[(1, 0, "")]).await;
+    let mut tx = cluster.begin();
+    for level in 1..=50 {
+        tx.savepoint(&level.to_string());
+        add(&mut tx, &t, 1, 1).await.unwrap();
+        add(&mut tx, &t, 1, 1).await.unwrap();
+    }
+    for level in (1..=50).rev() {
+        tx.start_statement();
+        assert_eq!(get(&tx, &t, 1).unwrap().1, 2 * level);
+        tx.rollback_to_savepoint(&level.to_string()).unwrap();
+    }
+    tx.start_statement();
+    assert_eq!(get(&tx, &t, 1).unwrap().1, 0);
+    assert!(!tx.has_writes());
+}
+
+#[tokio::test]
+async fn rolling_back_to_a_savepoint_keeps_locks() {
+    let cluster = Cluster::new().await;
+    let t = cluster.table("t", &[]).await;
+    cluster.fill(&t, &[(1, 0, "")]).await;
+    let mut tx = cluster.begin();
+    tx.savepoint("a");
+    add(&mut tx, &t, 1, 1).await.unwrap();
+    tx.rollback_to_savepoint("a").unwrap();
+    let mut other = cluster.begin();
+    let got = other.lock_row(&t, &key(&t, 1), LockStrength::Update, LockWait::SkipLocked, Seen::Snapshot).await.unwrap();
+    assert_eq!(got, Locked::Skipped);
+    tx.commit().await.unwrap();
+    let got = other.lock_row(&t, &key(&t, 1), LockStrength::Update, LockWait::SkipLocked, Seen::Snapshot).await.unwrap();
+    assert!(matches!(got, Locked::Row(_)));
+}
+
+#[tokio::test]
+async fn catalog_changes_are_undone_with_the_rest() {
+    let cluster = Cluster::new().await;
+    let mut tx = cluster.begin();
+    make_table(&mut tx, "kept", true, &[]).await;
+    tx.savepoint("a");
+    let gone = make_table(&mut tx, "gone", true, &[]).await;
+    tx.start_statement();
+    tx.insert(&gone, &row(1, 1, "")).await.unwrap();
+    let path = ["public".to_owned()];
+    assert!(tx.catalog().table(&path, "gone").is_some());
+    tx.rollback_to_savepoint("a").unwrap();
+    assert!(tx.catalog().table(&path, "gone").is_none());
+    assert!(tx.catalog().table(&path, "kept").is_some());
+    tx.commit().await.unwrap();
+    assert!(cluster.db.catalog().table(&path, "kept").is_some());
+    assert!(cluster.db.catalog().table(&path, "gone").is_none());
+}

@@ -3,6 +3,7 @@
 use crate::Ddl;
 use crate::column::{MAX_COLUMNS, too_many_columns};
 use crate::constraint::{self, WrittenKind};
+use crate::fill::contains_nulls;
 use crate::names::{find_column, no_column, no_relation, no_schema, relation_exists};
 use crate::table::check_storage_options;
 use curia_catalog::{Change, Class, ConstraintKind, Index, ObjectKey, Relation, Table};
@@ -40,14 +41,14 @@ impl Ddl<'_> {
         }
         match relation {
             Relation::Table(oid) => {
-                self.tx.lock_table(oid, TableLock::AccessExclusive).await?;
+                self.lock_table(oid, TableLock::AccessExclusive).await?;
                 for action in &s.actions {
                     let table = (*self.table(oid)?).clone();
                     self.alter(table, action).await?;
                 }
             }
             Relation::Index(table, oid) => {
-                self.tx.lock_table(table, TableLock::ShareUpdateExclusive).await?;
+                self.lock_table(table, TableLock::ShareUpdateExclusive).await?;
                 for action in &s.actions {
                     let table = (*self.table(table)?).clone();
                     self.alter_index(table, oid, action).await?;
@@ -65,7 +66,7 @@ impl Ddl<'_> {
                         Action::OwnerTo(role) => sequence.owner = self.find_role(role)?,
                         _ => return Err(SqlError::unsupported("this form of ALTER SEQUENCE")),
                     }
-                    self.tx.change_catalog(Change::put(sequence))?;
+                    self.change(Change::put(sequence))?;
                 }
             }
         }
@@ -77,7 +78,7 @@ impl Ddl<'_> {
             Action::RenameTo(name) => {
                 self.claim_name(table.schema, name).await?;
                 rename_index(&mut table, index, &name.name);
-                self.tx.change_catalog(Change::put(table))
+                self.change(Change::put(table))
             }
             Action::SetOptions(options) => check_storage_options(options),
             Action::ResetOptions(_) => Ok(()),
@@ -224,7 +225,7 @@ impl Ddl<'_> {
                 for sequence in owned {
                     let mut sequence = (*sequence).clone();
                     sequence.schema = schema;
-                    self.tx.change_catalog(Change::put(sequence))?;
+                    self.change(Change::put(sequence))?;
                 }
                 table.schema = schema;
             }
@@ -252,7 +253,7 @@ impl Ddl<'_> {
             Action::SetTablespace(_) => return Err(SqlError::unsupported("SET TABLESPACE")),
             Action::Unsupported(feature) => return Err(SqlError::unsupported(feature)),
         }
-        self.tx.change_catalog(Change::put(table))
+        self.change(Change::put(table))
     }
 
     async fn add_column(&mut self, mut table: Table, if_not_exists: bool, def: &ColumnDef) -> Result<()> {
@@ -285,7 +286,7 @@ impl Ddl<'_> {
                 let shown = type_info::format_type(column.ty.oid, column.ty.typmod);
                 match self.value(&format!("CAST(({default}) AS {shown})")).await? {
                     Datum::Null => {}
-                    value => missing = Some(text_io::to_string(column.ty, &value)),
+                    value => missing = Some(text_io::to_string(column.ty, &value, &curia_types::IoContext::default())),
                 }
             }
         }
@@ -311,7 +312,7 @@ impl Ddl<'_> {
             table = self.rewrite(table, &list.join(", ")).await?;
         } else {
             table.columns[i].missing = missing;
-            self.tx.change_catalog(Change::put(table.clone()))?;
+            self.change(Change::put(table.clone()))?;
         }
         for written in constraint::of_column(def) {
             table = (*self.table(table.oid)?).clone();
@@ -336,7 +337,7 @@ impl Ddl<'_> {
         let doomed: Vec<u32> = table.indexes.iter().filter(|x| x.keys.iter().any(|k| k.column == i)).map(|x| x.oid).collect();
         for index in &doomed {
             if let Some(storage) = table.index(*index).and_then(|x| x.storage) {
-                self.tx.drop_storage(storage)?;
+                self.drop_storage(storage)?;
             }
         }
         table.indexes.retain(|x| !doomed.contains(&x.oid));
@@ -360,8 +361,8 @@ impl Ddl<'_> {
         column.missing = None;
         column.identity = None;
         column.name = format!("........pg.dropped.{attnum}........");
-        self.tx.change_catalog(Change::Drop(ObjectKey { class: Class::Comment, oid: table.oid, sub: attnum }))?;
-        self.tx.change_catalog(Change::put(table))
+        self.change(Change::Drop(ObjectKey { class: Class::Comment, oid: table.oid, sub: attnum }))?;
+        self.change(Change::put(table))
     }
 
     async fn set_type(&mut self, mut table: Table, name: &Ident, ty: &TypeName, using: Option<&Expr>) -> Result<()> {
@@ -371,7 +372,7 @@ impl Ddl<'_> {
         let old = table.columns[i].ty;
         if using.is_none() && (old == new || relabels(old, new)) {
             table.columns[i].ty = new;
-            return self.tx.change_catalog(Change::put(table));
+            return self.change(Change::put(table));
         }
         for index in table.indexes.iter().filter(|x| x.keys.iter().any(|k| k.column == i)) {
             self.check_orderable(new)?;
@@ -438,24 +439,24 @@ impl Ddl<'_> {
         }
         self.refill_from(&table, &query).await?;
         self.retire(&old)?;
-        self.tx.change_catalog(Change::put(table.clone()))?;
+        self.change(Change::put(table.clone()))?;
         Ok(table)
     }
 
     async fn fresh_storages(&mut self, table: &mut Table) -> Result<()> {
-        table.storage = self.tx.allocate_storage().await?;
+        table.storage = self.new_storage()?;
         for index in table.indexes.iter_mut().filter(|i| i.storage.is_some()) {
-            index.storage = Some(self.tx.allocate_storage().await?);
+            index.storage = Some(self.new_storage()?);
         }
         Ok(())
     }
 
     /// Frees the storages of a table version that was replaced.
     fn retire(&mut self, old: &Table) -> Result<()> {
-        self.tx.drop_storage(old.storage)?;
+        self.drop_storage(old.storage)?;
         for index in &old.indexes {
             if let Some(storage) = index.storage {
-                self.tx.drop_storage(storage)?;
+                self.drop_storage(storage)?;
             }
         }
         Ok(())
@@ -476,7 +477,7 @@ impl Ddl<'_> {
                     return Err(violated_by_some_row(&check.name, &table.name));
                 }
                 table.constraints.push(check);
-                self.tx.change_catalog(Change::put(table))
+                self.change(Change::put(table))
             }
             WrittenKind::Unique { columns, primary, nulls_not_distinct, attributes } => {
                 let old = table.clone();
@@ -489,10 +490,10 @@ impl Ddl<'_> {
     }
 
     async fn add_unique_index(&mut self, mut table: Table, mut index: Index) -> Result<()> {
-        index.storage = Some(self.tx.allocate_storage().await?);
+        index.storage = Some(self.new_storage()?);
         self.fill_index(&table, &index).await?;
         table.indexes.push(index);
-        self.tx.change_catalog(Change::put(table))
+        self.change(Change::put(table))
     }
 
     /// Rows move to fresh storage keyed by the primary key; the other indexes follow, as their entries hold row keys.
@@ -502,7 +503,7 @@ impl Ddl<'_> {
         self.fresh_storages(&mut table).await?;
         self.refill(&old, &table).await?;
         self.retire(&old)?;
-        self.tx.change_catalog(Change::put(table))
+        self.change(Change::put(table))
     }
 
     async fn drop_constraint(&mut self, mut table: Table, if_exists: bool, name: &Ident) -> Result<()> {
@@ -516,7 +517,7 @@ impl Ddl<'_> {
         };
         let old = table.clone();
         let constraint = table.constraints.remove(at);
-        self.tx.change_catalog(Change::Drop(ObjectKey { class: Class::Comment, oid: constraint.oid, sub: 0 }))?;
+        self.change(Change::Drop(ObjectKey { class: Class::Comment, oid: constraint.oid, sub: 0 }))?;
         if let ConstraintKind::Unique { index, primary } = constraint.kind {
             let storage = table.index(index).and_then(|i| i.storage);
             table.indexes.retain(|i| i.oid != index);
@@ -527,10 +528,10 @@ impl Ddl<'_> {
                 self.refill(&old, &table).await?;
                 self.retire(&old)?;
             } else if let Some(storage) = storage {
-                self.tx.drop_storage(storage)?;
+                self.drop_storage(storage)?;
             }
         }
-        self.tx.change_catalog(Change::put(table))
+        self.change(Change::put(table))
     }
 
     fn rename_column(&mut self, mut table: Table, from: &Ident, to: &Ident) -> Result<()> {
@@ -545,26 +546,28 @@ impl Ddl<'_> {
         }
         let old = table.clone();
         table.columns[i].name = to.name.clone();
-        for c in &mut table.constraints {
+        let mut constraints = table.constraints.clone();
+        for c in &mut constraints {
             if let ConstraintKind::Check { expression } = &mut c.kind {
                 *expression = curia_bind::ddl::check_text_renamed(&self.catalog(), expression, &old, &table)?;
             }
         }
-        self.tx.change_catalog(Change::put(table))
+        table.constraints = constraints;
+        self.change(Change::put(table))
     }
 
     fn drop_owned_sequences(&mut self, table: &Table, column: usize) -> Result<()> {
         let owned: Vec<_> = self.catalog().owned_sequences(table.oid, Some(table.columns[column].attnum)).cloned().collect();
         for sequence in owned {
-            self.tx.change_catalog(Change::drop(Class::Sequence, sequence.oid))?;
-            self.tx.drop_storage(sequence.storage)?;
+            self.change(Change::drop(Class::Sequence, sequence.oid))?;
+            self.drop_storage(sequence.storage)?;
         }
         Ok(())
     }
 
     /// Makes sure that a new relation name is free, waiting for others that are taking it.
     async fn claim_name(&mut self, schema: u32, name: &Ident) -> Result<()> {
-        self.tx.lock_name(schema, &name.name).await?;
+        self.lock_name(schema, &name.name).await?;
         match self.catalog().relation_in(schema, &name.name) {
             Some(_) => Err(relation_exists(&name.name)),
             None => Ok(()),
@@ -605,13 +608,6 @@ fn relabels(old: curia_types::PgType, new: curia_types::PgType) -> bool {
         (TEXT, VARCHAR) => new.typmod < 0,
         _ => false,
     }
-}
-
-fn contains_nulls(table: &Table, column: usize) -> SqlError {
-    SqlError::new(
-        SqlState::NOT_NULL_VIOLATION,
-        format!("column \"{}\" of relation \"{}\" contains null values", table.columns[column].name, table.name),
-    )
 }
 
 fn violated_by_some_row(constraint: &str, table: &str) -> SqlError {

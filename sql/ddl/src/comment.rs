@@ -60,6 +60,6 @@ impl Ddl<'_> {
             None | Some("") => Change::Drop(ObjectKey { class: Class::Comment, oid: object, sub: attnum }),
             Some(text) => Change::put(Stored { object, attnum, text: text.to_owned() }),
         };
-        self.tx.change_catalog(change)
+        self.change(change)
     }
 }

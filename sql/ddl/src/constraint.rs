@@ -94,7 +94,7 @@ impl Ddl<'_> {
                 choose_name(&table.name, column, "check", |n| constraint_exists(&catalog, table, n))
             }
         };
-        Ok(Constraint { oid: self.tx.allocate_oid().await?, name, kind: ConstraintKind::Check { expression } })
+        Ok(Constraint { oid: self.new_oid()?, name, kind: ConstraintKind::Check { expression } })
     }
 
     /// A UNIQUE or PRIMARY KEY constraint of `table` and its index, without storage. Marks primary key columns NOT NULL.
@@ -158,8 +158,8 @@ impl Ddl<'_> {
                 }
             }
         };
-        let index = Index { oid: self.tx.allocate_oid().await?, name: name.clone(), storage: None, keys, unique: true, primary };
-        let constraint = Constraint { oid: self.tx.allocate_oid().await?, name, kind: ConstraintKind::Unique { index: index.oid, primary } };
+        let index = Index { oid: self.new_oid()?, name: name.clone(), storage: None, keys, unique: true, primary };
+        let constraint = Constraint { oid: self.new_oid()?, name, kind: ConstraintKind::Unique { index: index.oid, primary } };
         Ok((constraint, index))
     }
 }

@@ -140,8 +140,8 @@ impl Ddl<'_> {
         }
         self.drop_relations(Vec::new(), dependents, s.cascade).await?;
         for schema in schemas {
-            self.tx.change_catalog(Change::drop(Class::Schema, schema.oid))?;
-            self.tx.change_catalog(Change::Drop(ObjectKey { class: Class::Comment, oid: schema.oid, sub: 0 }))?;
+            self.change(Change::drop(Class::Schema, schema.oid))?;
+            self.change(Change::Drop(ObjectKey { class: Class::Comment, oid: schema.oid, sub: 0 }))?;
         }
         Ok(())
     }
@@ -153,7 +153,7 @@ impl Ddl<'_> {
             DependentKind::Default { .. } => None,
         })) {
             if let Relation::Table(oid) | Relation::Index(oid, _) = relation {
-                self.tx.lock_table(oid, TableLock::AccessExclusive).await?;
+                self.lock_table(oid, TableLock::AccessExclusive).await?;
             }
         }
         let catalog = self.catalog();
@@ -223,7 +223,7 @@ impl Ddl<'_> {
             if let DependentKind::Default { table, column } = d.what {
                 let mut table = (*self.table(table)?).clone();
                 table.columns[column].default = None;
-                self.tx.change_catalog(Change::put(table))?;
+                self.change(Change::put(table))?;
             }
         }
         for relation in going {
@@ -251,12 +251,12 @@ impl Ddl<'_> {
         match relation {
             Relation::Table(oid) => {
                 let table = self.table(oid)?;
-                self.tx.change_catalog(Change::drop(Class::Table, oid))?;
+                self.change(Change::drop(Class::Table, oid))?;
                 self.drop_comments(oid, &table)?;
-                self.tx.drop_storage(table.storage)?;
+                self.drop_storage(table.storage)?;
                 for index in &table.indexes {
                     if let Some(storage) = index.storage {
-                        self.tx.drop_storage(storage)?;
+                        self.drop_storage(storage)?;
                     }
                 }
                 Ok(())
@@ -265,15 +265,15 @@ impl Ddl<'_> {
                 let mut table = (*self.table(table)?).clone();
                 let storage = table.index(index).and_then(|i| i.storage);
                 table.indexes.retain(|i| i.oid != index);
-                self.tx.change_catalog(Change::put(table))?;
-                self.tx.change_catalog(Change::Drop(ObjectKey { class: Class::Comment, oid: index, sub: 0 }))?;
-                storage.map_or(Ok(()), |s| self.tx.drop_storage(s))
+                self.change(Change::put(table))?;
+                self.change(Change::Drop(ObjectKey { class: Class::Comment, oid: index, sub: 0 }))?;
+                storage.map_or(Ok(()), |s| self.drop_storage(s))
             }
             Relation::Sequence(oid) => {
                 let sequence = self.sequence(oid)?;
-                self.tx.change_catalog(Change::drop(Class::Sequence, oid))?;
-                self.tx.change_catalog(Change::Drop(ObjectKey { class: Class::Comment, oid, sub: 0 }))?;
-                self.tx.drop_storage(sequence.storage)
+                self.change(Change::drop(Class::Sequence, oid))?;
+                self.change(Change::Drop(ObjectKey { class: Class::Comment, oid, sub: 0 }))?;
+                self.drop_storage(sequence.storage)
             }
         }
     }
@@ -283,7 +283,7 @@ impl Ddl<'_> {
         let of_table = catalog.comments.range((oid, i16::MIN)..=(oid, i16::MAX)).map(|(k, _)| *k);
         let of_parts = table.indexes.iter().map(|i| (i.oid, 0)).chain(table.constraints.iter().map(|c| (c.oid, 0)));
         for (oid, sub) in of_table.chain(of_parts.filter(|k| catalog.comments.contains_key(k))).collect::<Vec<_>>() {
-            self.tx.change_catalog(Change::Drop(ObjectKey { class: Class::Comment, oid, sub }))?;
+            self.change(Change::Drop(ObjectKey { class: Class::Comment, oid, sub }))?;
         }
         Ok(())
     }

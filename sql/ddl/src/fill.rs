@@ -5,53 +5,54 @@
 
 use crate::Ddl;
 use curia_catalog::{Index, Table};
-use curia_txn::IndexEntry;
-use curia_types::{Datum, Result, SqlError, SqlState, text_io};
+use curia_txn::{Direction, KeyRange, TableLayout, ViewScan};
+use curia_types::{Datum, Result, SqlError, SqlState};
+use std::sync::Arc;
 
-/// Rows between two looks at whether the statement was cancelled.
+/// Rows that are copied out of a scan before they are written: a scan and a write can't borrow the transaction at once.
 const ROWS_PER_STEP: usize = 1024;
 
 impl Ddl<'_> {
     /// Writes the entries of `index` for every row of `table` as it is stored now.
     pub(crate) async fn fill_index(&mut self, table: &Table, index: &Index) -> Result<()> {
-        let mut rows = self.tx.scan_table(table)?;
-        while let Some(batch) = rows.next_batch(ROWS_PER_STEP)? {
-            for (key, row) in batch {
-                self.put_entry(table, index, &key, &row)?;
+        let mut with_index = table.clone();
+        with_index.indexes.push(index.clone());
+        let layout = self.layout(&with_index)?;
+        let entries = layout.index(index.oid).ok_or_else(|| SqlError::internal("an index without storage is being filled"))?;
+        let mut scan = self.scan(&layout);
+        while let Some(rows) = step(&mut scan)? {
+            for (key, row) in rows {
+                self.tx.build_entry(&layout, entries, &layout.decode_row(&row)?, &key).await?;
             }
-            self.tx.spill_if_large().await?;
         }
         Ok(())
     }
 
     /// Copies the rows of `old` into the storages of `new` (same columns, other row key or indexes).
     pub(crate) async fn refill(&mut self, old: &Table, new: &Table) -> Result<()> {
-        let mut rows = self.tx.scan_table(old)?;
-        while let Some(batch) = rows.next_batch(ROWS_PER_STEP)? {
-            for (_, row) in batch {
-                self.put_row(new, &row).await?;
+        let (old, new) = (self.layout(old)?, self.layout(new)?);
+        let mut scan = self.scan(&old);
+        while let Some(rows) = step(&mut scan)? {
+            for (_, row) in rows {
+                self.build(&new, &old.decode_row(&row)?).await?;
             }
-            self.tx.spill_if_large().await?;
         }
         Ok(())
     }
 
     /// Fills the storages of `new` with the rows of a query, one value for each live column of `new` in order.
     pub(crate) async fn refill_from(&mut self, new: &Table, query: &str) -> Result<()> {
+        let layout = self.layout(new)?;
         let live: Vec<usize> = new.live_columns().map(|(i, _)| i).collect();
         let mut rows = self.queries.open(self.tx, query).await?;
         while let Some(batch) = rows.next().await? {
             for values in batch {
                 let mut row = vec![Datum::Null; new.columns.len()];
                 for (i, value) in live.iter().zip(values) {
-                    if value.is_null() && new.columns[*i].not_null {
-                        return Err(contains_nulls(new, *i));
-                    }
                     row[*i] = value;
                 }
-                self.put_row(new, &row).await?;
+                self.build(&layout, &row).await?;
             }
-            self.tx.spill_if_large().await?;
         }
         Ok(())
     }
@@ -82,47 +83,47 @@ impl Ddl<'_> {
         format!("{}.{}", curia_parse::quote_identifier(schema), curia_parse::quote_identifier(&table.name))
     }
 
-    async fn put_row(&mut self, table: &Table, row: &[Datum]) -> Result<()> {
-        let key = self.tx.row_key(table, row).await?;
-        if !table.row_key.is_empty() {
-            if let Some(i) = table.row_key.iter().find(|i| row[**i].is_null()) {
-                return Err(contains_nulls(table, *i));
-            }
-            if self.tx.exists_fresh(table.storage, &key)?
-                && let Some(index) = table.primary_key()
-            {
-                return Err(duplicated(table, index, row));
+    fn layout(&self, table: &Table) -> Result<TableLayout> {
+        TableLayout::new(Arc::new(table.clone()), self.catalog().schema_name(table.schema))
+    }
+
+    /// Every row of a table, this transaction's own writes included. Nobody else writes it now, so the newest state is the state.
+    fn scan(&mut self, layout: &TableLayout) -> ViewScan {
+        self.tx.newest_view().scan(layout.storage(), &KeyRange::all(), Direction::Forward)
+    }
+
+    async fn build(&mut self, layout: &TableLayout, row: &[Datum]) -> Result<()> {
+        for (i, column) in layout.table().live_columns() {
+            if column.not_null && row[i].is_null() {
+                return Err(contains_nulls(layout.table(), i));
             }
         }
-        self.tx.put_fresh_row(table, &key, row)?;
-        for index in table.indexes.iter().filter(|i| i.storage.is_some()) {
-            self.put_entry(table, index, &key, row)?;
+        let key = self.tx.build_row(layout, row).await?;
+        for index in layout.indexes() {
+            self.tx.build_entry(layout, index, row, &key).await?;
         }
         Ok(())
     }
-
-    fn put_entry(&mut self, table: &Table, index: &Index, key: &[u8], row: &[Datum]) -> Result<()> {
-        let Some(storage) = index.storage else { return Ok(()) };
-        let entry = IndexEntry::of(table, index, row, key)?;
-        if entry.unique && self.tx.exists_fresh(storage, &entry.key)? {
-            return Err(duplicated(table, index, row));
-        }
-        self.tx.put_fresh(storage, &entry.key, &entry.value)
-    }
 }
 
-fn contains_nulls(table: &Table, column: usize) -> SqlError {
+/// Keys and rows as stored.
+type StoredRows = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// The next rows of a scan.
+fn step(scan: &mut ViewScan) -> Result<Option<StoredRows>> {
+    let mut rows = Vec::new();
+    while rows.len() < ROWS_PER_STEP
+        && let Some((key, row)) = scan.next()?
+    {
+        rows.push((key.to_vec(), row.to_vec()));
+    }
+    Ok(if rows.is_empty() { None } else { Some(rows) })
+}
+
+pub(crate) fn contains_nulls(table: &Table, column: usize) -> SqlError {
     SqlError::new(
         SqlState::NOT_NULL_VIOLATION,
         format!("column \"{}\" of relation \"{}\" contains null values", table.columns[column].name, table.name),
     )
     .column(&table.columns[column].name)
-}
-
-fn duplicated(table: &Table, index: &Index, row: &[Datum]) -> SqlError {
-    let names: Vec<&str> = index.keys.iter().map(|k| table.columns[k.column].name.as_str()).collect();
-    let values: Vec<String> = index.keys.iter().map(|k| text_io::to_string(table.columns[k.column].ty, &row[k.column])).collect();
-    SqlError::new(SqlState::UNIQUE_VIOLATION, format!("could not create unique index \"{}\"", index.name))
-        .detail(format!("Key ({})=({}) is duplicated.", names.join(", "), values.join(", ")))
-        .constraint(&index.name)
 }

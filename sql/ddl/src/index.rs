@@ -39,7 +39,7 @@ impl Ddl<'_> {
             return Err(SqlError::new(SqlState::TOO_MANY_COLUMNS, format!("cannot use more than {MAX_KEYS} columns in an index")));
         }
         let table = self.find_table(&s.table)?;
-        self.tx.lock_table(table.oid, TableLock::Share).await?;
+        self.lock_table(table.oid, TableLock::Share).await?;
         // The table as it is now that nobody changes it any more.
         let mut table = (*self.table(table.oid)?).clone();
         let mut keys = Vec::with_capacity(s.keys.len());
@@ -50,8 +50,8 @@ impl Ddl<'_> {
             if let Some(opclass) = &element.opclass {
                 return Err(SqlError::unsupported(format!("operator class \"{opclass}\"")));
             }
-            let Some((column, found)) = table.column(name.name()) else {
-                return Err(SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{}\" does not exist", name.name())));
+            let Some((column, found)) = table.column(&name[name.len() - 1].name) else {
+                return Err(SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{}\" does not exist", name[name.len() - 1].name)));
             };
             self.check_orderable(found.ty)?;
             keys.push(IndexKey { column, descending: element.descending, nulls_first: element.nulls_first.unwrap_or(element.descending) });
@@ -59,7 +59,7 @@ impl Ddl<'_> {
         let catalog = self.catalog();
         let name = match &s.name {
             Some(name) => {
-                self.tx.lock_name(table.schema, &name.name).await?;
+                self.lock_name(table.schema, &name.name).await?;
                 if self.catalog().relation_in(table.schema, &name.name).is_some() {
                     let exists = relation_exists(&name.name);
                     if !s.if_not_exists {
@@ -76,15 +76,15 @@ impl Ddl<'_> {
             }
         };
         let index = Index {
-            oid: self.tx.allocate_oid().await?,
+            oid: self.new_oid()?,
             name,
-            storage: Some(self.tx.allocate_storage().await?),
+            storage: Some(self.new_storage()?),
             keys,
             unique: s.unique,
             primary: false,
         };
         self.fill_index(&table, &index).await?;
         table.indexes.push(index);
-        self.tx.change_catalog(Change::put(table))
+        self.change(Change::put(table))
     }
 }

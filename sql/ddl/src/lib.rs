@@ -33,12 +33,13 @@ mod sequence;
 mod table;
 mod truncate;
 
-use curia_catalog::Oid;
+use curia_catalog::{Catalog, Change, Oid, StorageId};
 use curia_parse::Statement;
-use curia_txn::Transaction;
+use curia_txn::{LockWait, TableLock, Transaction};
 use curia_types::{Datum, Result, SqlError, SqlState};
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 /// A future of the session's thread.
 pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -71,6 +72,8 @@ pub struct Ddl<'a> {
     pub(crate) tx: &'a mut Transaction,
     pub(crate) env: Environment<'a>,
     pub(crate) queries: &'a dyn Queries,
+    /// The catalog as the transaction sees it: read again after each change and each wait.
+    catalog: Arc<Catalog>,
     /// NOTICEs for the client, in order.
     pub notices: Vec<SqlError>,
 }
@@ -78,7 +81,8 @@ pub struct Ddl<'a> {
 impl<'a> Ddl<'a> {
     /// A statement in a transaction.
     pub fn new(tx: &'a mut Transaction, env: Environment<'a>, queries: &'a dyn Queries) -> Ddl<'a> {
-        Ddl { tx, env, queries, notices: Vec::new() }
+        let catalog = tx.catalog();
+        Ddl { tx, env, queries, catalog, notices: Vec::new() }
     }
 
     /// Whether a statement is executed here.
@@ -130,5 +134,46 @@ impl<'a> Ddl<'a> {
 
     pub(crate) fn notice(&mut self, message: impl Into<String>) {
         self.notices.push(SqlError::new(SqlState::SUCCESSFUL_COMPLETION, message));
+    }
+
+    /// The catalog as the transaction sees it now.
+    pub(crate) fn catalog(&self) -> Arc<Catalog> {
+        self.catalog.clone()
+    }
+
+    pub(crate) fn change(&mut self, change: Change) -> Result<()> {
+        self.tx.change_catalog(change)?;
+        self.catalog = self.tx.catalog();
+        Ok(())
+    }
+
+    pub(crate) fn new_oid(&self) -> Result<Oid> {
+        self.tx.database().next_oid()
+    }
+
+    pub(crate) fn new_storage(&mut self) -> Result<StorageId> {
+        let storage = self.tx.new_storage()?;
+        self.catalog = self.tx.catalog();
+        Ok(storage)
+    }
+
+    pub(crate) fn drop_storage(&mut self, storage: StorageId) -> Result<()> {
+        self.tx.drop_storage(storage)?;
+        self.catalog = self.tx.catalog();
+        Ok(())
+    }
+
+    /// Locks a table; what the catalog says of it is to be read afterwards.
+    pub(crate) async fn lock_table(&mut self, oid: Oid, mode: TableLock) -> Result<()> {
+        self.tx.lock_table(oid, mode, LockWait::Block).await?;
+        self.catalog = self.tx.catalog();
+        Ok(())
+    }
+
+    /// Keeps others from creating an object of this name until the transaction ends.
+    pub(crate) async fn lock_name(&mut self, namespace: Oid, name: &str) -> Result<()> {
+        self.tx.lock_name(namespace, name).await?;
+        self.catalog = self.tx.catalog();
+        Ok(())
     }
 }

@@ -1,18 +1,13 @@
 //! Objects by name, with PostgreSQL's errors.
 
 use crate::Ddl;
-use curia_catalog::{Catalog, Oid, Relation, Schema, Sequence, Table};
+use curia_catalog::{Oid, Relation, Schema, Sequence, Table};
 use curia_parse::ObjectName;
 use curia_parse::ast::{Ident, RoleSpec};
 use curia_types::{Result, SqlError, SqlState};
 use std::sync::Arc;
 
 impl Ddl<'_> {
-    /// The catalog as the transaction sees it now.
-    pub(crate) fn catalog(&self) -> Arc<Catalog> {
-        self.tx.catalog()
-    }
-
     /// A relation by name, or `None`. An unknown schema in a qualified name is 3F000.
     pub(crate) fn lookup(&self, name: &ObjectName) -> Result<Option<Relation>> {
         self.check_database(name)?;

@@ -16,14 +16,14 @@ impl Ddl<'_> {
             return Err(SqlError::new(SqlState::RESERVED_NAME, format!("role name \"{}\" is reserved", name.name))
                 .detail("Role names starting with \"pg_\" are reserved."));
         }
-        self.tx.lock_name(0, &name.name).await?;
+        self.lock_name(0, &format!("role {}", name.name)).await?;
         if self.catalog().role(&name.name).is_some() {
             return Err(SqlError::new(SqlState::DUPLICATE_OBJECT, format!("role \"{}\" already exists", name.name)));
         }
-        let oid = self.tx.allocate_oid().await?;
+        let oid = self.new_oid()?;
         let role = Role { oid, name: name.name.clone(), superuser: false, login: s.user, password: None };
         let role = self.apply_options(role, &s.options)?;
-        self.tx.change_catalog(Change::put(role))
+        self.change(Change::put(role))
     }
 
     pub(crate) async fn alter_role(&mut self, s: &RoleStatement) -> Result<()> {
@@ -34,7 +34,7 @@ impl Ddl<'_> {
         }
         let old = self.catalog().roles.get(&oid).cloned().ok_or_else(|| SqlError::internal("role vanished"))?;
         let role = self.apply_options((*old).clone(), &s.options)?;
-        self.tx.change_catalog(Change::put(role))
+        self.change(Change::put(role))
     }
 
     pub(crate) async fn drop_role(&mut self, names: &[RoleSpec], if_exists: bool) -> Result<()> {
@@ -72,7 +72,7 @@ impl Ddl<'_> {
                 )
                 .detail(owns.join("\n")));
             }
-            self.tx.change_catalog(Change::drop(Class::Role, role.oid))?;
+            self.change(Change::drop(Class::Role, role.oid))?;
         }
         Ok(())
     }

@@ -20,7 +20,7 @@ impl Ddl<'_> {
             None => self.catalog().roles.get(&owner).map(|r| r.name.clone()).unwrap_or_default(),
         };
         check_name(&name)?;
-        self.tx.lock_name(0, &name).await?;
+        self.lock_name(0, &format!("schema {name}")).await?;
         if self.catalog().schema(&name).is_some() {
             let exists = SqlError::new(SqlState::DUPLICATE_SCHEMA, format!("schema \"{name}\" already exists"));
             if !s.if_not_exists {
@@ -29,8 +29,8 @@ impl Ddl<'_> {
             self.notices.push(SqlError::new(SqlState::DUPLICATE_SCHEMA, format!("{}, skipping", exists.message())));
             return Ok(());
         }
-        let oid = self.tx.allocate_oid().await?;
-        self.tx.change_catalog(Change::put(Schema { oid, name, owner }))
+        let oid = self.new_oid()?;
+        self.change(Change::put(Schema { oid, name, owner }))
     }
 
     pub(crate) async fn alter_schema(&mut self, s: &AlterSchema) -> Result<()> {
@@ -40,14 +40,14 @@ impl Ddl<'_> {
             AlterSchemaAction::OwnerTo(role) => new.owner = self.find_role(role)?,
             AlterSchemaAction::RenameTo(name) => {
                 check_name(&name.name)?;
-                self.tx.lock_name(0, &name.name).await?;
+                self.lock_name(0, &format!("schema {}", name.name)).await?;
                 if self.catalog().schema(&name.name).is_some() {
                     return Err(SqlError::new(SqlState::DUPLICATE_SCHEMA, format!("schema \"{}\" already exists", name.name)));
                 }
                 new.name = name.name.clone();
             }
         }
-        self.tx.change_catalog(Change::put(new))
+        self.change(Change::put(new))
     }
 }
 

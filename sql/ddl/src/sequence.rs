@@ -44,8 +44,8 @@ impl Ddl<'_> {
 
     /// Creates a sequence object with a fresh counter.
     pub(crate) async fn add_sequence(&mut self, schema: Oid, name: String, shape: &Shape, owned_by: Option<(Oid, i16)>) -> Result<Oid> {
-        let oid = self.tx.allocate_oid().await?;
-        let storage = self.tx.allocate_storage().await?;
+        let oid = self.new_oid()?;
+        let storage = self.new_storage()?;
         let sequence = Sequence {
             oid,
             schema,
@@ -61,7 +61,7 @@ impl Ddl<'_> {
             owned_by,
             storage,
         };
-        self.tx.change_catalog(Change::put(sequence))?;
+        self.change(Change::put(sequence))?;
         Ok(oid)
     }
 
@@ -99,21 +99,21 @@ impl Ddl<'_> {
         }
         let numbers_change = (new.increment, new.min, new.max, new.cache, new.cycle) != (old.increment, old.min, old.max, old.cache, old.cycle);
         if let Some(next) = shape.restart {
-            new.storage = self.tx.allocate_storage().await?;
-            self.tx.change_catalog(Change::put(new.clone()))?;
+            new.storage = self.new_storage()?;
+            self.change(Change::put(new.clone()))?;
             self.tx.start_sequence_at(&new, next).await?;
         } else if numbers_change {
             // Blocks reserved with the old numbers must not be used: carry the counter over to a fresh generation.
             let next = self.tx.sequence_next(old).await?;
-            new.storage = self.tx.allocate_storage().await?;
+            new.storage = self.new_storage()?;
             if next < new.min || next > new.max {
                 let (what, bound, word) = if next < new.min { ("less", new.min, "MINVALUE") } else { ("greater", new.max, "MAXVALUE") };
                 return Err(invalid(format!("RESTART value ({next}) cannot be {what} than {word} ({bound})")));
             }
-            self.tx.change_catalog(Change::put(new.clone()))?;
+            self.change(Change::put(new.clone()))?;
             self.tx.start_sequence_at(&new, next).await?;
         } else {
-            self.tx.change_catalog(Change::put(new))?;
+            self.change(Change::put(new))?;
         }
         Ok(())
     }

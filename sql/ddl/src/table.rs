@@ -32,7 +32,7 @@ impl Ddl<'_> {
         let schema = self.creation_schema(&s.name)?;
         let name = s.name.name().to_owned();
         // Two transactions that create one name: the second waits for the first, then sees it.
-        self.tx.lock_name(schema.oid, &name).await?;
+        self.lock_name(schema.oid, &name).await?;
         if self.catalog().relation_in(schema.oid, &name).is_some() {
             let exists = relation_exists(&name);
             if !s.if_not_exists {
@@ -51,9 +51,9 @@ impl Ddl<'_> {
             }
             new.push(self.new_column(&name, i + 1, def)?);
         }
-        let oid = self.tx.allocate_oid().await?;
-        let row_type = self.tx.allocate_oid().await?;
-        let storage = self.tx.allocate_storage().await?;
+        let oid = self.new_oid()?;
+        let row_type = self.new_oid()?;
+        let storage = self.new_storage()?;
         for column in &mut new {
             self.add_column_sequence(schema.oid, (oid, &name), column).await?;
         }
@@ -89,12 +89,12 @@ impl Ddl<'_> {
             if primary {
                 table.row_key = index.keys.iter().map(|k| k.column).collect();
             } else {
-                index.storage = Some(self.tx.allocate_storage().await?);
+                index.storage = Some(self.new_storage()?);
             }
             table.indexes.push(index);
             table.constraints.push(constraint);
         }
-        self.tx.change_catalog(Change::put(table))
+        self.change(Change::put(table))
     }
 }
 

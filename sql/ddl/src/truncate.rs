@@ -17,26 +17,26 @@ impl Ddl<'_> {
             }
         }
         for &oid in &oids {
-            self.tx.lock_table(oid, TableLock::AccessExclusive).await?;
+            self.lock_table(oid, TableLock::AccessExclusive).await?;
         }
         for oid in oids {
             let mut table = (*self.table(oid)?).clone();
-            let old = std::mem::replace(&mut table.storage, self.tx.allocate_storage().await?);
-            self.tx.drop_storage(old)?;
+            let old = std::mem::replace(&mut table.storage, self.new_storage()?);
+            self.drop_storage(old)?;
             for index in &mut table.indexes {
                 if let Some(storage) = &mut index.storage {
-                    let old = std::mem::replace(storage, self.tx.allocate_storage().await?);
-                    self.tx.drop_storage(old)?;
+                    let old = std::mem::replace(storage, self.new_storage()?);
+                    self.drop_storage(old)?;
                 }
             }
-            self.tx.change_catalog(Change::put(table))?;
+            self.change(Change::put(table))?;
             if s.restart_identity {
                 let owned: Vec<_> = self.catalog().owned_sequences(oid, None).cloned().collect();
                 for old in owned {
                     let mut new = (*old).clone();
-                    new.storage = self.tx.allocate_storage().await?;
-                    self.tx.drop_storage(old.storage)?;
-                    self.tx.change_catalog(Change::put(new))?;
+                    new.storage = self.new_storage()?;
+                    self.drop_storage(old.storage)?;
+                    self.change(Change::put(new))?;
                 }
             }
         }

@@ -1,9 +1,9 @@
 //! [`Engine`]: what plans share: the database, the analytics pool, DataFusion's memory and spill folder.
 
 use crate::plan::Plan;
-use crate::walk;
-use curia_bind::ir::{Bound, BoundStatement};
+use curia_bind::ir::BoundStatement;
 use curia_catalog::Catalog;
+use curia_parse::{INLINE_DEPTH, on_stack};
 use curia_txn::Database;
 use curia_types::{Result, SqlError, SqlState};
 use datafusion::execution::memory_pool::FairSpillPool;
@@ -53,10 +53,37 @@ pub struct Engine {
     pub(crate) environment: Arc<RuntimeEnv>,
 }
 
-/// Nesting above which a statement is compiled and run on a thread with a large stack.
-const DEEP: usize = 150;
-/// Nesting that is refused with 54001.
-const TOO_DEEP: usize = 20_000;
+/// Nesting up to which DataFusion plans a statement; deeper ones run as row operators.
+pub(crate) const ANALYTIC_DEPTH: u32 = 300;
+
+/// Something that nests, dropped on a stack that suits its depth.
+pub(crate) struct Nested<T: Send> {
+    inner: Option<T>,
+    depth: u32,
+}
+
+impl<T: Send> Nested<T> {
+    pub fn new(inner: T, depth: u32) -> Nested<T> {
+        Nested { inner: Some(inner), depth }
+    }
+}
+
+impl<T: Send> std::ops::Deref for Nested<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        match &self.inner {
+            Some(inner) => inner,
+            None => unreachable!("only drop takes it out"),
+        }
+    }
+}
+
+impl<T: Send> Drop for Nested<T> {
+    fn drop(&mut self) {
+        let inner = self.inner.take();
+        on_stack(self.depth, move || drop(inner));
+    }
+}
 
 impl Engine {
     /// Starts the pool. Errors: XX000 when threads or the spill folder cannot be had.
@@ -90,27 +117,18 @@ impl Engine {
     /// Decides how a statement runs. `catalog` is the version that it was bound to. Errors: 0A000 for what cannot be executed, 54001 for
     /// statements that nest too deeply.
     pub async fn plan(self: &Arc<Self>, statement: &Arc<BoundStatement>, catalog: &Arc<Catalog>) -> Result<Arc<Plan>> {
-        let depth = match &statement.bound {
-            Bound::Query(q) => walk::depth(&q.rel),
-            Bound::Insert(i) => walk::depth(&i.source),
-            Bound::Update(u) => walk::depth(&u.source),
-            Bound::Delete(d) => walk::depth(&d.source),
-        };
-        if depth > TOO_DEEP {
-            return Err(SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded"));
-        }
-        if depth <= DEEP {
-            return Plan::compile(self.clone(), statement.clone(), catalog.clone(), false).map(Arc::new);
-        }
+        let depth = statement.depth;
         let (engine, statement, catalog) = (self.clone(), statement.clone(), catalog.clone());
-        let compile = move || Plan::compile(engine, statement, catalog, true).map(Arc::new);
+        if depth <= INLINE_DEPTH {
+            return Plan::compile(engine, statement, catalog).map(Arc::new);
+        }
+        let compile = move || on_stack(depth, move || Plan::compile(engine, statement, catalog).map(Arc::new));
         match self.pool()?.spawn_blocking(compile).await {
             Ok(plan) => plan,
             Err(e) => Err(SqlError::internal(format!("planning ended early: {e}"))),
         }
     }
 }
-
 
 impl Drop for Engine {
     fn drop(&mut self) {

@@ -11,7 +11,7 @@
 //! functions, LATERAL, recursion) runs as row operators.
 
 use crate::analytic::Analytic;
-use crate::engine::Engine;
+use crate::engine::{ANALYTIC_DEPTH, Engine, Nested};
 use crate::eval::Env;
 use crate::exec::{Exec, Execution};
 use crate::rewrite;
@@ -21,6 +21,7 @@ use crate::walk;
 use crate::write::{DeletePlan, InsertPlan, LockPlan, UpdatePlan};
 use curia_bind::ir::*;
 use curia_catalog::{Catalog, Oid};
+use curia_parse::{INLINE_DEPTH, on_stack};
 use curia_txn::{TableLock, Transaction};
 use curia_types::{PgType, Result, SqlError};
 use std::collections::HashMap;
@@ -40,13 +41,11 @@ pub enum PlanKind {
 /// A compiled statement. Immutable; shared by sessions and executions.
 pub struct Plan {
     pub(crate) engine: Arc<Engine>,
-    statement: Arc<BoundStatement>,
+    statement: Nested<Arc<BoundStatement>>,
     catalog: Arc<Catalog>,
     output: Arc<[OutputColumn]>,
     tables: Vec<(Oid, TableLock)>,
-    body: Body,
-    /// Runs on threads with large stacks only.
-    deep: bool,
+    body: Nested<Body>,
 }
 
 enum Body {
@@ -76,26 +75,28 @@ pub(crate) enum How {
     /// In place.
     Point(Arc<Op>),
     /// Row operators on the pool.
-    Pool(Arc<Op>),
+    Pool(Arc<Op>, u32),
     Analytic(Arc<Analytic>),
 }
 
 /// Batches of rows under way between the pool and a reader.
 const CHANNEL: usize = 4;
+/// Nesting that the pool's own stacks are enough for.
+const POOL_DEPTH: u32 = 500;
 /// Rows that cross over at a time.
 const CHUNK: usize = 256;
 
 impl Source {
     /// Compiles a relation; `wanted` are the columns to give, in order.
-    pub fn compile(compiler: &mut Compiler, rel: Rel, wanted: &[ColId], deep: bool, analytic: bool) -> Result<Source> {
+    pub fn compile(compiler: &mut Compiler, rel: Rel, wanted: &[ColId], depth: u32, analytic: bool) -> Result<Source> {
         let rel = rewrite::push_filters(rel);
-        if analytic && !deep && let Some(plan) = Analytic::plan(compiler, &rel, wanted)? {
+        if analytic && depth <= ANALYTIC_DEPTH && let Some(plan) = Analytic::plan(compiler, &rel, wanted)? {
             return Ok(Source { positions: (0..wanted.len()).collect(), how: How::Analytic(Arc::new(plan)) });
         }
-        let bounded = is_point(&rel) && !deep;
+        let bounded = is_point(&rel) && depth <= INLINE_DEPTH;
         let op = compiler.relation(&rel, &HashMap::new())?;
         let positions = positions(&*op, wanted)?;
-        Ok(Source { how: if bounded { How::Point(op) } else { How::Pool(op) }, positions })
+        Ok(Source { how: if bounded { How::Point(op) } else { How::Pool(op, depth) }, positions })
     }
 
     /// Starts it.
@@ -105,11 +106,12 @@ impl Source {
                 let cursor = op.clone().open(Env { exec: &exec, frame: &[] })?;
                 Inner::Cursor { exec, cursor, positions: self.positions.clone() }
             }
-            How::Pool(op) => {
+            How::Pool(op, depth) => {
                 let (to, from) = mpsc::channel(CHANNEL);
-                let (op, positions) = (op.clone(), self.positions.clone());
+                let (op, positions, depth) = (op.clone(), self.positions.clone(), *depth);
                 engine.pool()?.spawn_blocking(move || {
-                    if let Err(e) = pump(&op, &exec, &positions, &to) {
+                    let depth = if depth > POOL_DEPTH { depth } else { 0 };
+                    if let Err(e) = on_stack(depth, || pump(&op, &exec, &positions, &to)) {
                         // A reader that went away needs no error.
                         let _ = to.blocking_send(Err(e));
                     }
@@ -124,7 +126,7 @@ impl Source {
     /// Lines of EXPLAIN.
     pub fn explain(&self, lines: &mut Vec<String>) {
         match &self.how {
-            How::Point(op) | How::Pool(op) => describe(op, 0, lines),
+            How::Point(op) | How::Pool(op, _) => describe(op, 0, lines),
             How::Analytic(plan) => lines.extend(plan.explain()),
         }
     }
@@ -185,9 +187,9 @@ fn is_point(rel: &Rel) -> bool {
 }
 
 impl Plan {
-    pub(crate) fn compile(engine: Arc<Engine>, statement: Arc<BoundStatement>, catalog: Arc<Catalog>, deep: bool) -> Result<Plan> {
+    pub(crate) fn compile(engine: Arc<Engine>, statement: Arc<BoundStatement>, catalog: Arc<Catalog>) -> Result<Plan> {
         let mut compiler = Compiler::new(catalog.clone());
-        Plan::compile_with(&mut compiler, engine, statement, catalog, deep)
+        Plan::compile_with(&mut compiler, engine, statement, catalog)
     }
 
     fn compile_with(
@@ -195,20 +197,20 @@ impl Plan {
         engine: Arc<Engine>,
         statement: Arc<BoundStatement>,
         catalog: Arc<Catalog>,
-        deep: bool,
     ) -> Result<Plan> {
+        let depth = statement.depth;
         let output: Arc<[OutputColumn]> = statement.output().into();
         let (body, target) = match &statement.bound {
-            Bound::Query(q) => match LockPlan::compile(c, q, deep)? {
+            Bound::Query(q) => match LockPlan::compile(c, q, depth)? {
                 Some(plan) => (Body::Locking(plan), None),
                 None => {
                     let wanted: Vec<ColId> = q.output.iter().map(|o| o.id).collect();
-                    (Body::Query(Source::compile(c, q.rel.clone(), &wanted, deep, true)?), None)
+                    (Body::Query(Source::compile(c, q.rel.clone(), &wanted, depth, true)?), None)
                 }
             },
-            Bound::Insert(i) => (Body::Insert(InsertPlan::compile(c, i, deep)?), Some(i.table.oid)),
-            Bound::Update(u) => (Body::Update(UpdatePlan::compile(c, u, deep)?), Some(u.table.oid)),
-            Bound::Delete(d) => (Body::Delete(DeletePlan::compile(c, d, deep)?), Some(d.table.oid)),
+            Bound::Insert(i) => (Body::Insert(InsertPlan::compile(c, i, depth)?), Some(i.table.oid)),
+            Bound::Update(u) => (Body::Update(UpdatePlan::compile(c, u, depth)?), Some(u.table.oid)),
+            Bound::Delete(d) => (Body::Delete(DeletePlan::compile(c, d, depth)?), Some(d.table.oid)),
         };
         let locking = matches!(body, Body::Locking(_));
         let mut oids = statement.tables.clone();
@@ -226,7 +228,7 @@ impl Plan {
                 (oid, lock)
             })
             .collect();
-        Ok(Plan { engine, output, tables, body, deep, statement, catalog })
+        Ok(Plan { engine, output, tables, body: Nested::new(body, depth), statement: Nested::new(statement, depth), catalog })
     }
 
     /// Result columns; empty when it returns none.
@@ -247,7 +249,7 @@ impl Plan {
     }
     /// What it does.
     pub fn kind(&self) -> PlanKind {
-        match &self.body {
+        match &*self.body {
             Body::Query(_) | Body::Locking(_) => PlanKind::Select,
             Body::Insert(_) => PlanKind::Insert,
             Body::Update(_) => PlanKind::Update,
@@ -256,7 +258,7 @@ impl Plan {
     }
     /// Whether it runs in place on the session's thread, without DataFusion.
     pub fn is_point(&self) -> bool {
-        match &self.body {
+        match &*self.body {
             Body::Query(s) => matches!(s.how, How::Point(_)),
             Body::Locking(p) => matches!(p.source.how, How::Point(_)),
             Body::Insert(p) => matches!(p.source.how, How::Point(_)),
@@ -272,7 +274,7 @@ impl Plan {
             return Err(SqlError::internal("too few parameter values"));
         }
         let limit = self.engine.config.statement_bytes;
-        match &self.body {
+        match &*self.body {
             Body::Query(source) => {
                 let exec = Arc::new(Exec::new(tx.read_view(), execution, limit));
                 let rows = source.open(&self.engine, exec, self.output.clone())?;
@@ -287,7 +289,7 @@ impl Plan {
 
     fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        match &self.body {
+        match &*self.body {
             Body::Query(s) => s.explain(&mut lines),
             Body::Locking(p) => indented("LockRows".to_owned(), &p.source, &mut lines),
             Body::Insert(p) => indented(format!("Insert on {}", p.layout.table().name), &p.source, &mut lines),
@@ -309,7 +311,7 @@ impl Plan {
         let mut compiler = Compiler::new(self.catalog.clone());
         compiler.measure = true;
         let measured =
-            Plan::compile_with(&mut compiler, self.engine.clone(), self.statement.clone(), self.catalog.clone(), self.deep)?;
+            Plan::compile_with(&mut compiler, self.engine.clone(), Arc::clone(&self.statement), self.catalog.clone())?;
         let start = std::time::Instant::now();
         let mut outcome = measured.execute(tx, execution).await?;
         let mut rows = 0u64;

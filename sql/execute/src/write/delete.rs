@@ -25,13 +25,13 @@ pub(crate) struct DeletePlan {
 }
 
 impl DeletePlan {
-    pub fn compile(c: &mut Compiler, delete: &Delete, deep: bool) -> Result<DeletePlan> {
+    pub fn compile(c: &mut Compiler, delete: &Delete, depth: u32) -> Result<DeletePlan> {
         let layout = c.layout(&delete.table)?;
         let columns = walk::columns(&delete.source);
         let ids: Vec<ColId> = columns.iter().map(|c| c.id).collect();
         let row_key = ids.iter().position(|id| *id == delete.row_key).ok_or_else(|| SqlError::internal("DELETE without row keys"))?;
-        let source = Source::compile(c, delete.source.clone(), &ids, deep, true)?;
-        let keyed = if deep { None } else { Keyed::compile(c, &delete.source)? };
+        let source = Source::compile(c, delete.source.clone(), &ids, depth, true)?;
+        let keyed = if depth > curia_parse::INLINE_DEPTH { None } else { Keyed::compile(c, &delete.source)? };
         Ok(DeletePlan {
             source,
             source_columns: as_output(&columns),

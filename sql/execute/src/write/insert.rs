@@ -42,11 +42,11 @@ struct ConflictUpdate {
 }
 
 impl InsertPlan {
-    pub fn compile(c: &mut Compiler, insert: &Insert, deep: bool) -> Result<InsertPlan> {
+    pub fn compile(c: &mut Compiler, insert: &Insert, depth: u32) -> Result<InsertPlan> {
         let layout = c.layout(&insert.table)?;
         let columns = walk::columns(&insert.source);
         let ids: Vec<ColId> = columns.iter().map(|c| c.id).collect();
-        let source = Source::compile(c, insert.source.clone(), &ids, deep, true)?;
+        let source = Source::compile(c, insert.source.clone(), &ids, depth, true)?;
         let frame = HashMap::new();
         let values = insert
             .values

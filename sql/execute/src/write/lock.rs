@@ -39,7 +39,7 @@ struct Lock {
 
 impl LockPlan {
     /// `None` when the query locks nothing. Errors: 0A000 where the clause stands under operators that it cannot pass.
-    pub fn compile(c: &mut Compiler, query: &Query, deep: bool) -> Result<Option<LockPlan>> {
+    pub fn compile(c: &mut Compiler, query: &Query, depth: u32) -> Result<Option<LockPlan>> {
         let mut any = false;
         walk::each_rel(&query.rel, &mut |r| any |= matches!(r, Rel::LockRows { .. }));
         if !any {
@@ -86,7 +86,7 @@ impl LockPlan {
             })
             .collect::<Result<Vec<_>>>()?;
         let frame = HashMap::new();
-        let source = Source::compile(c, (**input).clone(), &ids, deep, false)?;
+        let source = Source::compile(c, (**input).clone(), &ids, depth, false)?;
         let mut plain = |e: Option<Box<Expr>>| e.map(|e| c.expression(&e, &[], &frame)).transpose();
         let (limit, offset) = (plain(limit)?, plain(offset)?);
         let output = outputs.iter().map(|e| c.expression(e, &columns, &frame)).collect::<Result<_>>()?;

@@ -30,13 +30,13 @@ pub(crate) struct UpdatePlan {
 }
 
 impl UpdatePlan {
-    pub fn compile(c: &mut Compiler, update: &Update, deep: bool) -> Result<UpdatePlan> {
+    pub fn compile(c: &mut Compiler, update: &Update, depth: u32) -> Result<UpdatePlan> {
         let layout = c.layout(&update.table)?;
         let columns = walk::columns(&update.source);
         let ids: Vec<ColId> = columns.iter().map(|c| c.id).collect();
         let row_key = ids.iter().position(|id| *id == update.row_key).ok_or_else(|| SqlError::internal("UPDATE without row keys"))?;
-        let source = Source::compile(c, update.source.clone(), &ids, deep, true)?;
-        let keyed = if deep { None } else { Keyed::compile(c, &update.source)? };
+        let source = Source::compile(c, update.source.clone(), &ids, depth, true)?;
+        let keyed = if depth > curia_parse::INLINE_DEPTH { None } else { Keyed::compile(c, &update.source)? };
         let assigned: Vec<usize> = update.assignments.iter().map(|(i, _)| *i).collect();
         Ok(UpdatePlan {
             source,

@@ -1,5 +1,7 @@
 //! Keys and rows: order, round trips, bytes, and bytes that are neither.
 
+#![allow(clippy::unwrap_used)] // what a test calls is a test too
+
 use std::cmp::Ordering;
 use std::sync::Arc;
 

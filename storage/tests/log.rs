@@ -1,5 +1,7 @@
 //! The log through its public doors, on a disk that forgets.
 
+#![allow(clippy::unwrap_used)] // what a test calls is a test too
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -143,9 +145,8 @@ fn after_any_torn_write_a_batch_is_wholly_there_or_wholly_absent() {
     for seed in 0..200 {
         let files = ForgetfulFiles::new();
         let mut acknowledged: Vec<(LogId, u64, u64, String)> = Vec::new();
-        let mut salt = seed * 100;
         for round in 0..12u64 {
-            salt += 1;
+            let salt = seed * 100 + round;
             let options = LogOptions {
                 segment_bytes: 96 << 10,
                 salt,

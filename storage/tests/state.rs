@@ -1,5 +1,7 @@
 //! The state store through its public doors, beside a model that keeps every version in a map.
 
+#![allow(clippy::unwrap_used)] // what a test calls is a test too
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -298,28 +298,6 @@ impl StateStore {
         let pass = self.pass.lock();
         self.marked.lock().len() + pass.waiting.len() + usize::from(pass.under_way.is_some())
     }
-
-    #[cfg(test)]
-    pub(super) fn versions(&self, storage: u32) -> Vec<(Vec<u8>, Csn, Option<Vec<u8>>)> {
-        let (from, to) = KeyRange::all().bounds(storage);
-        let mut options = ReadOptions::default();
-        options.set_total_order_seek(true);
-        options.set_iterate_lower_bound(from);
-        options.set_iterate_upper_bound(to);
-        let mut iterator = OwnedIterator::new(self.db.clone(), options);
-        iterator.raw().seek_to_first();
-        let mut found = Vec::new();
-        while let Some((key, value)) = iterator.item() {
-            let (prefix, csn) = version_key::split(key).unwrap();
-            found.push((
-                prefix[version_key::STORAGE_BYTES..].to_vec(),
-                csn,
-                version_key::live(value).map(<[u8]>::to_vec),
-            ));
-            iterator.raw().next();
-        }
-        found
-    }
 }
 
 /// Why a piece of the pass stopped.

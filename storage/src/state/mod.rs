@@ -29,6 +29,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use curia_consensus::ids::{Csn, GroupId, Index, Timestamp};
 use parking_lot::Mutex;
@@ -41,6 +42,11 @@ pub use apply::ApplyBatch;
 pub use garbage::Collected;
 pub use scan::{Direction, KeyRange, Scan};
 pub use tuning::StateOptions;
+
+/// How long an answer of [`StateStore::check_room`] holds.
+const ROOM_HOLDS: Duration = Duration::from_millis(50);
+/// Free disk that [`StateStore::check_room`] wants beyond what is in memory.
+const COMPACTION_BYTES: u64 = 16 << 20;
 
 /// The state of one server.
 pub struct StateStore {
@@ -55,8 +61,8 @@ pub struct StateStore {
     marked: Mutex<HashSet<u32>>,
     /// Where the pass over deletion markers stands.
     pass: Mutex<garbage::Pass>,
-    /// Free bytes below which [`StateStore::check_room`] refuses.
-    reserve_bytes: u64,
+    /// When [`StateStore::check_room`] looked last, and whether there was room.
+    room: Mutex<Option<(Instant, bool)>>,
 }
 
 impl StateStore {
@@ -76,7 +82,7 @@ impl StateStore {
             horizon,
             marked: Mutex::new(HashSet::new()),
             pass: Mutex::new(garbage::Pass::default()),
-            reserve_bytes: options.reserve_bytes(),
+            room: Mutex::new(None),
         };
         store.check_format()?;
         *store.marked.lock() = store.stored_marks()?;
@@ -166,17 +172,26 @@ impl StateStore {
         self.commit_position(meta::Durability::Flushed)
     }
 
-    /// Whether there is room to write what is in memory and a good deal more. Ask before accepting work: RocksDB takes a
-    /// flush that fails for want of space much worse than its caller takes being told to wait.
+    /// Whether there is room to write out what is in memory, and some for a compaction. Ask before accepting work: RocksDB
+    /// takes a flush that fails for want of space much worse than its caller takes being told to wait. Cheap: it looks at
+    /// the disk a few times a second at most.
     ///
     /// # Errors
     /// [`StorageError::NoSpace`]
     pub fn check_room(&self) -> Result<()> {
-        let free = self.free_bytes()?;
-        if free < self.reserve_bytes {
-            Err(StorageError::NoSpace { path: self.path.clone() })
-        } else {
+        let mut room = self.room.lock();
+        let is_room = match *room {
+            Some((looked, is_room)) if looked.elapsed() < ROOM_HOLDS => is_room,
+            _ => {
+                let is_room = self.free_bytes()? >= self.sizes().memory_tables_bytes + COMPACTION_BYTES;
+                *room = Some((Instant::now(), is_room));
+                is_room
+            }
+        };
+        if is_room {
             Ok(())
+        } else {
+            Err(StorageError::NoSpace { path: self.path.clone() })
         }
     }
 

@@ -47,11 +47,6 @@ impl StateOptions {
             background_threads: 2,
         }
     }
-
-    /// Free disk below which the store has no room: everything in memory, and as much again for a compaction.
-    pub(super) fn reserve_bytes(&self) -> u64 {
-        2 * self.memory_table_bytes as u64
-    }
 }
 
 /// Keys of one row share the prefix; the name is stored in every file and must not change without the format.
@@ -65,7 +60,7 @@ pub(super) fn open(path: &Path, options: &StateOptions, horizon: &Arc<AtomicU64>
     database.create_missing_column_families(true);
     // Flush all column families together: the applied positions in meta are exactly as durable as the rows.
     database.set_atomic_flush(true);
-    database.set_write_buffer_manager(&WriteBufferManager::new_write_buffer_manager(options.memory_tables_bytes, true));
+    database.set_write_buffer_manager(&WriteBufferManager::new_write_buffer_manager(options.memory_tables_bytes, false));
     database.set_max_background_jobs(options.background_threads as i32);
     // One thread writes: the plain insertion path is cheaper than the concurrent one.
     database.set_allow_concurrent_memtable_write(false);

@@ -199,22 +199,22 @@ impl Binder<'_> {
                 self.implicit(arg, *ty)?
             });
         }
-        if let Some(from) = found.variadic_from {
-            if function.variadic != oid::ANY {
-                let elements = bound.split_off(from);
-                let element = declared.get(from).copied().unwrap_or(function.variadic);
-                let array = type_info::array_of(element).ok_or_else(|| {
-                    SqlError::new(
-                        SqlState::UNDEFINED_OBJECT,
-                        format!("could not find array type for data type {}", type_text(element)),
-                    )
-                })?;
-                bound.push(Expr {
-                    kind: ExprKind::Array(elements),
-                    ty: PgType { oid: array, typmod: -1 },
-                    position: at(pos),
-                });
-            }
+        if let Some(from) = found.variadic_from
+            && function.variadic != oid::ANY
+        {
+            let elements = bound.split_off(from);
+            let element = declared.get(from).copied().unwrap_or(function.variadic);
+            let array = type_info::array_of(element).ok_or_else(|| {
+                SqlError::new(
+                    SqlState::UNDEFINED_OBJECT,
+                    format!("could not find array type for data type {}", type_text(element)),
+                )
+            })?;
+            bound.push(Expr {
+                kind: ExprKind::Array(elements),
+                ty: PgType { oid: array, typmod: -1 },
+                position: at(pos),
+            });
         }
         for i in function.args.len() - found.defaulted..function.args.len() {
             let text = function.defaults[function.defaults.len() - (function.args.len() - i)];

@@ -56,17 +56,18 @@ impl Binder<'_> {
 
     /// A call of a registered function with arguments of its types, folded when it is immutable and all are constants.
     pub fn call_function(&self, function: u32, args: Vec<Expr>, ret: PgType, position: Option<u32>) -> Expr {
-        if self.fold && args.iter().all(|a| matches!(a.kind, ExprKind::Const(_))) {
-            if let Some(f) = curia_functions::by_oid(function) {
-                if f.volatility == Volatility::Immutable && !f.set {
-                    let null = f.strict && args.iter().any(|a| matches!(a.kind, ExprKind::Const(Datum::Null)));
-                    let result = if null { Some(Datum::Null) } else { self.evaluate(f, &args, ret) };
-                    if let Some(value) = result {
-                        // Stands for the whole call from now on, so it starts where the call started.
-                        let start = args.iter().filter_map(|a| a.position).chain(position).min();
-                        return self.constant(value, ret, start);
-                    }
-                }
+        if self.fold
+            && args.iter().all(|a| matches!(a.kind, ExprKind::Const(_)))
+            && let Some(f) = curia_functions::by_oid(function)
+            && f.volatility == Volatility::Immutable
+            && !f.set
+        {
+            let null = f.strict && args.iter().any(|a| matches!(a.kind, ExprKind::Const(Datum::Null)));
+            let result = if null { Some(Datum::Null) } else { self.evaluate(f, &args, ret) };
+            if let Some(value) = result {
+                // Stands for the whole call from now on, so it starts where the call started.
+                let start = args.iter().filter_map(|a| a.position).chain(position).min();
+                return self.constant(value, ret, start);
             }
         }
         Expr {
@@ -207,12 +208,11 @@ impl Binder<'_> {
             return Ok(expr);
         }
         let position = expr.position;
-        if let ExprKind::Const(value) = &expr.kind {
-            if self.fold {
-                if let Ok(value) = length::coerce(target, value.clone(), explicit) {
-                    return Ok(self.constant(value, target, position));
-                }
-            }
+        if let ExprKind::Const(value) = &expr.kind
+            && self.fold
+            && let Ok(value) = length::coerce(target, value.clone(), explicit)
+        {
+            return Ok(self.constant(value, target, position));
         }
         let element = type_info::element_of(target.oid).unwrap_or(target.oid);
         let Some(cast) = curia_functions::cast(element, element) else {

@@ -503,14 +503,12 @@ impl Binder<'_> {
 
     fn field(&self, base: &ast::Expr, field: &ast::Ident, scope: &Scope<'_>) -> Result<Expr> {
         // (t).column is the column of the FROM item.
-        if let ast::ExprKind::Column(parts) = &base.kind {
-            if let [table] = parts.as_slice() {
-                if let Ok((_, item)) = self.find_item(scope, None, table) {
-                    if item.relation_visible {
-                        return self.column_ref(&[table.clone(), field.clone()], scope);
-                    }
-                }
-            }
+        if let ast::ExprKind::Column(parts) = &base.kind
+            && let [table] = parts.as_slice()
+            && let Ok((_, item)) = self.find_item(scope, None, table)
+            && item.relation_visible
+        {
+            return self.column_ref(&[table.clone(), field.clone()], scope);
         }
         let base_expr = self.expr(base, scope)?;
         if base_expr.ty.oid == oid::RECORD {

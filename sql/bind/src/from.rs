@@ -41,7 +41,7 @@ impl NsItem {
 
 impl Binder<'_> {
     /// Binds a FROM list into `scope`; `None` when it is empty.
-    pub fn from_list(&self, list: &[TableRef], scope: &mut Scope<'_>) -> Result<Option<Rel>> {
+    pub fn bind_from(&self, list: &[TableRef], scope: &mut Scope<'_>) -> Result<Option<Rel>> {
         let mut rel: Option<Rel> = None;
         for item in list {
             let part = self.table_ref(item, scope, &scope.items.clone())?;
@@ -70,7 +70,7 @@ impl Binder<'_> {
                 }
                 self.named_table(name, alias.as_ref(), scope)
             }
-            TableRef::Subquery { lateral, query, alias, .. } => self.from_subquery(*lateral, query, alias.as_ref(), scope, left),
+            TableRef::Subquery { lateral, query, alias, .. } => self.subquery_item(*lateral, query, alias.as_ref(), scope, left),
             TableRef::Function {
                 calls,
                 rows_from,
@@ -86,28 +86,28 @@ impl Binder<'_> {
                 if !columns.is_empty() || calls.iter().any(|c| !c.1.is_empty()) {
                     return Err(SqlError::unsupported("a column definition list").at(at(*pos)));
                 }
-                self.from_function(&calls[0].0, *ordinality, alias.as_ref(), scope, left)
+                self.function_item(&calls[0].0, *ordinality, alias.as_ref(), scope, left)
             }
             TableRef::Join(join) => self.join(join, scope, left),
         }
     }
 
     fn named_table(&self, name: &ast::ObjectName, alias: Option<&Alias>, scope: &Scope<'_>) -> Result<Part> {
-        if name.parts.len() == 1 {
-            if let Some(cte) = scope.ctes.iter().rev().find(|c| c.name == name.name()) {
-                if let Some((why, position)) = &cte.blocked {
-                    return Err(SqlError::new(SqlState::new("42P19"), why.clone()).at(position.or(at(name.pos()))));
-                }
-                cte.used.set(true);
-                let columns: Vec<RelColumn> = cte.columns.iter().map(|(_, ty)| self.column(*ty)).collect();
-                let names = cte.columns.iter().map(|(n, _)| n.clone());
-                let item = self.item(alias, name.name(), names.zip(columns.iter().cloned()).collect())?;
-                return Ok(Part {
-                    rel: Rel::CteScan { cte: cte.id, columns },
-                    items: vec![Rc::new(item)],
-                    lateral: false,
-                });
+        if name.parts.len() == 1
+            && let Some(cte) = scope.ctes.iter().rev().find(|c| c.name == name.name())
+        {
+            if let Some((why, position)) = &cte.blocked {
+                return Err(SqlError::new(SqlState::new("42P19"), why.clone()).at(position.or(at(name.pos()))));
             }
+            cte.used.set(true);
+            let columns: Vec<RelColumn> = cte.columns.iter().map(|(_, ty)| self.column(*ty)).collect();
+            let names = cte.columns.iter().map(|(n, _)| n.clone());
+            let item = self.item(alias, name.name(), names.zip(columns.iter().cloned()).collect())?;
+            return Ok(Part {
+                rel: Rel::CteScan { cte: cte.id, columns },
+                items: vec![Rc::new(item)],
+                lateral: false,
+            });
         }
         check_database(self.cx, name)?;
         match find_relation(self.cx, name.schema(), name.name()) {
@@ -218,7 +218,7 @@ impl Binder<'_> {
         Ok(item)
     }
 
-    fn from_subquery(
+    fn subquery_item(
         &self,
         lateral: bool,
         query: &ast::Query,
@@ -279,7 +279,7 @@ impl Binder<'_> {
         )
     }
 
-    fn from_function(
+    fn function_item(
         &self,
         call: &ast::Expr,
         ordinality: bool,

@@ -33,7 +33,7 @@ impl Binder<'_> {
         // The grouping sets of several items multiply.
         let mut sets: Vec<Vec<usize>> = vec![Vec::new()];
         for item in items {
-            let own = self.grouping_sets(item, targets, scope, &mut grouping.keys, 0)?;
+            let own = self.grouping_sets(item, targets, scope, &mut grouping.keys)?;
             const MAX_SETS: usize = 4_096;
             if sets.len().saturating_mul(own.len()) > MAX_SETS {
                 return Err(SqlError::new(
@@ -56,14 +56,7 @@ impl Binder<'_> {
         Ok(grouping)
     }
 
-    fn grouping_sets(
-        &self,
-        item: &GroupItem,
-        targets: &mut [Target],
-        scope: &Scope<'_>,
-        keys: &mut Vec<Expr>,
-        depth: usize,
-    ) -> Result<Vec<Vec<usize>>> {
+    fn grouping_sets(&self, item: &GroupItem, targets: &mut [Target], scope: &Scope<'_>, keys: &mut Vec<Expr>) -> Result<Vec<Vec<usize>>> {
         let mut each = |list: &[ast::Expr], this: &Self| -> Result<Vec<Vec<usize>>> {
             list.iter().map(|e| this.group_keys(e, targets, scope, keys)).collect()
         };
@@ -94,7 +87,7 @@ impl Binder<'_> {
             GroupItem::Sets(list) => {
                 let mut out = Vec::new();
                 for inner in list {
-                    out.extend(self.grouping_sets(inner, targets, scope, keys, depth + 1)?);
+                    out.extend(self.grouping_sets(inner, targets, scope, keys)?);
                 }
                 out
             }
@@ -137,28 +130,24 @@ impl Binder<'_> {
             ast::ExprKind::Literal(_) => true,
             _ => false,
         };
-        if by_name {
-            if let Some(i) = self.named_target(e, targets, "GROUP BY")? {
-                targets[i].expr = self.text_if_unknown(targets[i].expr.clone())?;
-                let expr = targets[i].expr.clone();
-                let mut aggregate = false;
-                let aggregates = scope.aggregates.borrow();
-                walk::columns_of(&expr, &mut |id| aggregate |= aggregates.iter().any(|a| a.output.id == id));
-                if aggregate {
-                    return Err(
-                        SqlError::new(SqlState::GROUPING_ERROR, "aggregate functions are not allowed in GROUP BY").at(expr.position),
-                    );
-                }
-                if scope
-                    .windows
-                    .borrow()
-                    .iter()
-                    .any(|w| matches!(expr.kind, ExprKind::Column(id) if id == w.output.id))
-                {
-                    return Err(SqlError::new(SqlState::WINDOWING_ERROR, "window functions are not allowed in GROUP BY").at(expr.position));
-                }
-                return Ok(expr);
+        if by_name && let Some(i) = self.named_target(e, targets, "GROUP BY")? {
+            targets[i].expr = self.text_if_unknown(targets[i].expr.clone())?;
+            let expr = targets[i].expr.clone();
+            let mut aggregate = false;
+            let aggregates = scope.aggregates.borrow();
+            walk::columns_of(&expr, &mut |id| aggregate |= aggregates.iter().any(|a| a.output.id == id));
+            if aggregate {
+                return Err(SqlError::new(SqlState::GROUPING_ERROR, "aggregate functions are not allowed in GROUP BY").at(expr.position));
             }
+            if scope
+                .windows
+                .borrow()
+                .iter()
+                .any(|w| matches!(expr.kind, ExprKind::Column(id) if id == w.output.id))
+            {
+                return Err(SqlError::new(SqlState::WINDOWING_ERROR, "window functions are not allowed in GROUP BY").at(expr.position));
+            }
+            return Ok(expr);
         }
         let expr = self.expr_in(e, scope, Clause::GroupBy)?;
         self.text_if_unknown(expr)
@@ -262,17 +251,17 @@ impl Binder<'_> {
             }
             let names = self.names.borrow();
             let name = names.get(&id);
-            if let Some((item, attnum)) = name.and_then(|n| n.table) {
-                if dependent.contains(&item) {
-                    let declared = self
-                        .item_tables
-                        .borrow()
-                        .get(&item)
-                        .and_then(|t| t.columns.get(attnum as usize - 1).map(|c| c.ty));
-                    if let Some(ty) = ty.or(declared) {
-                        added.insert(id, ty);
-                        return Ok(());
-                    }
+            if let Some((item, attnum)) = name.and_then(|n| n.table)
+                && dependent.contains(&item)
+            {
+                let declared = self
+                    .item_tables
+                    .borrow()
+                    .get(&item)
+                    .and_then(|t| t.columns.get(attnum as usize - 1).map(|c| c.ty));
+                if let Some(ty) = ty.or(declared) {
+                    added.insert(id, ty);
+                    return Ok(());
                 }
             }
             let shown = name.map_or("?", |n| &*n.shown);

@@ -199,22 +199,23 @@ impl Binder<'_> {
         // One comparison for the whole list when the elements have a common type, as PostgreSQL's scalar array comparison.
         let types: Vec<_> = std::iter::once(&arg).chain(&list).map(|e| (e.ty, None)).collect();
         let rows = matches!(arg.kind, ExprKind::Row(_));
-        if !rows && list.len() > 1 {
-            if let Ok(common) = self.common_type(&types, "IN") {
-                let list: Vec<Expr> = list
-                    .into_iter()
-                    .map(|e| self.to_common(e, PgType { oid: common, typmod: -1 }, "IN"))
-                    .collect::<Result<_>>()?;
-                let (found, declared) = self.find_operator(&operator("="), arg.ty.oid, common, pos)?;
-                let arg = Box::new(self.implicit(arg, declared[0])?);
-                let list = list.into_iter().map(|e| self.implicit(e, declared[1])).collect::<Result<_>>()?;
-                return Ok(bool_expr(ExprKind::InList {
-                    arg,
-                    list,
-                    equal: found.function,
-                    negated,
-                }));
-            }
+        if !rows
+            && list.len() > 1
+            && let Ok(common) = self.common_type(&types, "IN")
+        {
+            let list: Vec<Expr> = list
+                .into_iter()
+                .map(|e| self.to_common(e, PgType { oid: common, typmod: -1 }, "IN"))
+                .collect::<Result<_>>()?;
+            let (found, declared) = self.find_operator(&operator("="), arg.ty.oid, common, pos)?;
+            let arg = Box::new(self.implicit(arg, declared[0])?);
+            let list = list.into_iter().map(|e| self.implicit(e, declared[1])).collect::<Result<_>>()?;
+            return Ok(bool_expr(ExprKind::InList {
+                arg,
+                list,
+                equal: found.function,
+                negated,
+            }));
         }
         let op = operator(if negated { "<>" } else { "=" });
         let mut terms: Vec<Expr> = list

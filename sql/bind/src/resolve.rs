@@ -97,15 +97,15 @@ pub(crate) fn choose<T: Clone>(candidates: Vec<Candidate<T>>, given: &[u32]) -> 
         }
     }
     // If all known inputs are of one type, try that for the unknown ones too.
-    if let Some(first) = known.first().map(|i| given[*i]) {
-        if known.iter().all(|i| given[*i] == first) {
-            let assumed = vec![first; given.len()];
-            let mut fitting = left.iter().filter(|c| {
-                c.args.iter().all(|t| can_coerce(first, *t, CastContext::Implicit)) && polymorphic_args_agree(&c.args, &assumed)
-            });
-            if let (Some(one), None) = (fitting.next(), fitting.next()) {
-                return Choice::One(one.clone());
-            }
+    if let Some(first) = known.first().map(|i| given[*i])
+        && known.iter().all(|i| given[*i] == first)
+    {
+        let assumed = vec![first; given.len()];
+        let mut fitting = left
+            .iter()
+            .filter(|c| c.args.iter().all(|t| can_coerce(first, *t, CastContext::Implicit)) && polymorphic_args_agree(&c.args, &assumed));
+        if let (Some(one), None) = (fitting.next(), fitting.next()) {
+            return Choice::One(one.clone());
         }
     }
     Choice::Ambiguous

@@ -74,7 +74,7 @@ impl Binder<'_> {
         if select.into.is_some() {
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, "SELECT ... INTO is not allowed here").at(at(select.pos)));
         }
-        let mut rel = self.from_list(&select.from, scope)?.unwrap_or(Rel::Unit);
+        let mut rel = self.bind_from(&select.from, scope)?.unwrap_or(Rel::Unit);
         let scope = &*scope;
         for (i, (name, _)) in select.windows.iter().enumerate() {
             if select.windows[..i].iter().any(|(n, _)| n.name == name.name) {

@@ -83,10 +83,10 @@ impl Binder<'_> {
     ) -> Result<Expr> {
         let left = self.expr(arg, scope)?;
         let (query, outer) = self.inner_query(query, scope, Unknown::ToText)?;
-        if let ExprKind::Row(fields) = &left.kind {
-            if fields.len() != 1 || query.output.len() != 1 {
-                return self.row_in_query(fields, op, all, query, outer, pos);
-            }
+        if let ExprKind::Row(fields) = &left.kind
+            && (fields.len() != 1 || query.output.len() != 1)
+        {
+            return self.row_in_query(fields, op, all, query, outer, pos);
         }
         if query.output.len() > 1 {
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, "subquery has too many columns").at(at(pos)));

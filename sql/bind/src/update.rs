@@ -90,7 +90,7 @@ impl Binder<'_> {
         if !from.is_empty() {
             // LATERAL items may not look at the target, so FROM is bound in a stand-in of its own.
             let mut inner = scope.stand_in(Vec::new());
-            let right = self.from_list(from, &mut inner)?;
+            let right = self.bind_from(from, &mut inner)?;
             for item in &inner.items {
                 if item.relation_visible && item.name == scope.items[0].name {
                     let message = format!("table name \"{}\" specified more than once", item.name);

@@ -552,10 +552,12 @@ pub fn unicode_escapes(text: &str, escape: char, pos: u32) -> Result<String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     let mut high: Option<u32> = None;
-    let bad = || {
+    let bad = |rest: &str| {
+        // The text starts three characters into the token; the escape character is the one before `rest`.
+        let before = text.chars().count() - rest.chars().count() - 1;
         SqlError::new(SqlState::SYNTAX_ERROR, "invalid Unicode escape")
             .hint("Unicode escapes must be \\XXXX or \\+XXXXXX.")
-            .at(Some(pos))
+            .at(Some(pos + 3 + before as u32))
     };
     while let Some(c) = rest.chars().next() {
         rest = &rest[c.len_utf8()..];
@@ -572,8 +574,8 @@ pub fn unicode_escapes(text: &str, escape: char, pos: u32) -> Result<String> {
         let hex = rest
             .get(skip..skip + want)
             .filter(|h| h.bytes().all(|b| b.is_ascii_hexdigit()))
-            .ok_or_else(bad)?;
-        let mut value = u32::from_str_radix(hex, 16).map_err(|_| bad())?;
+            .ok_or_else(|| bad(rest))?;
+        let mut value = u32::from_str_radix(hex, 16).map_err(|_| bad(rest))?;
         rest = &rest[skip + want..];
         if (0xd800..0xdc00).contains(&value) && high.is_none() {
             high = Some(value);

@@ -30,7 +30,7 @@ fn other_endless_nesting_is_too_complex_too() {
     );
     assert_eq!(code(&format!("SELECT {}1{}", "ARRAY[".repeat(n), "]".repeat(n))), "54001");
     assert_eq!(code(&format!("SELECT 1{}", "::int".repeat(n))), "54001");
-    assert_eq!(code(&format!("SELECT 1{}", " IS NULL".repeat(n))), "42601");
+    assert_eq!(code(&format!("SELECT 1{}", " IS NULL".repeat(n))), "54001");
     assert_eq!(code(&format!("SELECT (a){}", "[1]".repeat(n))), "ok");
     assert_eq!(code(&format!("SELECT * FROM t{}", " CROSS JOIN t".repeat(n))), "54001");
     assert_eq!(code(&format!("SELECT {}1{}", "(SELECT ".repeat(n), ")".repeat(n))), "54001");

@@ -161,7 +161,7 @@ pub enum QuantifiedRight {
     /// An array expression.
     Array(Expr),
     /// A subquery.
-    Query(Query),
+    Query(Box<Query>),
 }
 
 /// A niladic function with its own grammar.

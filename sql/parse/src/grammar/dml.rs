@@ -170,7 +170,7 @@ impl<'a> Parser<'a> {
         let (table, only, alias) = self.target_table()?;
         self.expect_kw(Kw::Set)?;
         let assignments = self.assignments()?;
-        let from = if self.accept_kw(Kw::From) { self.from_list()? } else { Vec::new() };
+        let from = if self.accept_kw(Kw::From) { self.table_refs()? } else { Vec::new() };
         let (filter, current_of) = self.where_or_current()?;
         let returning = self.returning()?;
         Ok(Update {
@@ -191,7 +191,11 @@ impl<'a> Parser<'a> {
         self.expect_kw(Kw::Delete)?;
         self.expect_kw(Kw::From)?;
         let (table, only, alias) = self.target_table()?;
-        let using = if self.accept_kw(Kw::Using) { self.from_list()? } else { Vec::new() };
+        let using = if self.accept_kw(Kw::Using) {
+            self.table_refs()?
+        } else {
+            Vec::new()
+        };
         let (filter, current_of) = self.where_or_current()?;
         let returning = self.returning()?;
         Ok(Delete {

@@ -156,15 +156,13 @@ impl<'a> Parser<'a> {
             match kw {
                 Kw::And if min <= AND && !restricted => left = self.logical(left, Kw::And, AND)?,
                 Kw::Or if min <= OR && !restricted => left = self.logical(left, Kw::Or, OR)?,
-                Kw::Is if min <= IS => {
+                Kw::Is if min <= IS && self.is_test_follows() => {
                     if used == IS {
                         return Err(self.unexpected());
                     }
-                    match self.is_test(left, restricted)? {
-                        Ok(test) => left = test,
-                        Err(same) => return Ok(same),
-                    }
-                    used = IS;
+                    left = self.is_test(left, restricted)?;
+                    // Only the form with a right operand refuses another IS.
+                    used = if matches!(left.kind, ExprKind::IsDistinct { .. }) { IS } else { 0 };
                 }
                 Kw::Isnull | Kw::Notnull if min <= IS && !restricted => {
                     self.bump();
@@ -265,7 +263,7 @@ impl<'a> Parser<'a> {
             }
             ahead += 1;
         }
-        matches!(self.peek_at(ahead), Tok::Word(Some(Kw::Any | Kw::All | Kw::Some))) && self.peek_at(ahead + 1) == Tok::LParen
+        matches!(self.peek_at(ahead), Tok::Word(Some(Kw::Any | Kw::All | Kw::Some)))
     }
 
     fn quantified(&mut self, left: Expr) -> Result<Expr> {
@@ -273,8 +271,11 @@ impl<'a> Parser<'a> {
         let op = self.take_operator()?;
         let all = self.at_kw(Kw::All);
         self.bump();
+        if self.peek() != Tok::LParen {
+            return Err(self.unexpected());
+        }
         let right = if self.opens_query() {
-            QuantifiedRight::Query(self.query_in_parens()?)
+            QuantifiedRight::Query(Box::new(self.query_in_parens()?))
         } else {
             QuantifiedRight::Array(self.parenthesized(|p| p.expr())?)
         };
@@ -289,9 +290,28 @@ impl<'a> Parser<'a> {
         ))
     }
 
-    /// IS ...; gives the operand back when what follows IS belongs to something else.
-    #[allow(clippy::result_large_err)] // the inner result is a choice, not an error
-    fn is_test(&mut self, left: Expr, restricted: bool) -> Result<Result<Expr, Expr>> {
+    /// Whether what follows IS makes a test; otherwise IS is a label.
+    fn is_test_follows(&self) -> bool {
+        matches!(
+            self.peek_at(1),
+            Tok::Word(Some(
+                Kw::Not
+                    | Kw::Null
+                    | Kw::True
+                    | Kw::False
+                    | Kw::Unknown
+                    | Kw::Distinct
+                    | Kw::Normalized
+                    | Kw::Nfc
+                    | Kw::Nfd
+                    | Kw::Nfkc
+                    | Kw::Nfkd
+            ))
+        )
+    }
+
+    /// IS ...
+    fn is_test(&mut self, left: Expr, restricted: bool) -> Result<Expr> {
         let pos = self.pos();
         self.bump();
         let negated = self.accept_kw(Kw::Not);
@@ -301,13 +321,13 @@ impl<'a> Parser<'a> {
                 self.bump();
                 self.expect_kw(Kw::From)?;
                 let right = self.expr_at(IS + 1, restricted)?;
-                return Ok(Ok(Expr::new(
+                return Ok(Expr::new(
                     ExprKind::IsDistinct {
                         args: Box::new((*arg, right)),
                         negated,
                     },
                     pos,
-                )));
+                ));
             }
             Some(Kw::Null) if !restricted => ExprKind::IsNull { arg, negated },
             Some(Kw::True) if !restricted => ExprKind::IsBool {
@@ -330,16 +350,16 @@ impl<'a> Parser<'a> {
                 self.expect_kw(Kw::Normalized)?;
                 let form = Expr::new(ExprKind::Literal(Literal::String(form)), pos);
                 let call = self.system_call("is_normalized", vec![*arg, form], pos);
-                return Ok(Ok(if negated {
+                return Ok(if negated {
                     Expr::new(ExprKind::Not(Box::new(call)), pos)
                 } else {
                     call
-                }));
+                });
             }
             _ => return Err(self.unexpected()),
         };
         self.bump();
-        Ok(Ok(Expr::new(kind, pos)))
+        Ok(Expr::new(kind, pos))
     }
 
     /// BETWEEN, IN, LIKE, ILIKE, SIMILAR TO at the cursor.
@@ -397,7 +417,7 @@ impl<'a> Parser<'a> {
                     let all = self.at_kw(Kw::All);
                     self.bump();
                     let right = if self.opens_query() {
-                        QuantifiedRight::Query(self.query_in_parens()?)
+                        QuantifiedRight::Query(Box::new(self.query_in_parens()?))
                     } else {
                         QuantifiedRight::Array(self.parenthesized(|p| p.expr())?)
                     };

@@ -358,12 +358,12 @@ impl<'a> Parser<'a> {
         if !self.accept_kw(Kw::Uescape) {
             return Ok('\\');
         }
-        let pos = self.pos();
+        let token = self.token();
         let text = self.string()?;
         let mut chars = text.chars();
         match (chars.next(), chars.next()) {
             (Some(c), None) if !c.is_ascii_hexdigit() && !matches!(c, '+' | '\'' | '"') && !c.is_whitespace() => Ok(c),
-            _ => Err(self.syntax("invalid Unicode escape character", pos)),
+            _ => Err(error_near("invalid Unicode escape character", self.text_of(token), token.pos)),
         }
     }
 

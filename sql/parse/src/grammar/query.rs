@@ -34,11 +34,8 @@ impl<'a> Parser<'a> {
         loop {
             let pos = self.pos();
             match self.kw() {
-                Some(Kw::Limit) => {
+                Some(Kw::Limit) if query.limit.is_none() => {
                     self.bump();
-                    if query.limit.is_some() {
-                        return Err(self.syntax("multiple LIMIT clauses not allowed", pos));
-                    }
                     let count = if self.accept_kw(Kw::All) { None } else { Some(self.expr()?) };
                     if self.peek() == Tok::Comma {
                         return Err(self
@@ -47,21 +44,15 @@ impl<'a> Parser<'a> {
                     }
                     query.limit = Some(Limit { count, with_ties: false });
                 }
-                Some(Kw::Offset) => {
+                Some(Kw::Offset) if query.offset.is_none() => {
                     self.bump();
-                    if query.offset.is_some() {
-                        return Err(self.syntax("multiple OFFSET clauses not allowed", pos));
-                    }
                     query.offset = Some(self.expr()?);
                     if matches!(self.kw(), Some(Kw::Row | Kw::Rows)) {
                         self.bump();
                     }
                 }
-                Some(Kw::Fetch) => {
+                Some(Kw::Fetch) if query.limit.is_none() => {
                     self.bump();
-                    if query.limit.is_some() {
-                        return Err(self.syntax("multiple LIMIT clauses not allowed", pos));
-                    }
                     query.limit = Some(self.fetch_first(!query.order_by.is_empty(), pos)?);
                 }
                 Some(Kw::For) => match self.locking()? {
@@ -73,10 +64,11 @@ impl<'a> Parser<'a> {
         }
         // A query that only wraps another in parentheses is that query.
         let plain = query.with.is_none() && query.order_by.is_empty() && query.limit.is_none() && query.offset.is_none();
-        if plain && query.locking.is_empty() {
-            if let SetExpr::Query(inner) = query.body {
-                return Ok(*inner);
-            }
+        if plain
+            && query.locking.is_empty()
+            && let SetExpr::Query(inner) = query.body
+        {
+            return Ok(*inner);
         }
         Ok(query)
     }
@@ -364,7 +356,7 @@ impl<'a> Parser<'a> {
             select.into = Some(self.relation_name()?);
         }
         if self.accept_kw(Kw::From) {
-            select.from = self.from_list()?;
+            select.from = self.table_refs()?;
         }
         if self.accept_kw(Kw::Where) {
             select.filter = Some(self.expr()?);
@@ -570,7 +562,7 @@ impl<'a> Parser<'a> {
     }
 
     /// `from_list`
-    pub(super) fn from_list(&mut self) -> Result<Vec<TableRef>> {
+    pub(super) fn table_refs(&mut self) -> Result<Vec<TableRef>> {
         self.comma_list(|p| p.table_ref())
     }
 

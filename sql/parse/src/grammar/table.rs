@@ -212,8 +212,9 @@ impl<'a> Parser<'a> {
                 self.bump();
                 ColumnConstraintKind::Null
             }
-            Some(Kw::Not) if self.kw_at(1, Kw::Null) => {
-                self.at += 2;
+            Some(Kw::Not) => {
+                self.bump();
+                self.expect_kw(Kw::Null)?;
                 ColumnConstraintKind::NotNull
             }
             Some(Kw::Default) => {

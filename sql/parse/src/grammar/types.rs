@@ -130,10 +130,11 @@ impl<'a> Parser<'a> {
 
     /// Fields after an interval literal: `interval '1' day to second(3)`.
     pub(super) fn interval_fields_after_literal(&mut self, expr: &mut Expr) -> Result<()> {
-        if let ExprKind::Cast { ty, .. } = &mut expr.kind {
-            if ty.name.name() == "interval" && ty.modifiers.is_empty() {
-                ty.modifiers = self.interval_fields(ty.pos)?;
-            }
+        if let ExprKind::Cast { ty, .. } = &mut expr.kind
+            && ty.name.name() == "interval"
+            && ty.modifiers.is_empty()
+        {
+            ty.modifiers = self.interval_fields(ty.pos)?;
         }
         Ok(())
     }

@@ -115,6 +115,9 @@ impl<'a> Parser<'a> {
             }
             Kw::Grant | Kw::Revoke => {
                 self.bump();
+                if matches!(self.peek(), Tok::Semicolon | Tok::Eof) {
+                    return Err(self.unexpected());
+                }
                 self.skip_statement();
                 Ok(Statement::Grant { revoke: kw == Kw::Revoke })
             }
@@ -128,19 +131,19 @@ impl<'a> Parser<'a> {
     /// A query as a statement; SELECT INTO becomes CREATE TABLE AS.
     fn select_statement(&mut self, with: Option<With>) -> Result<Statement> {
         let mut query = self.nested(|p| p.query_after_with(with))?;
-        if let SetExpr::Select(select) = &mut query.body {
-            if let Some(name) = select.into.take() {
-                return Ok(Statement::CreateTableAs(Box::new(CreateTableAs {
-                    name,
-                    persistence: Persistence::Permanent,
-                    if_not_exists: false,
-                    columns: Vec::new(),
-                    query: Box::new(query),
-                    with_data: true,
-                    materialized: false,
-                    on_commit: None,
-                })));
-            }
+        if let SetExpr::Select(select) = &mut query.body
+            && let Some(name) = select.into.take()
+        {
+            return Ok(Statement::CreateTableAs(Box::new(CreateTableAs {
+                name,
+                persistence: Persistence::Permanent,
+                if_not_exists: false,
+                columns: Vec::new(),
+                query: Box::new(query),
+                with_data: true,
+                materialized: false,
+                on_commit: None,
+            })));
         }
         Ok(Statement::Query(Box::new(query)))
     }
@@ -764,8 +767,7 @@ impl<'a> Parser<'a> {
     /// The syntax before 9.0: words in a row.
     fn copy_old_options(&mut self, options: &mut CopyOptions, with: bool) -> Result<()> {
         let mut any = false;
-        loop {
-            let Some(kw) = self.kw() else { break };
+        while let Some(kw) = self.kw() {
             match kw {
                 Kw::Binary => {
                     self.bump();

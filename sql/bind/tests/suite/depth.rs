@@ -1,7 +1,6 @@
 //! Long and deep statements bind, and what binds can be dropped on a suitable stack.
 
-mod fixture;
-
+use crate::fixture;
 use curia_parse::on_stack;
 
 fn binds(sql: &str) {

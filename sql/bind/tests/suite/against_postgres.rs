@@ -1,8 +1,7 @@
 //! What the binder says of a statement is what PostgreSQL 15 says: names and types of columns, types of parameters, errors with SQLSTATE,
 //! position, message, detail and hint. `golden/*.txt` holds PostgreSQL's answers, written by `golden/describe.py`.
 
-mod fixture;
-
+use crate::fixture;
 use curia_types::{Result, type_info::format_type};
 
 /// A type as `format_type(oid, typmod)` shows it.
@@ -72,12 +71,16 @@ fn compare(name: &str, golden: &str, on_purpose: &[(&str, &str)]) {
 #[test]
 fn queries_have_the_columns_and_types_that_postgresql_gives_them() {
     // Row types of tables have no names of their own yet.
-    compare("queries", include_str!("golden/queries.txt"), &[("select x from t x", "x: record")]);
+    compare(
+        "queries",
+        include_str!("../golden/queries.txt"),
+        &[("select x from t x", "x: record")],
+    );
 }
 
 #[test]
 fn parameters_are_inferred_as_postgresql_infers_them() {
-    compare("params", include_str!("golden/params.txt"), &[]);
+    compare("params", include_str!("../golden/params.txt"), &[]);
 }
 
 #[test]
@@ -94,7 +97,7 @@ fn errors_carry_postgresqls_state_position_and_words() {
             "error 42883 at 25: operator does not exist: record = integer | HINT: No operator matches the given name and argument types. You might need to add explicit type casts.",
         ),
     ];
-    compare("errors", include_str!("golden/errors.txt"), &on_purpose);
+    compare("errors", include_str!("../golden/errors.txt"), &on_purpose);
 }
 
 #[test]
@@ -105,10 +108,10 @@ fn row_changes_are_checked_as_postgresql_checks_them() {
         ("insert into t (a) values (1) on conflict (b) do nothing", no_arbiter),
         ("insert into pair values (1, 2, 'x') on conflict (x) do nothing", no_arbiter),
     ];
-    compare("changes", include_str!("golden/changes.txt"), &on_purpose);
+    compare("changes", include_str!("../golden/changes.txt"), &on_purpose);
 }
 
 #[test]
 fn the_catalog_queries_of_psql_and_pgbench_bind() {
-    compare("catalogs", include_str!("golden/catalogs.txt"), &[]);
+    compare("catalogs", include_str!("../golden/catalogs.txt"), &[]);
 }

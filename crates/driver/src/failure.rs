@@ -16,6 +16,8 @@ pub enum DriverError {
     Founding,
     /// The operating system gave no thread.
     Thread(std::io::Error),
+    /// A rule that must hold inside was broken; the message says which. Going on would spread the damage.
+    Invariant(String),
     /// It was told to stop while it waited for room on a full disk.
     Stopped,
 }
@@ -27,6 +29,7 @@ impl fmt::Display for DriverError {
             DriverError::Restore(error) => error.fmt(f),
             DriverError::Founding => f.write_str("a cluster needs at least one worker group"),
             DriverError::Thread(error) => write!(f, "cannot start the driver thread: {error}"),
+            DriverError::Invariant(rule) => write!(f, "broken invariant: {rule}"),
             DriverError::Stopped => f.write_str("stopped while the disk was full: a restart decides about the last transactions"),
         }
     }
@@ -38,7 +41,7 @@ impl std::error::Error for DriverError {
             DriverError::Storage(error) => Some(error),
             DriverError::Restore(error) => Some(error),
             DriverError::Thread(error) => Some(error),
-            DriverError::Founding | DriverError::Stopped => None,
+            DriverError::Founding | DriverError::Invariant(_) | DriverError::Stopped => None,
         }
     }
 }

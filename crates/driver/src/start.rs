@@ -1,5 +1,7 @@
 //! Starting: from what the disk holds to a serving consul.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 
@@ -38,7 +40,9 @@ impl Driver {
         engine.take_office()?;
         let failure = published.clone();
         let work = move || {
-            let outcome = engine.run();
+            // The engine is used after a panic only to refuse what waits, which its invariants don't matter to.
+            let outcome = catch_unwind(AssertUnwindSafe(|| engine.run()));
+            let outcome = outcome.unwrap_or_else(|panic| Err(DriverError::Invariant(message(&*panic))));
             engine.truncation.abandon();
             if let Err(error) = outcome {
                 tracing::error!(%error, "the driver stops");
@@ -58,6 +62,12 @@ impl Driver {
             thread: Mutex::new(Some(thread)),
         })
     }
+}
+
+/// What a panic said.
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a message").to_owned()
 }
 
 /// The node as the log has it.

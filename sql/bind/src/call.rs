@@ -182,14 +182,35 @@ impl Binder<'_> {
             }
         }
         match choose(candidates, given) {
-            Choice::One(c) => self.finish_call(c.what, c.args, args, given, pos).map(Ok),
+            Choice::One(c) => self.finish_call(c.what, c.args, args, given, variadic, pos).map(Ok),
             Choice::Ambiguous => Err(no_function(shown, given, true, pos)),
             Choice::None => Err(no_function(shown, given, false, pos)),
         }
     }
 
-    fn finish_call(&self, found: FunctionMatch, mut declared: Vec<u32>, args: Vec<Expr>, given: &[u32], pos: u32) -> Result<Resolved> {
+    fn finish_call(
+        &self,
+        found: FunctionMatch,
+        mut declared: Vec<u32>,
+        args: Vec<Expr>,
+        given: &[u32],
+        variadic: bool,
+        pos: u32,
+    ) -> Result<Resolved> {
         let function = found.function;
+        if variadic && function.variadic != 0 {
+            let last = given.len().saturating_sub(1);
+            let position = args.last().and_then(|a| a.position);
+            if given
+                .get(last)
+                .is_none_or(|t| *t != oid::UNKNOWN && crate::coerce::element_of(*t).is_none())
+            {
+                return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, "VARIADIC argument must be an array").at(position));
+            }
+            if function.variadic == oid::ANY {
+                return Err(SqlError::unsupported(format!("VARIADIC with an array in {}()", function.name)).at(at(pos)));
+            }
+        }
         let ret = concretize(&mut declared, given, function.ret).map_err(|e| e.at(at(pos)))?;
         let mut bound = Vec::with_capacity(args.len());
         for (arg, ty) in args.into_iter().zip(&declared) {

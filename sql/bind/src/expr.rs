@@ -474,6 +474,14 @@ impl Binder<'_> {
                 )
                 .at(at(pos))
             })?;
+        const MAX_DIMENSIONS: usize = 6;
+        if subscripts.len() > MAX_DIMENSIONS {
+            let message = format!(
+                "number of array dimensions ({}) exceeds the maximum allowed ({MAX_DIMENSIONS})",
+                subscripts.len()
+            );
+            return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message));
+        }
         let mut bound = Vec::with_capacity(subscripts.len());
         for s in subscripts {
             let ast::Subscript::Index(e) = s else {

@@ -71,8 +71,8 @@ impl Binder<'_> {
     }
 
     fn select(&self, select: &ast::Select, query: &ast::Query, scope: &mut Scope<'_>, unknown: Unknown) -> Result<Query> {
-        if select.into.is_some() {
-            return Err(SqlError::new(SqlState::SYNTAX_ERROR, "SELECT ... INTO is not allowed here").at(at(select.pos)));
+        if let Some(into) = &select.into {
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, "SELECT ... INTO is not allowed here").at(at(into.pos())));
         }
         let mut rel = self.bind_from(&select.from, scope)?.unwrap_or(Rel::Unit);
         let scope = &*scope;

@@ -193,3 +193,6 @@ select i4 = any(ta) from many
 select interval '1 day' + 1
 select date '2020-01-01' + time '10:00' + 5
 select now() + 1
+select concat_ws(',', variadic 10)
+select * from (select 1 into f) bar
+select ia[1][2][3][4][5][6][7] from many

@@ -115,3 +115,8 @@ fn row_changes_are_checked_as_postgresql_checks_them() {
 fn the_catalog_queries_of_psql_and_pgbench_bind() {
     compare("catalogs", include_str!("../golden/catalogs.txt"), &[]);
 }
+
+#[test]
+fn the_queries_of_tpch_bind() {
+    compare("tpch", include_str!("../golden/tpch.txt"), &[]);
+}

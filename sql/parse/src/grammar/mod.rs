@@ -359,6 +359,13 @@ impl<'a> Parser<'a> {
             return Ok('\\');
         }
         let token = self.token();
+        if token.kind != Tok::String {
+            return Err(error_near(
+                "UESCAPE must be followed by a simple string literal",
+                self.text_of(token),
+                token.pos,
+            ));
+        }
         let text = self.string()?;
         let mut chars = text.chars();
         match (chars.next(), chars.next()) {

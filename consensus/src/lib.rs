@@ -6,7 +6,7 @@
 //!
 //! 1. restores it from disk with [`Restore`];
 //! 2. feeds it events: [`Node::tick`] with the time, [`Node::propose`] with transactions, [`Node::persisted`] when a batch
-//!    is on disk, [`Node::applied`] when the state has caught up;
+//!    is on disk, [`Node::applied`] when the state has caught up, [`Node::step`] with messages of other servers;
 //! 3. after events takes [`Output`]s until they are empty, and does what they say: write and sync the
 //!    [`Persist`] batches in the order of their numbers, send the messages, apply the fragments in the order given.
 //!
@@ -14,8 +14,8 @@
 //! that was not reported durable.
 //!
 //! ```text
-//!             tick   propose   persisted   applied
-//!               │       │          │          │
+//!             tick   step   propose   persisted   applied
+//!               │      │       │          │          │
 //!   ┌───────────▼───────▼──────────▼──────────▼────────────┐
 //!   │ Node                                                  │
 //!   │   senate/   Senator: term, vote, log ── elects ──┐    │
@@ -36,6 +36,13 @@
 //!   there or never happened, and which of the two is decided once.
 //! * A term is never led twice: every start goes through an election at a higher term, whose vote is on disk before it
 //!   counts. A server that is alone in its cluster is no special case; it only needs to ask nobody.
+//!
+//! # What is not here yet
+//!
+//! Several servers elect, replicate, inaugurate and apply, as long as what a peer lacks is in the others' memory. Reading
+//! older entries back from the log store for a peer, group snapshots, truncation on followers, changes of membership,
+//! leadership transfer, reads off the consul, and log-only or state-only servers are still to come; a damaged log is
+//! refused rather than repaired from a peer.
 //!
 //! Broken internal invariants panic, so that the damage doesn't spread. Input never does: it is refused with a reason.
 

@@ -37,6 +37,8 @@ struct Cluster {
     /// What of each server's state was compared with the others'.
     checked: Vec<Csn>,
     now: Duration,
+    /// How far each server's clock is ahead.
+    ahead: Vec<Duration>,
     seed: u64,
 }
 
@@ -57,6 +59,7 @@ impl Cluster {
             servers,
             inaugurating,
             checked: vec![Csn::ZERO; ids.len()],
+            ahead: vec![Duration::ZERO; ids.len()],
             network: Vec::new(),
             decided: BTreeMap::new(),
             consuls: BTreeMap::new(),
@@ -125,7 +128,7 @@ impl Cluster {
     }
 
     fn tick(&mut self, at: usize) {
-        let now = self.now;
+        let now = self.now + self.ahead[at];
         if let Some(node) = self.servers[at].node.as_mut() {
             node.tick(now);
         }
@@ -154,12 +157,12 @@ fn run(seed: u64, met: &mut Met) {
     let count = [2, 3, 3, 3, 5][dice.below(5) as usize];
     let groups = 1 + dice.below(4) as u32;
     let mut cluster = Cluster::new(seed, count, groups);
-    let (crash, lose, repeat, isolate) = (dice.below(3), dice.below(20), dice.below(10), dice.below(4));
+    let (crash, lose, repeat, isolate, hurry) = (dice.below(3), dice.below(20), dice.below(10), dice.below(5), dice.below(4));
     let mut isolated = 0;
     let mut ids = 0;
     for step in 0..3000 {
         let at = dice.below(count) as usize;
-        if step % 200 == 0 {
+        if step % 100 == 0 {
             // Often the consul: it goes on alone, with entries that nobody else will have.
             let consul = cluster.consul().map(|at| at as u64 + 1).filter(|_| dice.chance(70));
             isolated = if dice.chance(isolate * 20) {
@@ -173,7 +176,12 @@ fn run(seed: u64, met: &mut Met) {
                 cluster.now += Duration::from_millis(1 + dice.below(20));
                 (0..count as usize).for_each(|at| cluster.tick(at));
             }
-            10..12 if dice.chance(crash * 20) => {
+            // A server that alone believes that much time has passed stands for election in the middle of things.
+            10..11 if dice.chance(hurry * 25) => {
+                cluster.ahead[at] += Duration::from_millis(dice.below(250));
+                cluster.tick(at);
+            }
+            11..12 if dice.chance(crash * 30) => {
                 met.crashes += 1;
                 cluster.crash(at, &mut dice);
                 cluster.servers[at].restore().expect("what was written can be restored");

@@ -228,6 +228,9 @@ fn a_range_splits_into_ranges_that_together_have_every_row_once() {
     assert_eq!(rows, scan(&store, TABLE, &KeyRange::all(), u64::MAX, Direction::Forward));
 }
 
+/// A row's versions, oldest first; `None` is a deletion.
+type History = Vec<(u64, Option<Vec<u8>>)>;
+
 #[derive(Clone, Debug)]
 enum Step {
     Put(u8, u8),
@@ -257,7 +260,7 @@ proptest! {
     fn reads_and_scans_at_every_csn_agree_with_a_map_of_all_versions(steps in prop::collection::vec(step(), 1..160)) {
         let folder = tempfile::tempdir().unwrap();
         let store = open(folder.path());
-        let mut model: BTreeMap<Vec<u8>, Vec<(u64, Option<Vec<u8>>)>> = BTreeMap::new();
+        let mut model: BTreeMap<Vec<u8>, History> = BTreeMap::new();
         let (mut csn, mut horizon) = (0u64, 0u64);
         for step in steps {
             match step {

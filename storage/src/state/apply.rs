@@ -156,6 +156,10 @@ impl StateStore {
     pub(super) fn write(&self, batch: WriteBatch) -> Result<()> {
         let mut options = WriteOptions::default();
         options.disable_wal(true);
+        // When flushes lack space, RocksDB would let the writer wait for as long as that lasts.
+        if self.check_room().is_err() && self.sizes().writes_stopped {
+            return Err(StorageError::NoSpace { path: self.path.clone() });
+        }
         self.db.write_opt(batch, &options)?;
         self.generation.fetch_add(1, Ordering::Release);
         Ok(())

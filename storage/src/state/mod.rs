@@ -45,8 +45,9 @@ pub use tuning::StateOptions;
 
 /// How long an answer of [`StateStore::check_room`] holds.
 const ROOM_HOLDS: Duration = Duration::from_millis(50);
-/// Free disk that [`StateStore::check_room`] wants beyond what is in memory.
-const COMPACTION_BYTES: u64 = 16 << 20;
+/// Free disk that [`StateStore::check_room`] wants beyond what is in memory: for a compaction, and for a segment of the log
+/// that is prepared right after the check.
+const COMPACTION_BYTES: u64 = 48 << 20;
 
 /// The state of one server.
 pub struct StateStore {

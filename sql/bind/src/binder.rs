@@ -7,30 +7,14 @@ use curia_catalog::Oid;
 use curia_parse::{Statement, ast};
 use curia_types::{PgType, Result, SqlError, SqlState, oid, type_info};
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeSet, HashMap};
-use std::rc::Rc;
-
-/// Where a column came from, for messages and functional dependencies.
-#[derive(Clone, Debug)]
-pub(crate) struct ColumnName {
-    /// `table.column` or `column`, as messages show it.
-    pub shown: Rc<str>,
-    /// Which FROM item (unique in the statement) and attnum, for plain columns of tables.
-    pub table: Option<(u32, i16)>,
-}
+use std::collections::BTreeSet;
 
 pub(crate) struct Binder<'a> {
     pub cx: &'a BindContext<'a>,
     next_column: Cell<u32>,
-    next_item: Cell<u32>,
     next_cte: Cell<u32>,
     /// Types of parameters; 0 is not known yet.
     params: RefCell<Vec<u32>>,
-    pub names: RefCell<HashMap<ColId, ColumnName>>,
-    /// Columns that are plain columns of a table, through subqueries too.
-    pub origins: RefCell<HashMap<ColId, (Oid, i16)>>,
-    /// Tables of FROM items by item number.
-    pub item_tables: RefCell<HashMap<u32, std::sync::Arc<curia_catalog::Table>>>,
     tables: RefCell<BTreeSet<Oid>>,
     /// Replace immutable calls on constants by their results (off for expressions that will be shown as text).
     pub fold: bool,
@@ -59,12 +43,8 @@ impl<'a> Binder<'a> {
         Binder {
             cx,
             next_column: Cell::new(0),
-            next_item: Cell::new(0),
             next_cte: Cell::new(0),
             params: RefCell::new(cx.params.map(<[u32]>::to_vec).unwrap_or_default()),
-            names: RefCell::default(),
-            origins: RefCell::default(),
-            item_tables: RefCell::default(),
             tables: RefCell::default(),
             fold,
         }
@@ -100,12 +80,6 @@ impl<'a> Binder<'a> {
         RelColumn { id: self.column_id(), ty }
     }
 
-    pub fn item_number(&self) -> u32 {
-        let n = self.next_item.get();
-        self.next_item.set(n + 1);
-        n
-    }
-
     pub fn cte_id(&self) -> u32 {
         let n = self.next_cte.get();
         self.next_cte.set(n + 1);
@@ -114,16 +88,6 @@ impl<'a> Binder<'a> {
 
     pub fn uses_table(&self, oid: Oid) {
         self.tables.borrow_mut().insert(oid);
-    }
-
-    pub fn name_column(&self, id: ColId, shown: &str, table: Option<(u32, i16)>) {
-        self.names.borrow_mut().insert(
-            id,
-            ColumnName {
-                shown: shown.into(),
-                table,
-            },
-        );
     }
 
     /// A parameter reference.

@@ -31,6 +31,7 @@ impl NsItem {
             relation_visible: true,
             columns_visible: true,
             table: None,
+            stored: None,
             scalar_function: false,
             row_key: None,
             nullable: false,
@@ -132,7 +133,6 @@ impl Binder<'_> {
                 item.table = Some(system.oid);
                 for (i, c) in item.columns.iter_mut().enumerate() {
                     c.origin = Some((system.oid, i as i16 + 1));
-                    self.origins.borrow_mut().insert(c.column.id, (system.oid, i as i16 + 1));
                 }
                 Ok(Part {
                     rel: Rel::System {
@@ -156,8 +156,6 @@ impl Binder<'_> {
     /// A scan of all live columns of a table, and its name.
     pub fn scan(&self, table: &Arc<Table>, alias: Option<&Alias>, name: &str) -> Result<(Rel, NsItem)> {
         self.uses_table(table.oid);
-        let number = self.item_number();
-        self.item_tables.borrow_mut().insert(number, Arc::clone(table));
         let columns: Vec<(usize, RelColumn)> = table.live_columns().map(|(i, c)| (i, self.column(c.ty))).collect();
         let named = columns.iter().map(|(i, r)| (table.columns[*i].name.clone(), r.clone())).collect();
         let mut item = self.item(alias, name, named)?;
@@ -167,12 +165,10 @@ impl Binder<'_> {
         }
         let row_key = self.column_id();
         item.row_key = Some(row_key);
-        for (c, (i, r)) in item.columns.iter_mut().zip(&columns) {
-            let origin = (table.oid, table.columns[*i].attnum);
-            c.origin = Some(origin);
-            self.origins.borrow_mut().insert(r.id, origin);
-            self.name_column(r.id, &format!("{}.{}", item.name, c.name), Some((number, origin.1)));
+        for (c, (i, _)) in item.columns.iter_mut().zip(&columns) {
+            c.origin = Some((table.oid, table.columns[*i].attnum));
         }
+        item.stored = Some(Arc::clone(table));
         let rel = Rel::Scan(Scan {
             table: Arc::clone(table),
             columns,
@@ -208,9 +204,6 @@ impl Binder<'_> {
                 c.name.clone_from(&n.name);
             }
         }
-        for c in &columns {
-            self.name_column(c.column.id, &format!("{shown}.{}", c.name), None);
-        }
         let mut item = NsItem::new(shown, columns);
         if alias.is_some() && shown != name && !name.is_empty() {
             item.hidden_name = Some(name.to_owned());
@@ -240,6 +233,9 @@ impl Binder<'_> {
         // One output may stand for several names; a FROM item needs columns of its own.
         let (rel, columns) = self.distinct_columns(query.rel, columns);
         let mut item = self.item(alias, "", columns)?;
+        for (c, o) in item.columns.iter_mut().zip(&query.output) {
+            c.origin = o.origin;
+        }
         item.subquery = true;
         Ok(Part {
             rel,

@@ -2,11 +2,11 @@
 
 use crate::binder::{Binder, at};
 use crate::ir::*;
-use crate::scope::{Clause, Scope};
+use crate::scope::{Clause, NsColumn, NsItem, Scope};
 use crate::select::Target;
 use crate::walk;
 use curia_parse::ast::{self, GroupItem};
-use curia_types::{Result, SqlError, SqlState};
+use curia_types::{PgType, Result, SqlError, SqlState};
 use std::collections::{HashMap, HashSet};
 
 /// Bound keys; `sets` are indexes into them.
@@ -171,16 +171,11 @@ impl Binder<'_> {
             };
             group_by.push((column, key));
         }
-        let own: HashSet<ColId> = scope.items.iter().flat_map(|i| &i.columns).map(|c| c.column.id).collect();
         let mut allowed: HashSet<ColId> = group_by.iter().map(|(c, _)| c.id).collect();
         allowed.extend(aggregates.iter().map(|a| a.output.id));
-        let dependent = if grouping.sets.is_none() {
-            self.keyed_items(&group_by)
-        } else {
-            HashSet::new()
-        };
+        let level = Level::new(scope, allowed, grouping.sets.is_none());
         // Columns that depend on a grouped primary key become group columns themselves.
-        let mut added: HashMap<ColId, curia_types::PgType> = HashMap::new();
+        let mut added: HashMap<ColId, PgType> = HashMap::new();
         let expressions: Vec<(RelColumn, Expr)> = group_by
             .iter()
             .filter(|(_, e)| !matches!(e.kind, ExprKind::Column(_) | ExprKind::Const(_)))
@@ -197,7 +192,7 @@ impl Binder<'_> {
                     })
                 });
             }
-            self.check_grouped(part, &own, &allowed, &dependent, &mut added)?;
+            self.check_grouped(part, &level, &mut added)?;
         }
         let mut added: Vec<_> = added.into_iter().collect();
         added.sort_by_key(|(id, _)| *id);
@@ -214,69 +209,12 @@ impl Binder<'_> {
         Ok((group_by, grouping.sets))
     }
 
-    /// FROM items whose whole primary key is among the group columns.
-    fn keyed_items(&self, group_by: &[(RelColumn, Expr)]) -> HashSet<u32> {
-        let names = self.names.borrow();
-        let grouped: HashSet<(u32, i16)> = group_by
-            .iter()
-            .filter_map(|(_, e)| match e.kind {
-                ExprKind::Column(id) => names.get(&id).and_then(|n| n.table),
-                _ => None,
-            })
-            .collect();
-        let tables = self.item_tables.borrow();
-        let candidates: HashSet<u32> = grouped.iter().map(|(item, _)| *item).collect();
-        candidates
-            .into_iter()
-            .filter(|item| {
-                tables
-                    .get(item)
-                    .and_then(|t| t.primary_key().map(|k| (t, k)))
-                    .is_some_and(|(t, key)| key.keys.iter().all(|k| grouped.contains(&(*item, t.columns[k.column].attnum))))
-            })
-            .collect()
-    }
-
-    fn check_grouped(
-        &self,
-        e: &Expr,
-        own: &HashSet<ColId>,
-        allowed: &HashSet<ColId>,
-        dependent: &HashSet<u32>,
-        added: &mut HashMap<ColId, curia_types::PgType>,
-    ) -> Result<()> {
-        let mut check = |id: ColId, ty: Option<curia_types::PgType>, in_subquery: bool, position: Option<u32>| -> Result<()> {
-            if !own.contains(&id) || allowed.contains(&id) {
-                return Ok(());
-            }
-            let names = self.names.borrow();
-            let name = names.get(&id);
-            if let Some((item, attnum)) = name.and_then(|n| n.table)
-                && dependent.contains(&item)
-            {
-                let declared = self
-                    .item_tables
-                    .borrow()
-                    .get(&item)
-                    .and_then(|t| t.columns.get(attnum as usize - 1).map(|c| c.ty));
-                if let Some(ty) = ty.or(declared) {
-                    added.insert(id, ty);
-                    return Ok(());
-                }
-            }
-            let shown = name.map_or("?", |n| &*n.shown);
-            let message = if in_subquery {
-                format!("subquery uses ungrouped column \"{shown}\" from outer query")
-            } else {
-                format!("column \"{shown}\" must appear in the GROUP BY clause or be used in an aggregate function")
-            };
-            Err(SqlError::new(SqlState::GROUPING_ERROR, message).at(position))
-        };
+    fn check_grouped(&self, e: &Expr, level: &Level<'_>, added: &mut HashMap<ColId, PgType>) -> Result<()> {
         match &e.kind {
-            ExprKind::Column(id) => check(*id, Some(e.ty), false, e.position)?,
+            ExprKind::Column(id) => level.check(*id, false, e.position, added)?,
             ExprKind::Subquery { outer, .. } => {
                 for id in outer {
-                    check(*id, None, true, e.position)?;
+                    level.check(*id, true, e.position, added)?;
                 }
             }
             _ => {}
@@ -284,9 +222,72 @@ impl Binder<'_> {
         let mut result = Ok(());
         walk::expr_children(e, &mut |c| {
             if result.is_ok() {
-                result = self.check_grouped(c, own, allowed, dependent, added);
+                result = self.check_grouped(c, level, added);
             }
         });
         result
+    }
+}
+
+/// What may be used above the aggregation of one level.
+struct Level<'s> {
+    /// The level's own columns with their FROM items; named items go before unnamed joins that show the same columns.
+    own: HashMap<ColId, (&'s NsItem, &'s NsColumn)>,
+    /// Group columns and aggregates.
+    allowed: HashSet<ColId>,
+    /// Columns of items whose whole primary key is grouped.
+    dependent: HashSet<ColId>,
+}
+
+impl<'s> Level<'s> {
+    fn new(scope: &'s Scope<'_>, allowed: HashSet<ColId>, dependencies: bool) -> Level<'s> {
+        let mut own = HashMap::new();
+        for item in &scope.items {
+            for c in &item.columns {
+                let slot = own.entry(c.column.id).or_insert((&**item, c));
+                if slot.0.name.is_empty() {
+                    *slot = (item, c);
+                }
+            }
+        }
+        let mut dependent = HashSet::new();
+        for item in scope.items.iter().filter(|_| dependencies) {
+            let Some(table) = &item.stored else { continue };
+            let Some(key) = table.primary_key() else { continue };
+            let grouped = |attnum: i16| {
+                item.columns
+                    .iter()
+                    .any(|c| c.origin == Some((table.oid, attnum)) && allowed.contains(&c.column.id))
+            };
+            if key
+                .keys
+                .iter()
+                .all(|k| table.columns.get(k.column).is_some_and(|c| grouped(c.attnum)))
+            {
+                dependent.extend(item.columns.iter().map(|c| c.column.id));
+            }
+        }
+        Level { own, allowed, dependent }
+    }
+
+    fn check(&self, id: ColId, in_subquery: bool, position: Option<u32>, added: &mut HashMap<ColId, PgType>) -> Result<()> {
+        let Some((item, column)) = self.own.get(&id).filter(|_| !self.allowed.contains(&id)) else {
+            return Ok(());
+        };
+        if self.dependent.contains(&id) {
+            added.insert(id, column.column.ty);
+            return Ok(());
+        }
+        let shown = if item.name.is_empty() {
+            column.name.clone()
+        } else {
+            format!("{}.{}", item.name, column.name)
+        };
+        let message = if in_subquery {
+            format!("subquery uses ungrouped column \"{shown}\" from outer query")
+        } else {
+            format!("column \"{shown}\" must appear in the GROUP BY clause or be used in an aggregate function")
+        };
+        Err(SqlError::new(SqlState::GROUPING_ERROR, message).at(position))
     }
 }

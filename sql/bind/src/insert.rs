@@ -76,8 +76,6 @@ impl Binder<'_> {
 
     /// Ids for the columns of a new row, and the FROM item that shows them.
     pub fn new_row(&self, table: &Arc<Table>, name: &str, schema: bool) -> (Vec<(usize, RelColumn)>, NsItem) {
-        let number = self.item_number();
-        self.item_tables.borrow_mut().insert(number, Arc::clone(table));
         let columns: Vec<(usize, RelColumn)> = table.live_columns().map(|(i, c)| (i, self.column(c.ty))).collect();
         let item = NsItem {
             name: name.to_owned(),
@@ -85,22 +83,17 @@ impl Binder<'_> {
             hidden_name: (!schema).then(|| table.name.clone()),
             columns: columns
                 .iter()
-                .map(|(i, column)| {
-                    let origin = (table.oid, table.columns[*i].attnum);
-                    self.origins.borrow_mut().insert(column.id, origin);
-                    let shown = format!("{name}.{}", table.columns[*i].name);
-                    self.name_column(column.id, &shown, Some((number, origin.1)));
-                    NsColumn {
-                        name: table.columns[*i].name.clone(),
-                        column: column.clone(),
-                        merged: None,
-                        origin: Some(origin),
-                    }
+                .map(|(i, column)| NsColumn {
+                    name: table.columns[*i].name.clone(),
+                    column: column.clone(),
+                    merged: None,
+                    origin: Some((table.oid, table.columns[*i].attnum)),
                 })
                 .collect(),
             relation_visible: true,
             columns_visible: true,
             table: Some(table.oid),
+            stored: Some(Arc::clone(table)),
             scalar_function: false,
             row_key: None,
             nullable: false,
@@ -139,7 +132,7 @@ impl Binder<'_> {
         for t in targets {
             let expr = self.text_if_unknown(t.expr)?;
             let origin = match expr.kind {
-                ExprKind::Column(id) => self.origins.borrow().get(&id).copied(),
+                ExprKind::Column(id) => scope.origin(id),
                 _ => None,
             };
             columns.push((

@@ -5,11 +5,12 @@
 
 use crate::binder::{Binder, at};
 use crate::ir::*;
-use curia_catalog::Oid;
+use curia_catalog::{Oid, Table};
 use curia_parse::ast::{Ident, WindowSpec};
 use curia_types::{Datum, PgType, Result, SqlError, SqlState};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// A column of a FROM item.
 #[derive(Clone, Debug)]
@@ -37,6 +38,8 @@ pub(crate) struct NsItem {
     pub columns_visible: bool,
     /// The table's OID.
     pub table: Option<Oid>,
+    /// The stored table that its columns are of, for functional dependencies.
+    pub stored: Option<Arc<Table>>,
     /// A function whose single column may be meant by the item's name.
     pub scalar_function: bool,
     /// The scan's row key, for FOR UPDATE.
@@ -150,6 +153,15 @@ impl<'p> Scope<'p> {
             next = level.parent;
             Some(level)
         })
+    }
+
+    /// The table column that a column in sight is, through subqueries too.
+    pub fn origin(&self, id: ColId) -> Option<(Oid, i16)> {
+        self.levels()
+            .flat_map(|l| l.items.iter())
+            .flat_map(|i| i.columns.iter())
+            .find(|c| c.column.id == id && c.merged.is_none())
+            .and_then(|c| c.origin)
     }
 
     fn note_outer(&self, depth: usize, id: ColId) {

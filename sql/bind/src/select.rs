@@ -172,13 +172,10 @@ impl Binder<'_> {
         for t in targets {
             let column = self.column(t.expr.ty);
             ids.push(column.clone());
-            let mut origin = None;
-            if let ExprKind::Column(source) = t.expr.kind {
-                origin = self.origins.borrow().get(&source).copied();
-                if let Some(origin) = origin {
-                    self.origins.borrow_mut().insert(column.id, origin);
-                }
-            }
+            let origin = match t.expr.kind {
+                ExprKind::Column(source) => scope.origin(source),
+                _ => None,
+            };
             if !t.junk {
                 output.push(OutputColumn {
                     name: t.name,

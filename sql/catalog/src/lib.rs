@@ -20,5 +20,6 @@ pub mod system;
 pub mod version;
 
 pub use change::{Change, Class, Object, ObjectKey};
+pub use lookup::{MAX_NAME_BYTES, choose_name, make_object_name};
 pub use object::*;
 pub use version::{Catalog, Relation};

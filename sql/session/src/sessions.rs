@@ -92,6 +92,11 @@ impl Sessions {
         &self.backends
     }
 
+    /// The published catalog.
+    pub fn catalog(&self) -> Arc<curia_catalog::Catalog> {
+        self.database.catalog()
+    }
+
     /// The engine.
     pub fn engine(&self) -> &Arc<Engine> {
         &self.engine

@@ -154,7 +154,7 @@ impl Cluster {
 
 fn run(seed: u64, met: &mut Met) {
     let mut dice = Dice(seed);
-    let count = [2, 3, 3, 3, 5][dice.below(5) as usize];
+    let count = [2, 3, 3, 5, 5][dice.below(5) as usize];
     let groups = 1 + dice.below(4) as u32;
     let mut cluster = Cluster::new(seed, count, groups);
     let (crash, lose, repeat, isolate, hurry) = (dice.below(3), dice.below(20), dice.below(10), dice.below(5), dice.below(4));

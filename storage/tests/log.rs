@@ -199,6 +199,73 @@ fn tear(files: &ForgetfulFiles, log: &mut LogStore, writes: &[Write], seed: u64)
     frozen.skip_syncs(false);
 }
 
+/// The disk after one good batch and a second one of three records, which a run with this salt wrote.
+fn image(salt: u64, text: char) -> Vec<u8> {
+    let files = ForgetfulFiles::new();
+    let (mut log, _) = open(&files, 1);
+    log.append(None, &[append(GROUP, 1, 1, "good")]).unwrap();
+    drop(log);
+    let (mut log, _) = open(&files, salt);
+    let text = text.to_string().repeat(1_000);
+    log.append(None, &[2, 3, 4].map(|i| append(GROUP, i, 1, &text))).unwrap();
+    files.contents(&segment(1)).unwrap()
+}
+
+/// Catches: checksums of records that don't depend on their batch. Two runs tear batches of the same shape in one place, and
+/// what is left of both looks like one batch.
+#[test]
+fn records_of_two_torn_batches_in_one_place_are_not_taken_for_one_batch() {
+    let (first, second) = (image(2, 'a'), image(3, 'b'));
+    let record = second
+        .windows(1_000)
+        .position(|window| window.iter().all(|byte| *byte == b'b'))
+        .unwrap()
+        - 40;
+    let stride = 40 + 1_000;
+    for records in 0..=3 {
+        let mut mixed = second.clone();
+        mixed[record + records * stride..].copy_from_slice(&first[record + records * stride..]);
+        let files = ForgetfulFiles::new();
+        files.plant(&segment(1), mixed);
+        let (log, recovery) = open(&files, 4);
+        recovery.require_whole().unwrap();
+        assert_eq!(
+            replayed(&log).len(),
+            if records == 3 { 4 } else { 1 },
+            "{records} records of the second batch"
+        );
+    }
+}
+
+/// Catches: checksums of batches that don't depend on their segment, so that what a recycled file still holds counts again.
+#[test]
+fn a_batch_of_another_segment_is_not_taken_for_one_of_this() {
+    let whole = image(2, 'a');
+    let batch = whole
+        .windows(1_000)
+        .position(|window| window.iter().all(|byte| *byte == b'a'))
+        .unwrap()
+        - 40
+        - 48;
+    // A second segment, made ready and never written to.
+    let files = ForgetfulFiles::new();
+    let (mut log, _) = open(&files, 1);
+    for i in 1..20 {
+        log.append(None, &[append(GROUP, i, 1, &"x".repeat(1_000))]).unwrap();
+    }
+    let mut recycled = files.contents(&segment(2)).unwrap();
+    let stale = &whole[batch..];
+    recycled[64..64 + stale.len().min(8_000)].copy_from_slice(&stale[..stale.len().min(8_000)]);
+    let mut front = whole.clone();
+    front[batch..].fill(0);
+    let files = ForgetfulFiles::new();
+    files.plant(&segment(1), front);
+    files.plant(&segment(2), recycled);
+    let (log, recovery) = open(&files, 3);
+    recovery.require_whole().unwrap();
+    assert_eq!(replayed(&log).len(), 1);
+}
+
 /// Catches: reporting rot as a torn end, which would silently drop acknowledged entries.
 #[test]
 fn rot_in_a_batch_known_durable_is_damage_with_file_and_offset() {

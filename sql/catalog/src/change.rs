@@ -69,7 +69,11 @@ impl Object {
             Object::Role(o) => key(Class::Role, o.oid),
             Object::Database(o) => key(Class::Database, o.oid),
             Object::Partition(o) => key(Class::Partition, o.storage.0),
-            Object::Comment(o) => ObjectKey { class: Class::Comment, oid: o.object, sub: o.attnum },
+            Object::Comment(o) => ObjectKey {
+                class: Class::Comment,
+                oid: o.object,
+                sub: o.attnum,
+            },
         }
     }
 }

@@ -37,7 +37,11 @@ pub fn decode_key(bytes: &[u8]) -> Result<ObjectKey, DecodeError> {
         return Err(DecodeError(format!("key of {} bytes", bytes.len())));
     };
     let class = Class::from_u8(class).ok_or_else(|| DecodeError(format!("class {class}")))?;
-    Ok(ObjectKey { class, oid: u32::from_be_bytes([a, b, c, d]), sub: (u16::from_be_bytes([e, f]) ^ 0x8000) as i16 })
+    Ok(ObjectKey {
+        class,
+        oid: u32::from_be_bytes([a, b, c, d]),
+        sub: (u16::from_be_bytes([e, f]) ^ 0x8000) as i16,
+    })
 }
 
 /// A row's value.

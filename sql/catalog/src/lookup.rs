@@ -37,7 +37,10 @@ impl Catalog {
     /// Finds a relation in the schemas of a search path, in order. Names of schemas that don't exist are passed over, as PostgreSQL does;
     /// `$user` must have been replaced. `pg_catalog` holds no stored relations, so its place in the path does not matter here.
     pub fn relation(&self, search_path: &[String], name: &str) -> Option<Relation> {
-        search_path.iter().filter_map(|s| self.schema(s)).find_map(|s| self.relation_in(s.oid, name))
+        search_path
+            .iter()
+            .filter_map(|s| self.schema(s))
+            .find_map(|s| self.relation_in(s.oid, name))
     }
     /// Finds a table in the schemas of a search path.
     pub fn table(&self, search_path: &[String], name: &str) -> Option<&Arc<Table>> {
@@ -62,11 +65,15 @@ impl Catalog {
         if let Some(s) = self.sequences.get(&oid) {
             return Some((s.schema, &s.name, Relation::Sequence(oid)));
         }
-        self.tables.values().find_map(|t| t.index(oid).map(|i| (t.schema, i.name.as_str(), Relation::Index(t.oid, oid))))
+        self.tables
+            .values()
+            .find_map(|t| t.index(oid).map(|i| (t.schema, i.name.as_str(), Relation::Index(t.oid, oid))))
     }
     /// Sequences owned by a table, or by one of its columns.
     pub fn owned_sequences(&self, table: Oid, attnum: Option<i16>) -> impl Iterator<Item = &Arc<Sequence>> {
-        self.sequences.values().filter(move |s| s.owned_by.is_some_and(|(t, a)| t == table && attnum.is_none_or(|n| n == a)))
+        self.sequences
+            .values()
+            .filter(move |s| s.owned_by.is_some_and(|(t, a)| t == table && attnum.is_none_or(|n| n == a)))
     }
     /// The worker group that owns a storage; system storages belong to group 0.
     pub fn group_of(&self, storage: StorageId) -> u32 {

@@ -62,14 +62,21 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
         let (schema_name, name, oid, kind, row_type) = (next(), next(), number(next()), next(), number(next()));
         let column = SystemColumn {
             name: next(),
-            ty: PgType { oid: number(next()), typmod: next().parse().unwrap_or(-1) },
+            ty: PgType {
+                oid: number(next()),
+                typmod: next().parse().unwrap_or(-1),
+            },
             not_null: next() == "t",
         };
         match tables.last_mut() {
             Some(t) if t.oid == oid => t.columns.push(column),
             _ => tables.push(SystemTable {
                 oid,
-                schema: if schema_name == "pg_catalog" { PG_CATALOG } else { INFORMATION_SCHEMA },
+                schema: if schema_name == "pg_catalog" {
+                    PG_CATALOG
+                } else {
+                    INFORMATION_SCHEMA
+                },
                 schema_name,
                 name,
                 kind: kind.chars().next().unwrap_or('r'),

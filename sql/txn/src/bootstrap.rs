@@ -13,12 +13,28 @@ pub const FIRST_USER_STORAGE: u32 = 1024;
 /// The objects of a fresh database: the schemas, the role `curia`, the database `curia`.
 pub(crate) fn objects() -> Vec<Change> {
     let owner = FIRST_ROLE;
-    let schema = |oid, name: &str| Change::put(Schema { oid, name: name.to_owned(), owner });
+    let schema = |oid, name: &str| {
+        Change::put(Schema {
+            oid,
+            name: name.to_owned(),
+            owner,
+        })
+    };
     vec![
         schema(PG_CATALOG, "pg_catalog"),
         schema(PUBLIC, "public"),
         schema(INFORMATION_SCHEMA, "information_schema"),
-        Change::put(Role { oid: owner, name: "curia".to_owned(), superuser: true, login: true, password: None }),
-        Change::put(Database { oid: FIRST_DATABASE, name: "curia".to_owned(), owner }),
+        Change::put(Role {
+            oid: owner,
+            name: "curia".to_owned(),
+            superuser: true,
+            login: true,
+            password: None,
+        }),
+        Change::put(Database {
+            oid: FIRST_DATABASE,
+            name: "curia".to_owned(),
+            owner,
+        }),
     ]
 }

@@ -93,7 +93,13 @@ impl WriteBuffer {
             None => {
                 let key = Bytes::copy_from_slice(key);
                 inner.bytes += key.len() + row_bytes + OVERHEAD_BYTES;
-                tree.insert(key.clone(), Versions { older: Vec::new(), last: new });
+                tree.insert(
+                    key.clone(),
+                    Versions {
+                        older: Vec::new(),
+                        last: new,
+                    },
+                );
                 Some(key)
             }
         };
@@ -181,7 +187,9 @@ impl WriteBuffer {
     pub(crate) fn batch(&self, storage: u32, range: &KeyRange, direction: Direction, limit: u64, max: usize) -> (Vec<(Bytes, Value)>, u64) {
         let inner = self.0.read();
         let moves = inner.spill.as_ref().map_or(0, Spill::next_seq);
-        let Some(tree) = inner.storages.get(&storage) else { return (Vec::new(), moves) };
+        let Some(tree) = inner.storages.get(&storage) else {
+            return (Vec::new(), moves);
+        };
         if range.is_empty() {
             return (Vec::new(), moves);
         }
@@ -197,7 +205,11 @@ impl WriteBuffer {
 
     /// A scan of what has moved out of memory.
     pub(crate) fn spilled_scan(&self, storage: u32, range: &KeyRange, direction: Direction, limit: u64) -> Option<SpillScan> {
-        self.0.read().spill.as_ref().map(|spill| spill.scan(storage, range, direction, limit))
+        self.0
+            .read()
+            .spill
+            .as_ref()
+            .map(|spill| spill.scan(storage, range, direction, limit))
     }
 
     /// Moves everything in memory into the spill, and hands each key's newest write to `stage`, in key order.

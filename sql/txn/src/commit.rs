@@ -25,7 +25,11 @@ pub(crate) async fn write_set(txn: &mut Transaction, catalog: &Catalog) -> Resul
     let changes = txn.changes();
     if !changes.is_empty() {
         for storage in dropped_storages(changes) {
-            let group = base.partitions.get(&storage).or_else(|| catalog.partitions.get(&storage)).map_or(0, |p| p.group);
+            let group = base
+                .partitions
+                .get(&storage)
+                .or_else(|| catalog.partitions.get(&storage))
+                .map_or(0, |p| p.group);
             payloads.writer(GroupId(group)).drop_storage(storage.0);
         }
         for storage in dropped_sequences(changes, &base) {
@@ -46,11 +50,20 @@ pub(crate) async fn write_set(txn: &mut Transaction, catalog: &Catalog) -> Resul
         match fragments.get_mut(&group) {
             Some(fragment) => fragment.payload = payload,
             None => {
-                fragments.insert(group, FragmentWrites { group, stages: Vec::new(), payload });
+                fragments.insert(
+                    group,
+                    FragmentWrites {
+                        group,
+                        stages: Vec::new(),
+                        payload,
+                    },
+                );
             }
         }
     }
-    Ok(WriteSet { fragments: fragments.into_values().collect() })
+    Ok(WriteSet {
+        fragments: fragments.into_values().collect(),
+    })
 }
 
 fn dropped_storages(changes: &[Change]) -> BTreeSet<StorageId> {
@@ -65,9 +78,11 @@ fn dropped_storages(changes: &[Change]) -> BTreeSet<StorageId> {
 pub(crate) fn dropped_sequences(changes: &[Change], base: &Catalog) -> Vec<StorageId> {
     let gone = changes.iter().filter_map(|c| match c {
         Change::Drop(key) if key.class == Class::Sequence => base.sequences.get(&key.oid).map(|s| s.storage),
-        Change::Put(Object::Sequence(new)) => {
-            base.sequences.get(&new.oid).filter(|old| old.storage != new.storage).map(|old| old.storage)
-        }
+        Change::Put(Object::Sequence(new)) => base
+            .sequences
+            .get(&new.oid)
+            .filter(|old| old.storage != new.storage)
+            .map(|old| old.storage),
         _ => None,
     });
     gone.collect()

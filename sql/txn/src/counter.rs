@@ -45,8 +45,17 @@ impl Counter {
             Some(n) => n.ok_or_else(|| unreadable(key))?,
             None => first,
         };
-        let state = State { next: start, reserved: start, durable: start, under_way: VecDeque::new() };
-        Ok(Counter { key, block, state: Mutex::new(state) })
+        let state = State {
+            next: start,
+            reserved: start,
+            durable: start,
+            under_way: VecDeque::new(),
+        };
+        Ok(Counter {
+            key,
+            block,
+            state: Mutex::new(state),
+        })
     }
 
     /// The next number.
@@ -76,7 +85,10 @@ impl Counter {
             state.reserved = upto;
         }
         if state.next >= state.reserved {
-            return Err(SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "identifiers are drawn faster than they can be reserved"));
+            return Err(SqlError::new(
+                SqlState::CONFIGURATION_LIMIT_EXCEEDED,
+                "identifiers are drawn faster than they can be reserved",
+            ));
         }
         state.next += 1;
         Ok(state.next - 1)
@@ -87,10 +99,17 @@ impl Counter {
 pub(crate) fn reservation(key: &[u8], number: &[u8]) -> Result<WriteSet> {
     let mut writer = FragmentWriter::new();
     writer.put(COUNTERS.0, key, &[&[1], number].concat())?;
-    let fragment = FragmentWrites { group: GroupId(0), stages: Vec::new(), payload: Bytes::from(writer.finish()) };
+    let fragment = FragmentWrites {
+        group: GroupId(0),
+        stages: Vec::new(),
+        payload: Bytes::from(writer.finish()),
+    };
     Ok(WriteSet { fragments: vec![fragment] })
 }
 
 pub(crate) fn unreadable(key: &[u8]) -> SqlError {
-    SqlError::new(SqlState::DATA_CORRUPTED, format!("unreadable counter row {}", String::from_utf8_lossy(key)))
+    SqlError::new(
+        SqlState::DATA_CORRUPTED,
+        format!("unreadable counter row {}", String::from_utf8_lossy(key)),
+    )
 }

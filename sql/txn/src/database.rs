@@ -2,8 +2,8 @@
 
 use crate::bootstrap::{self, CATALOG, FIRST_USER_STORAGE};
 use crate::counter::Counter;
-use crate::lock::weak::StrongModes;
 use crate::lock::LockTable;
+use crate::lock::weak::StrongModes;
 use crate::replication::{FragmentWrites, Replication, WriteSet};
 use crate::sequence::Sequences;
 use crate::slot::{SessionSlot, Snapshots};
@@ -95,7 +95,11 @@ impl Database {
             let mut writer = FragmentWriter::new();
             write_changes(&changes, &mut writer)?;
             let payload = Bytes::from(writer.finish());
-            let fragment = FragmentWrites { group: GroupId(0), stages: Vec::new(), payload };
+            let fragment = FragmentWrites {
+                group: GroupId(0),
+                stages: Vec::new(),
+                payload,
+            };
             replication.commit(WriteSet { fragments: vec![fragment] }).await?;
             catalog = load(&*replication)?;
         }
@@ -188,8 +192,10 @@ impl Database {
 
     /// Whatever was given before this start and is not in the state may be given again: nothing refers to it.
     fn highest_row_id(&self, storage: StorageId) -> Result<i64> {
-        let mut scan =
-            self.replication.state().scan(storage.0, &KeyRange::all(), self.replication.applied(), Direction::Backward);
+        let mut scan = self
+            .replication
+            .state()
+            .scan(storage.0, &KeyRange::all(), self.replication.applied(), Direction::Backward);
         match scan.next()? {
             Some((key, _)) => crate::row_id::decode_row_id(key),
             None => Ok(0),
@@ -264,7 +270,9 @@ impl Database {
 
     /// A folder for one transaction's temporary store.
     pub(crate) fn spill_folder(&self) -> PathBuf {
-        self.limits.spill_folder.join(self.spills.fetch_add(1, Ordering::Relaxed).to_string())
+        self.limits
+            .spill_folder
+            .join(self.spills.fetch_add(1, Ordering::Relaxed).to_string())
     }
 
     /// The oldest snapshot in use, for `pg_stat_activity.backend_xmin` and metrics.
@@ -296,12 +304,17 @@ fn narrow(n: u64) -> Result<u32> {
 /// Reads all catalog rows at the applied CSN.
 fn load(replication: &dyn Replication) -> Result<Catalog> {
     let mut catalog = Catalog::default();
-    let mut scan = replication.state().scan(CATALOG.0, &KeyRange::all(), replication.applied(), Direction::Forward);
+    let mut scan = replication
+        .state()
+        .scan(CATALOG.0, &KeyRange::all(), replication.applied(), Direction::Forward);
     while let Some((key, row)) = scan.next()? {
         let broken = |e: codec::DecodeError| SqlError::new(SqlState::DATA_CORRUPTED, e.to_string());
         let object: Object = codec::decode(row).map_err(broken)?;
         if codec::decode_key(key).map_err(broken)? != object.key() {
-            return Err(SqlError::new(SqlState::DATA_CORRUPTED, "a catalog row stands at another object's key"));
+            return Err(SqlError::new(
+                SqlState::DATA_CORRUPTED,
+                "a catalog row stands at another object's key",
+            ));
         }
         catalog.apply(&Change::Put(object));
     }

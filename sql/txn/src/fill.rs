@@ -29,9 +29,16 @@ impl IndexEntry {
         let layout = IndexLayout::new(table, 0, index.storage.unwrap_or(StorageId(0)), index);
         let mut key = Vec::new();
         let unique = layout.encode_entry(row, row_key, &mut key)?;
-        Ok(IndexEntry { key, value: entry_value(row_key), unique })
+        Ok(IndexEntry {
+            key,
+            value: entry_value(row_key),
+            unique,
+        })
     }
 }
+
+/// A row of a table: its key and a value for each of `Table::columns`.
+pub type KeyedRow = (Bytes, Vec<Datum>);
 
 /// All rows of a table, decoded, in batches.
 pub struct TableRows {
@@ -40,8 +47,8 @@ pub struct TableRows {
 }
 
 impl TableRows {
-    /// Up to `max` rows: row key and a value for each of `Table::columns`. `None` at the end.
-    pub fn next_batch(&mut self, max: usize) -> Result<Option<Vec<(Bytes, Vec<Datum>)>>> {
+    /// Up to `max` rows; `None` at the end.
+    pub fn next_batch(&mut self, max: usize) -> Result<Option<Vec<KeyedRow>>> {
         let mut batch = Vec::new();
         while batch.len() < max {
             let Some((key, row)) = self.scan.next()? else { break };

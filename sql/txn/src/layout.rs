@@ -55,10 +55,26 @@ impl TableLayout {
         let row_key = table
             .row_key
             .iter()
-            .map(|&column| KeyColumn { column, ty: table.columns[column].ty, descending: false, nulls_first: false })
+            .map(|&column| KeyColumn {
+                column,
+                ty: table.columns[column].ty,
+                descending: false,
+                nulls_first: false,
+            })
             .collect();
-        let indexes = table.indexes.iter().enumerate().filter_map(|(i, index)| Some(IndexLayout::new(&table, i, index.storage?, index))).collect();
-        Ok(TableLayout { row: row_layout(&table, &types)?, row_key, indexes, schema_name: schema_name.into(), table })
+        let indexes = table
+            .indexes
+            .iter()
+            .enumerate()
+            .filter_map(|(i, index)| Some(IndexLayout::new(&table, i, index.storage?, index)))
+            .collect();
+        Ok(TableLayout {
+            row: row_layout(&table, &types)?,
+            row_key,
+            indexes,
+            schema_name: schema_name.into(),
+            table,
+        })
     }
 
     /// The table.
@@ -141,7 +157,13 @@ impl IndexLayout {
                 nulls_first: k.nulls_first,
             })
             .collect();
-        IndexLayout { position, oid: index.oid, storage, unique: index.unique, columns }
+        IndexLayout {
+            position,
+            oid: index.oid,
+            storage,
+            unique: index.unique,
+            columns,
+        }
     }
 
     /// The index's OID.

@@ -41,7 +41,7 @@ pub mod violation;
 
 pub use curia_storage::state::{Direction, KeyRange};
 pub use database::{Database, Limits};
-pub use fill::{IndexEntry, TableRows};
+pub use fill::{IndexEntry, KeyedRow, TableRows};
 pub use layout::{IndexLayout, TableLayout};
 pub use lock::{LockStrength, LockWait, TableLock};
 pub use replication::{CommitSender, CommitTicket, FragmentWrites, Replication, StageRef, StageSender, StageTicket, WriteSet};

@@ -127,5 +127,8 @@ impl Future for StageTicket {
 
 /// The driver went away with the set in hand: it may or may not commit.
 fn unknown() -> SqlError {
-    SqlError::new(SqlState::TRANSACTION_RESOLUTION_UNKNOWN, "the server stopped before the outcome of the commit was known")
+    SqlError::new(
+        SqlState::TRANSACTION_RESOLUTION_UNKNOWN,
+        "the server stopped before the outcome of the commit was known",
+    )
 }

@@ -164,7 +164,9 @@ impl Transaction {
                 Present::No => {}
                 found => {
                     self.unlock_newest(index.storage(), before);
-                    let (Present::Own(value) | Present::Earlier(value, _)) = &found else { continue };
+                    let (Present::Own(value) | Present::Earlier(value, _)) = &found else {
+                        continue;
+                    };
                     let row_key = Bytes::copy_from_slice(entry_row_key(value)?);
                     return self.conflict(row_key, &found);
                 }
@@ -180,7 +182,10 @@ impl Transaction {
             {
                 Err(concurrent("update"))
             }
-            _ => Ok(Inserted::Conflict { row_key, own: matches!(found, Present::Own(_)) }),
+            _ => Ok(Inserted::Conflict {
+                row_key,
+                own: matches!(found, Present::Own(_)),
+            }),
         }
     }
 
@@ -320,7 +325,9 @@ impl Transaction {
 
     /// Waits for whoever may insert or remove this unique key.
     async fn lock_unique(&mut self, layout: &TableLayout, storage: StorageId, key: &[u8]) -> Result<()> {
-        self.lock_key(layout.table().oid, storage, key, LockStrength::Update, LockWait::Block).await.map(|_| ())
+        self.lock_key(layout.table().oid, storage, key, LockStrength::Update, LockWait::Block)
+            .await
+            .map(|_| ())
     }
 
     pub(crate) fn is_present(&self, storage: StorageId, key: &[u8]) -> Result<bool> {
@@ -332,7 +339,12 @@ impl Transaction {
         if self.is_fresh(storage) {
             return Ok(false);
         }
-        Ok(self.db.replication.state().read_newest(storage.0, key, |_, row| row.is_some())?.unwrap_or(false))
+        Ok(self
+            .db
+            .replication
+            .state()
+            .read_newest(storage.0, key, |_, row| row.is_some())?
+            .unwrap_or(false))
     }
 
     fn present(&self, storage: StorageId, key: &[u8]) -> Result<Present> {
@@ -346,7 +358,13 @@ impl Transaction {
             });
         }
         let read = |csn, row: Option<&[u8]>| row.map(|r| Present::Earlier(Bytes::copy_from_slice(r), Some(csn)));
-        Ok(self.db.replication.state().read_newest(storage.0, key, read)?.flatten().unwrap_or(Present::No))
+        Ok(self
+            .db
+            .replication
+            .state()
+            .read_newest(storage.0, key, read)?
+            .flatten()
+            .unwrap_or(Present::No))
     }
 }
 
@@ -354,6 +372,10 @@ impl TableLayout {
     /// The lock that an UPDATE of these columns (indexes into `Table::columns`) needs.
     pub fn update_strength(&self, assigned: &[usize]) -> LockStrength {
         let mut unique = self.table().indexes.iter().filter(|i| i.unique).flat_map(|i| &i.keys);
-        if unique.any(|k| assigned.contains(&k.column)) { LockStrength::Update } else { LockStrength::NoKeyUpdate }
+        if unique.any(|k| assigned.contains(&k.column)) {
+            LockStrength::Update
+        } else {
+            LockStrength::NoKeyUpdate
+        }
     }
 }

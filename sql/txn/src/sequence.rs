@@ -80,7 +80,15 @@ impl Sequences {
             Some(row) => row.ok_or_else(|| unreadable(&key))?,
             None => (sequence.start, false),
         };
-        let counter = Counter { last, given, left: 0, block: BLOCKS.0, reserved: (last, given), under_way: None, durable: true };
+        let counter = Counter {
+            last,
+            given,
+            left: 0,
+            block: BLOCKS.0,
+            reserved: (last, given),
+            under_way: None,
+            durable: true,
+        };
         let counter = Arc::new(Mutex::new(counter));
         map.insert(sequence.storage, counter.clone());
         Ok(counter)
@@ -92,7 +100,11 @@ impl Sequences {
         let mut counter = counter.lock();
         let counter = &mut *counter;
         counter.settle();
-        let value = if counter.given { step(sequence, counter.last)? } else { counter.last };
+        let value = if counter.given {
+            step(sequence, counter.last)?
+        } else {
+            counter.last
+        };
         if counter.left == 0 || counter.left == counter.block / 4 && counter.under_way.is_none() {
             counter.reserve(replication, sequence, value)?;
         }
@@ -109,11 +121,21 @@ impl Sequences {
     }
 
     /// Sets the last value (`setval`). Not transactional. Errors: 22003 out of bounds.
-    pub(crate) fn set(&self, replication: &dyn Replication, used: &SequenceUse, sequence: &Sequence, value: i64, given: bool) -> Result<()> {
+    pub(crate) fn set(
+        &self,
+        replication: &dyn Replication,
+        used: &SequenceUse,
+        sequence: &Sequence,
+        value: i64,
+        given: bool,
+    ) -> Result<()> {
         if value < sequence.min || value > sequence.max {
             return Err(SqlError::new(
                 SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
-                format!("setval: value {value} is out of bounds for sequence \"{}\" ({}..{})", sequence.name, sequence.min, sequence.max),
+                format!(
+                    "setval: value {value} is out of bounds for sequence \"{}\" ({}..{})",
+                    sequence.name, sequence.min, sequence.max
+                ),
             ));
         }
         self.restate(replication, used, sequence, value, given)?;
@@ -147,7 +169,11 @@ impl Sequences {
     pub(crate) fn upcoming(&self, replication: &dyn Replication, sequence: &Sequence) -> Result<i64> {
         let counter = self.counter(replication, sequence)?;
         let counter = counter.lock();
-        if counter.given { step(sequence, counter.last) } else { Ok(counter.last) }
+        if counter.given {
+            step(sequence, counter.last)
+        } else {
+            Ok(counter.last)
+        }
     }
 
     /// (`last_value`, `is_called`) as a SELECT from the sequence shows them.
@@ -162,7 +188,9 @@ impl Sequences {
         let storages = std::mem::take(&mut used.0.lock().unconfirmed);
         let mut tickets = Vec::new();
         for storage in storages {
-            let Some(counter) = self.0.lock().get(&storage).cloned() else { continue };
+            let Some(counter) = self.0.lock().get(&storage).cloned() else {
+                continue;
+            };
             let mut counter = counter.lock();
             counter.settle();
             if !counter.durable {
@@ -198,7 +226,10 @@ impl Counter {
         let mut count = self.left.max(1);
         // Up to where the values left and a block more go; a cycle's turn ends a block.
         for _ in 1..self.left + self.block {
-            match upto.checked_add(sequence.increment).filter(|v| (sequence.min..=sequence.max).contains(v)) {
+            match upto
+                .checked_add(sequence.increment)
+                .filter(|v| (sequence.min..=sequence.max).contains(v))
+            {
                 Some(next) => {
                     upto = next;
                     count += 1;
@@ -228,12 +259,22 @@ impl Counter {
 
 /// The value after `last`.
 fn step(sequence: &Sequence, last: i64) -> Result<i64> {
-    match last.checked_add(sequence.increment).filter(|v| (sequence.min..=sequence.max).contains(v)) {
+    match last
+        .checked_add(sequence.increment)
+        .filter(|v| (sequence.min..=sequence.max).contains(v))
+    {
         Some(next) => Ok(next),
         None if sequence.cycle => Ok(if sequence.increment > 0 { sequence.min } else { sequence.max }),
         None => {
-            let (word, bound) = if sequence.increment > 0 { ("maximum", sequence.max) } else { ("minimum", sequence.min) };
-            Err(SqlError::new(LIMIT_EXCEEDED, format!("nextval: reached {word} value of sequence \"{}\" ({bound})", sequence.name)))
+            let (word, bound) = if sequence.increment > 0 {
+                ("maximum", sequence.max)
+            } else {
+                ("minimum", sequence.min)
+            };
+            Err(SqlError::new(
+                LIMIT_EXCEEDED,
+                format!("nextval: reached {word} value of sequence \"{}\" ({bound})", sequence.name),
+            ))
         }
     }
 }
@@ -251,7 +292,10 @@ impl SequenceUse {
     pub(crate) fn last(&self) -> Result<i64> {
         let used = self.0.lock();
         used.last.and_then(|oid| used.values.get(&oid)).copied().ok_or_else(|| {
-            SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, "lastval is not yet defined in this session")
+            SqlError::new(
+                SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "lastval is not yet defined in this session",
+            )
         })
     }
 

@@ -5,8 +5,8 @@
 //! snapshot in use. A session stores its snapshot, then looks at the horizon; the collector stores the horizon, then looks at the
 //! snapshots. One of the two sees the other: the session takes a newer snapshot, or the collector stays below.
 
-use crate::lock::weak::WeakLocks;
 use crate::lock::Owner;
+use crate::lock::weak::WeakLocks;
 use crate::sequence::SequenceUse;
 use curia_consensus::ids::Csn;
 use parking_lot::Mutex;

@@ -42,11 +42,21 @@ type Found = (u64, Value);
 impl Spill {
     /// Opens an empty one in a new folder.
     pub(crate) fn open(folder: &Path) -> Result<Spill> {
-        std::fs::create_dir_all(folder)
-            .map_err(|e| SqlError::new(SqlState::IO_ERROR, format!("could not create directory \"{}\": {e}", folder.display())))?;
+        std::fs::create_dir_all(folder).map_err(|e| {
+            SqlError::new(
+                SqlState::IO_ERROR,
+                format!("could not create directory \"{}\": {e}", folder.display()),
+            )
+        })?;
         let folder = Folder(folder.to_owned());
         let store = StateStore::open(&folder.0, &options())?;
-        Ok(Spill { store: Arc::new(store), _folder: folder, storages: BTreeSet::new(), undone: Arc::default(), next_seq: 0 })
+        Ok(Spill {
+            store: Arc::new(store),
+            _folder: folder,
+            storages: BTreeSet::new(),
+            undone: Arc::default(),
+            next_seq: 0,
+        })
     }
 
     /// Writes below this number are here.
@@ -59,7 +69,11 @@ impl Spill {
     }
 
     pub(crate) fn batch(&self) -> SpillBatch {
-        SpillBatch { batch: ApplyBatch::new(), value: Vec::new(), storages: BTreeSet::new() }
+        SpillBatch {
+            batch: ApplyBatch::new(),
+            value: Vec::new(),
+            storages: BTreeSet::new(),
+        }
     }
 
     /// Takes a batch in; later ones hold writes from `next_seq` on.
@@ -109,7 +123,12 @@ impl Spill {
 
 /// A spill is bounded in memory by its memory tables and cache.
 fn options() -> StateOptions {
-    StateOptions { block_cache_bytes: 8 << 20, memory_table_bytes: 16 << 20, memory_tables_bytes: 48 << 20, background_threads: 2 }
+    StateOptions {
+        block_cache_bytes: 8 << 20,
+        memory_table_bytes: 16 << 20,
+        memory_tables_bytes: 48 << 20,
+        background_threads: 2,
+    }
 }
 
 impl SpillBatch {
@@ -152,7 +171,9 @@ impl SpillScan {
 
 fn newest(store: &StateStore, undone: &[Range<u64>], storage: u32, key: &[u8], mut limit: u64) -> Result<Option<Found>> {
     while let Some(at) = limit.checked_sub(1) {
-        let Some(found) = store.read(storage, key, Csn(at), decode)?.transpose()? else { return Ok(None) };
+        let Some(found) = store.read(storage, key, Csn(at), decode)?.transpose()? else {
+            return Ok(None);
+        };
         match undone_at(undone, found.0) {
             Some(range) => limit = range.start,
             None => return Ok(Some(found)),

@@ -76,9 +76,19 @@ impl Stages {
     }
 
     /// Hands a payload over; waits while too many are under way.
-    pub(crate) async fn push(&mut self, replication: &Arc<dyn Replication>, group: GroupId, seqs: Range<u64>, payload: Bytes) -> Result<()> {
+    pub(crate) async fn push(
+        &mut self,
+        replication: &Arc<dyn Replication>,
+        group: GroupId,
+        seqs: Range<u64>,
+        payload: Bytes,
+    ) -> Result<()> {
         self.replication.get_or_insert_with(|| replication.clone());
-        self.staged.push(Stage { group, seqs, place: Place::UnderWay(replication.stage(group, payload)) });
+        self.staged.push(Stage {
+            group,
+            seqs,
+            place: Place::UnderWay(replication.stage(group, payload)),
+        });
         while self.staged.iter().filter(|s| matches!(s.place, Place::UnderWay(_))).count() > UNDER_WAY {
             self.settle_first().await?;
         }
@@ -131,7 +141,14 @@ pub(crate) struct Payloads<'a> {
 
 impl<'a> Payloads<'a> {
     pub(crate) fn new(catalog: &'a Catalog, cut_bytes: usize) -> Payloads<'a> {
-        Payloads { catalog, cut_bytes, last: None, open: BTreeMap::new(), full: Vec::new(), bytes: 0 }
+        Payloads {
+            catalog,
+            cut_bytes,
+            last: None,
+            open: BTreeMap::new(),
+            full: Vec::new(),
+            bytes: 0,
+        }
     }
 
     fn group(&mut self, storage: u32) -> GroupId {

@@ -156,8 +156,14 @@ impl Transaction {
             return Err(SqlError::unsupported("isolation level SERIALIZABLE").hint("REPEATABLE READ is snapshot isolation."));
         }
         let owner = slot.next_owner();
-        let holdings =
-            Holdings { db: db.clone(), slot: slot.clone(), owner, keys: Vec::new(), announced: Vec::new(), in_slot: true };
+        let holdings = Holdings {
+            db: db.clone(),
+            slot: slot.clone(),
+            owner,
+            keys: Vec::new(),
+            announced: Vec::new(),
+            in_slot: true,
+        };
         Ok(Transaction {
             db,
             slot,
@@ -321,35 +327,60 @@ impl Transaction {
     }
 
     fn owned_view(&self, csn: Csn, limit: u64) -> ReadView {
-        let own = self.buffer.as_ref().map(|buffer| OwnWrites { buffer: buffer.clone(), limit: limit.min(buffer.next_seq()) });
-        ReadView { state: self.db.replication.state().clone(), csn, own, _pin: Arc::new(self.slot.pin(csn)) }
+        let own = self.buffer.as_ref().map(|buffer| OwnWrites {
+            buffer: buffer.clone(),
+            limit: limit.min(buffer.next_seq()),
+        });
+        ReadView {
+            state: self.db.replication.state().clone(),
+            csn,
+            own,
+            _pin: Arc::new(self.slot.pin(csn)),
+        }
     }
 
     /// The state as of an earlier CSN within the retention window, without own writes. Errors: 22023 when it is out of reach.
     pub fn past_view(&self, csn: Csn) -> Result<ReadView> {
         let pin = self.slot.pin(csn);
         if csn > self.db.replication.applied() || csn < self.db.snapshots.horizon() {
-            return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("CSN {csn} is outside of the retention window")));
+            return Err(SqlError::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!("CSN {csn} is outside of the retention window"),
+            ));
         }
-        Ok(ReadView { state: self.db.replication.state().clone(), csn, own: None, _pin: Arc::new(pin) })
+        Ok(ReadView {
+            state: self.db.replication.state().clone(),
+            csn,
+            own: None,
+            _pin: Arc::new(pin),
+        })
     }
 
     // Savepoints.
 
     fn here(&self) -> Mark {
-        Mark { seq: self.buffer.as_ref().map_or(0, |b| b.next_seq()), changes: self.changes.len() }
+        Mark {
+            seq: self.buffer.as_ref().map_or(0, |b| b.next_seq()),
+            changes: self.changes.len(),
+        }
     }
 
     /// SAVEPOINT. A name may repeat; the newest hides the older.
     pub fn savepoint(&mut self, name: &str) {
         let mark = self.here();
-        self.savepoints.push(Savepoint { name: name.to_owned(), mark });
+        self.savepoints.push(Savepoint {
+            name: name.to_owned(),
+            mark,
+        });
         self.reset_marks();
     }
 
     fn find_savepoint(&self, name: &str) -> Result<usize> {
         self.savepoints.iter().rposition(|s| s.name == name).ok_or_else(|| {
-            SqlError::new(SqlState::INVALID_SAVEPOINT_SPECIFICATION, format!("savepoint \"{name}\" does not exist"))
+            SqlError::new(
+                SqlState::INVALID_SAVEPOINT_SPECIFICATION,
+                format!("savepoint \"{name}\" does not exist"),
+            )
         })
     }
 
@@ -478,7 +509,10 @@ impl Transaction {
             false => {
                 let catalog = self.catalog();
                 let name = catalog.relation_by_oid(oid).map_or("?", |(_, name, _)| name).to_owned();
-                Err(SqlError::new(SqlState::LOCK_NOT_AVAILABLE, format!("could not obtain lock on relation \"{name}\"")))
+                Err(SqlError::new(
+                    SqlState::LOCK_NOT_AVAILABLE,
+                    format!("could not obtain lock on relation \"{name}\""),
+                ))
             }
         }
     }
@@ -487,7 +521,9 @@ impl Transaction {
     /// afterwards. Schemas, roles and databases use namespace 0 with a name prefixed by their kind.
     pub async fn lock_name(&mut self, namespace: Oid, name: &str) -> Result<()> {
         let key = [&namespace.to_be_bytes()[..], name.as_bytes()].concat();
-        self.lock(NAMES, &key, LockStrength::Update.into(), LockWait::Block).await.map(|_| ())
+        self.lock(NAMES, &key, LockStrength::Update.into(), LockWait::Block)
+            .await
+            .map(|_| ())
     }
 
     /// Takes a lock. False: somebody is in the way and `wait` is not [`LockWait::Block`].
@@ -497,13 +533,16 @@ impl Transaction {
             Acquire::Granted(key) => key,
             Acquire::Conflict(_) if wait != LockWait::Block => return Ok(false),
             Acquire::Conflict(blocked) => {
-                let who = Identity { process_id: self.slot.process_id(), txid: self.txid()? };
+                let who = Identity {
+                    process_id: self.slot.process_id(),
+                    txid: self.txid()?,
+                };
                 let waiting = blocked.wait(who);
                 match self.options.lock_timeout {
                     None => waiting.await?,
-                    Some(limit) => tokio::time::timeout(limit, waiting).await.map_err(|_| {
-                        SqlError::new(SqlState::LOCK_NOT_AVAILABLE, "canceling statement due to lock timeout")
-                    })??,
+                    Some(limit) => tokio::time::timeout(limit, waiting)
+                        .await
+                        .map_err(|_| SqlError::new(SqlState::LOCK_NOT_AVAILABLE, "canceling statement due to lock timeout"))??,
                 }
             }
         };
@@ -617,7 +656,10 @@ impl Transaction {
             }
         }
         if !self.has_writes() {
-            return Ok(Committed { csn: None, catalog_changed: false });
+            return Ok(Committed {
+                csn: None,
+                catalog_changed: false,
+            });
         }
         let catalog = self.catalog();
         let writes = commit::write_set(&mut self, &catalog).await?;
@@ -627,7 +669,9 @@ impl Transaction {
         // The buffer goes before the wait: its rows are in the write set now.
         self.buffer = None;
         let forgotten = commit::dropped_sequences(&changes, &self.db.catalog());
-        let under_way = UnderWay { inner: Some((self.db.replication.commit(writes), changes, holdings)) };
+        let under_way = UnderWay {
+            inner: Some((self.db.replication.commit(writes), changes, holdings)),
+        };
         let csn = under_way.await?;
         forgotten.into_iter().for_each(|s| self.db.sequences.forget(s));
         Ok(csn)
@@ -654,7 +698,10 @@ impl std::future::Future for UnderWay {
         };
         let outcome = outcome.map(|csn| {
             holdings.db.publish(&changes, csn);
-            Committed { csn: Some(csn), catalog_changed: !changes.is_empty() }
+            Committed {
+                csn: Some(csn),
+                catalog_changed: !changes.is_empty(),
+            }
         });
         drop(holdings); // only now: who waits for the locks finds the changes published
         std::task::Poll::Ready(outcome)
@@ -673,5 +720,8 @@ impl Drop for UnderWay {
 
 /// 40001 of a snapshot that is too old to write.
 pub(crate) fn concurrent(what: &str) -> SqlError {
-    SqlError::new(SqlState::SERIALIZATION_FAILURE, format!("could not serialize access due to concurrent {what}"))
+    SqlError::new(
+        SqlState::SERIALIZATION_FAILURE,
+        format!("could not serialize access due to concurrent {what}"),
+    )
 }

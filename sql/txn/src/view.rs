@@ -44,7 +44,11 @@ pub struct View<'a> {
 impl ReadView {
     /// The same, borrowed.
     pub fn view(&self) -> View<'_> {
-        View { state: &self.state, csn: self.csn, own: self.own.as_ref().map(|o| (&o.buffer, o.limit)) }
+        View {
+            state: &self.state,
+            csn: self.csn,
+            own: self.own.as_ref().map(|o| (&o.buffer, o.limit)),
+        }
     }
     /// The snapshot's CSN.
     pub fn csn(&self) -> Csn {

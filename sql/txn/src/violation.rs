@@ -13,15 +13,20 @@ pub fn duplicate_key(layout: &TableLayout, index: &Index, row: &[Datum], io: &Io
         SqlState::UNIQUE_VIOLATION,
         format!("duplicate key value violates unique constraint \"{}\"", index.name),
     )
-        .detail(format!("Key {} already exists.", key_text(layout, index, row, io)))
-        .table(layout.schema_name(), &layout.table().name).constraint(&index.name)
+    .detail(format!("Key {} already exists.", key_text(layout, index, row, io)))
+    .table(layout.schema_name(), &layout.table().name)
+    .constraint(&index.name)
 }
 
 /// 23505 while an index is built: `could not create unique index "t_a_idx"`.
 pub fn duplicated_key(layout: &TableLayout, index: &Index, row: &[Datum], io: &IoContext) -> SqlError {
-    SqlError::new(SqlState::UNIQUE_VIOLATION, format!("could not create unique index \"{}\"", index.name))
-        .detail(format!("Key {} is duplicated.", key_text(layout, index, row, io)))
-        .table(layout.schema_name(), &layout.table().name).constraint(&index.name)
+    SqlError::new(
+        SqlState::UNIQUE_VIOLATION,
+        format!("could not create unique index \"{}\"", index.name),
+    )
+    .detail(format!("Key {} is duplicated.", key_text(layout, index, row, io)))
+    .table(layout.schema_name(), &layout.table().name)
+    .constraint(&index.name)
 }
 
 /// 23502: `null value in column "a" of relation "t" violates not-null constraint`.
@@ -30,7 +35,10 @@ pub fn null_value(layout: &TableLayout, column: usize, row: &[Datum], io: &IoCon
     let name = &table.columns[column].name;
     SqlError::new(
         SqlState::NOT_NULL_VIOLATION,
-        format!("null value in column \"{name}\" of relation \"{}\" violates not-null constraint", table.name),
+        format!(
+            "null value in column \"{name}\" of relation \"{}\" violates not-null constraint",
+            table.name
+        ),
     )
     .detail(failing_row(layout, row, io))
     .table(layout.schema_name(), &table.name)
@@ -41,7 +49,10 @@ pub fn null_value(layout: &TableLayout, column: usize, row: &[Datum], io: &IoCon
 pub fn check_failed(layout: &TableLayout, constraint: &str, row: &[Datum], io: &IoContext) -> SqlError {
     SqlError::new(
         SqlState::CHECK_VIOLATION,
-        format!("new row for relation \"{}\" violates check constraint \"{constraint}\"", layout.table().name),
+        format!(
+            "new row for relation \"{}\" violates check constraint \"{constraint}\"",
+            layout.table().name
+        ),
     )
     .detail(failing_row(layout, row, io))
     .table(layout.schema_name(), &layout.table().name)
@@ -50,7 +61,11 @@ pub fn check_failed(layout: &TableLayout, constraint: &str, row: &[Datum], io: &
 
 /// `Failing row contains (1, null, foo).`
 pub fn failing_row(layout: &TableLayout, row: &[Datum], io: &IoContext) -> String {
-    let values: Vec<String> = layout.table().live_columns().map(|(i, c)| clipped(text(c.ty, &row[i], io))).collect();
+    let values: Vec<String> = layout
+        .table()
+        .live_columns()
+        .map(|(i, c)| clipped(text(c.ty, &row[i], io)))
+        .collect();
     format!("Failing row contains ({}).", values.join(", "))
 }
 

@@ -22,7 +22,10 @@ async fn a_fresh_database_has_its_schemas_its_role_and_itself() {
     let commits = cluster.direct.commits.load(std::sync::atomic::Ordering::SeqCst);
     let cluster = cluster.restart().await;
     assert!(cluster.db.catalog().role("curia").is_some());
-    assert!(commits >= 1 && cluster.direct.commits.load(std::sync::atomic::Ordering::SeqCst) <= 3, "it is made once");
+    assert!(
+        commits >= 1 && cluster.direct.commits.load(std::sync::atomic::Ordering::SeqCst) <= 3,
+        "it is made once"
+    );
 }
 
 #[tokio::test]
@@ -34,7 +37,11 @@ async fn a_change_is_seen_by_its_transaction_at_once_and_by_others_after_the_com
     let private = tx.catalog();
     assert!(private.table(&path(), "t").is_some());
     assert!(private.version & Catalog::PRIVATE != 0);
-    assert_eq!(tx.catalog().version, private.version, "it stays the same version until something changes");
+    assert_eq!(
+        tx.catalog().version,
+        private.version,
+        "it stays the same version until something changes"
+    );
     tx.insert(&t, &row(1, 1, "x")).await.unwrap();
     let other = cluster.begin();
     assert!(other.catalog().table(&path(), "t").is_none());
@@ -70,7 +77,10 @@ async fn changes_of_two_transactions_come_together() {
     make_table(&mut one, "t", true, &[]).await;
     make_table(&mut two, "u", true, &[]).await;
     one.commit().await.unwrap();
-    assert!(two.catalog().table(&path(), "t").is_some(), "a private catalog follows what others publish");
+    assert!(
+        two.catalog().table(&path(), "t").is_some(),
+        "a private catalog follows what others publish"
+    );
     two.commit().await.unwrap();
     let catalog = cluster.db.catalog();
     assert!(catalog.table(&path(), "t").is_some() && catalog.table(&path(), "u").is_some());
@@ -161,7 +171,10 @@ async fn a_refused_commit_changes_nothing_and_releases_its_locks() {
     let t = cluster.table("t", &[]).await;
     let mut tx = cluster.begin();
     tx.insert(&t, &row(1, 1, "x")).await.unwrap();
-    cluster.direct.refuse(Some(curia_types::SqlError::new(curia_types::SqlState::DISK_FULL, "no space left on device")));
+    cluster.direct.refuse(Some(curia_types::SqlError::new(
+        curia_types::SqlState::DISK_FULL,
+        "no space left on device",
+    )));
     assert_eq!(code(&tx.commit().await.unwrap_err()), "53100");
     cluster.direct.refuse(None);
     assert!(cluster.rows(&t).is_empty());

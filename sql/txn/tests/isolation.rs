@@ -82,19 +82,28 @@ async fn under_read_committed_a_blocked_update_of_a_deleted_row_does_nothing() {
 #[tokio::test]
 async fn under_repeatable_read_the_first_updater_wins() {
     let (cluster, t) = two_rows().await;
-    let (mut one, mut two) = (cluster.begin_at(Isolation::RepeatableRead), cluster.begin_at(Isolation::RepeatableRead));
+    let (mut one, mut two) = (
+        cluster.begin_at(Isolation::RepeatableRead),
+        cluster.begin_at(Isolation::RepeatableRead),
+    );
     add(&mut one, &t, 1, 1).await.unwrap();
     let mut blocked = Box::pin(add(&mut two, &t, 1, 100));
     waits!(blocked);
     one.commit().await.unwrap();
     let error = blocked.await.unwrap_err();
-    assert_eq!((code(&error), error.message()), ("40001", "could not serialize access due to concurrent update"));
+    assert_eq!(
+        (code(&error), error.message()),
+        ("40001", "could not serialize access due to concurrent update")
+    );
 }
 
 #[tokio::test]
 async fn under_repeatable_read_a_rolled_back_update_does_not_stop_the_next() {
     let (cluster, t) = two_rows().await;
-    let (mut one, mut two) = (cluster.begin_at(Isolation::RepeatableRead), cluster.begin_at(Isolation::RepeatableRead));
+    let (mut one, mut two) = (
+        cluster.begin_at(Isolation::RepeatableRead),
+        cluster.begin_at(Isolation::RepeatableRead),
+    );
     add(&mut one, &t, 1, 1).await.unwrap();
     let mut blocked = Box::pin(add(&mut two, &t, 1, 100));
     waits!(blocked);
@@ -114,7 +123,10 @@ async fn under_repeatable_read_a_row_deleted_since_raises_40001_and_one_that_app
     other.insert(&t, &row(3, 30, "z")).await.unwrap();
     other.commit().await.unwrap();
     let error = add(&mut rr, &t, 1, 1).await.unwrap_err();
-    assert_eq!((code(&error), error.message()), ("40001", "could not serialize access due to concurrent delete"));
+    assert_eq!(
+        (code(&error), error.message()),
+        ("40001", "could not serialize access due to concurrent delete")
+    );
     add(&mut rr, &t, 3, 1).await.unwrap();
     assert!(!rr.has_writes(), "the row is not visible, so nothing was updated");
 }
@@ -125,7 +137,10 @@ async fn a_statement_that_scanned_learns_that_a_row_changed_and_runs_again_with_
     let mut tx = cluster.begin();
     tx.start_statement();
     // It has updated row 2 when it comes to row 1, which another transaction changed in the meantime.
-    let Locked::Row(old) = tx.lock_row(&t, &key(&t, 2), LockStrength::NoKeyUpdate, LockWait::Block, Seen::Snapshot).await.unwrap()
+    let Locked::Row(old) = tx
+        .lock_row(&t, &key(&t, 2), LockStrength::NoKeyUpdate, LockWait::Block, Seen::Snapshot)
+        .await
+        .unwrap()
     else {
         panic!()
     };
@@ -133,16 +148,29 @@ async fn a_statement_that_scanned_learns_that_a_row_changed_and_runs_again_with_
     let mut other = cluster.begin();
     add(&mut other, &t, 1, 1).await.unwrap();
     other.commit().await.unwrap();
-    let got = tx.lock_row(&t, &key(&t, 1), LockStrength::NoKeyUpdate, LockWait::Block, Seen::Snapshot).await.unwrap();
+    let got = tx
+        .lock_row(&t, &key(&t, 1), LockStrength::NoKeyUpdate, LockWait::Block, Seen::Snapshot)
+        .await
+        .unwrap();
     assert_eq!(got, Locked::Changed);
     tx.restart_statement();
-    assert_eq!(rows(&tx, &t), [(1, 11, "x".into()), (2, 20, "y".into())], "its write is undone, its snapshot new");
+    assert_eq!(
+        rows(&tx, &t),
+        [(1, 11, "x".into()), (2, 20, "y".into())],
+        "its write is undone, its snapshot new"
+    );
     // Both rows stayed locked, so this time it gets through.
     let mut third = cluster.begin();
     for id in [1, 2] {
-        let skipped = third.lock_row(&t, &key(&t, id), LockStrength::Share, LockWait::SkipLocked, Seen::Snapshot).await.unwrap();
+        let skipped = third
+            .lock_row(&t, &key(&t, id), LockStrength::Share, LockWait::SkipLocked, Seen::Snapshot)
+            .await
+            .unwrap();
         assert_eq!(skipped, Locked::Skipped);
-        let mine = tx.lock_row(&t, &key(&t, id), LockStrength::NoKeyUpdate, LockWait::Block, Seen::Snapshot).await.unwrap();
+        let mine = tx
+            .lock_row(&t, &key(&t, id), LockStrength::NoKeyUpdate, LockWait::Block, Seen::Snapshot)
+            .await
+            .unwrap();
         assert!(matches!(mine, Locked::Row(_)));
     }
 }
@@ -150,7 +178,10 @@ async fn a_statement_that_scanned_learns_that_a_row_changed_and_runs_again_with_
 #[tokio::test]
 async fn write_skew_is_permitted_under_repeatable_read() {
     let (cluster, t) = two_rows().await;
-    let (mut one, mut two) = (cluster.begin_at(Isolation::RepeatableRead), cluster.begin_at(Isolation::RepeatableRead));
+    let (mut one, mut two) = (
+        cluster.begin_at(Isolation::RepeatableRead),
+        cluster.begin_at(Isolation::RepeatableRead),
+    );
     assert_eq!(rows(&one, &t).iter().map(|r| r.1).sum::<i32>(), 30);
     assert_eq!(rows(&two, &t).iter().map(|r| r.1).sum::<i32>(), 30);
     add(&mut one, &t, 1, -30).await.unwrap();
@@ -163,7 +194,10 @@ async fn write_skew_is_permitted_under_repeatable_read() {
 #[tokio::test]
 async fn serializable_is_refused_and_not_granted_as_less() {
     let (cluster, _) = two_rows().await;
-    let options = Options { isolation: Isolation::Serializable, ..Options::default() };
+    let options = Options {
+        isolation: Isolation::Serializable,
+        ..Options::default()
+    };
     let error = cluster.db.begin(&cluster.session(), options).err().unwrap();
     assert_eq!(code(&error), "0A000");
     assert_eq!(code(&cluster.begin().set_isolation(Isolation::Serializable).unwrap_err()), "25001");
@@ -176,7 +210,10 @@ async fn read_only_refuses_writing_commands() {
     tx.require_writable("INSERT").unwrap();
     tx.set_read_only(true).unwrap();
     let error = tx.require_writable("INSERT").unwrap_err();
-    assert_eq!((code(&error), error.message()), ("25006", "cannot execute INSERT in a read-only transaction"));
+    assert_eq!(
+        (code(&error), error.message()),
+        ("25006", "cannot execute INSERT in a read-only transaction")
+    );
     assert_eq!(code(&tx.set_read_only(false).unwrap_err()), "25001");
 }
 
@@ -192,12 +229,19 @@ async fn a_command_sees_earlier_commands_of_its_transaction_and_not_itself() {
     assert_eq!(rows(&tx, &t).len(), 3);
     assert!(!tx.written_by_statement(t.storage(), &key(&t, 3)).unwrap());
     // A second change of a row by one statement is told apart from a row that the statement found.
-    let Locked::Row(old) = tx.lock_row(&t, &key(&t, 3), LockStrength::Update, LockWait::Block, Seen::Snapshot).await.unwrap() else {
+    let Locked::Row(old) = tx
+        .lock_row(&t, &key(&t, 3), LockStrength::Update, LockWait::Block, Seen::Snapshot)
+        .await
+        .unwrap()
+    else {
         panic!()
     };
     tx.update(&t, &key(&t, 3), &old, &row(3, 31, "z")).await.unwrap();
     assert_eq!(get(&tx, &t, 3).unwrap().1, 30);
-    let again = tx.lock_row(&t, &key(&t, 3), LockStrength::Update, LockWait::Block, Seen::Snapshot).await.unwrap();
+    let again = tx
+        .lock_row(&t, &key(&t, 3), LockStrength::Update, LockWait::Block, Seen::Snapshot)
+        .await
+        .unwrap();
     assert!(matches!(again, Locked::Own(Some(_))));
 }
 
@@ -249,7 +293,14 @@ async fn garbage_collection_stops_at_the_oldest_snapshot_and_at_views() {
     drop(portal);
     collect_all();
     assert_eq!(cluster.db.oldest_snapshot(), None);
-    assert!(cluster.direct.state().newest(t.storage().0, &key(&t, 1)).unwrap().is_none_or(|n| n.row.is_none()));
+    assert!(
+        cluster
+            .direct
+            .state()
+            .newest(t.storage().0, &key(&t, 1))
+            .unwrap()
+            .is_none_or(|n| n.row.is_none())
+    );
 }
 
 #[tokio::test]

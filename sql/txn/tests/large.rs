@@ -145,7 +145,9 @@ async fn a_scan_goes_on_while_its_statement_writes_and_memory_is_emptied_under_i
         let (id, _, _) = decode(&t, bytes);
         seen.push(id);
         // INSERT .. SELECT from the same table.
-        tx.insert(&t, &row(id + 1, 1_000_000 + id, "filled while it is read")).await.unwrap();
+        tx.insert(&t, &row(id + 1, 1_000_000 + id, "filled while it is read"))
+            .await
+            .unwrap();
     }
     assert_eq!(seen, (0..1_000).map(|n| n * 2).collect::<Vec<_>>());
     tx.commit().await.unwrap();

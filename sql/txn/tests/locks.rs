@@ -6,8 +6,12 @@ use curia_txn::*;
 use std::time::Duration;
 use support::*;
 
-const STRENGTHS: [LockStrength; 4] =
-    [LockStrength::KeyShare, LockStrength::Share, LockStrength::NoKeyUpdate, LockStrength::Update];
+const STRENGTHS: [LockStrength; 4] = [
+    LockStrength::KeyShare,
+    LockStrength::Share,
+    LockStrength::NoKeyUpdate,
+    LockStrength::Update,
+];
 
 #[tokio::test]
 async fn row_lock_strengths_conflict_as_postgresqls_table_says() {
@@ -20,8 +24,15 @@ async fn row_lock_strengths_conflict_as_postgresqls_table_says() {
         for (j, wanted) in STRENGTHS.iter().enumerate() {
             let (mut one, mut two) = (cluster.begin(), cluster.begin());
             one.lock_row(&t, &key(&t, 1), *held, LockWait::Block, Seen::Snapshot).await.unwrap();
-            let got = two.lock_row(&t, &key(&t, 1), *wanted, LockWait::SkipLocked, Seen::Snapshot).await.unwrap();
-            assert_eq!(got == Locked::Skipped, conflicts[i].as_bytes()[j] == b'X', "{held:?} then {wanted:?}");
+            let got = two
+                .lock_row(&t, &key(&t, 1), *wanted, LockWait::SkipLocked, Seen::Snapshot)
+                .await
+                .unwrap();
+            assert_eq!(
+                got == Locked::Skipped,
+                conflicts[i].as_bytes()[j] == b'X',
+                "{held:?} then {wanted:?}"
+            );
         }
     }
 }
@@ -32,7 +43,9 @@ async fn table_lock_modes_conflict_as_postgresqls_table_says() {
     let t = cluster.table("t", &[]).await;
     let oid = t.table().oid;
     // Table 13.2.
-    let conflicts = ["0000000X", "000000XX", "0000XXXX", "000XXXXX", "00XX0XXX", "00XXXXXX", "0XXXXXXX", "XXXXXXXX"];
+    let conflicts = [
+        "0000000X", "000000XX", "0000XXXX", "000XXXXX", "00XX0XXX", "00XXXXXX", "0XXXXXXX", "XXXXXXXX",
+    ];
     for (i, held) in TableLock::ALL.iter().enumerate() {
         for (j, wanted) in TableLock::ALL.iter().enumerate() {
             let (mut one, mut two) = (cluster.begin(), cluster.begin());
@@ -40,7 +53,10 @@ async fn table_lock_modes_conflict_as_postgresqls_table_says() {
             let got = two.lock_table(oid, *wanted, LockWait::NoWait).await;
             assert_eq!(got.is_err(), conflicts[i].as_bytes()[j] == b'X', "{held:?} then {wanted:?}");
             if let Err(error) = got {
-                assert_eq!((code(&error), error.message()), ("55P03", "could not obtain lock on relation \"t\""));
+                assert_eq!(
+                    (code(&error), error.message()),
+                    ("55P03", "could not obtain lock on relation \"t\"")
+                );
             }
         }
     }
@@ -52,9 +68,17 @@ async fn nowait_fails_at_once() {
     let t = cluster.table("t", &[]).await;
     cluster.fill(&t, &[(1, 0, "")]).await;
     let (mut one, mut two) = (cluster.begin(), cluster.begin());
-    one.lock_row(&t, &key(&t, 1), LockStrength::Update, LockWait::Block, Seen::Snapshot).await.unwrap();
-    let error = two.lock_row(&t, &key(&t, 1), LockStrength::Share, LockWait::NoWait, Seen::Snapshot).await.unwrap_err();
-    assert_eq!((code(&error), error.message()), ("55P03", "could not obtain lock on row in relation \"t\""));
+    one.lock_row(&t, &key(&t, 1), LockStrength::Update, LockWait::Block, Seen::Snapshot)
+        .await
+        .unwrap();
+    let error = two
+        .lock_row(&t, &key(&t, 1), LockStrength::Share, LockWait::NoWait, Seen::Snapshot)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (code(&error), error.message()),
+        ("55P03", "could not obtain lock on row in relation \"t\"")
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -66,7 +90,10 @@ async fn lock_timeout_ends_a_wait() {
     add(&mut one, &t, 1, 1).await.unwrap();
     two.set_lock_timeout(Some(Duration::from_millis(50)));
     let error = add(&mut two, &t, 1, 1).await.unwrap_err();
-    assert_eq!((code(&error), error.message()), ("55P03", "canceling statement due to lock timeout"));
+    assert_eq!(
+        (code(&error), error.message()),
+        ("55P03", "canceling statement due to lock timeout")
+    );
     // It left the queue: a third gets the lock as soon as the first is gone.
     let mut three = cluster.begin();
     let mut waiting = Box::pin(add(&mut three, &t, 1, 1));
@@ -91,9 +118,15 @@ async fn a_deadlock_of_two_is_refused_at_once_and_names_the_cycle() {
     let detail = error.fields().detail.clone().unwrap();
     let lines: Vec<&str> = detail.lines().collect();
     assert_eq!(lines.len(), 2);
-    assert!(lines[0].starts_with(&format!("Process {p2} waits for ShareLock on transaction ")), "{detail}");
+    assert!(
+        lines[0].starts_with(&format!("Process {p2} waits for ShareLock on transaction ")),
+        "{detail}"
+    );
     assert!(lines[0].ends_with(&format!("; blocked by process {p1}.")), "{detail}");
-    assert!(lines[1].starts_with(&format!("Process {p1} waits for ShareLock on transaction ")), "{detail}");
+    assert!(
+        lines[1].starts_with(&format!("Process {p1} waits for ShareLock on transaction ")),
+        "{detail}"
+    );
     assert!(lines[1].ends_with(&format!("; blocked by process {p2}.")), "{detail}");
     assert_eq!(error.fields().hint.as_deref(), Some("See server log for query details."));
     drop(two);
@@ -117,7 +150,10 @@ async fn a_deadlock_over_rows_and_tables_of_three_is_found() {
     let error = add(&mut three, &t, 1, 1).await.unwrap_err();
     assert_eq!(code(&error), "40P01");
     let detail = error.fields().detail.clone().unwrap();
-    assert!(detail.contains(&format!("waits for AccessExclusiveLock on relation {oid} of database 5")), "{detail}");
+    assert!(
+        detail.contains(&format!("waits for AccessExclusiveLock on relation {oid} of database 5")),
+        "{detail}"
+    );
     assert_eq!(detail.lines().count(), 3);
 }
 
@@ -128,7 +164,9 @@ async fn an_upgrade_by_two_sharers_is_a_deadlock() {
     cluster.fill(&t, &[(1, 0, "")]).await;
     let (mut one, mut two) = (cluster.begin(), cluster.begin());
     for tx in [&mut one, &mut two] {
-        tx.lock_row(&t, &key(&t, 1), LockStrength::Share, LockWait::Block, Seen::Snapshot).await.unwrap();
+        tx.lock_row(&t, &key(&t, 1), LockStrength::Share, LockWait::Block, Seen::Snapshot)
+            .await
+            .unwrap();
     }
     let mut waiting = Box::pin(add(&mut one, &t, 1, 1));
     waits!(waiting);
@@ -164,10 +202,15 @@ async fn a_sharer_does_not_overtake_a_waiting_writer_but_a_holder_that_wants_mor
     let t = cluster.table("t", &[]).await;
     cluster.fill(&t, &[(1, 0, "")]).await;
     let (mut one, mut two, mut three) = (cluster.begin(), cluster.begin(), cluster.begin());
-    one.lock_row(&t, &key(&t, 1), LockStrength::Share, LockWait::Block, Seen::Snapshot).await.unwrap();
+    one.lock_row(&t, &key(&t, 1), LockStrength::Share, LockWait::Block, Seen::Snapshot)
+        .await
+        .unwrap();
     let mut writer = Box::pin(add(&mut two, &t, 1, 1));
     waits!(writer);
-    let skipped = three.lock_row(&t, &key(&t, 1), LockStrength::Share, LockWait::SkipLocked, Seen::Snapshot).await.unwrap();
+    let skipped = three
+        .lock_row(&t, &key(&t, 1), LockStrength::Share, LockWait::SkipLocked, Seen::Snapshot)
+        .await
+        .unwrap();
     assert_eq!(skipped, Locked::Skipped);
     add(&mut one, &t, 1, 10).await.unwrap(); // already inside: no use in waiting behind the writer
     one.commit().await.unwrap();
@@ -243,9 +286,15 @@ async fn too_many_row_locks_become_one_table_lock() {
     }
     assert!(tx.locks_held() < 5, "{}", tx.locks_held());
     let mut other = cluster.begin();
-    let error = other.lock_table(t.table().oid, TableLock::RowExclusive, LockWait::NoWait).await.unwrap_err();
+    let error = other
+        .lock_table(t.table().oid, TableLock::RowExclusive, LockWait::NoWait)
+        .await
+        .unwrap_err();
     assert_eq!(code(&error), "55P03");
-    other.lock_table(t.table().oid, TableLock::AccessShare, LockWait::NoWait).await.unwrap();
+    other
+        .lock_table(t.table().oid, TableLock::AccessShare, LockWait::NoWait)
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
     assert_eq!(cluster.rows(&t).len(), 100);
 }
@@ -256,13 +305,17 @@ async fn ten_thousand_row_locks_are_taken_and_released() {
     let t = cluster.table("t", &[]).await;
     let mut tx = cluster.begin();
     for id in 0..10_000 {
-        tx.lock_row(&t, &key(&t, id), LockStrength::Update, LockWait::Block, Seen::Newest).await.unwrap();
+        tx.lock_row(&t, &key(&t, id), LockStrength::Update, LockWait::Block, Seen::Newest)
+            .await
+            .unwrap();
     }
     assert_eq!(tx.locks_held(), 10_000);
     tx.commit().await.unwrap();
     let mut other = cluster.begin();
     for id in 0..10_000 {
-        let got = other.lock_row(&t, &key(&t, id), LockStrength::Update, LockWait::NoWait, Seen::Newest).await;
+        let got = other
+            .lock_row(&t, &key(&t, id), LockStrength::Update, LockWait::NoWait, Seen::Newest)
+            .await;
         assert_eq!(got.unwrap(), Locked::Gone);
     }
 }

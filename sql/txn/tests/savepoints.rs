@@ -106,10 +106,16 @@ async fn rolling_back_to_a_savepoint_keeps_locks() {
     add(&mut tx, &t, 1, 1).await.unwrap();
     tx.rollback_to_savepoint("a").unwrap();
     let mut other = cluster.begin();
-    let got = other.lock_row(&t, &key(&t, 1), LockStrength::Update, LockWait::SkipLocked, Seen::Snapshot).await.unwrap();
+    let got = other
+        .lock_row(&t, &key(&t, 1), LockStrength::Update, LockWait::SkipLocked, Seen::Snapshot)
+        .await
+        .unwrap();
     assert_eq!(got, Locked::Skipped);
     tx.commit().await.unwrap();
-    let got = other.lock_row(&t, &key(&t, 1), LockStrength::Update, LockWait::SkipLocked, Seen::Snapshot).await.unwrap();
+    let got = other
+        .lock_row(&t, &key(&t, 1), LockStrength::Update, LockWait::SkipLocked, Seen::Snapshot)
+        .await
+        .unwrap();
     assert!(matches!(got, Locked::Row(_)));
 }
 

@@ -10,7 +10,10 @@ async fn nextval_counts_and_currval_remembers_the_sessions_own() {
     let s = sequence(&cluster.db, 500);
     let (one, two) = (cluster.session(), cluster.session());
     let error = cluster.db.currval(&one, &s).unwrap_err();
-    assert_eq!((code(&error), error.message()), ("55000", "currval of sequence \"s\" is not yet defined in this session"));
+    assert_eq!(
+        (code(&error), error.message()),
+        ("55000", "currval of sequence \"s\" is not yet defined in this session")
+    );
     assert_eq!(code(&cluster.db.lastval(&one).unwrap_err()), "55000");
     assert_eq!(cluster.db.nextval(&one, &s).unwrap(), 1);
     assert_eq!(cluster.db.nextval(&two, &s).unwrap(), 2);
@@ -66,7 +69,10 @@ async fn bounds_end_a_sequence_or_turn_it_around() {
         assert_eq!(cluster.db.nextval(&session, &s).unwrap(), expected);
     }
     let error = cluster.db.nextval(&session, &s).unwrap_err();
-    assert_eq!((code(&error), error.message()), ("2200H", "nextval: reached maximum value of sequence \"s\" (3)"));
+    assert_eq!(
+        (code(&error), error.message()),
+        ("2200H", "nextval: reached maximum value of sequence \"s\" (3)")
+    );
     s.cycle = true;
     assert_eq!(cluster.db.nextval(&session, &s).unwrap(), 1);
 
@@ -90,7 +96,10 @@ async fn setval_sets_and_survives() {
     let error = cluster.db.setval(&session, &s, 0, true).unwrap_err();
     assert_eq!(
         (code(&error), error.message()),
-        ("22003", "setval: value 0 is out of bounds for sequence \"s\" (1..9223372036854775807)")
+        (
+            "22003",
+            "setval: value 0 is out of bounds for sequence \"s\" (1..9223372036854775807)"
+        )
     );
     drop(session);
     let cluster = cluster.restart().await;

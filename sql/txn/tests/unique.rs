@@ -103,7 +103,10 @@ async fn a_null_in_a_not_null_column_shows_the_row() {
     let error = tx.insert(&t, &[Datum::Null, Datum::Int4(5), Datum::text("x")]).await.unwrap_err();
     assert_eq!(
         (code(&error), error.message()),
-        ("23502", "null value in column \"id\" of relation \"t\" violates not-null constraint")
+        (
+            "23502",
+            "null value in column \"id\" of relation \"t\" violates not-null constraint"
+        )
     );
     assert_eq!(error.fields().detail.as_deref(), Some("Failing row contains (null, 5, x)."));
     assert_eq!(error.fields().column.as_deref(), Some("id"));
@@ -128,12 +131,22 @@ async fn an_update_moves_a_row_to_its_new_key_and_its_entries_with_it() {
     let t = cluster.table("t", &[("t_a_idx", 1, false), ("t_b_key", 2, true)]).await;
     cluster.fill(&t, &[(1, 10, "x"), (2, 20, "y")]).await;
     let mut tx = cluster.begin();
-    let Locked::Row(old) = tx.lock_row(&t, &key(&t, 1), LockStrength::Update, LockWait::Block, Seen::Snapshot).await.unwrap() else {
+    let Locked::Row(old) = tx
+        .lock_row(&t, &key(&t, 1), LockStrength::Update, LockWait::Block, Seen::Snapshot)
+        .await
+        .unwrap()
+    else {
         panic!()
     };
-    assert_eq!(code(&tx.update(&t, &key(&t, 1), &old, &row(2, 10, "x")).await.unwrap_err()), "23505");
+    assert_eq!(
+        code(&tx.update(&t, &key(&t, 1), &old, &row(2, 10, "x")).await.unwrap_err()),
+        "23505"
+    );
     tx.undo_statement();
-    assert_eq!(code(&tx.update(&t, &key(&t, 1), &old, &row(1, 10, "y")).await.unwrap_err()), "23505");
+    assert_eq!(
+        code(&tx.update(&t, &key(&t, 1), &old, &row(1, 10, "y")).await.unwrap_err()),
+        "23505"
+    );
     tx.undo_statement();
     tx.update(&t, &key(&t, 1), &old, &row(3, 30, "x")).await.unwrap();
     tx.commit().await.unwrap();
@@ -159,16 +172,44 @@ async fn on_conflict_finds_the_existing_row_and_keeps_no_lock_on_it() {
     let pkey = t.table().indexes[0].oid;
     let mut tx = cluster.begin();
     let got = tx.insert_unless_conflict(&t, &row(1, 5, "y"), &[]).await.unwrap();
-    assert_eq!(got, Inserted::Conflict { row_key: key(&t, 1), own: false });
+    assert_eq!(
+        got,
+        Inserted::Conflict {
+            row_key: key(&t, 1),
+            own: false
+        }
+    );
     let got = tx.insert_unless_conflict(&t, &row(5, 1, "y"), &[]).await.unwrap();
-    assert_eq!(got, Inserted::Conflict { row_key: key(&t, 1), own: false });
+    assert_eq!(
+        got,
+        Inserted::Conflict {
+            row_key: key(&t, 1),
+            own: false
+        }
+    );
     // Not an arbiter: an ordinary violation.
-    assert_eq!(code(&tx.insert_unless_conflict(&t, &row(5, 1, "y"), &[pkey]).await.unwrap_err()), "23505");
-    assert!(matches!(tx.insert_unless_conflict(&t, &row(6, 6, "z"), &[pkey]).await.unwrap(), Inserted::Row(_)));
+    assert_eq!(
+        code(&tx.insert_unless_conflict(&t, &row(5, 1, "y"), &[pkey]).await.unwrap_err()),
+        "23505"
+    );
+    assert!(matches!(
+        tx.insert_unless_conflict(&t, &row(6, 6, "z"), &[pkey]).await.unwrap(),
+        Inserted::Row(_)
+    ));
     let got = tx.insert_unless_conflict(&t, &row(6, 7, "z"), &[pkey]).await.unwrap();
-    assert_eq!(got, Inserted::Conflict { row_key: key(&t, 6), own: true }, "the same statement inserted it");
+    assert_eq!(
+        got,
+        Inserted::Conflict {
+            row_key: key(&t, 6),
+            own: true
+        },
+        "the same statement inserted it"
+    );
     let mut other = cluster.begin();
-    let free = other.lock_row(&t, &key(&t, 1), LockStrength::Update, LockWait::SkipLocked, Seen::Newest).await.unwrap();
+    let free = other
+        .lock_row(&t, &key(&t, 1), LockStrength::Update, LockWait::SkipLocked, Seen::Newest)
+        .await
+        .unwrap();
     assert!(matches!(free, Locked::Row(_)));
 }
 
@@ -182,7 +223,13 @@ async fn on_conflict_waits_for_the_other_inserter() {
     let mut insert = Box::pin(two.insert_unless_conflict(&t, &values, &[]));
     waits!(insert);
     one.commit().await.unwrap();
-    assert_eq!(insert.await.unwrap(), Inserted::Conflict { row_key: key(&t, 1), own: false });
+    assert_eq!(
+        insert.await.unwrap(),
+        Inserted::Conflict {
+            row_key: key(&t, 1),
+            own: false
+        }
+    );
 }
 
 #[tokio::test]
@@ -191,7 +238,10 @@ async fn on_conflict_under_repeatable_read_does_not_build_on_a_row_it_cannot_see
     let t = cluster.table("t", &[]).await;
     let mut rr = cluster.begin_at(Isolation::RepeatableRead);
     cluster.fill(&t, &[(1, 1, "x")]).await;
-    assert_eq!(code(&rr.insert_unless_conflict(&t, &row(1, 2, "y"), &[]).await.unwrap_err()), "40001");
+    assert_eq!(
+        code(&rr.insert_unless_conflict(&t, &row(1, 2, "y"), &[]).await.unwrap_err()),
+        "40001"
+    );
 }
 
 #[tokio::test]

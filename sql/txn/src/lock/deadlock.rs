@@ -84,7 +84,11 @@ impl Waits {
             .map(|(i, w)| {
                 let by = waits[(i + 1) % waits.len()];
                 let number = |at: usize| {
-                    w.key.bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_be_bytes)
+                    w.key
+                        .bytes
+                        .get(at..at + 4)
+                        .and_then(|b| b.try_into().ok())
+                        .map_or(0, u32::from_be_bytes)
                 };
                 let what = match w.key.space {
                     TABLES => format!("{} on relation {} of database 5", w.mode.name, number(0)),

@@ -87,9 +87,7 @@ impl TableLock {
             TableLock::AccessShare => ACCESS_EXCLUSIVE,
             TableLock::RowShare => EXCLUSIVE | ACCESS_EXCLUSIVE,
             TableLock::RowExclusive => SHARE | SHARE_ROW_EXCLUSIVE | EXCLUSIVE | ACCESS_EXCLUSIVE,
-            TableLock::ShareUpdateExclusive => {
-                SHARE_UPDATE_EXCLUSIVE | SHARE | SHARE_ROW_EXCLUSIVE | EXCLUSIVE | ACCESS_EXCLUSIVE
-            }
+            TableLock::ShareUpdateExclusive => SHARE_UPDATE_EXCLUSIVE | SHARE | SHARE_ROW_EXCLUSIVE | EXCLUSIVE | ACCESS_EXCLUSIVE,
             TableLock::Share => ROW_EXCLUSIVE | SHARE_UPDATE_EXCLUSIVE | SHARE_ROW_EXCLUSIVE | EXCLUSIVE | ACCESS_EXCLUSIVE,
             TableLock::ShareRowExclusive => {
                 ROW_EXCLUSIVE | SHARE_UPDATE_EXCLUSIVE | SHARE | SHARE_ROW_EXCLUSIVE | EXCLUSIVE | ACCESS_EXCLUSIVE

@@ -43,7 +43,11 @@ impl LockKey {
         LockKey::new(TABLES, &oid.to_be_bytes())
     }
     pub(crate) fn new(space: u32, bytes: &[u8]) -> LockKey {
-        LockKey { space, hash: hash(space, bytes), bytes: Arc::from(bytes) }
+        LockKey {
+            space,
+            hash: hash(space, bytes),
+            bytes: Arc::from(bytes),
+        }
     }
     fn is(&self, space: u32, bytes: &[u8]) -> bool {
         self.space == space && *self.bytes == *bytes
@@ -68,13 +72,21 @@ pub(crate) struct Mode {
 
 impl From<LockStrength> for Mode {
     fn from(s: LockStrength) -> Mode {
-        Mode { bit: s.bit(), conflicts: s.conflicts(), name: "ShareLock" }
+        Mode {
+            bit: s.bit(),
+            conflicts: s.conflicts(),
+            name: "ShareLock",
+        }
     }
 }
 
 impl From<TableLock> for Mode {
     fn from(m: TableLock) -> Mode {
-        Mode { bit: m.bit(), conflicts: m.conflicts(), name: m.name() }
+        Mode {
+            bit: m.bit(),
+            conflicts: m.conflicts(),
+            name: m.name(),
+        }
     }
 }
 
@@ -126,7 +138,10 @@ pub(crate) struct Identity {
 
 impl LockTable {
     pub(crate) fn new() -> LockTable {
-        LockTable { shards: (0..SHARDS).map(|_| Mutex::new(HashTable::new())).collect(), waits: WaitsFor::default() }
+        LockTable {
+            shards: (0..SHARDS).map(|_| Mutex::new(HashTable::new())).collect(),
+            waits: WaitsFor::default(),
+        }
     }
 
     fn shard(&self, hash: u64) -> &Mutex<HashTable<Entry>> {
@@ -139,8 +154,16 @@ impl LockTable {
         let hash = hash(space, bytes);
         let mut shard = self.shard(hash).lock();
         let Some(entry) = shard.find_mut(hash, |e| e.key.is(space, bytes)) else {
-            let key = LockKey { space, bytes: Arc::from(bytes), hash };
-            let entry = Entry { key: key.clone(), holders: vec![(owner, mode.bit)], waiters: VecDeque::new() };
+            let key = LockKey {
+                space,
+                bytes: Arc::from(bytes),
+                hash,
+            };
+            let entry = Entry {
+                key: key.clone(),
+                holders: vec![(owner, mode.bit)],
+                waiters: VecDeque::new(),
+            };
             shard.insert_unique(hash, entry, |e| e.key.hash);
             return Acquire::Granted(Some(key));
         };
@@ -152,7 +175,12 @@ impl LockTable {
             entry.grant(owner, mode);
             return Acquire::Granted((held == 0).then(|| entry.key.clone()));
         }
-        Acquire::Conflict(Blocked { table: self, key: entry.key.clone(), mode, owner })
+        Acquire::Conflict(Blocked {
+            table: self,
+            key: entry.key.clone(),
+            mode,
+            owner,
+        })
     }
 
     /// Adds a lock that is known to conflict with nobody who holds one (weak modes that move over from a slot).
@@ -167,7 +195,11 @@ impl LockTable {
                 let hash = key.hash;
                 shard.insert_unique(
                     hash,
-                    Entry { key, holders: vec![(owner, bits)], waiters: VecDeque::new() },
+                    Entry {
+                        key,
+                        holders: vec![(owner, bits)],
+                        waiters: VecDeque::new(),
+                    },
                     |e| e.key.hash,
                 );
             }
@@ -184,7 +216,9 @@ impl LockTable {
         let mut wake = Vec::new();
         {
             let mut shard = self.shard(key.hash).lock();
-            let Ok(mut slot) = shard.find_entry(key.hash, |e| e.key == *key) else { return };
+            let Ok(mut slot) = shard.find_entry(key.hash, |e| e.key == *key) else {
+                return;
+            };
             let entry = slot.get_mut();
             if let Some(at) = entry.holders.iter().position(|(o, _)| *o == owner) {
                 entry.holders[at].1 &= !bits;
@@ -200,22 +234,27 @@ impl LockTable {
         wake.into_iter().for_each(Waker::wake);
     }
 
-    /// Whether the owner holds any of the modes on a key.
-    #[cfg(test)]
-    pub(crate) fn holds(&self, owner: Owner, space: u32, bytes: &[u8]) -> bool {
-        let hash = hash(space, bytes);
-        let shard = self.shard(hash).lock();
-        shard.find(hash, |e| e.key.is(space, bytes)).is_some_and(|e| e.held_by(owner) != 0)
-    }
-
     /// Whom a queued request waits for: holders it conflicts with, and earlier waiters it conflicts with. Nobody once it is served.
     pub(super) fn blockers(&self, owner: Owner, key: &LockKey) -> Vec<Owner> {
         let shard = self.shard(key.hash).lock();
-        let Some(entry) = shard.find(key.hash, |e| e.key == *key) else { return Vec::new() };
-        let Some(at) = entry.waiters.iter().position(|w| w.owner == owner) else { return Vec::new() };
+        let Some(entry) = shard.find(key.hash, |e| e.key == *key) else {
+            return Vec::new();
+        };
+        let Some(at) = entry.waiters.iter().position(|w| w.owner == owner) else {
+            return Vec::new();
+        };
         let mode = entry.waiters[at].mode;
-        let holders = entry.holders.iter().filter(|(o, bits)| *o != owner && bits & mode.conflicts != 0).map(|(o, _)| *o);
-        let ahead = entry.waiters.iter().take(at).filter(|w| w.mode.bit & mode.conflicts != 0).map(|w| w.owner);
+        let holders = entry
+            .holders
+            .iter()
+            .filter(|(o, bits)| *o != owner && bits & mode.conflicts != 0)
+            .map(|(o, _)| *o);
+        let ahead = entry
+            .waiters
+            .iter()
+            .take(at)
+            .filter(|w| w.mode.bit & mode.conflicts != 0)
+            .map(|w| w.owner);
         holders.chain(ahead).collect()
     }
 
@@ -223,7 +262,9 @@ impl LockTable {
         let mut wake = Vec::new();
         let granted = {
             let mut shard = self.shard(key.hash).lock();
-            let Ok(mut slot) = shard.find_entry(key.hash, |e| e.key == *key) else { return };
+            let Ok(mut slot) = shard.find_entry(key.hash, |e| e.key == *key) else {
+                return;
+            };
             let entry = slot.get_mut();
             match entry.waiters.iter().position(|w| Arc::ptr_eq(&w.cell, cell)) {
                 Some(at) => {
@@ -255,7 +296,10 @@ fn covers(space: u32, held: u8, wanted: Mode) -> bool {
             _ => LockStrength::Update.conflicts(),
         },
     };
-    (0..8).map(|n| 1u8 << n).filter(|bit| held & bit != 0).any(|bit| conflicts_of(bit) & wanted.conflicts == wanted.conflicts)
+    (0..8)
+        .map(|n| 1u8 << n)
+        .filter(|bit| held & bit != 0)
+        .any(|bit| conflicts_of(bit) & wanted.conflicts == wanted.conflicts)
 }
 
 impl Entry {
@@ -300,6 +344,17 @@ impl Entry {
 impl<'a> Blocked<'a> {
     /// Queues up and waits. 40P01 when the wait would close a cycle. Dropping the future leaves the queue.
     pub(crate) async fn wait(self, who: Identity) -> Result<Option<LockKey>> {
+        match self.queue(who)? {
+            Queued::Granted(key) => Ok(key),
+            Queued::Waiting { pending, fresh } => {
+                let key = pending.key.clone();
+                pending.await;
+                Ok(fresh.then_some(key))
+            }
+        }
+    }
+
+    fn queue(self, who: Identity) -> Result<Queued<'a>> {
         let Blocked { table, key, mode, owner } = self;
         let cell = Arc::new(Cell::default());
         let mut graph = table.waits.lock();
@@ -311,7 +366,11 @@ impl<'a> Blocked<'a> {
                 Err(_) => shard
                     .insert_unique(
                         hash,
-                        Entry { key: key.clone(), holders: Vec::new(), waiters: VecDeque::new() },
+                        Entry {
+                            key: key.clone(),
+                            holders: Vec::new(),
+                            waiters: VecDeque::new(),
+                        },
                         |e| e.key.hash,
                     )
                     .into_mut(),
@@ -320,9 +379,13 @@ impl<'a> Blocked<'a> {
             if entry.admits(owner, mode, held != 0) {
                 // It became free since we looked.
                 entry.grant(owner, mode);
-                return Ok((held == 0).then_some(key.clone()));
+                return Ok(Queued::Granted((held == 0).then_some(key.clone())));
             }
-            let waiter = Waiter { owner, mode, cell: cell.clone() };
+            let waiter = Waiter {
+                owner,
+                mode,
+                cell: cell.clone(),
+            };
             if held != 0 {
                 entry.waiters.push_front(waiter);
             } else {
@@ -331,15 +394,35 @@ impl<'a> Blocked<'a> {
             held == 0
         };
         // From here on dropping leaves the queue.
-        let pending = Pending { table, key, mode, owner, cell, done: false };
-        let waiting = Waiting { key: pending.key.clone(), mode, process_id: who.process_id, txid: who.txid };
+        let pending = Pending {
+            table,
+            key,
+            mode,
+            owner,
+            cell,
+            done: false,
+        };
+        let waiting = Waiting {
+            key: pending.key.clone(),
+            mode,
+            process_id: who.process_id,
+            txid: who.txid,
+        };
         let verdict = graph.add(table, owner, waiting);
         drop(graph);
         verdict?;
-        let key = pending.key.clone();
-        pending.await;
-        Ok(fresh.then_some(key))
+        Ok(Queued::Waiting { pending, fresh })
     }
+}
+
+enum Queued<'a> {
+    /// It became free in between. The key if the owner held nothing on it before.
+    Granted(Option<LockKey>),
+    Waiting {
+        pending: Pending<'a>,
+        /// The owner holds nothing on the key yet.
+        fresh: bool,
+    },
 }
 
 struct Pending<'a> {

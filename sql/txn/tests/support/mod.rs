@@ -35,7 +35,10 @@ impl Direct {
     pub fn open(path: &Path) -> Arc<Direct> {
         let state = Arc::new(StateStore::open(path, &StateOptions::small()).unwrap());
         let applied = state.applied_csn().unwrap().0.0;
-        let inner = Inner { next: applied + 1, ..Inner::default() };
+        let inner = Inner {
+            next: applied + 1,
+            ..Inner::default()
+        };
         Arc::new(Direct {
             state,
             applied: AtomicU64::new(applied),
@@ -106,7 +109,10 @@ impl Replication for Direct {
         let (sender, ticket) = StageTicket::pair();
         let n = self.stages.fetch_add(1, Ordering::SeqCst) as u64;
         self.inner.lock().staged.insert((group.0, n), payload);
-        let _ = sender.send(Ok(StageRef { index: LogIndex(n), term: Term(1) }));
+        let _ = sender.send(Ok(StageRef {
+            index: LogIndex(n),
+            term: Term(1),
+        }));
         ticket
     }
     fn wait_applied(&self, csn: Csn) -> Pin<Box<dyn Future<Output = Result<()>> + Send + '_>> {
@@ -132,11 +138,21 @@ impl Cluster {
         let mut limits = Limits::new(folder.path().join("spill"));
         adjust(&mut limits);
         let db = Database::open(direct.clone(), limits).await.unwrap();
-        Cluster { direct, db, folder, sessions: 0.into() }
+        Cluster {
+            direct,
+            db,
+            folder,
+            sessions: 0.into(),
+        }
     }
     /// Stops as a clean shutdown does and starts over the same state.
     pub async fn restart(self) -> Cluster {
-        let Cluster { direct, db, folder, sessions } = self;
+        let Cluster {
+            direct,
+            db,
+            folder,
+            sessions,
+        } = self;
         direct.state().flush().unwrap();
         let limits = db.limits().clone();
         drop(db);
@@ -145,7 +161,12 @@ impl Cluster {
         assert!(state.upgrade().is_none(), "somebody still holds the state");
         let direct = Direct::open(&folder.path().join("state"));
         let db = Database::open(direct.clone(), limits).await.unwrap();
-        Cluster { direct, db, folder, sessions }
+        Cluster {
+            direct,
+            db,
+            folder,
+            sessions,
+        }
     }
     pub fn session(&self) -> Arc<SessionSlot> {
         self.sessions.set(self.sessions.get() + 1);
@@ -155,7 +176,16 @@ impl Cluster {
         self.begin_at(Isolation::ReadCommitted)
     }
     pub fn begin_at(&self, isolation: Isolation) -> Transaction {
-        let mut tx = self.db.begin(&self.session(), Options { isolation, ..Options::default() }).unwrap();
+        let mut tx = self
+            .db
+            .begin(
+                &self.session(),
+                Options {
+                    isolation,
+                    ..Options::default()
+                },
+            )
+            .unwrap();
         tx.start_statement();
         tx
     }
@@ -191,7 +221,11 @@ pub async fn make_table(tx: &mut Transaction, name: &str, keyed: bool, indexes: 
         identity: None,
         dropped: false,
     };
-    let key = |column| IndexKey { column, descending: false, nulls_first: false };
+    let key = |column| IndexKey {
+        column,
+        descending: false,
+        nulls_first: false,
+    };
     let mut table = Table {
         oid,
         schema: curia_catalog::lookup::PUBLIC,
@@ -211,14 +245,32 @@ pub async fn make_table(tx: &mut Transaction, name: &str, keyed: bool, indexes: 
     if keyed {
         let index = tx.allocate_oid().await.unwrap();
         let name = format!("{name}_pkey");
-        table.indexes.push(Index { oid: index, name: name.clone(), storage: None, keys: vec![key(0)], unique: true, primary: true });
+        table.indexes.push(Index {
+            oid: index,
+            name: name.clone(),
+            storage: None,
+            keys: vec![key(0)],
+            unique: true,
+            primary: true,
+        });
         let kind = ConstraintKind::Unique { index, primary: true };
-        table.constraints.push(Constraint { oid: tx.allocate_oid().await.unwrap(), name, kind });
+        table.constraints.push(Constraint {
+            oid: tx.allocate_oid().await.unwrap(),
+            name,
+            kind,
+        });
     }
     for &(name, column, unique) in indexes {
         let storage = Some(tx.new_storage().unwrap());
         let oid = tx.allocate_oid().await.unwrap();
-        table.indexes.push(Index { oid, name: name.to_owned(), storage, keys: vec![key(column)], unique, primary: false });
+        table.indexes.push(Index {
+            oid,
+            name: name.to_owned(),
+            storage,
+            keys: vec![key(column)],
+            unique,
+            primary: false,
+        });
     }
     tx.change_catalog(Change::put(table.clone())).unwrap();
     TableLayout::new(Arc::new(table), "public").unwrap()
@@ -272,14 +324,19 @@ pub fn collect(mut scan: ViewScan, layout: &TableLayout) -> Vec<(i32, i32, Strin
 }
 
 pub fn get(tx: &Transaction, layout: &TableLayout, id: i32) -> Option<(i32, i32, String)> {
-    tx.view().read(layout.storage(), &key(layout, id), |row| decode(layout, row)).unwrap()
+    tx.view()
+        .read(layout.storage(), &key(layout, id), |row| decode(layout, row))
+        .unwrap()
 }
 
 /// UPDATE t SET a = a + `by` WHERE id = `id`, as a statement that addresses its row by key.
 pub async fn add(tx: &mut Transaction, layout: &TableLayout, id: i32, by: i32) -> Result<()> {
     tx.start_statement();
     let key = key(layout, id);
-    match tx.lock_row(layout, &key, LockStrength::NoKeyUpdate, LockWait::Block, Seen::Newest).await? {
+    match tx
+        .lock_row(layout, &key, LockStrength::NoKeyUpdate, LockWait::Block, Seen::Newest)
+        .await?
+    {
         Locked::Row(old) => {
             let (id, a, b) = decode(layout, &old);
             tx.update(layout, &key, &old, &row(id, a + by, &b)).await.map(|_| ())
@@ -293,7 +350,10 @@ pub async fn add(tx: &mut Transaction, layout: &TableLayout, id: i32, by: i32) -
 pub async fn delete(tx: &mut Transaction, layout: &TableLayout, id: i32) -> Result<bool> {
     tx.start_statement();
     let key = key(layout, id);
-    match tx.lock_row(layout, &key, LockStrength::Update, LockWait::Block, Seen::Newest).await? {
+    match tx
+        .lock_row(layout, &key, LockStrength::Update, LockWait::Block, Seen::Newest)
+        .await?
+    {
         Locked::Row(old) => tx.delete(layout, &key, &old).await.map(|()| true),
         _ => Ok(false),
     }

@@ -1,0 +1,194 @@
+//! Catalog rows as bytes, names as PostgreSQL makes them, versions that change.
+
+use curia_catalog::lookup::{choose_name, make_object_name};
+use curia_catalog::{
+    Catalog, Change, Class, Column, Comment, Constraint, ConstraintKind, Identity, Index, IndexKey, Object, ObjectKey, Partition, Relation,
+    Role, Schema, Sequence, StorageId, Table, codec,
+};
+use curia_types::PgType;
+use std::sync::Arc;
+
+fn table() -> Table {
+    Table {
+        oid: 16_384,
+        schema: 2_200,
+        name: "t".to_owned(),
+        owner: 10,
+        row_type: 16_385,
+        columns: vec![Column {
+            attnum: 1,
+            name: "a".to_owned(),
+            ty: PgType::with_typmod(1043, 14),
+            not_null: true,
+            default: Some("'x'::character varying".to_owned()),
+            missing: None,
+            identity: Some(Identity::ByDefault),
+            dropped: false,
+        }],
+        storage: StorageId(1024),
+        row_key: vec![0],
+        indexes: vec![Index {
+            oid: 16_386,
+            name: "t_pkey".to_owned(),
+            storage: None,
+            keys: vec![IndexKey {
+                column: 0,
+                descending: false,
+                nulls_first: false,
+            }],
+            unique: true,
+            primary: true,
+        }],
+        constraints: vec![Constraint {
+            oid: 16_387,
+            name: "t_pkey".to_owned(),
+            kind: ConstraintKind::Unique {
+                index: 16_386,
+                primary: true,
+            },
+        }],
+    }
+}
+
+#[test]
+fn a_stored_table_is_these_bytes() {
+    let stored = codec::encode(&table().into()).unwrap();
+    let golden = concat!(
+        "\x01",
+        r#"{"Table":{"oid":16384,"schema":2200,"name":"t","owner":10,"row_type":16385,"columns":[{"attnum":1,"name":"a","#,
+        r#""ty":[1043,14],"not_null":true,"default":"'x'::character varying","missing":null,"identity":"ByDefault","dropped":false}],"#,
+        r#""storage":1024,"row_key":[0],"indexes":[{"oid":16386,"name":"t_pkey","storage":null,"#,
+        r#""keys":[{"column":0,"descending":false,"nulls_first":false}],"unique":true,"primary":true}],"#,
+        r#""constraints":[{"oid":16387,"name":"t_pkey","kind":{"Unique":{"index":16386,"primary":true}}}]}}"#,
+    );
+    assert_eq!(String::from_utf8(stored).unwrap(), golden);
+    assert_eq!(codec::decode(golden.as_bytes()).unwrap(), Object::from(table()));
+}
+
+#[test]
+fn every_kind_of_object_reads_back() {
+    let sequence = Sequence {
+        oid: 16_390,
+        schema: 2_200,
+        name: "s".to_owned(),
+        owner: 10,
+        ty: PgType::INT8,
+        start: 1,
+        increment: -1,
+        min: i64::MIN,
+        max: -1,
+        cache: 1,
+        cycle: true,
+        owned_by: Some((16_384, 1)),
+        storage: StorageId(1030),
+    };
+    let objects: Vec<Object> = vec![
+        Schema {
+            oid: 2_200,
+            name: "public".to_owned(),
+            owner: 10,
+        }
+        .into(),
+        table().into(),
+        sequence.into(),
+        Role {
+            oid: 10,
+            name: "curia".to_owned(),
+            superuser: true,
+            login: true,
+            password: Some("SCRAM-SHA-256$..".to_owned()),
+        }
+        .into(),
+        curia_catalog::Database {
+            oid: 5,
+            name: "curia".to_owned(),
+            owner: 10,
+        }
+        .into(),
+        Partition {
+            storage: StorageId(1024),
+            group: 3,
+        }
+        .into(),
+        Comment {
+            object: 16_384,
+            attnum: 1,
+            text: "an \"a\" é".to_owned(),
+        }
+        .into(),
+    ];
+    for object in objects {
+        let key = codec::encode_key(object.key());
+        assert_eq!(codec::decode_key(&key).unwrap(), object.key());
+        assert_eq!(codec::decode(&codec::encode(&object).unwrap()).unwrap(), object);
+    }
+}
+
+#[test]
+fn a_key_is_class_oid_and_sub_in_scan_order() {
+    let key = ObjectKey {
+        class: Class::Comment,
+        oid: 0x0102_0304,
+        sub: 5,
+    };
+    assert_eq!(codec::encode_key(key), [7, 1, 2, 3, 4, 0x80, 5]);
+    let negative = ObjectKey { sub: -1, ..key };
+    assert!(codec::encode_key(negative) < codec::encode_key(key));
+}
+
+#[test]
+fn damaged_rows_are_refused_and_not_guessed_at() {
+    let stored = codec::encode(&table().into()).unwrap();
+    assert!(codec::decode(&[]).is_err());
+    assert!(codec::decode(&stored[1..]).is_err());
+    for cut in 0..stored.len() {
+        assert!(codec::decode(&stored[..cut]).is_err(), "cut at {cut}");
+    }
+    assert!(codec::decode_key(&[99, 0, 0, 0, 0, 0, 0]).is_err());
+    assert!(codec::decode_key(&[1, 2, 3]).is_err());
+}
+
+#[test]
+fn relations_share_one_namespace_and_follow_renames_and_drops() {
+    let mut catalog = Catalog::default();
+    catalog.apply(&Change::put(Schema {
+        oid: 2_200,
+        name: "public".to_owned(),
+        owner: 10,
+    }));
+    catalog.apply(&Change::put(table()));
+    let path = ["nowhere".to_owned(), "public".to_owned()];
+    assert_eq!(catalog.relation(&path, "t"), Some(Relation::Table(16_384)));
+    assert_eq!(catalog.relation(&path, "t_pkey"), Some(Relation::Index(16_384, 16_386)));
+    assert_eq!(catalog.relation_by_oid(16_386).map(|(_, name, _)| name), Some("t_pkey"));
+    let before = catalog.clone();
+    catalog.apply(&Change::put(Table {
+        name: "u".to_owned(),
+        ..table()
+    }));
+    assert_eq!(catalog.relation(&path, "t"), None);
+    assert_eq!(catalog.relation(&path, "u"), Some(Relation::Table(16_384)));
+    assert_eq!(
+        before.relation(&path, "t"),
+        Some(Relation::Table(16_384)),
+        "an older version stays as it was"
+    );
+    catalog.apply(&Change::drop(Class::Table, 16_384));
+    assert!(catalog.relations.is_empty() && catalog.tables.is_empty());
+    assert!(Arc::strong_count(&before.schemas) > 1, "what did not change is shared");
+}
+
+#[test]
+fn names_of_implicit_objects_are_cut_as_postgresql_cuts_them() {
+    assert_eq!(make_object_name("t", Some("a"), Some("key")), "t_a_key");
+    assert_eq!(make_object_name("t", None, Some("pkey")), "t_pkey");
+    // SELECT conname FROM pg_constraint of PostgreSQL 15 for a table of 60 t's with a column of 60 c's, UNIQUE.
+    let name = make_object_name(&"t".repeat(60), Some(&"c".repeat(60)), Some("key"));
+    assert_eq!(name, format!("{}_{}_key", "t".repeat(29), "c".repeat(29)));
+    let name = make_object_name(&"t".repeat(63), None, Some("pkey"));
+    assert_eq!(name, format!("{}_pkey", "t".repeat(58)));
+    let cut = make_object_name(&"é".repeat(31), None, Some("pkey"));
+    assert!(cut.len() <= 63 && cut.ends_with("é_pkey"), "never inside a character");
+    let taken = ["t_a_idx", "t_a_idx1"];
+    assert_eq!(choose_name("t", Some("a"), "idx", |n| taken.contains(&n)), "t_a_idx2");
+}

@@ -4,6 +4,7 @@
 mod exposure;
 mod failure;
 mod folder;
+mod house;
 mod limits;
 mod logging;
 mod options;

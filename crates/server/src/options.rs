@@ -85,7 +85,7 @@ pub struct Given {
     #[arg(long, value_name = "COUNT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     worker_groups: Option<u32>,
-    /// Memory for cached blocks of the state store [default: 512MiB].
+    /// Memory for cached blocks of the state store [default: 256MiB].
     #[arg(long, value_name = "SIZE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     cache_memory: Option<ByteSize>,
@@ -93,7 +93,7 @@ pub struct Given {
     #[arg(long, value_name = "SIZE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     query_memory: Option<ByteSize>,
-    /// Memory that the uncommitted writes of one transaction may take [default: 1GiB].
+    /// Memory that the uncommitted writes of one transaction take before they go to disk [default: 8MiB].
     #[arg(long, value_name = "SIZE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     transaction_memory: Option<ByteSize>,
@@ -185,9 +185,9 @@ impl Default for Options {
             tls_key: None,
             insecure: false,
             worker_groups: None,
-            cache_memory: ByteSize(512 << 20),
+            cache_memory: ByteSize(256 << 20),
             query_memory: ByteSize(1 << 30),
-            transaction_memory: ByteSize(1 << 30),
+            transaction_memory: ByteSize(8 << 20),
             max_connections: 500,
             session_threads: cores,
             query_threads: cores,

@@ -5,22 +5,46 @@
 //! data folder                            locked, format checked
 //! listeners                              bound, so that a taken port is found before recovery
 //! console                                answers "starting"
-//! storage, driver, database              recovery
+//! house                                  recovery; then sessions could be opened
 //! exposure rule, second half             needs the superuser's password
-//! SQL and Flight sessions                console answers "ready", running.toml appears
+//! SQL and Flight front ends              console answers "ready", running.toml appears
 //! ...
-//! SIGTERM: listeners close, sessions finish or are cut, the driver syncs, storage flushes, the lock goes
+//! SIGTERM, SIGINT                        console answers "draining"; nobody new is let in
+//! SQL and Flight front ends              idle sessions end, busy ones finish or are cut off after the grace period
+//! house                                  the state is made durable, so that the next start replays nothing
+//! console, data folder                   last
 //! ```
 
 use crate::failure::Failure;
 use crate::folder::{Folder, Running};
+use crate::house::House;
 use crate::options::Options;
+use crate::stop::StopRequest;
 use crate::{exposure, limits, stop, tls};
 use curia_console::{Health, ServerFacts, Stage};
+use curia_pgfront::{Front, FrontConfig, Listener};
+use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 /// Threads that serve the console and Flight connections; SQL sessions and queries have their own.
 const SERVICE_THREADS: usize = 2;
+/// How often gauges that nothing else drives are brought up to date.
+const GAUGES: Duration = Duration::from_secs(1);
+
+/// Bound sockets that nobody accepts from yet.
+struct Listeners {
+    sql: Listener,
+    sql_address: SocketAddr,
+    flight: TcpListener,
+    flight_address: SocketAddr,
+    http: TcpListener,
+    http_address: SocketAddr,
+}
 
 /// Runs a server until it is asked to stop.
 ///
@@ -31,9 +55,7 @@ pub fn run(options: Options) -> Result<(), Failure> {
     let identity = tls::load(&options)?;
     let open_files = limits::raise_open_files();
     let folder = Folder::open(&options.data, options.worker_groups)?;
-    let sql = bind("SQL", options.sql_addr)?;
-    let flight = bind("Flight SQL", options.flight_addr)?;
-    let http = bind("the console", options.http_addr)?;
+    let listeners = Listeners::bind(&options)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         folder = %folder.path().display(),
@@ -48,49 +70,155 @@ pub fn run(options: Options) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(unexpected)?;
-    let health = Health::default();
     let _inside = service.enter();
     let (_ask, stop) = stop::listen().map_err(unexpected)?;
+    let health = Health::default();
 
-    let facts = ServerFacts {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        rows: vec![
-            ("data folder".to_owned(), folder.path().display().to_string()),
-            ("worker groups".to_owned(), folder.worker_groups().to_string()),
-            ("SQL".to_owned(), sql.1.to_string()),
-            ("Flight SQL".to_owned(), flight.1.to_string()),
-        ],
-    };
-    let http_listener = tokio::net::TcpListener::from_std(http.0).map_err(unexpected)?;
-    let (console_ends, console_end) = tokio::sync::oneshot::channel::<()>();
-    let console = service.spawn(curia_console::serve(http_listener, facts, health.clone(), recorder, async move {
+    let facts = facts(&folder, &listeners);
+    let running = listeners.running();
+    let http = tokio::net::TcpListener::from_std(listeners.http).map_err(unexpected)?;
+    let (console_ends, console_end) = oneshot::channel::<()>();
+    let console = service.spawn(curia_console::serve(http, facts, health.clone(), recorder, async move {
         let _ = console_end.await;
     }));
 
-    folder.announce(&Running {
-        pid: std::process::id(),
-        sql: sql.1.to_string(),
-        flight: flight.1.to_string(),
-        http: http.1.to_string(),
-    })?;
+    let house = service.block_on(House::open(&options, &folder))?;
+    exposure::check_password(&options, house.superuser_has_password())?;
+
+    let front = FrontConfig {
+        tls: identity.as_ref().map(|identity| identity.acceptor.clone()),
+        plaintext_beyond_loopback: options.insecure,
+        ..FrontConfig::default()
+    };
+    let front = listeners
+        .sql
+        .serve(Arc::clone(&house.sessions), house.cores.clone(), front)
+        .map_err(unexpected)?;
+    let flight = serve_flight(&service, listeners.flight, &house, identity, stop.clone())?;
+    let gauges = service.spawn(keep_gauges(Arc::clone(&house.sessions)));
+
+    folder.announce(&running)?;
     health.advance(Stage::Ready);
-    tracing::info!(sql = %sql.1, flight = %flight.1, http = %http.1, tls = identity.is_some(), "ready");
-    service.block_on(stop.requested());
+    tracing::info!(sql = running.sql, flight = running.flight, http = running.http, "ready");
+    let failed = service.block_on(async {
+        tokio::select! {
+            () = stop.requested() => None,
+            failure = house.driver.failure() => Some(Failure::Disk(failure.to_string())),
+        }
+    });
+    if let Some(failure) = failed {
+        // Nothing more can be acknowledged, and only a restart finds out what the disk has.
+        return Err(failure);
+    }
+
     health.advance(Stage::Draining);
+    drain(&options, &service, front, flight);
+    gauges.abort();
+    house.close()?;
     drop(console_ends);
-    let _ = service.block_on(console);
+    if let Ok(Err(error)) = service.block_on(console) {
+        tracing::warn!(%error, "the console ended early");
+    }
     folder.forget_running();
     tracing::info!("stopped");
     Ok(())
 }
 
+impl Listeners {
+    fn bind(options: &Options) -> Result<Listeners, Failure> {
+        let failed = |purpose, address| move |source| Failure::Listen { purpose, address, source };
+        let sql = Listener::bind(options.sql_addr).map_err(failed("SQL", options.sql_addr))?;
+        let sql_address = sql.local_addr().map_err(failed("SQL", options.sql_addr))?;
+        let (flight, flight_address) = bind(options.flight_addr).map_err(failed("Flight SQL", options.flight_addr))?;
+        let (http, http_address) = bind(options.http_addr).map_err(failed("the console", options.http_addr))?;
+        Ok(Listeners {
+            sql,
+            sql_address,
+            flight,
+            flight_address,
+            http,
+            http_address,
+        })
+    }
+
+    fn running(&self) -> Running {
+        Running {
+            pid: std::process::id(),
+            sql: self.sql_address.to_string(),
+            flight: self.flight_address.to_string(),
+            http: self.http_address.to_string(),
+        }
+    }
+}
+
 /// Binds one listener; the address returned has the port that the system chose if 0 was asked for.
-fn bind(purpose: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
-    let failed = |source| Failure::Listen { purpose, address, source };
-    let listener = TcpListener::bind(address).map_err(failed)?;
-    listener.set_nonblocking(true).map_err(failed)?;
-    let bound = listener.local_addr().map_err(failed)?;
+fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    let bound = listener.local_addr()?;
     Ok((listener, bound))
+}
+
+fn facts(folder: &Folder, listeners: &Listeners) -> ServerFacts {
+    ServerFacts {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        rows: vec![
+            ("data folder".to_owned(), folder.path().display().to_string()),
+            ("worker groups".to_owned(), folder.worker_groups().to_string()),
+            ("SQL".to_owned(), listeners.sql_address.to_string()),
+            ("Flight SQL".to_owned(), listeners.flight_address.to_string()),
+        ],
+    }
+}
+
+/// The task that serves Flight. It ends after the stop request, once the requests under way are answered.
+fn serve_flight(
+    service: &Runtime,
+    listener: TcpListener,
+    house: &House,
+    identity: Option<tls::Identity>,
+    stop: StopRequest,
+) -> Result<JoinHandle<()>, Failure> {
+    let listener = tokio::net::TcpListener::from_std(listener).map_err(unexpected)?;
+    let identity = identity.map(|identity| curia_flight::TlsIdentity {
+        certificate: identity.certificate_pem,
+        key: identity.key_pem,
+    });
+    let serving = curia_flight::serve(
+        listener,
+        Arc::clone(&house.sessions),
+        house.cores.clone(),
+        identity,
+        stop.requested(),
+    );
+    Ok(service.spawn(async move {
+        if let Err(error) = serving.await {
+            tracing::error!(%error, "the Flight SQL front end ended");
+        }
+    }))
+}
+
+async fn keep_gauges(sessions: Arc<curia_session::Sessions>) {
+    let mut ticks = tokio::time::interval(GAUGES);
+    loop {
+        ticks.tick().await;
+        metrics::gauge!("curia_sessions").set(sessions.backends().len() as f64);
+    }
+}
+
+/// Ends all sessions: the idle at once, the busy when they are done or the grace period is over.
+fn drain(options: &Options, service: &Runtime, front: Front, flight: JoinHandle<()>) {
+    let grace = Duration::from_secs(options.drain_seconds);
+    // Flight's sessions are among those that the front end drains.
+    let cut = front.drain(grace);
+    if cut > 0 {
+        tracing::warn!(sessions = cut, "cut off after {} s", options.drain_seconds);
+    }
+    // Their streams have ended with them; what is left is connections without a request.
+    let ended = service.block_on(async { tokio::time::timeout(Duration::from_secs(1), flight).await });
+    if ended.is_err() {
+        tracing::info!("closing idle Flight connections");
+    }
 }
 
 fn unexpected(error: impl std::fmt::Display) -> Failure {

@@ -1,0 +1,145 @@
+//! The house: everything from the log to the sessions, opened in order and closed in reverse.
+
+use crate::failure::Failure;
+use crate::folder::Folder;
+use crate::options::{FileLayerChoice, Options};
+use curia_consensus::ids::{ClusterId, Incarnation, ServerId};
+use curia_driver::{Driver, DriverError, DriverOptions};
+use curia_execute::{Engine, EngineConfig};
+use curia_session::{Cores, Sessions, SessionsConfig};
+use curia_storage::file::{BufferedUntilSync, FileLayer, RealFiles};
+use curia_storage::log::{LogOptions, LogStore};
+use curia_storage::state::StateOptions;
+use curia_storage::{StateStore, StorageError};
+use curia_txn::{Database, Limits, Replication};
+use std::sync::Arc;
+
+/// Statements whose plans are kept for all sessions.
+const PLANS: usize = 2_000;
+/// The superuser, made with the first objects of a fresh database.
+const SUPERUSER: &str = "curia";
+
+/// An open database and the threads that serve it.
+pub struct House {
+    /// Writes the log, applies, publishes.
+    pub driver: Arc<Driver>,
+    /// The root of transactions and catalog.
+    pub database: Arc<Database>,
+    /// What front ends open sessions from.
+    pub sessions: Arc<Sessions>,
+    /// Where sessions live.
+    pub cores: Cores,
+}
+
+impl House {
+    /// Recovers what the folder holds, or founds a cluster of one server in an empty one. Returns when it can serve.
+    ///
+    /// # Errors
+    /// [`Failure::Damaged`], [`Failure::Foreign`], [`Failure::Folder`] or [`Failure::Unexpected`], by what was found.
+    pub async fn open(options: &Options, folder: &Folder) -> Result<House, Failure> {
+        let incarnation = Incarnation(rand::random());
+        let layer: Arc<dyn FileLayer> = match options.file_layer {
+            FileLayerChoice::Real => Arc::new(RealFiles),
+            FileLayerChoice::ForgetUnsynced => Arc::new(BufferedUntilSync::default()),
+        };
+        let stored = |error| storage_failure(folder, error);
+        let state = StateOptions {
+            block_cache_bytes: bytes(options.cache_memory.0),
+            ..StateOptions::default()
+        };
+        let state = Arc::new(StateStore::open(&folder.state(), &state).map_err(stored)?);
+        let (log, recovery) = LogStore::open(layer, &folder.log(), LogOptions::new(incarnation.0)).map_err(stored)?;
+        let driver = DriverOptions {
+            server: ServerId(1),
+            cluster: ClusterId(rand::random()),
+            groups: folder.worker_groups(),
+            ..DriverOptions::default()
+        };
+        let driver = Driver::start(driver, incarnation, log, recovery, state).map_err(|error| driver_failure(folder, &error))?;
+        let driver = Arc::new(driver);
+
+        let limits = Limits {
+            memory_bytes: bytes(options.transaction_memory.0),
+            ..Limits::new(folder.spill().join("transactions"))
+        };
+        let replication: Arc<dyn Replication> = Arc::clone(&driver) as Arc<dyn Replication>;
+        let database = Database::open(replication, limits).await.map_err(unexpected)?;
+        let engine = EngineConfig {
+            threads: options.query_threads,
+            memory_bytes: bytes(options.query_memory.0),
+            spill_folder: folder.spill(),
+            ..EngineConfig::default()
+        };
+        let engine = Engine::start(Arc::clone(&database), engine).map_err(unexpected)?;
+        let config = SessionsConfig {
+            connections: options.max_connections,
+            insecure: options.insecure,
+            plans: PLANS,
+        };
+        let sessions = Sessions::new(engine, Arc::clone(&database), config);
+        let cores = Cores::start(options.session_threads).map_err(unexpected)?;
+        Ok(House {
+            driver,
+            database,
+            sessions,
+            cores,
+        })
+    }
+
+    /// Whether the superuser has a password.
+    pub fn superuser_has_password(&self) -> bool {
+        self.database.catalog().role(SUPERUSER).is_some_and(|role| role.password.is_some())
+    }
+
+    /// Makes everything durable where the next start finds it at once, and stops the driver.
+    ///
+    /// # Errors
+    /// [`Failure::Disk`] when the driver had failed.
+    pub fn close(self) -> Result<(), Failure> {
+        self.driver.shutdown().map_err(|error| Failure::Disk(error.to_string()))
+    }
+}
+
+/// Options are 64 bits wide on every platform; a platform that cannot address so much takes all it can.
+fn bytes(size: u64) -> usize {
+    usize::try_from(size).unwrap_or(usize::MAX)
+}
+
+fn unexpected(error: impl std::fmt::Display) -> Failure {
+    Failure::Unexpected(error.to_string())
+}
+
+fn storage_failure(folder: &Folder, error: StorageError) -> Failure {
+    let folder = folder.path().to_owned();
+    match error {
+        StorageError::Damaged { .. } => Failure::Damaged(error.to_string()),
+        StorageError::Format { .. } => Failure::Foreign {
+            folder,
+            reason: error.to_string(),
+        },
+        StorageError::Locked { .. } => Failure::InUse { folder, pid: None },
+        StorageError::NoSpace { .. } => Failure::Folder {
+            folder,
+            doing: "cannot start",
+            source: std::io::ErrorKind::StorageFull.into(),
+        },
+        StorageError::Io { source, .. } => Failure::Folder {
+            folder,
+            doing: "cannot start",
+            source,
+        },
+        other => Failure::Unexpected(other.to_string()),
+    }
+}
+
+fn driver_failure(folder: &Folder, error: &DriverError) -> Failure {
+    match error {
+        DriverError::Storage(StorageError::Damaged { .. }) | DriverError::Restore(_) => Failure::Damaged(error.to_string()),
+        DriverError::Storage(StorageError::NoSpace { .. }) => Failure::Folder {
+            folder: folder.path().to_owned(),
+            doing: "cannot start",
+            source: std::io::ErrorKind::StorageFull.into(),
+        },
+        other => Failure::Unexpected(other.to_string()),
+    }
+}

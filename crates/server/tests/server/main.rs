@@ -1,0 +1,11 @@
+//! The real program on free ports, used as its users use it. One test binary, because each one links the whole server.
+
+mod bad_input;
+mod damage;
+mod durability;
+mod exposure;
+mod full_disk;
+mod house;
+mod refusals;
+mod round_trip;
+mod wire;

@@ -80,7 +80,7 @@ fn cat(args: &[Datum]) -> Result<Datum> {
         dimensions[0].0 += b.dimensions[0].0;
     } else if x == y + 1 || y == x + 1 {
         let (more, less) = if x > y { (a, b) } else { (b, a) };
-        if more.dimensions[1..].iter().map(|d| d.0).ne(less.dimensions.iter().map(|d| d.0)) {
+        if more.dimensions[1..] != less.dimensions[..] {
             return Err(incompatible(
                 "Arrays with differing dimensions are not compatible for concatenation.".to_owned(),
             ));

@@ -95,7 +95,7 @@ fn from_base64(s: &str) -> Result<Vec<u8>> {
             0
         } else {
             match u8::try_from(c).ok().and_then(|b| BASE64.iter().position(|x| *x == b)) {
-                Some(v) if end == 0 => v as u32,
+                Some(v) => v as u32,
                 _ => return Err(invalid(format!("invalid symbol \"{c}\" found while decoding base64 sequence"))),
             }
         };

@@ -30,6 +30,7 @@ fn date_timestamp(d: i32, t: i64) -> Ordering {
     match d {
         i32::MAX => i64::MAX.cmp(&t),
         i32::MIN => i64::MIN.cmp(&t),
+        _ if t == i64::MAX => Ordering::Less,
         d => (i128::from(d) * i128::from(datetime::DAY)).cmp(&i128::from(t)),
     }
 }
@@ -54,10 +55,16 @@ macro_rules! array_test {
     };
 }
 
+/// Whether the first operand is the larger (or smaller) one. Of equals the second is taken, but for bpchar.
+fn first_wins(ty: u32, order: Ordering, larger: bool) -> bool {
+    let order = if larger { order } else { order.reverse() };
+    order.is_gt() || (order.is_eq() && ty == oid::BPCHAR)
+}
+
 macro_rules! larger {
     ($ty:expr) => {
         Kernel::Pure(|args| {
-            Ok(if compare_datums($ty, &args[0], &args[1]).is_ge() {
+            Ok(if first_wins($ty, compare_datums($ty, &args[0], &args[1]), true) {
                 args[0].clone()
             } else {
                 args[1].clone()
@@ -68,7 +75,7 @@ macro_rules! larger {
 macro_rules! smaller {
     ($ty:expr) => {
         Kernel::Pure(|args| {
-            Ok(if compare_datums($ty, &args[0], &args[1]).is_le() {
+            Ok(if first_wins($ty, compare_datums($ty, &args[0], &args[1]), false) {
                 args[0].clone()
             } else {
                 args[1].clone()

@@ -20,9 +20,15 @@ fn field(r: Result<Option<Numeric>>) -> Result<Datum> {
 fn part(r: Result<Option<Numeric>>) -> Result<Datum> {
     Ok(r?.map_or(Datum::Null, |n| Datum::Float8(n.to_f64_lossy())))
 }
-/// date_part of a Julian day keeps more digits than extract's numeric would.
+/// The field of a `date_trunc`.
 fn unit(name: &str, type_name: &str) -> Result<Field> {
-    Field::named(name).ok_or_else(|| dt::unknown_unit(name, type_name))
+    Field::named(name)
+        .filter(|f| f.truncates())
+        .ok_or_else(|| dt::unknown_unit(name, type_name))
+}
+/// Infinity is itself whatever is asked of it.
+fn unless_infinite(t: i64, then: impl FnOnce() -> Result<i64>) -> Result<i64> {
+    if dt::is_infinite(t) { Ok(t) } else { then() }
 }
 fn zone(name: &str) -> Result<Zone> {
     let unknown = || SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("time zone \"{name}\" not recognized"));
@@ -254,14 +260,14 @@ kernels! {
     "timestamptz_timestamp" => contextual!(|cx, t: Timestamptz| ? ts(dt::to_timestamp(t.0, cx.time_zone())));
     "time_interval" = pure!(|t: Time| -> Interval Interval { months: 0, days: 0, micros: t.0 });
     "interval_time" = pure!(|i: Interval| -> Time i.micros.rem_euclid(dt::DAY));
-    "timestamp_zone" => pure!(|z: &str, t: Timestamp| ? tz(dt::to_timestamptz(t.0, &zone(z)?)));
-    "timestamp_izone" => pure!(|z: Interval, t: Timestamp| ? tz(dt::to_timestamptz(t.0, &interval_zone(z)?)));
-    "timestamptz_zone" => pure!(|z: &str, t: Timestamptz| ? ts(dt::to_timestamp(t.0, &zone(z)?)));
-    "timestamptz_izone" => pure!(|z: Interval, t: Timestamptz| ? ts(dt::to_timestamp(t.0, &interval_zone(z)?)));
+    "timestamp_zone" => pure!(|z: &str, t: Timestamp| ? tz(unless_infinite(t.0, || dt::to_timestamptz(t.0, &zone(z)?))));
+    "timestamp_izone" => pure!(|z: Interval, t: Timestamp| ? tz(unless_infinite(t.0, || dt::to_timestamptz(t.0, &interval_zone(z)?))));
+    "timestamptz_zone" => pure!(|z: &str, t: Timestamptz| ? ts(unless_infinite(t.0, || dt::to_timestamp(t.0, &zone(z)?))));
+    "timestamptz_izone" => pure!(|z: Interval, t: Timestamptz| ? ts(unless_infinite(t.0, || dt::to_timestamp(t.0, &interval_zone(z)?))));
 
-    "timestamp_trunc" => pure!(|u: &str, t: Timestamp| ? ts(dt::timestamp_trunc(unit(u, "timestamp without time zone")?, t.0)));
-    "timestamptz_trunc" => contextual!(|cx, u: &str, t: Timestamptz| ? tz(dt::timestamptz_trunc(unit(u, "timestamp with time zone")?, t.0, cx.time_zone())));
-    "timestamptz_trunc_zone" => pure!(|u: &str, t: Timestamptz, z: &str| ? tz(dt::timestamptz_trunc(unit(u, "timestamp with time zone")?, t.0, &zone(z)?)));
+    "timestamp_trunc" => pure!(|u: &str, t: Timestamp| ? ts(unless_infinite(t.0, || dt::timestamp_trunc(unit(u, "timestamp without time zone")?, t.0))));
+    "timestamptz_trunc" => contextual!(|cx, u: &str, t: Timestamptz| ? tz(unless_infinite(t.0, || dt::timestamptz_trunc(unit(u, "timestamp with time zone")?, t.0, cx.time_zone()))));
+    "timestamptz_trunc_zone" => pure!(|u: &str, t: Timestamptz, z: &str| ? tz(unless_infinite(t.0, || dt::timestamptz_trunc(unit(u, "timestamp with time zone")?, t.0, &zone(z)?))));
     "interval_trunc" => pure!(|u: &str, i: Interval| ? iv(dt::interval_trunc(unit(u, "interval")?, i)));
     "timestamp_bin" => pure!(|s: Interval, t: Timestamp, o: Timestamp| ? ts(bin(s, t.0, o.0)));
     "timestamptz_bin" => pure!(|s: Interval, t: Timestamptz, o: Timestamptz| ? tz(bin(s, t.0, o.0)));

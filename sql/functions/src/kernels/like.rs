@@ -80,7 +80,9 @@ fn with_escape(pattern: &str, escape: &str) -> Result<String> {
     let mut chars = escape.chars();
     let e = chars.next();
     if chars.next().is_some() {
-        return Err(SqlError::new(SqlState::new("22019"), "invalid escape string").hint("Escape string must be empty or one character."));
+        return Err(
+            SqlError::new(SqlState::INVALID_ESCAPE_SEQUENCE, "invalid escape string").hint("Escape string must be empty or one character.")
+        );
     }
     let mut out = String::with_capacity(pattern.len() + 8);
     match e {
@@ -139,7 +141,9 @@ kernels! {
 
 fn escape_bytes(p: &[u8], e: &[u8]) -> Result<Datum> {
     if e.len() > 1 {
-        return Err(SqlError::new(SqlState::new("22019"), "invalid escape string").hint("Escape string must be empty or one character."));
+        return Err(
+            SqlError::new(SqlState::INVALID_ESCAPE_SEQUENCE, "invalid escape string").hint("Escape string must be empty or one character.")
+        );
     }
     let mut out = Vec::with_capacity(p.len() + 8);
     let mut after = false;

@@ -153,7 +153,10 @@ fn translate(pattern: &str, mut o: Options) -> Result<(String, Options)> {
                 if chars.peek() == Some(&'?') {
                     chars.next();
                     match chars.peek() {
-                        Some(':') => out.push('?'),
+                        Some(':') => {
+                            chars.next();
+                            out.push_str("?:");
+                        }
                         Some('=' | '!' | '<') => return Err(SqlError::unsupported("lookaround in regular expressions")),
                         Some('#') => {
                             // A comment: ends at the closing parenthesis.
@@ -356,9 +359,8 @@ pub(super) fn similar_to(pattern: &str, escape: Option<&str>) -> Result<String> 
             let mut c = e.chars();
             let first = c.next();
             if c.next().is_some() {
-                return Err(
-                    SqlError::new(SqlState::new("22019"), "invalid escape string").hint("Escape string must be empty or one character.")
-                );
+                return Err(SqlError::new(SqlState::INVALID_ESCAPE_SEQUENCE, "invalid escape string")
+                    .hint("Escape string must be empty or one character."));
             }
             first
         }

@@ -234,7 +234,7 @@ kernels! {
     "to_regtype" => Session;
 
     "pg_typeof" = Typed(|_, types, _| Ok(Datum::Oid(types.args.first().map_or(0, |t| t.oid))));
-    "format_type" = pure!(|ty: Option<u32>, typmod: Option<i32>| ? Ok(ty.map_or(Datum::Null, |t| Datum::text(type_info::format_type(t, typmod.unwrap_or(-1))))));
+    "format_type" = pure!(|ty: Option<u32>, typmod: Option<i32>| ? Ok(ty.map_or(Datum::Null, |t| Datum::text(formatted(t, typmod)))));
     "PG_encoding_to_char" = pure!(|n: i32| ? Ok(Datum::text(if n == UTF8 { "UTF8" } else if n == 0 { "SQL_ASCII" } else { "" })));
     "PG_char_to_encoding" = pure!(|s: &str| -> Int4 if matches!(s.to_ascii_lowercase().as_str(), "utf8" | "utf-8" | "unicode") { UTF8 } else if s.eq_ignore_ascii_case("sql_ascii") { 0 } else { -1 });
     "pg_encoding_max_length_sql" = pure!(|n: i32| ? Ok(if n == UTF8 { Datum::Int4(4) } else if n == 0 { Datum::Int4(1) } else { Datum::Null }));
@@ -252,4 +252,17 @@ kernels! {
     "oidvectortypes" = pure!(|a: &std::sync::Arc<curia_types::ArrayValue>| ? Ok(Datum::text(
         a.elements.iter().map(|e| match e { Datum::Oid(o) => type_info::format_type(*o, -1), _ => String::new() }).collect::<Vec<_>>().join(", ")
     )));
+}
+
+/// With a modifier given, even -1, a bare bpchar is not the one-character `character` of the grammar.
+fn formatted(ty: u32, typmod: Option<i32>) -> String {
+    let element = type_info::element_of(ty);
+    if typmod == Some(-1) && element.unwrap_or(ty) == curia_types::oid::BPCHAR {
+        return if element.is_some() {
+            "bpchar[]".to_owned()
+        } else {
+            "bpchar".to_owned()
+        };
+    }
+    type_info::format_type(ty, typmod.unwrap_or(-1))
 }

@@ -69,6 +69,10 @@ fn left(s: &str, n: i32) -> &str {
     &s[..offset(s, n.max(0) as usize)]
 }
 fn right(s: &str, n: i32) -> &str {
+    // -n overflows there, and the whole string comes back.
+    if n == i32::MIN {
+        return s;
+    }
     let skip = if n < 0 {
         i64::from(n).abs()
     } else {
@@ -175,15 +179,7 @@ fn lower(s: &str) -> String {
     if s.is_ascii() {
         return s.to_ascii_lowercase();
     }
-    s.chars()
-        .map(|c| {
-            let mut u = c.to_lowercase();
-            match (u.next(), u.next()) {
-                (Some(x), None) => x,
-                _ => c,
-            }
-        })
-        .collect()
+    s.chars().filter_map(|c| c.to_lowercase().next()).collect()
 }
 
 fn chr(n: i32) -> Result<Datum> {

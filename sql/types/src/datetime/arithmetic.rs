@@ -282,15 +282,15 @@ pub fn interval_trunc(field: Field, i: Interval) -> Result<Interval> {
 
 /// make_date; a negative year is BC. 22008.
 pub fn make_date(year: i32, month: i32, day: i32) -> Result<i32> {
-    let bad = || {
+    let bad = |y: i64| {
         SqlError::new(
             SqlState::DATETIME_FIELD_OVERFLOW,
-            format!("date field value out of range: {year}-{month:02}-{day:02}"),
+            format!("date field value out of range: {y}-{month:02}-{day:02}"),
         )
     };
     let y = if year < 0 { i64::from(year) + 1 } else { i64::from(year) };
     if year == 0 || !(1..=12).contains(&month) || day < 1 || i64::from(day) > days_in_month(y, i64::from(month)) {
-        return Err(bad());
+        return Err(bad(y));
     }
     let days = days_from_civil(y, i64::from(month), i64::from(day));
     i32::try_from(days).ok().and_then(|d| check_date(d).ok()).ok_or_else(|| {
@@ -306,9 +306,10 @@ pub fn make_time(hour: i32, minute: i32, second: f64) -> Result<i64> {
     let micros = (second * 1e6).round_ties_even();
     let total = i64::from(hour) * HOUR + i64::from(minute) * MINUTE + if micros.is_finite() { micros as i64 } else { DAY * 2 };
     if hour < 0 || !(0..60).contains(&minute) || !(0.0..=60.0).contains(&second) || total > DAY {
-        let shown = format!("{second:.2}");
-        let shown = shown.strip_suffix(".00").map_or(shown.as_str(), |s| s);
-        let padded = if second < 10.0 { format!("0{shown}") } else { shown.to_owned() };
+        // C's %02g
+        let mut shown = Vec::new();
+        crate::float::write_f64(second, -9, &mut shown);
+        let padded = format!("{:0>2}", String::from_utf8_lossy(&shown));
         return Err(SqlError::new(
             SqlState::DATETIME_FIELD_OVERFLOW,
             format!("time field value out of range: {hour}:{minute:02}:{padded}"),

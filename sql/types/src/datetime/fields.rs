@@ -93,6 +93,12 @@ impl Field {
         }
     }
 
+    /// Whether `date_trunc` knows the word at all.
+    pub fn truncates(self) -> bool {
+        use Field::*;
+        !matches!(self, Dow | IsoDow | Doy | IsoYear | Julian | Epoch)
+    }
+
     /// Whether the field of an infinite date is infinite (others are NULL).
     fn grows(self) -> bool {
         use Field::*;
@@ -102,6 +108,7 @@ impl Field {
 
 /// 22023 for an unknown unit.
 pub fn unknown_unit(unit: &str, type_name: &str) -> SqlError {
+    let unit = unit.to_ascii_lowercase();
     SqlError::new(
         SqlState::INVALID_PARAMETER_VALUE,
         format!("unit \"{unit}\" not recognized for type {type_name}"),
@@ -110,6 +117,7 @@ pub fn unknown_unit(unit: &str, type_name: &str) -> SqlError {
 
 /// 0A000 for a unit that the type has not.
 pub fn unsupported_unit(unit: &str, type_name: &str) -> SqlError {
+    let unit = unit.to_ascii_lowercase();
     SqlError::new(
         SqlState::FEATURE_NOT_SUPPORTED,
         format!("unit \"{unit}\" not supported for type {type_name}"),
@@ -208,11 +216,11 @@ fn clock_field(field: Field, micros: i64) -> Option<Numeric> {
 pub fn timestamp_field(unit: &str, t: i64) -> Result<Option<Numeric>> {
     let field = Field::named(unit).ok_or_else(|| unknown_unit(unit, "timestamp without time zone"))?;
     use Field::*;
-    if matches!(field, Timezone | TimezoneHour | TimezoneMinute) {
-        return Err(unsupported_unit(unit, "timestamp without time zone"));
-    }
     if t == i64::MAX || t == i64::MIN {
         return Ok(infinite_field(field, t > 0));
+    }
+    if matches!(field, Timezone | TimezoneHour | TimezoneMinute) {
+        return Err(unsupported_unit(unit, "timestamp without time zone"));
     }
     Ok(Some(local_field(field, t, t)))
 }

@@ -131,14 +131,8 @@ fn write_timestamp(t: i64, offset: Option<&LocalOffset>, cx: &IoContext, out: &m
     let c = split_timestamp(t);
     let named = |out: &mut Vec<u8>| {
         if let Some(o) = offset {
-            // An abbreviation of letters is printed as such; numeric ones give way to the offset.
-            if o.abbreviation.bytes().all(|b| b.is_ascii_alphabetic()) && !o.abbreviation.is_empty() {
-                out.push(b' ');
-                out.extend_from_slice(o.abbreviation.as_bytes());
-            } else {
-                out.push(b' ');
-                write_offset(o.seconds, out);
-            }
+            out.push(b' ');
+            out.extend_from_slice(o.abbreviation.as_bytes());
         }
     };
     match cx.date_style {
@@ -156,7 +150,7 @@ fn write_timestamp(t: i64, offset: Option<&LocalOffset>, cx: &IoContext, out: &m
             padded(shown_year(c.year), 4, out);
             out.push(b' ');
             clock(c.micros, out);
-            compact_named(offset, out);
+            named(out);
         }
         DateStyle::German => {
             day_month(&c, DateOrder::Dmy, b'.', out);
@@ -164,7 +158,7 @@ fn write_timestamp(t: i64, offset: Option<&LocalOffset>, cx: &IoContext, out: &m
             padded(shown_year(c.year), 4, out);
             out.push(b' ');
             clock(c.micros, out);
-            compact_named(offset, out);
+            named(out);
         }
         DateStyle::Postgres => {
             out.extend_from_slice(DAYS[weekday(t.div_euclid(DAY)) as usize].as_bytes());
@@ -187,17 +181,6 @@ fn write_timestamp(t: i64, offset: Option<&LocalOffset>, cx: &IoContext, out: &m
         }
     }
     era(c.year, out);
-}
-
-/// SQL and German styles put a numeric offset right behind the time.
-fn compact_named(offset: Option<&LocalOffset>, out: &mut Vec<u8>) {
-    let Some(o) = offset else { return };
-    if o.abbreviation.bytes().all(|b| b.is_ascii_alphabetic()) && !o.abbreviation.is_empty() {
-        out.push(b' ');
-        out.extend_from_slice(o.abbreviation.as_bytes());
-    } else {
-        write_offset(o.seconds, out);
-    }
 }
 
 /// Appends `+hh[:mm[:ss]]`.

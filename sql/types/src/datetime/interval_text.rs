@@ -120,16 +120,21 @@ pub fn parse_interval(s: &str, typmod: i32, cx: &IoContext) -> Result<Interval> 
     let range = if typmod < 0 { 0x7fff } else { (typmod >> 16) & 0x7fff };
     let i = match tokens(s).and_then(|t| decode(&t, range, cx)) {
         Ok(i) => i,
-        Err(Bad::Syntax) => iso8601(s.trim()).map_err(|b| b.error("interval", s))?,
-        Err(b) => return Err(b.error("interval", s)),
+        Err(Bad::Syntax) => iso8601(s.trim()).map_err(|b| as_interval(b).error("interval", s))?,
+        Err(b) => return Err(as_interval(b).error("interval", s)),
     };
-    let e = super::span::interval_out_of_range;
+    let e = || Bad::Interval.error("interval", s);
     let i = Interval {
-        months: i32::try_from(i.months).map_err(|_| e())?,
+        months: i32::try_from(i.months).map_err(|_| super::span::interval_out_of_range())?,
         days: i32::try_from(i.days).map_err(|_| e())?,
         micros: i.micros,
     };
     super::span::interval_typmod(i, typmod)
+}
+
+/// A field out of range is the interval's own error.
+fn as_interval(b: Bad) -> Bad {
+    if matches!(b, Bad::Field) { Bad::Interval } else { b }
 }
 
 /// The unit of a bare rightmost number, by the declared fields.
@@ -275,7 +280,8 @@ fn iso8601(s: &str) -> Result<Sum, Bad> {
     let mut any = false;
     while !rest.is_empty() {
         if let Some(after) = rest.strip_prefix('T') {
-            time = true;
+            // PT alone is the empty interval.
+            (time, any) = (true, true);
             rest = after;
             continue;
         }

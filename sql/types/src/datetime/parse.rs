@@ -280,6 +280,7 @@ struct Decoder<'a> {
     zone: Option<Zone>,
     dst: bool,
     special: Result0,
+    time_only: bool,
 }
 
 pub(crate) fn digits(s: &str) -> Option<i64> {
@@ -376,6 +377,7 @@ impl<'a> Decoder<'a> {
             zone: None,
             dst: false,
             special: Result0::Fields,
+            time_only: false,
         }
     }
 
@@ -547,12 +549,13 @@ impl<'a> Decoder<'a> {
                 self.bc = true;
                 0
             }
+            Word::Dst if self.have & ZONE == 0 => return Err(Bad::Syntax),
             Word::Dst => {
                 self.dst = true;
                 0
             }
             Word::IsoTime => {
-                if self.have & DATE != DATE {
+                if self.have & DATE != DATE && !self.time_only {
                     return Err(Bad::Syntax);
                 }
                 match tokens.get(i + 1).map(|t| t.kind) {
@@ -778,6 +781,7 @@ impl<'a> Decoder<'a> {
 fn decode<'a>(s: &str, cx: &'a IoContext, time_only: bool) -> Result<Decoder<'a>, Bad> {
     let tokens = tokens(s)?;
     let mut d = Decoder::new(cx);
+    d.time_only = time_only;
     d.run(&tokens, time_only)?;
     d.validate()?;
     let needed = if time_only { TIME } else { DATE };

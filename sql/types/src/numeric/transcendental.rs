@@ -318,10 +318,11 @@ impl Numeric {
         if weight > 131_072.0 {
             return Err(overflow());
         }
-        if weight + 1.0 < -f64::from(MAX_PRECISION) {
-            return Ok(Numeric::from_big(BigInt::zero(), MAX_PRECISION as u16));
+        // An integer power keeps 16 fraction digits whatever its size (power_var_int).
+        let scale = clamp_scale(16, &[self, exponent]);
+        if weight + 1.0 < -f64::from(scale) {
+            return Ok(Numeric::from_big(BigInt::zero(), scale as u16));
         }
-        let scale = clamp_scale(16 - weight as i64, &[self, exponent]);
         match e {
             0 => return Ok(Numeric::ONE.with_scale(scale as u16)),
             1 => return self.round(scale),

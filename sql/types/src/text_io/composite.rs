@@ -131,6 +131,9 @@ impl Reader<'_> {
         let mut count = 0;
         self.skip_space();
         if let Some(after) = self.rest.strip_prefix('}') {
+            if depth > 0 {
+                return Err(malformed(self.whole, "Unexpected \"}\" character."));
+            }
             self.rest = after;
         } else {
             loop {

@@ -214,7 +214,7 @@ pub fn check_json(text: &str) -> Result<()> {
                 false
             }
             (Expect::Value, _) => return bad("JSON value"),
-            (Expect::ArrayStart, _) => return bad("array element or \"]\""),
+            (Expect::ArrayStart, _) => return bad("JSON value"),
             (Expect::ArrayNext, _) => return bad("\",\" or \"]\""),
             (Expect::ObjectStart, _) => return bad("string or \"}\""),
             (Expect::ObjectKey, _) => return bad("string"),

@@ -62,7 +62,8 @@ pub fn parse(ty: PgType, s: &str, cx: &IoContext) -> Result<Datum> {
             check_json(s)?;
             Datum::text(s)
         }
-        OID | XID | CID => Datum::Oid(parse_oid(s, if ty.oid == OID { "oid" } else { "xid" })?),
+        OID => Datum::Oid(parse_oid(s, "oid")?),
+        XID | CID => Datum::Oid(parse_xid(s)),
         INT2VECTOR | OIDVECTOR => parse_vector(ty.oid, s)?,
         VOID => Datum::Null,
         RECORD => {
@@ -191,6 +192,13 @@ fn parse_oid(s: &str, name: &str) -> Result<u32> {
     u32::try_from(v)
         .or_else(|_| i32::try_from(v).map(|v| v as u32))
         .map_err(|_| out_of_range(name, s))
+}
+
+/// As C's strtoul: leading digits count, anything else is zero.
+fn parse_xid(s: &str) -> u32 {
+    let t = trim(s);
+    let end = t.find(|c: char| !c.is_ascii_digit()).unwrap_or(t.len());
+    t[..end].parse().unwrap_or(if end > 0 { u32::MAX } else { 0 })
 }
 
 fn parse_reg(ty: u32, s: &str, cx: &IoContext) -> Result<u32> {

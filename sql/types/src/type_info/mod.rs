@@ -188,7 +188,7 @@ pub fn format_type(oid: u32, typmod: i32) -> String {
         oid::INT8 => "bigint".to_owned(),
         oid::FLOAT4 => "real".to_owned(),
         oid::FLOAT8 => "double precision".to_owned(),
-        oid::CHAR => "\"char\"".to_owned(),
+        oid::CHAR => precision("\"char\"", ""),
         // A bare character means length 1 to the grammar, so a length-less one prints as bpchar.
         oid::BPCHAR if has => format!("character({})", typmod - 4),
         oid::BPCHAR => {
@@ -218,6 +218,7 @@ pub fn format_type(oid: u32, typmod: i32) -> String {
                 p => format!("interval{fields}({p})"),
             }
         }
+        _ if has => format!("{}({typmod})", quote_identifier(info.name)),
         _ => quote_identifier(info.name).into_owned(),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::Accumulator;
 use crate::compare::compare_datums;
-use curia_types::{Datum, Result, SqlError};
+use curia_types::{Datum, Result, SqlError, oid};
 
 pub(super) struct Extreme {
     max: bool,
@@ -25,7 +25,9 @@ impl Accumulator for Extreme {
             return Ok(());
         }
         let order = compare_datums(self.ty, v, &self.value);
-        if self.value.is_null() || (self.max && order.is_gt()) || (!self.max && order.is_lt()) {
+        // Of equal values the last one stays, but for bpchar, as the larger and smaller functions of each type choose.
+        let order = if self.max { order } else { order.reverse() };
+        if self.value.is_null() || order.is_gt() || (order.is_eq() && self.ty != oid::BPCHAR) {
             self.value = v.clone();
         }
         Ok(())

@@ -161,6 +161,12 @@ impl Binder<'_> {
         match way {
             Coercion::Relabel => {
                 if let ExprKind::Const(value) = expr.kind {
+                    // int4 and the oid types share their 32 bits, not their form as values.
+                    let value = match value {
+                        Datum::Int4(v) if curia_types::type_info::is_oid_like(target.oid) => Datum::Oid(v as u32),
+                        Datum::Oid(v) if target.oid == curia_types::oid::INT4 => Datum::Int4(v as i32),
+                        value => value,
+                    };
                     return self.constant(value, target, position);
                 }
                 // Between string types the modifier means the same, so nothing has to be cut again.

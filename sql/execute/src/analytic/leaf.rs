@@ -156,6 +156,7 @@ impl ExecutionPlan for LeafScan {
                 scan: exec.view.scan(layout.storage(), &ranges[partition], Direction::Forward),
                 layout: layout.clone(),
                 outputs: self.projection.iter().map(|i| outputs[*i]).collect(),
+                plain: self.projection.iter().map(|i| outputs[*i]).collect(),
             },
             From::Rows(op) => {
                 let cursor = op.clone().open(Env { exec: &exec, frame: &[] }).map_err(external)?;
@@ -183,7 +184,8 @@ impl ExecutionPlan for LeafScan {
 }
 
 enum Reading {
-    Table { scan: ViewScan, layout: Arc<TableLayout>, outputs: Vec<Option<usize>> },
+    /// `plain`: the outputs, when none of them is the row key.
+    Table { scan: ViewScan, layout: Arc<TableLayout>, outputs: Vec<Option<usize>>, plain: Option<Vec<usize>> },
     Rows { cursor: Box<dyn Cursor>, projection: Vec<usize> },
 }
 
@@ -205,8 +207,13 @@ impl Reader {
         let mut rows = 0;
         while rows < want {
             match &mut self.source {
-                Reading::Table { scan, layout, outputs } => {
+                Reading::Table { scan, layout, outputs, plain } => {
                     let Some((key, bytes)) = scan.next()? else { break };
+                    if let Some(columns) = plain {
+                        layout.row().append_columns(bytes, columns, &mut builders)?;
+                        rows += 1;
+                        continue;
+                    }
                     for (builder, output) in builders.iter_mut().zip(outputs.iter()) {
                         match output {
                             Some(i) => builder.append(&layout.row().decode(bytes, *i)?)?,

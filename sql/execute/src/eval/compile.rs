@@ -7,7 +7,7 @@ use crate::rows::{Compiler, Op};
 use crate::walk;
 use curia_bind::ir::*;
 use curia_functions::Volatility;
-use curia_types::{Datum, Result, SqlError};
+use curia_types::{Datum, Result, SqlError, oid, type_info};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -59,7 +59,13 @@ pub(crate) fn node(expr: &Expr, scope: &Scope, c: &mut Compiler) -> Result<Node>
             ret: expr.ty,
         },
         ExprKind::IoCast(arg) => Node::IoCast { arg: boxed(arg, scope, c)?, from: arg.ty, to: expr.ty },
-        ExprKind::Relabel(arg) => node(arg, scope, c)?,
+        ExprKind::Relabel(arg) => {
+            let inner = node(arg, scope, c)?;
+            match (type_info::is_oid_like(arg.ty.oid), type_info::is_oid_like(expr.ty.oid)) {
+                (a, b) if a != b && [arg.ty.oid, expr.ty.oid].contains(&oid::INT4) => Node::OidBits(Box::new(inner)),
+                _ => inner,
+            }
+        }
         ExprKind::And(args) => Node::And(nodes(args, scope, c)?),
         ExprKind::Or(args) => Node::Or(nodes(args, scope, c)?),
         ExprKind::Not(arg) => Node::Not(boxed(arg, scope, c)?),

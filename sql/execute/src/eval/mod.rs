@@ -54,6 +54,8 @@ pub(crate) enum Node {
         from: PgType,
         to: PgType,
     },
+    /// The same 32 bits as int4 or as oid, whichever the value is not.
+    OidBits(Box<Node>),
     And(Vec<Node>),
     Or(Vec<Node>),
     Not(Box<Node>),

@@ -66,6 +66,11 @@ impl Node {
                 }
             }
             Node::IoCast { arg, from, to } => env.exec.io_cast(arg.eval(env, row)?, *from, *to)?,
+            Node::OidBits(arg) => match arg.eval(env, row)? {
+                Datum::Int4(v) => Datum::Oid(v as u32),
+                Datum::Oid(v) => Datum::Int4(v as i32),
+                other => other,
+            },
             Node::And(args) => {
                 let mut unknown = false;
                 for a in args {

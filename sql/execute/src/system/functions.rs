@@ -81,6 +81,7 @@ pub fn catalog_call(scope: &CatalogScope<'_>, function: &str, args: &[Datum]) ->
         "pg_database_size" => Datum::Int8(
             c.tables.values().map(|t| bytes(scope, t.storage) + index_bytes(scope, t)).sum::<u64>().try_into().unwrap_or(i64::MAX),
         ),
+        "pg_tablespace_location" => Datum::text(""),
         "pg_relation_filenode" => c.tables.get(&oid(0)).map_or(Datum::Null, |t| Datum::Oid(t.storage.0)),
         "pg_relation_is_publishable" => Datum::Bool(c.tables.contains_key(&oid(0))),
         "has_table_privilege" | "has_column_privilege" | "has_any_column_privilege" | "has_schema_privilege" | "has_database_privilege"

@@ -107,7 +107,7 @@ impl Ddl<'_> {
             Action::SetNotNull(name) => {
                 let i = find_column(&table, name)?;
                 if !table.columns[i].not_null && self.any_row(&table, &format!("{} IS NULL", quote_identifier(&name.name))).await? {
-                    return Err(contains_nulls(&table, i));
+                    return Err(contains_nulls(&table, self.catalog().schema_name(table.schema), i));
                 }
                 table.columns[i].not_null = true;
             }
@@ -291,10 +291,9 @@ impl Ddl<'_> {
             }
         }
         if column.not_null && missing.is_none() && !per_row && self.any_row(&table, "true").await? {
-            return Err(SqlError::new(
-                SqlState::NOT_NULL_VIOLATION,
-                format!("column \"{}\" of relation \"{}\" contains null values", column.name, table.name),
-            ));
+            let schema = self.catalog().schema_name(table.schema).to_owned();
+            table.columns.push(column);
+            return Err(contains_nulls(&table, &schema, i));
         }
         let (default, identity, ty) = (column.default.clone(), column.identity, column.ty);
         table.columns.push(column);
@@ -423,7 +422,7 @@ impl Ddl<'_> {
             if let ConstraintKind::Check { expression } = &c.kind
                 && self.any_row(&table, &format!("NOT ({expression})")).await?
             {
-                return Err(violated_by_some_row(&c.name, &table.name));
+                return Err(violated_by_some_row(&c.name, &table, self.catalog().schema_name(table.schema)));
             }
         }
         Ok(())
@@ -474,7 +473,7 @@ impl Ddl<'_> {
                 if let ConstraintKind::Check { expression } = &check.kind
                     && self.any_row(&table, &format!("NOT ({expression})")).await?
                 {
-                    return Err(violated_by_some_row(&check.name, &table.name));
+                    return Err(violated_by_some_row(&check.name, &table, self.catalog().schema_name(table.schema)));
                 }
                 table.constraints.push(check);
                 self.change(Change::put(table))
@@ -482,7 +481,7 @@ impl Ddl<'_> {
             WrittenKind::Unique { columns, primary, nulls_not_distinct, attributes } => {
                 let old = table.clone();
                 let (constraint, index) =
-                    self.new_unique(&mut table, w.name, &columns, primary, nulls_not_distinct, attributes, w.pos).await?;
+                    self.new_unique(&mut table, w.name, &columns, primary, nulls_not_distinct, attributes, None).await?;
                 table.constraints.push(constraint);
                 if primary { self.add_primary_key(old, table, index).await } else { self.add_unique_index(table, index).await }
             }
@@ -610,9 +609,13 @@ fn relabels(old: curia_types::PgType, new: curia_types::PgType) -> bool {
     }
 }
 
-fn violated_by_some_row(constraint: &str, table: &str) -> SqlError {
-    SqlError::new(SqlState::CHECK_VIOLATION, format!("check constraint \"{constraint}\" of relation \"{table}\" is violated by some row"))
-        .constraint(constraint)
+fn violated_by_some_row(constraint: &str, table: &Table, schema: &str) -> SqlError {
+    SqlError::new(
+        SqlState::CHECK_VIOLATION,
+        format!("check constraint \"{constraint}\" of relation \"{}\" is violated by some row", table.name),
+    )
+    .table(schema, &table.name)
+    .constraint(constraint)
 }
 
 fn no_constraint(name: &str, table: &str) -> SqlError {

@@ -106,28 +106,28 @@ impl Ddl<'_> {
         primary: bool,
         nulls_not_distinct: bool,
         attributes: ConstraintAttributes,
-        pos: u32,
+        pos: Option<u32>,
     ) -> Result<(Constraint, Index)> {
         refuse_attributes("unique constraints", attributes)?;
         if nulls_not_distinct {
-            return Err(SqlError::unsupported("UNIQUE NULLS NOT DISTINCT").at(Some(pos)));
+            return Err(SqlError::unsupported("UNIQUE NULLS NOT DISTINCT").at(pos));
         }
         if primary && table.primary_key().is_some() {
             return Err(SqlError::new(
                 SqlState::INVALID_TABLE_DEFINITION,
                 format!("multiple primary keys for table \"{}\" are not allowed", table.name),
             )
-            .at(Some(pos)));
+            .at(pos));
         }
         let mut keys = Vec::with_capacity(columns.len());
         for column in columns {
             let Some((i, _)) = table.column(&column.name) else {
-                return Err(SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{}\" named in key does not exist", column.name)).at(Some(pos)));
+                return Err(SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{}\" named in key does not exist", column.name)).at(pos));
             };
             if keys.iter().any(|k: &IndexKey| k.column == i) {
                 let kind = if primary { "primary key" } else { "unique" };
                 return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, format!("column \"{}\" appears twice in {kind} constraint", column.name))
-                    .at(Some(pos)));
+                    .at(pos));
             }
             self.check_orderable(table.columns[i].ty)?;
             keys.push(IndexKey { column: i, descending: false, nulls_first: false });

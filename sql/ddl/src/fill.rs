@@ -95,7 +95,7 @@ impl Ddl<'_> {
     async fn build(&mut self, layout: &TableLayout, row: &[Datum]) -> Result<()> {
         for (i, column) in layout.table().live_columns() {
             if column.not_null && row[i].is_null() {
-                return Err(contains_nulls(layout.table(), i));
+                return Err(contains_nulls(layout.table(), layout.schema_name(), i));
             }
         }
         let key = self.tx.build_row(layout, row).await?;
@@ -120,10 +120,11 @@ fn step(scan: &mut ViewScan) -> Result<Option<StoredRows>> {
     Ok(if rows.is_empty() { None } else { Some(rows) })
 }
 
-pub(crate) fn contains_nulls(table: &Table, column: usize) -> SqlError {
+pub(crate) fn contains_nulls(table: &Table, schema: &str, column: usize) -> SqlError {
     SqlError::new(
         SqlState::NOT_NULL_VIOLATION,
         format!("column \"{}\" of relation \"{}\" contains null values", table.columns[column].name, table.name),
     )
+    .table(schema, &table.name)
     .column(&table.columns[column].name)
 }

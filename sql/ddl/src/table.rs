@@ -85,7 +85,7 @@ impl Ddl<'_> {
         for w in primary.into_iter().chain(others) {
             let WrittenKind::Unique { columns, primary, nulls_not_distinct, attributes } = w.kind else { continue };
             let (constraint, mut index) =
-                self.new_unique(&mut table, w.name, &columns, primary, nulls_not_distinct, attributes, w.pos).await?;
+                self.new_unique(&mut table, w.name, &columns, primary, nulls_not_distinct, attributes, Some(w.pos)).await?;
             if primary {
                 table.row_key = index.keys.iter().map(|k| k.column).collect();
             } else {

@@ -15,7 +15,7 @@
 //! - [`parameters`]: values from clients
 //! - [`metadata`], [`server_facts`]: what is in the database, what the server is
 //! - [`sign_in`]: passwords and tokens
-//! - [`statements`]: running things; bulk ingest
+//! - [`statements`]: running things; bulk ingest. What returns no rows runs when its flight info is asked for
 //! - [`status`] gives errors their gRPC code
 //!
 //! **Not here:** Substrait plans, savepoints, cancelling by action (closing the stream cancels), session options.

@@ -71,6 +71,12 @@ fn info(schema: &Schema, descriptor: FlightDescriptor, ticket: &impl ProstMessag
     Ok(Response::new(info))
 }
 
+/// The answer when the statement returns no rows: it has run already, and its ticket fetches nothing. Clients such as ADBC
+/// send every statement this way and are free to fetch late, or never; a CREATE TABLE must not wait for that.
+fn done(descriptor: FlightDescriptor) -> Info {
+    info(&Schema::empty(), descriptor, &TicketStatementQuery { statement_handle: Bytes::new() })
+}
+
 fn one_batch(batch: RecordBatch) -> DoGet {
     Response::new(statements::encode(batch.schema(), futures::stream::iter([Ok(batch)])))
 }
@@ -140,6 +146,10 @@ impl FlightSqlService for Service {
     async fn get_flight_info_statement(&self, query: CommandStatementQuery, request: Request<FlightDescriptor>) -> Info {
         let seat = self.seat(Asker::of(&request), query.transaction_id.as_ref()).await?;
         let prepared = seat.prepare(&query.query).await.map_err(sql)?;
+        if prepared.columns.is_none() {
+            seat.update(&prepared, Vec::new()).await.map_err(sql)?;
+            return done(request.into_inner());
+        }
         let ticket = TicketStatementQuery {
             statement_handle: query.encode_to_vec().into(),
         };
@@ -147,6 +157,9 @@ impl FlightSqlService for Service {
     }
 
     async fn do_get_statement(&self, ticket: TicketStatementQuery, request: Request<Ticket>) -> Result<DoGet, Status> {
+        if ticket.statement_handle.is_empty() {
+            return Ok(one_batch(RecordBatch::new_empty(Arc::new(Schema::empty()))));
+        }
         let query = CommandStatementQuery::decode(ticket.statement_handle)
             .map_err(|_| Status::invalid_argument("[08P01] the ticket is not one of this server"))?;
         let seat = self.seat(Asker::of(&request), query.transaction_id.as_ref()).await?;
@@ -226,6 +239,11 @@ impl FlightSqlService for Service {
 
     async fn get_flight_info_prepared_statement(&self, query: CommandPreparedStatementQuery, request: Request<FlightDescriptor>) -> Info {
         let statement = self.statement(&Asker::of(&request), &query.prepared_statement_handle)?;
+        if statement.prepared.columns.is_none() {
+            let rows = statement.bound.lock().clone();
+            statements::update(&statement, rows).await.map_err(sql)?;
+            return done(request.into_inner());
+        }
         info(&statement.result_schema(), request.into_inner(), &query)
     }
 

@@ -36,12 +36,9 @@ impl Session {
         let dialect = Dialect::new(&copy.options, Way::Out, &names)?;
         let is_binary = dialect.format == CopyFormat::Binary;
         out.copy_out(if is_binary { Format::Binary } else { Format::Text }, fields.len());
-        if is_binary {
-            out.copy_row(&mut |buffer| {
-                binary::write_header(buffer);
-                Ok(())
-            })?;
-        } else if dialect.header != CopyHeader::Off {
+        // As PostgreSQL does, the binary header travels in the first row's message (or the trailer's): some clients count on it.
+        let mut header_due = is_binary;
+        if !is_binary && dialect.header != CopyHeader::Off {
             out.copy_row(&mut |buffer| {
                 for (i, name) in names.iter().enumerate() {
                     write::header(&dialect, i, names.len(), name, buffer);
@@ -55,6 +52,9 @@ impl Session {
         let mut scratch = Vec::new();
         while self.waits.run(out, rows.next()).await? {
             out.copy_row(&mut |buffer| {
+                if std::mem::take(&mut header_due) {
+                    binary::write_header(buffer);
+                }
                 if is_binary {
                     binary_row(rows.row(), &types, buffer);
                 } else {
@@ -69,6 +69,9 @@ impl Session {
         }
         if is_binary {
             out.copy_row(&mut |buffer| {
+                if std::mem::take(&mut header_due) {
+                    binary::write_header(buffer);
+                }
                 binary::write_trailer(buffer);
                 Ok(())
             })?;

@@ -109,3 +109,49 @@ pub fn cast(source: u32, target: u32) -> Option<&'static Cast> {
 pub fn casts() -> &'static [Cast] {
     &REGISTRY.casts
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kernel_serves_a_row_of_pg_proc() {
+        let sources: std::collections::HashSet<&str> = PROC_ROWS.iter().map(|p| p.source).collect();
+        let idle: Vec<&str> = crate::kernels::all().map(|b| b.source).filter(|s| !sources.contains(s)).collect();
+        assert!(idle.is_empty(), "{idle:?}");
+    }
+
+    #[test]
+    fn no_source_is_bound_twice() {
+        let mut seen = std::collections::HashSet::new();
+        let twice: Vec<&str> = crate::kernels::all().map(|b| b.source).filter(|s| !seen.insert(*s)).collect();
+        assert!(twice.is_empty(), "{twice:?}");
+    }
+
+    #[test]
+    fn operators_and_casts_name_functions_that_exist() {
+        assert!(operators("+").iter().any(|o| o.left == 23 && o.right == 23 && o.result == 23));
+        for name in operator_names() {
+            for o in operators(name) {
+                let f = by_oid(o.function).expect("function of an operator");
+                assert_eq!(f.ret, o.result, "{name}");
+            }
+        }
+        for c in casts() {
+            if let CastMethod::Function(f) = c.method {
+                assert!(by_oid(f).is_some());
+            }
+        }
+    }
+
+    #[test]
+    fn set_returning_rows_have_set_kernels_and_no_others_do() {
+        for f in functions() {
+            assert_eq!(
+                f.set,
+                matches!(f.kernel, Kernel::Set(_)) || (f.set && matches!(f.kernel, Kernel::Session)),
+                "{f:?}"
+            );
+        }
+    }
+}

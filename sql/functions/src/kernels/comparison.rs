@@ -128,7 +128,6 @@ six! { []
         "array_ge" = array_test!(is_ge);
         "xideq" = pure!(|a: u32, b: u32| -> Bool a == b);
         "xidneq" = pure!(|a: u32, b: u32| -> Bool a != b);
-        "int4notin" = pure!(|a: i32, b: i32| -> Bool a != b);
         "text_pattern_lt" = pure!(|a: &str, b: &str| -> Bool a.as_bytes() < b.as_bytes());
         "text_pattern_le" = pure!(|a: &str, b: &str| -> Bool a.as_bytes() <= b.as_bytes());
         "text_pattern_gt" = pure!(|a: &str, b: &str| -> Bool a.as_bytes() > b.as_bytes());
@@ -163,8 +162,6 @@ six! { []
         "time_smaller" = smaller!(0);
         "timestamp_larger" = larger!(0);
         "timestamp_smaller" = smaller!(0);
-        "timestamptz_larger" = larger!(0);
-        "timestamptz_smaller" = smaller!(0);
         "interval_larger" = larger!(0);
         "interval_smaller" = smaller!(0);
         "oidlarger" = larger!(0);

@@ -133,7 +133,7 @@ pub fn iso_week_start(year: i64) -> i64 {
 fn infinite_field(field: Field, positive: bool) -> Option<Numeric> {
     field
         .grows()
-        .then(|| if positive { Numeric::INFINITY } else { Numeric::NEG_INFINITY })
+        .then_some(if positive { Numeric::INFINITY } else { Numeric::NEG_INFINITY })
 }
 
 /// extract from a day. `None` is NULL (some fields of infinity).

@@ -476,7 +476,7 @@ fn sql_standard(f: &Fields, micros: i64, out: &mut Vec<u8>) {
     if !negative && !positive {
         return out.push(b'0');
     }
-    let standard = !(negative && positive) && !(year_month && day_time);
+    let standard = !(negative && positive || year_month && day_time);
     let time = |out: &mut Vec<u8>| {
         write_integer((micros.unsigned_abs() / HOUR as u64) as i64, out);
         let m = micros.unsigned_abs();

@@ -740,7 +740,7 @@ impl<'a> Decoder<'a> {
                 self.year = -(self.year - 1);
             } else if self.two_digit_year {
                 self.year += if self.year < 70 { 2000 } else { 1900 };
-            } else if self.year <= 0 && !self.from_now() {
+            } else if self.year <= 0 && !self.filled_by_now() {
                 return Err(Bad::Field);
             }
         }
@@ -773,7 +773,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// 'now' and kin fill the year from the clock, which may be any year.
-    fn from_now(&self) -> bool {
+    fn filled_by_now(&self) -> bool {
         self.offset.is_some() && self.have == DATE | TIME | ZONE && self.year <= 0 && self.cx.now < days_from_civil(1, 1, 1) * DAY
     }
 }

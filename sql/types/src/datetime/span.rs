@@ -52,7 +52,7 @@ pub fn interval_sub(a: Interval, b: Interval) -> Result<Interval> {
 }
 
 fn to_i32(v: f64) -> Result<i32> {
-    if v.is_nan() || v >= 2_147_483_648.0 || v < -2_147_483_648.0 {
+    if !(-2_147_483_648.0..2_147_483_648.0).contains(&v) {
         Err(interval_out_of_range())
     } else {
         Ok(v as i32)
@@ -91,7 +91,7 @@ fn scale(i: Interval, by: f64, op: fn(f64, f64) -> f64) -> Result<Interval> {
     }
     day = day.checked_add(month_remainder_days as i32).ok_or_else(interval_out_of_range)?;
     let micros = (op(i.micros as f64, by) + sec_remainder * SECOND as f64).round_ties_even();
-    if micros.is_nan() || micros >= 9_223_372_036_854_775_808.0 || micros < -9_223_372_036_854_775_808.0 {
+    if !(-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&micros) {
         return Err(interval_out_of_range());
     }
     Ok(Interval {

@@ -126,7 +126,7 @@ impl Numeric {
         }
         let scale = (16 - qweight * 4) as i32;
         let own = i32::from(self.scale().unwrap_or(0)).max(i32::from(other.scale().unwrap_or(0)));
-        scale.max(own).max(0).min(MAX_PRECISION)
+        scale.max(own).clamp(0, MAX_PRECISION)
     }
 
     /// `self / other`. 22012 on zero.

@@ -204,14 +204,12 @@ async fn check(bank: &Bank, server: &Server, ledger: &mut Ledger, random: &mut C
     last_csn(&client).await
 }
 
+/// Commits something, and asks which number that got: a session knows its own commits only.
 async fn last_csn(client: &tokio_postgres::Client) -> Result<u64, String> {
-    let row = client
-        .query_one("SHOW curia.last_csn", &[])
-        .await
-        .map_err(|error| format!("SHOW curia.last_csn: {}", full(&error)))?;
-    row.get::<_, &str>(0)
-        .parse()
-        .map_err(|error| format!("SHOW curia.last_csn: {error}"))
+    let failed = |error| format!("asking for the last CSN: {}", full(&error));
+    client.batch_execute("INSERT INTO pulse VALUES (0)").await.map_err(failed)?;
+    let row = client.query_one("SHOW curia.last_csn", &[]).await.map_err(failed)?;
+    row.get::<_, &str>(0).parse().map_err(|error| format!("SHOW curia.last_csn: {error}"))
 }
 
 /// The whole chain of an error; the driver's own text leaves the cause out.

@@ -19,6 +19,7 @@
 //! lock and the row's lock; locks are released after the writes are applied and the catalog is published, never before. Whatever changes
 //! who can find a row by a unique key holds that key's lock. Links neither DataFusion nor the driver.
 
+mod advisory;
 pub mod bootstrap;
 mod buffer;
 mod commit;

@@ -278,11 +278,9 @@ impl OwnScan {
         };
         if let Some((key, _)) = &taken {
             match self.direction {
-                Direction::Forward => {
-                    self.rest.start.clear();
-                    self.rest.start.extend_from_slice(key);
-                    self.rest.start.push(0); // the least key after it
-                }
+                // Keys are prefix-free, and in the store a version number follows the key: only the successor of the whole prefix
+                // leaves all versions behind.
+                Direction::Forward => self.rest = std::mem::take(&mut self.rest).after_prefix(key),
                 Direction::Backward => self.rest.end = Some(key.to_vec()),
             }
         }

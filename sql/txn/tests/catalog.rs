@@ -1,5 +1,7 @@
 //! The catalog in transactions: private until commit, published with the commit, durable, with identifiers that are never given twice.
 
+#![allow(clippy::unwrap_used)] // what cannot be set up fails the test
+
 mod support;
 
 use curia_catalog::{Catalog, Change, Class};

@@ -1,5 +1,7 @@
 //! Transactions over the real driver and log: what is committed survives a power cut, a large one as a whole or not at all.
 
+#![allow(clippy::unwrap_used)] // what cannot be set up fails the test
+
 mod support;
 
 use curia_consensus::ids::Incarnation;

@@ -1,5 +1,7 @@
 //! Constraints that rows meet: unique keys that wait for the other's outcome, NOT NULL, ON CONFLICT.
 
+#![allow(clippy::unwrap_used)] // what cannot be set up fails the test
+
 mod support;
 
 use curia_txn::*;

@@ -3,6 +3,7 @@
 //! A cycle can only come to be when somebody starts to wait: whoever holds or is served is not waiting at that moment. So each wait is
 //! checked once, when it starts, under one mutex that orders the starts; the request that would close a cycle is the one that fails.
 
+use super::mode::LockStrength;
 use super::table::{ADVISORY, LockKey, LockTable, Mode, Owner, TABLES};
 use curia_types::{Result, SqlError, SqlState};
 use hashbrown::{HashMap, HashSet};
@@ -92,7 +93,14 @@ impl Waits {
                 };
                 let what = match w.key.space {
                     TABLES => format!("{} on relation {} of database 5", w.mode.name, number(0)),
-                    ADVISORY => format!("{} on advisory lock [5,{},{},1]", w.mode.name, number(0), number(4)),
+                    ADVISORY => {
+                        let mode = if w.mode == Mode::from(LockStrength::Share) {
+                            "ShareLock"
+                        } else {
+                            "ExclusiveLock"
+                        };
+                        format!("{mode} on advisory lock [5,{},{},1]", number(0), number(4))
+                    }
                     _ => format!("ShareLock on transaction {}", by.txid),
                 };
                 format!("Process {} waits for {what}; blocked by process {}.", w.process_id, by.process_id)

@@ -37,7 +37,7 @@ impl Session {
         }
         let parsed = statements.pop();
         self.refuse_when_failed(parsed.as_ref().map(|p| &p.statement))?;
-        let prepared = self.prepare(Arc::from(sql), parsed.map(Arc::new), types, false, out).await?;
+        let prepared = self.prepare(Arc::from(sql), parsed.map(Arc::new), types, out).await?;
         self.statements.insert(name.to_owned(), prepared);
         out.parse_complete();
         Ok(())
@@ -49,7 +49,6 @@ impl Session {
         sql: Arc<str>,
         parsed: Option<Arc<Parsed>>,
         types: &[u32],
-        from_sql: bool,
         out: &mut O,
     ) -> Result<Arc<Prepared>, Stop> {
         let mut prepared = Prepared {
@@ -58,7 +57,6 @@ impl Session {
             declared: Some(types.to_vec()),
             params: Vec::new(),
             fields: None,
-            from_sql,
             prepared_at: 0,
             planned: Mutex::new(None),
         };
@@ -142,7 +140,6 @@ impl Session {
             formats: result_formats.to_vec(),
             progress: Progress::Ready,
             cursor: false,
-            created_at: self.statement_start,
         })?;
         out.bind_complete();
         Ok(())
@@ -308,11 +305,9 @@ impl Session {
     /// # Errors
     /// The commit's.
     pub async fn sync<O: Output>(&mut self, out: &mut O) -> Result<(), Stop> {
-        if self.block.state == State::Implicit {
+        if !self.block.is_explicit() {
             self.commit().await?;
             self.notify_all(out);
-        } else if self.block.state == State::Idle && !self.portals.is_empty() {
-            self.portals.clear();
         }
         Ok(())
     }

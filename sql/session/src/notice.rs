@@ -45,7 +45,7 @@ pub struct Notice {
 
 impl Notice {
     /// A NOTICE with state 00000.
-    pub fn notice(message: impl Into<String>) -> Notice {
+    pub fn plain(message: impl Into<String>) -> Notice {
         Notice { severity: Severity::Notice, code: SqlState::SUCCESSFUL_COMPLETION, message: message.into(), detail: None, hint: None }
     }
     /// A WARNING.

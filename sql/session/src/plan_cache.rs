@@ -13,8 +13,12 @@ use std::sync::Arc;
 /// A cached statement with its plan.
 #[derive(Clone)]
 pub struct Cached {
+    /// Its text.
+    pub text: Arc<str>,
     /// The statement, for its command tag and for planning it again.
     pub parsed: Arc<Parsed>,
+    /// Declared parameter types; `None` where parameters may not occur.
+    pub types: Option<Arc<[u32]>>,
     /// Its plan.
     pub planned: Arc<Planned>,
 }

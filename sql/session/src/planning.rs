@@ -39,8 +39,6 @@ pub struct Prepared {
     pub params: Vec<PgType>,
     /// Result columns.
     pub fields: Option<Arc<[Field]>>,
-    /// Made by PREPARE rather than by the protocol.
-    pub from_sql: bool,
     /// When it was prepared, microseconds since 2000-01-01 UTC.
     pub prepared_at: i64,
     /// The newest plan.
@@ -56,7 +54,6 @@ impl Prepared {
             declared: None,
             params: Vec::new(),
             fields: None,
-            from_sql: false,
             prepared_at: 0,
             planned: Mutex::new(None),
         }
@@ -142,7 +139,12 @@ impl Session {
         if let Some(text) = text
             && catalog.version & Catalog::PRIVATE == 0
         {
-            let cached = Cached { parsed: parsed.clone(), planned: planned.clone() };
+            let cached = Cached {
+                text: Arc::from(text),
+                parsed: parsed.clone(),
+                types: types.map(Arc::from),
+                planned: planned.clone(),
+            };
             self.sessions.plans.keep(text, &self.environment.key, key_types, cached);
         }
         Ok(planned)

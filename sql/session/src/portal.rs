@@ -93,8 +93,6 @@ pub(crate) struct Portal {
     pub progress: Progress,
     /// Made by DECLARE.
     pub cursor: bool,
-    /// When it was made, microseconds since 2000-01-01 UTC.
-    pub created_at: i64,
 }
 
 /// What came of moving rows to the client.

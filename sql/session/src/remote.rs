@@ -8,7 +8,6 @@
 //! Commands run one after the other. While a query's batches flow, the session is busy with them: drop the stream to end the query. Outside
 //! of a transaction that the client began, each command is a transaction of its own.
 
-use crate::block::State;
 use crate::cores::Cores;
 use crate::notice::Notice;
 use crate::output::{CopyInput, Disconnected, Field, Format, Output, Stop};
@@ -197,7 +196,7 @@ impl Actor {
     /// Ends what a command began: commits its implicit transaction, or fails the session's.
     async fn settle<T>(&mut self, result: Result<T, Stop>) -> Result<T> {
         let result = match result {
-            Ok(value) if self.session.block.state == State::Implicit => self.session.commit().await.map(|()| value),
+            Ok(value) if !self.session.block.is_explicit() => self.session.commit().await.map(|()| value),
             other => other,
         };
         self.session.shared.notices.take();
@@ -224,7 +223,7 @@ impl Actor {
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, "cannot insert multiple commands into a prepared statement").into());
         }
         self.session.refuse_when_failed(Some(&parsed.statement))?;
-        let made = self.session.prepare(Arc::from(sql), Some(Arc::new(parsed)), &[], false, &mut Quiet::default()).await?;
+        let made = self.session.prepare(Arc::from(sql), Some(Arc::new(parsed)), &[], &mut Quiet::default()).await?;
         let id = self.next;
         self.next += 1;
         let description = RemotePrepared { id, fields: made.fields.clone(), parameters: made.params.clone() };

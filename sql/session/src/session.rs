@@ -208,8 +208,8 @@ impl Session {
         if self.block.state != State::Failed
             && let Some((cached, values)) = self.lookup(sql, out).await?
         {
-            let text: Arc<str> = Arc::from("");
-            let prepared = Prepared::transient(&text, cached.parsed);
+            let mut prepared = Prepared::transient(&cached.text, cached.parsed);
+            prepared.declared = cached.types.map(|t| t.to_vec());
             *prepared.planned.lock() = Some(cached.planned);
             return self.run_and_answer(&prepared, values, true, out).await;
         }
@@ -245,7 +245,7 @@ impl Session {
             sent = self.move_rows(&mut rows, &fields, &[], 0, true, out).await?.sent;
         }
         // The outcome of an implicit transaction is part of its statement's.
-        if last && self.block.state == State::Implicit {
+        if last && !self.block.is_explicit() {
             self.commit().await?;
         }
         self.notify_all(out);
@@ -281,7 +281,8 @@ impl Session {
         let parsed: Arc<Parsed> = Arc::new(parsed);
         match self.plan_statement(&parsed, Some(&lifted.text), Some(&types), &catalog, out).await {
             Ok(planned) if planned.params.iter().map(|t| t.oid).eq(types.iter().copied()) => {
-                Ok(Some((Cached { parsed, planned }, lifted.values)))
+                let cached = Cached { text: lifted.text.into(), parsed, types: Some(types.into()), planned };
+                Ok(Some((cached, lifted.values)))
             }
             Ok(_) | Err(Stop::Error(_)) => Ok(None),
             Err(gone) => Err(gone),

@@ -52,7 +52,7 @@ impl Session {
                     depth: prepared.parsed.as_ref().map_or(1, |p| p.depth),
                     max_param: 0,
                 };
-                let made = self.prepare(prepared.sql.clone(), Some(Arc::new(parsed)), &types, true, out).await?;
+                let made = self.prepare(prepared.sql.clone(), Some(Arc::new(parsed)), &types, out).await?;
                 self.statements.insert(p.name.name.clone(), made);
             }
             Statement::Execute(e) => return self.execute_prepared(e, out).await,
@@ -248,7 +248,6 @@ impl Session {
             formats: vec![format],
             progress: Progress::Open { rows, fields, tag: Tag::Sent("FETCH") },
             cursor: true,
-            created_at: self.statement_start,
         };
         Ok(self.open_portal(&d.name.name, portal)?)
     }
@@ -281,7 +280,7 @@ impl Session {
         }
         let parsed = curia_parse::Parsed {
             statement: e.statement.clone(),
-            span: 0..0,
+            span: usize::MAX..usize::MAX,
             depth: prepared.parsed.as_ref().map_or(1, |p| p.depth),
             max_param: 0,
         };

@@ -7,7 +7,7 @@ use curia_pgfront::{Front, FrontConfig, Listener};
 use curia_session::{Cores, Sessions, SessionsConfig};
 use curia_storage::file::RealFiles;
 use curia_storage::log::{LogOptions, LogStore};
-use curia_storage::{StateOptions, StateStore};
+use curia_storage::state::{StateOptions, StateStore};
 use curia_txn::{Database, Limits, Replication};
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};

@@ -120,13 +120,6 @@ impl Wire {
         self.bytes(&message(kind, body));
     }
 
-    /// The next byte.
-    pub fn byte(&mut self) -> u8 {
-        let mut b = [0];
-        self.stream.read_exact(&mut b).unwrap();
-        b[0]
-    }
-
     /// The next message; `None` when the server has closed.
     pub fn try_read(&mut self) -> Option<Message> {
         let mut head = [0; 5];

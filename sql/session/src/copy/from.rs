@@ -96,11 +96,11 @@ impl Reader {
                         text => Err(place.raw(extra(), text)),
                     };
                 }
-                if record.len() > columns.len() {
+                if record.count() > columns.len() {
                     return Err(place.raw(extra(), raw()));
                 }
                 for (i, c) in columns.iter().enumerate() {
-                    if i >= record.len() {
+                    if i >= record.count() {
                         let e = SqlError::new(SqlState::BAD_COPY_FILE_FORMAT, format!("missing data for column \"{}\"", c.name));
                         return Err(place.raw(e, raw()));
                     }
@@ -147,8 +147,8 @@ fn extra() -> SqlError {
 
 fn match_header(record: &Record, columns: &[Column]) -> Result<()> {
     let bad = |message: String| SqlError::new(SqlState::BAD_COPY_FILE_FORMAT, message);
-    if record.len() != columns.len() {
-        return Err(bad(format!("wrong number of fields in header line: got {}, expected {}", record.len(), columns.len())));
+    if record.count() != columns.len() {
+        return Err(bad(format!("wrong number of fields in header line: got {}, expected {}", record.count(), columns.len())));
     }
     for (i, c) in columns.iter().enumerate() {
         match record.field(i).map(String::from_utf8_lossy) {

@@ -29,7 +29,7 @@ pub struct Record {
 
 impl Record {
     /// How many fields.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.fields.len()
     }
     /// The text of a field, `None` for NULL.
@@ -424,7 +424,7 @@ mod tests {
             while let Some(range) = r.next_line()? {
                 r.split(&range, &mut record)?;
                 out.push(
-                    (0..record.len())
+                    (0..record.count())
                         .map(|i| record.field(i).map(|f| String::from_utf8_lossy(f).into_owned()))
                         .collect(),
                 );

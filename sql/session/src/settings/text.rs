@@ -86,7 +86,7 @@ fn time_zone(value: String) -> Result<String> {
     if let Ok(hours) = value.trim().parse::<f64>() {
         let seconds = (hours * 3600.0).abs() as u64;
         let mut size = format!("{:02}", seconds / 3600);
-        if seconds % 3600 != 0 {
+        if !seconds.is_multiple_of(3600) {
             size.push_str(&format!(":{:02}", seconds % 3600 / 60));
         }
         let (east, posix) = if hours < 0.0 { ('-', '+') } else { ('+', '-') };

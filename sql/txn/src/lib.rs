@@ -36,6 +36,7 @@ mod sequence;
 pub mod slot;
 mod spill;
 mod stage;
+mod tend;
 pub mod transaction;
 pub mod view;
 pub mod violation;

@@ -182,3 +182,24 @@ async fn a_refused_commit_changes_nothing_and_releases_its_locks() {
     assert!(cluster.rows(&t).is_empty());
     cluster.fill(&t, &[(1, 2, "y")]).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn garbage_goes_by_itself() {
+    let cluster = Cluster::with(|limits| limits.retention_csns = 0).await;
+    let t = cluster.table("t", &[]).await;
+    cluster.fill(&t, &[(1, 1, "x")]).await;
+    let mut tx = cluster.begin();
+    tx.change_catalog(Change::drop(Class::Table, t.table().oid)).unwrap();
+    tx.drop_storage(t.storage()).unwrap();
+    tx.commit().await.unwrap();
+    cluster.table("u", &[]).await;
+    let gone = async {
+        while cluster.direct.state().newest(t.storage().0, &key(&t, 1)).unwrap().is_some() {
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        }
+    };
+    tokio::select! {
+        () = cluster.db.clone().tend(std::time::Duration::from_secs(10)) => panic!("it ended"),
+        () = gone => {}
+    }
+}

@@ -61,13 +61,13 @@ struct Term<'a> {
 /// Terms that bound a column, with their position among the conjuncts.
 fn terms<'a>(scan: &Scan, conjuncts: &'a [Expr]) -> Vec<(usize, Term<'a>)> {
     let own: HashMap<ColId, usize> = scan.columns.iter().map(|(i, c)| (c.id, *i)).collect();
-    let column = |e: &Expr| -> Option<(usize, u32)> {
+    let column = |e: &Expr| -> Option<usize> {
         let mut e = e;
         while let ExprKind::Relabel(inner) = &e.kind {
             e = inner;
         }
         match &e.kind {
-            ExprKind::Column(id) => own.get(id).map(|i| (*i, e.ty.oid)),
+            ExprKind::Column(id) => own.get(id).copied(),
             _ => None,
         }
     };
@@ -79,16 +79,23 @@ fn terms<'a>(scan: &Scan, conjuncts: &'a [Expr]) -> Vec<(usize, Term<'a>)> {
             continue;
         }
         let [a, b] = args.as_slice() else { continue };
-        if let Some((i, _)) = column(a) {
-            if independent(b, &own) && fits(scan, i, right) {
-                out.push((at, Term { column: i, op, value: b }));
-                continue;
-            }
-        }
-        if let Some((i, _)) = column(b) {
-            if independent(a, &own) && fits(scan, i, left) {
-                out.push((at, Term { column: i, op: op.swapped(), value: a }));
-            }
+        if let Some(i) = column(a)
+            && independent(b, &own)
+            && fits(scan, i, right)
+        {
+            out.push((at, Term { column: i, op, value: b }));
+        } else if let Some(i) = column(b)
+            && independent(a, &own)
+            && fits(scan, i, left)
+        {
+            out.push((
+                at,
+                Term {
+                    column: i,
+                    op: op.swapped(),
+                    value: a,
+                },
+            ));
         }
     }
     out
@@ -140,7 +147,10 @@ pub fn choose(scan: &Scan, conjuncts: &[Expr]) -> Option<Path> {
         let (mut lower, mut upper) = (None, None);
         if let Some((column, _, _)) = keys.get(equal.len()) {
             for (at, t) in terms.iter().filter(|(_, t)| t.column == *column) {
-                let end = End { value: t.value.clone(), inclusive: matches!(t.op, Comparison::Le | Comparison::Ge) };
+                let end = End {
+                    value: t.value.clone(),
+                    inclusive: matches!(t.op, Comparison::Le | Comparison::Ge),
+                };
                 match t.op {
                     Comparison::Lt | Comparison::Le if upper.is_none() => upper = Some(end),
                     Comparison::Gt | Comparison::Ge if lower.is_none() => lower = Some(end),
@@ -160,7 +170,18 @@ pub fn choose(scan: &Scan, conjuncts: &[Expr]) -> Option<Path> {
         score += if index.is_none() { 2 } else { 0 };
         if best.as_ref().is_none_or(|(s, _)| score > *s) {
             let residual = conjuncts.iter().zip(&used).filter(|(_, u)| !**u).map(|(c, _)| c.clone()).collect();
-            best = Some((score, Path { index, keys, equal, lower, upper, unique: whole && unique, residual }));
+            best = Some((
+                score,
+                Path {
+                    index,
+                    keys,
+                    equal,
+                    lower,
+                    upper,
+                    unique: whole && unique,
+                    residual,
+                },
+            ));
         }
     }
     best.map(|(_, p)| p)
@@ -176,7 +197,11 @@ fn paths(table: &Table) -> Vec<(Option<usize>, Keys, bool)> {
     }
     for (i, index) in table.indexes.iter().enumerate() {
         if index.storage.is_some() {
-            out.push((Some(i), index.keys.iter().map(|k| (k.column, k.descending, k.nulls_first)).collect(), index.unique));
+            out.push((
+                Some(i),
+                index.keys.iter().map(|k| (k.column, k.descending, k.nulls_first)).collect(),
+                index.unique,
+            ));
         }
     }
     out
@@ -188,11 +213,23 @@ fn lists(scan: &Scan, conjuncts: &[Expr]) -> Vec<(usize, usize, Bound)> {
     let mut out = Vec::new();
     for (at, c) in conjuncts.iter().enumerate() {
         let (arg, function, bound, values): (&Expr, u32, Bound, Vec<&Expr>) = match &c.kind {
-            ExprKind::InList { arg, list, equal, negated: false } => (arg, *equal, Bound::OneOf(list.clone()), list.iter().collect()),
-            ExprKind::ArrayCompare { arg, array, function, all: false } => (arg, *function, Bound::Any((**array).clone()), vec![&**array]),
+            ExprKind::InList {
+                arg,
+                list,
+                equal,
+                negated: false,
+            } => (arg, *equal, Bound::OneOf(list.clone()), list.iter().collect()),
+            ExprKind::ArrayCompare {
+                arg,
+                array,
+                function,
+                all: false,
+            } => (arg, *function, Bound::Any((**array).clone()), vec![&**array]),
             _ => continue,
         };
-        let Some((Comparison::Eq, left, right)) = comparison(function) else { continue };
+        let Some((Comparison::Eq, left, right)) = comparison(function) else {
+            continue;
+        };
         let mut arg = arg;
         while let ExprKind::Relabel(inner) = &arg.kind {
             arg = inner;

@@ -32,7 +32,10 @@ impl Comparison {
 
 /// A function's comparison with its operand types.
 pub fn comparison(function: u32) -> Option<(Comparison, u32, u32)> {
-    TABLE.binary_search_by_key(&function, |r| r.0).ok().map(|i| (TABLE[i].1, TABLE[i].2, TABLE[i].3))
+    TABLE
+        .binary_search_by_key(&function, |r| r.0)
+        .ok()
+        .map(|i| (TABLE[i].1, TABLE[i].2, TABLE[i].3))
 }
 
 /// Types whose values are ordered by the same number.

@@ -101,7 +101,12 @@ impl Engine {
             .with_temp_file_path(&config.spill_folder)
             .build_arc()
             .map_err(|e| SqlError::internal(format!("could not set up the spill folder: {e}")))?;
-        Ok(Arc::new(Engine { database, config, pool: Some(pool), environment }))
+        Ok(Arc::new(Engine {
+            database,
+            config,
+            pool: Some(pool),
+            environment,
+        }))
     }
 
     /// The shared root of transactions.
@@ -111,7 +116,10 @@ impl Engine {
 
     /// The analytics pool.
     pub(crate) fn pool(&self) -> Result<&tokio::runtime::Handle> {
-        self.pool.as_ref().map(|p| p.handle()).ok_or_else(|| SqlError::new(SqlState::ADMIN_SHUTDOWN, "the server is shutting down"))
+        self.pool
+            .as_ref()
+            .map(|p| p.handle())
+            .ok_or_else(|| SqlError::new(SqlState::ADMIN_SHUTDOWN, "the server is shutting down"))
     }
 
     /// Decides how a statement runs. `catalog` is the version that it was bound to. Errors: 0A000 for what cannot be executed, 54001 for

@@ -57,12 +57,14 @@ pub struct Exec {
     kept: Mutex<Kept>,
 }
 
+/// A common table expression's frame and, once computed, its rows.
+type Cte = (Vec<Datum>, Option<Arc<Vec<Row>>>);
+
 /// What operators keep for the length of the statement.
 #[derive(Default)]
 struct Kept {
     memos: HashMap<usize, Memo>,
-    /// Frame and, once computed, rows of each common table expression.
-    ctes: HashMap<u32, (Vec<Datum>, Option<Arc<Vec<Row>>>)>,
+    ctes: HashMap<u32, Cte>,
     working: HashMap<u32, Arc<Vec<Row>>>,
 }
 
@@ -115,7 +117,7 @@ impl Exec {
     pub(crate) fn begin_cte(&self, id: u32, frame: &[Datum]) {
         self.kept.lock().ctes.insert(id, (frame.to_vec(), None));
     }
-    pub(crate) fn cte(&self, id: u32) -> (Vec<Datum>, Option<Arc<Vec<Row>>>) {
+    pub(crate) fn cte(&self, id: u32) -> Cte {
         self.kept.lock().ctes.get(&id).cloned().unwrap_or_default()
     }
     pub(crate) fn set_cte(&self, id: u32, rows: Arc<Vec<Row>>) {

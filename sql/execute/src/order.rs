@@ -52,14 +52,20 @@ pub fn compare(ty: PgType, a: &Datum, b: &Datum) -> Ordering {
         (Interval(a), Interval(b)) => span(a).cmp(&span(b)),
         (Uuid(a), Uuid(b)) => a.cmp(b),
         (Array(a), Array(b)) => {
-            let element = PgType { oid: a.element, typmod: -1 };
+            let element = PgType {
+                oid: a.element,
+                typmod: -1,
+            };
             for (x, y) in a.elements.iter().zip(&b.elements) {
                 match compare(element, x, y) {
                     Ordering::Equal => {}
                     other => return other,
                 }
             }
-            a.elements.len().cmp(&b.elements.len()).then_with(|| a.dimensions.cmp(&b.dimensions))
+            a.elements
+                .len()
+                .cmp(&b.elements.len())
+                .then_with(|| a.dimensions.cmp(&b.dimensions))
         }
         (Record(a), Record(b)) => {
             for ((ta, x), (_, y)) in a.iter().zip(b.iter()) {
@@ -90,7 +96,13 @@ pub fn write_key(ty: u32, d: &Datum, out: &mut Vec<u8>) {
         out.extend_from_slice(bytes);
     }
     fn double(v: f64) -> [u8; 8] {
-        let v = if v == 0.0 { 0.0 } else if v.is_nan() { f64::NAN } else { v };
+        let v = if v == 0.0 {
+            0.0
+        } else if v.is_nan() {
+            f64::NAN
+        } else {
+            v
+        };
         v.to_bits().to_le_bytes()
     }
     match d {

@@ -90,13 +90,22 @@ impl Source {
     /// Compiles a relation; `wanted` are the columns to give, in order.
     pub fn compile(compiler: &mut Compiler, rel: Rel, wanted: &[ColId], depth: u32, analytic: bool) -> Result<Source> {
         let rel = rewrite::push_filters(rel);
-        if analytic && depth <= ANALYTIC_DEPTH && let Some(plan) = Analytic::plan(compiler, &rel, wanted)? {
-            return Ok(Source { positions: (0..wanted.len()).collect(), how: How::Analytic(Arc::new(plan)) });
+        if analytic
+            && depth <= ANALYTIC_DEPTH
+            && let Some(plan) = Analytic::plan(compiler, &rel, wanted)?
+        {
+            return Ok(Source {
+                positions: (0..wanted.len()).collect(),
+                how: How::Analytic(Arc::new(plan)),
+            });
         }
         let bounded = is_point(&rel) && depth <= INLINE_DEPTH;
         let op = compiler.relation(&rel, &HashMap::new())?;
         let positions = positions(&*op, wanted)?;
-        Ok(Source { how: if bounded { How::Point(op) } else { How::Pool(op, depth) }, positions })
+        Ok(Source {
+            how: if bounded { How::Point(op) } else { How::Pool(op, depth) },
+            positions,
+        })
     }
 
     /// Starts it.
@@ -104,7 +113,11 @@ impl Source {
         let inner = match &self.how {
             How::Point(op) => {
                 let cursor = op.clone().open(Env { exec: &exec, frame: &[] })?;
-                Inner::Cursor { exec, cursor, positions: self.positions.clone() }
+                Inner::Cursor {
+                    exec,
+                    cursor,
+                    positions: self.positions.clone(),
+                }
             }
             How::Pool(op, depth) => {
                 let (to, from) = mpsc::channel(CHANNEL);
@@ -116,9 +129,15 @@ impl Source {
                         let _ = to.blocking_send(Err(e));
                     }
                 });
-                Inner::Rows { from, held: Vec::new().into_iter() }
+                Inner::Rows {
+                    from,
+                    held: Vec::new().into_iter(),
+                }
             }
-            How::Analytic(plan) => Inner::Batches { from: plan.clone().start(engine, exec)?, held: Vec::new().into_iter() },
+            How::Analytic(plan) => Inner::Batches {
+                from: plan.clone().start(engine, exec)?,
+                held: Vec::new().into_iter(),
+            },
         };
         Ok(RowSource::new(columns, inner))
     }
@@ -192,12 +211,7 @@ impl Plan {
         Plan::compile_with(&mut compiler, engine, statement, catalog)
     }
 
-    fn compile_with(
-        c: &mut Compiler,
-        engine: Arc<Engine>,
-        statement: Arc<BoundStatement>,
-        catalog: Arc<Catalog>,
-    ) -> Result<Plan> {
+    fn compile_with(c: &mut Compiler, engine: Arc<Engine>, statement: Arc<BoundStatement>, catalog: Arc<Catalog>) -> Result<Plan> {
         let depth = statement.depth;
         let output: Arc<[OutputColumn]> = statement.output().into();
         let (body, target) = match &statement.bound {
@@ -228,7 +242,14 @@ impl Plan {
                 (oid, lock)
             })
             .collect();
-        Ok(Plan { engine, output, tables, body: Nested::new(body, depth), statement: Nested::new(statement, depth), catalog })
+        Ok(Plan {
+            engine,
+            output,
+            tables,
+            body: Nested::new(body, depth),
+            statement: Nested::new(statement, depth),
+            catalog,
+        })
     }
 
     /// Result columns; empty when it returns none.
@@ -278,7 +299,10 @@ impl Plan {
             Body::Query(source) => {
                 let exec = Arc::new(Exec::new(tx.read_view(), execution, limit));
                 let rows = source.open(&self.engine, exec, self.output.clone())?;
-                Ok(Outcome { affected: 0, rows: Some(rows) })
+                Ok(Outcome {
+                    affected: 0,
+                    rows: Some(rows),
+                })
             }
             Body::Locking(plan) => plan.execute(&self.engine, tx, execution, self.output.clone()).await,
             Body::Insert(plan) => plan.execute(&self.engine, tx, execution, self.output.clone()).await,
@@ -310,8 +334,12 @@ impl Plan {
     pub async fn explain_analyze(&self, tx: &mut Transaction, execution: Execution) -> Result<Vec<String>> {
         let mut compiler = Compiler::new(self.catalog.clone());
         compiler.measure = true;
-        let measured =
-            Plan::compile_with(&mut compiler, self.engine.clone(), Arc::clone(&self.statement), self.catalog.clone())?;
+        let measured = Plan::compile_with(
+            &mut compiler,
+            self.engine.clone(),
+            Arc::clone(&self.statement),
+            self.catalog.clone(),
+        )?;
         let start = std::time::Instant::now();
         let mut outcome = measured.execute(tx, execution).await?;
         let mut rows = 0u64;

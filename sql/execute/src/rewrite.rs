@@ -17,7 +17,10 @@ pub fn push_filters(rel: Rel) -> Rel {
 
 fn filter(input: Rel, terms: Vec<Expr>) -> Rel {
     match walk::conjunction(terms) {
-        Some(predicate) => Rel::Filter { input: Box::new(input), predicate },
+        Some(predicate) => Rel::Filter {
+            input: Box::new(input),
+            predicate,
+        },
         None => input,
     }
 }
@@ -75,23 +78,80 @@ fn push(rel: Rel, mut terms: Vec<Expr>) -> Rel {
             let plain = |t: &Expr| {
                 movable(t)
                     && !has_subquery(t)
-                    && walk::used(t).iter().all(|id| map.get(id).is_none_or(|e| !fallible(e) && !has_subquery(e)))
+                    && walk::used(t)
+                        .iter()
+                        .all(|id| map.get(id).is_none_or(|e| !fallible(e) && !has_subquery(e)))
             };
-            let down: Vec<Expr> =
-                if volatile { Vec::new() } else { take(&mut terms, plain).into_iter().map(|t| substitute(t, &map)).collect() };
-            filter(Rel::Project { input: Box::new(push(*input, down)), columns }, terms)
+            let down: Vec<Expr> = if volatile {
+                Vec::new()
+            } else {
+                take(&mut terms, plain).into_iter().map(|t| substitute(t, &map)).collect()
+            };
+            filter(
+                Rel::Project {
+                    input: Box::new(push(*input, down)),
+                    columns,
+                },
+                terms,
+            )
         }
-        Rel::Join { kind, left, right, on, lateral } => join(kind, *left, *right, on, lateral, terms),
-        Rel::Sort { input, keys } => Rel::Sort { input: Box::new(push(*input, terms)), keys },
-        Rel::Distinct { input, on: None } => Rel::Distinct { input: Box::new(push(*input, terms)), on: None },
-        Rel::Distinct { input, on } => filter(Rel::Distinct { input: Box::new(push(*input, Vec::new())), on }, terms),
-        Rel::Limit { input, limit, offset } => filter(Rel::Limit { input: Box::new(push(*input, Vec::new())), limit, offset }, terms),
-        Rel::LockRows { input, locks } => filter(Rel::LockRows { input: Box::new(push(*input, Vec::new())), locks }, terms),
-        Rel::Window { input, calls } => filter(Rel::Window { input: Box::new(push(*input, Vec::new())), calls }, terms),
-        Rel::ProjectSet { input, functions } => {
-            filter(Rel::ProjectSet { input: Box::new(push(*input, Vec::new())), functions }, terms)
-        }
-        Rel::Aggregate { input, group_by, sets, aggregates } => {
+        Rel::Join {
+            kind,
+            left,
+            right,
+            on,
+            lateral,
+        } => join(kind, *left, *right, on, lateral, terms),
+        Rel::Sort { input, keys } => Rel::Sort {
+            input: Box::new(push(*input, terms)),
+            keys,
+        },
+        Rel::Distinct { input, on: None } => Rel::Distinct {
+            input: Box::new(push(*input, terms)),
+            on: None,
+        },
+        Rel::Distinct { input, on } => filter(
+            Rel::Distinct {
+                input: Box::new(push(*input, Vec::new())),
+                on,
+            },
+            terms,
+        ),
+        Rel::Limit { input, limit, offset } => filter(
+            Rel::Limit {
+                input: Box::new(push(*input, Vec::new())),
+                limit,
+                offset,
+            },
+            terms,
+        ),
+        Rel::LockRows { input, locks } => filter(
+            Rel::LockRows {
+                input: Box::new(push(*input, Vec::new())),
+                locks,
+            },
+            terms,
+        ),
+        Rel::Window { input, calls } => filter(
+            Rel::Window {
+                input: Box::new(push(*input, Vec::new())),
+                calls,
+            },
+            terms,
+        ),
+        Rel::ProjectSet { input, functions } => filter(
+            Rel::ProjectSet {
+                input: Box::new(push(*input, Vec::new())),
+                functions,
+            },
+            terms,
+        ),
+        Rel::Aggregate {
+            input,
+            group_by,
+            sets,
+            aggregates,
+        } => {
             let map: HashMap<ColId, &Expr> = group_by.iter().map(|(c, e)| (c.id, e)).collect();
             let outputs: BTreeSet<ColId> = aggregates.iter().map(|a| a.output.id).collect();
             let down = if sets.is_some() || group_by.is_empty() {
@@ -100,13 +160,23 @@ fn push(rel: Rel, mut terms: Vec<Expr>) -> Rel {
                 take(&mut terms, |t| {
                     movable(t)
                         && !fallible(t)
-                        && walk::used(t).iter().all(|id| !outputs.contains(id) && map.get(id).is_none_or(|e| !fallible(e)))
+                        && walk::used(t)
+                            .iter()
+                            .all(|id| !outputs.contains(id) && map.get(id).is_none_or(|e| !fallible(e)))
                 })
                 .into_iter()
                 .map(|t| substitute(t, &map))
                 .collect()
             };
-            filter(Rel::Aggregate { input: Box::new(push(*input, down)), group_by, sets, aggregates }, terms)
+            filter(
+                Rel::Aggregate {
+                    input: Box::new(push(*input, down)),
+                    group_by,
+                    sets,
+                    aggregates,
+                },
+                terms,
+            )
         }
         Rel::SetOp { op, all, inputs, columns } => {
             let inputs = inputs.into_iter().map(|(r, c)| (push(r, Vec::new()), c)).collect();
@@ -121,7 +191,10 @@ fn push(rel: Rel, mut terms: Vec<Expr>) -> Rel {
                     ..c
                 })
                 .collect();
-            Rel::With { ctes, body: Box::new(push(*body, terms)) }
+            Rel::With {
+                ctes,
+                body: Box::new(push(*body, terms)),
+            }
         }
         leaf => filter(leaf, terms),
     }
@@ -187,7 +260,9 @@ fn strengthen(kind: JoinKind, terms: &[Expr], left: &BTreeSet<ColId>, right: &BT
 
 /// Whether a term is never true when the columns of one side are all NULL: a strict comparison with one of them.
 fn rejects_null(term: &Expr, side: &BTreeSet<ColId>) -> bool {
-    let ExprKind::Call { function, args } = &term.kind else { return false };
+    let ExprKind::Call { function, args } = &term.kind else {
+        return false;
+    };
     crate::comparison::comparison(*function).is_some()
         && args.iter().any(|a| {
             let mut a = a;
@@ -206,13 +281,20 @@ fn has_subquery(e: &Expr) -> bool {
 
 /// Replaces columns by the expressions that compute them.
 pub(crate) fn substitute(mut term: Expr, map: &HashMap<ColId, &Expr>) -> Expr {
-    if let ExprKind::Column(id) = &term.kind {
-        if let Some(e) = map.get(id) {
-            return (*e).clone();
-        }
+    if let ExprKind::Column(id) = &term.kind
+        && let Some(e) = map.get(id)
+    {
+        return (*e).clone();
     }
     walk::operands_mut(&mut term, &mut |o| {
-        let taken = std::mem::replace(o, Expr { kind: ExprKind::Const(Datum::Null), ty: o.ty, position: None });
+        let taken = std::mem::replace(
+            o,
+            Expr {
+                kind: ExprKind::Const(Datum::Null),
+                ty: o.ty,
+                position: None,
+            },
+        );
         *o = substitute(taken, map);
     });
     term

@@ -39,18 +39,33 @@ pub struct RowSource {
 
 pub(crate) enum Inner {
     /// Computed where it is read. `positions`: the result's columns among the cursor's.
-    Cursor { exec: Arc<Exec>, cursor: Box<dyn Cursor>, positions: Vec<usize> },
+    Cursor {
+        exec: Arc<Exec>,
+        cursor: Box<dyn Cursor>,
+        positions: Vec<usize>,
+    },
     /// Already there.
     Held(std::vec::IntoIter<Row>),
     /// Rows from the analytics pool.
-    Rows { from: mpsc::Receiver<Result<Vec<Row>>>, held: std::vec::IntoIter<Row> },
+    Rows {
+        from: mpsc::Receiver<Result<Vec<Row>>>,
+        held: std::vec::IntoIter<Row>,
+    },
     /// Batches from the analytics pool; `held` are rows of one that was taken apart.
-    Batches { from: mpsc::Receiver<Result<RecordBatch>>, held: std::vec::IntoIter<Row> },
+    Batches {
+        from: mpsc::Receiver<Result<RecordBatch>>,
+        held: std::vec::IntoIter<Row>,
+    },
 }
 
 impl RowSource {
     pub(crate) fn new(columns: Arc<[OutputColumn]>, inner: Inner) -> RowSource {
-        RowSource { columns, inner, current: Row::new(), given: 0 }
+        RowSource {
+            columns,
+            inner,
+            current: Row::new(),
+            given: 0,
+        }
     }
 
     /// Result columns.
@@ -60,7 +75,11 @@ impl RowSource {
 
     /// The Arrow schema of [`RowSource::next_batch`]: names as the client sees them.
     pub fn schema(&self) -> SchemaRef {
-        let fields: Vec<Field> = self.columns.iter().map(|c| Field::new(&c.name, arrow_map::data_type(c.ty), true)).collect();
+        let fields: Vec<Field> = self
+            .columns
+            .iter()
+            .map(|c| Field::new(&c.name, arrow_map::data_type(c.ty), true))
+            .collect();
         Arc::new(Schema::new(fields))
     }
 
@@ -145,8 +164,12 @@ impl RowSource {
                 ValueFormat::Text => text_io::format(c.ty, value, io, out),
                 ValueFormat::Binary => binary_io::encode(c.ty, value, out),
             }
-            let length = i32::try_from(out.len() - at - 4)
-                .map_err(|_| SqlError::new(curia_types::SqlState::PROGRAM_LIMIT_EXCEEDED, "a value is longer than the protocol allows"))?;
+            let length = i32::try_from(out.len() - at - 4).map_err(|_| {
+                SqlError::new(
+                    curia_types::SqlState::PROGRAM_LIMIT_EXCEEDED,
+                    "a value is longer than the protocol allows",
+                )
+            })?;
             out[at..at + 4].copy_from_slice(&length.to_be_bytes());
         }
         Ok(())
@@ -190,6 +213,10 @@ impl RowSource {
 
 /// The rows of a batch as values.
 fn batch_rows(types: &[PgType], batch: &RecordBatch) -> Result<Vec<Row>> {
-    let readers = types.iter().zip(batch.columns()).map(|(t, a)| ColumnReader::new(*t, &**a)).collect::<Result<Vec<_>>>()?;
+    let readers = types
+        .iter()
+        .zip(batch.columns())
+        .map(|(t, a)| ColumnReader::new(*t, &**a))
+        .collect::<Result<Vec<_>>>()?;
     (0..batch.num_rows()).map(|i| readers.iter().map(|r| r.get(i)).collect()).collect()
 }

@@ -9,7 +9,10 @@ pub fn columns(rel: &Rel) -> Vec<RelColumn> {
         Rel::Unit => Vec::new(),
         Rel::Scan(scan) => {
             let mut out: Vec<RelColumn> = scan.columns.iter().map(|(_, c)| c.clone()).collect();
-            out.extend(scan.row_key.map(|id| RelColumn { id, ty: curia_types::PgType::BYTEA }));
+            out.extend(scan.row_key.map(|id| RelColumn {
+                id,
+                ty: curia_types::PgType::BYTEA,
+            }));
             out
         }
         Rel::System { columns, .. } => columns.iter().map(|(_, c)| c.clone()).collect(),
@@ -26,9 +29,11 @@ pub fn columns(rel: &Rel) -> Vec<RelColumn> {
             out.extend(self::columns(right));
             out
         }
-        Rel::Aggregate { group_by, aggregates, .. } => {
-            group_by.iter().map(|(c, _)| c.clone()).chain(aggregates.iter().map(|a| a.output.clone())).collect()
-        }
+        Rel::Aggregate { group_by, aggregates, .. } => group_by
+            .iter()
+            .map(|(c, _)| c.clone())
+            .chain(aggregates.iter().map(|a| a.output.clone()))
+            .collect(),
         Rel::Window { input, calls } => {
             let mut out = self::columns(input);
             out.extend(calls.iter().map(|c| c.output.clone()));
@@ -76,7 +81,13 @@ pub fn inputs<'a>(rel: &'a Rel, f: &mut dyn FnMut(&'a Rel)) {
 /// Calls `f` for every expression that stands directly in `rel`.
 pub fn expressions<'a>(rel: &'a Rel, f: &mut dyn FnMut(&'a Expr)) {
     match rel {
-        Rel::Unit | Rel::Scan(_) | Rel::System { .. } | Rel::CteScan { .. } | Rel::LockRows { .. } | Rel::SetOp { .. } | Rel::With { .. } => {}
+        Rel::Unit
+        | Rel::Scan(_)
+        | Rel::System { .. }
+        | Rel::CteScan { .. }
+        | Rel::LockRows { .. }
+        | Rel::SetOp { .. }
+        | Rel::With { .. } => {}
         Rel::Values { rows, .. } => rows.iter().flatten().for_each(f),
         Rel::Function { args, .. } => args.iter().for_each(f),
         Rel::Project { columns, .. } => columns.iter().for_each(|(_, e)| f(e)),
@@ -115,7 +126,9 @@ pub fn operands<'a>(expr: &'a Expr, f: &mut dyn FnMut(&'a Expr)) {
     use ExprKind::*;
     match &expr.kind {
         Const(_) | Param(_) | Column(_) => {}
-        Call { args, .. } | And(args) | Or(args) | Coalesce(args) | Array(args) | Row(args) | MinMax { args, .. } => args.iter().for_each(f),
+        Call { args, .. } | And(args) | Or(args) | Coalesce(args) | Array(args) | Row(args) | MinMax { args, .. } => {
+            args.iter().for_each(f)
+        }
         IoCast(a) | Relabel(a) | Not(a) => f(a),
         IsNull { arg, .. } | IsBool { arg, .. } => f(arg),
         IsDistinct { args, .. } | NullIf { args, .. } => {
@@ -234,7 +247,11 @@ pub fn conjunction(mut terms: Vec<Expr>) -> Option<Expr> {
     match terms.len() {
         0 => None,
         1 => terms.pop(),
-        _ => Some(Expr { kind: ExprKind::And(terms), ty: curia_types::PgType::BOOL, position: None }),
+        _ => Some(Expr {
+            kind: ExprKind::And(terms),
+            ty: curia_types::PgType::BOOL,
+            position: None,
+        }),
     }
 }
 

@@ -9,13 +9,25 @@ use support::Server;
 async fn a_row_is_inserted_read_updated_and_deleted_by_key() {
     let server = Server::start().await;
     let mut s = server.session();
-    s.sql("create table accounts (aid int primary key, bid int, abalance int default 0)").await;
+    s.sql("create table accounts (aid int primary key, bid int, abalance int default 0)")
+        .await;
     s.sql("insert into accounts (aid, bid) values (1, 10), (2, 20), (3, 30)").await;
     assert_eq!(s.with("select abalance from accounts where aid = $1", &[Datum::Int4(2)]).await, "0");
-    assert!(s.explain("select abalance from accounts where aid = 2").await.contains("Point Select on accounts using accounts_pkey"));
-    s.with("update accounts set abalance = abalance + $1 where aid = $2", &[Datum::Int4(7), Datum::Int4(2)]).await;
+    assert!(
+        s.explain("select abalance from accounts where aid = 2")
+            .await
+            .contains("Point Select on accounts using accounts_pkey")
+    );
+    s.with(
+        "update accounts set abalance = abalance + $1 where aid = $2",
+        &[Datum::Int4(7), Datum::Int4(2)],
+    )
+    .await;
     assert_eq!(s.sql("select * from accounts where aid = 2").await, "2|20|7");
-    assert_eq!(s.sql("delete from accounts where aid in (1, 3) returning aid, bid").await, "1|10;3|30");
+    assert_eq!(
+        s.sql("delete from accounts where aid in (1, 3) returning aid, bid").await,
+        "1|10;3|30"
+    );
     assert_eq!(s.sql("select * from accounts").await, "2|20|7");
 }
 
@@ -23,10 +35,18 @@ async fn a_row_is_inserted_read_updated_and_deleted_by_key() {
 async fn expressions_without_a_table_are_evaluated_in_place() {
     let server = Server::start().await;
     let mut s = server.session();
-    assert_eq!(s.sql("select 1 + 1, 'a' || 'b', null is null, case when 1 > 2 then 1/0 else 3 end").await, "2|ab|t|3");
+    assert_eq!(
+        s.sql("select 1 + 1, 'a' || 'b', null is null, case when 1 > 2 then 1/0 else 3 end")
+            .await,
+        "2|ab|t|3"
+    );
     assert_eq!(s.error("select 1/0").await, "22012 division by zero");
     assert_eq!(s.error("select 2147483647 + 1").await, "22003 integer out of range");
-    assert_eq!(s.sql("select coalesce(null, 5), nullif(1, 1), greatest(1, 3, 2), 2 in (1, 2)").await, "5|~|3|t");
+    assert_eq!(
+        s.sql("select coalesce(null, 5), nullif(1, 1), greatest(1, 3, 2), 2 in (1, 2)")
+            .await,
+        "5|~|3|t"
+    );
     assert_eq!(s.sql("values (1, 'x'), (2, 'y') order by 1 desc").await, "2|y;1|x");
 }
 
@@ -34,17 +54,35 @@ async fn expressions_without_a_table_are_evaluated_in_place() {
 async fn whole_tables_are_aggregated_sorted_and_joined() {
     let server = Server::start().await;
     let mut s = server.session();
-    s.sql("create table t (id int primary key, g int, v int, n numeric, f float8, x text)").await;
-    s.sql("insert into t select i, i % 3, i * 2, i::numeric / 4, i::float8, 'row ' || i from generate_series(1, 100) i").await;
+    s.sql("create table t (id int primary key, g int, v int, n numeric, f float8, x text)")
+        .await;
+    s.sql("insert into t select i, i % 3, i * 2, i::numeric / 4, i::float8, 'row ' || i from generate_series(1, 100) i")
+        .await;
     assert_eq!(s.sql("select count(*), sum(v), min(id), max(x) from t").await, "100|10100|1|row 99");
-    assert_eq!(s.sql("select g, count(*), sum(n) from t group by g order by g").await.split(';').count(), 3);
-    assert_eq!(s.sql("select g, avg(v) from t group by g having g > 0 order by g desc").await, "2|100.0000000000000000;1|101.0000000000000000");
+    assert_eq!(
+        s.sql("select g, count(*), sum(n) from t group by g order by g")
+            .await
+            .split(';')
+            .count(),
+        3
+    );
+    assert_eq!(
+        s.sql("select g, avg(v) from t group by g having g > 0 order by g desc").await,
+        "2|100.0000000000000000;1|101.0000000000000000"
+    );
     assert_eq!(s.sql("select id from t where n > 24 order by n desc limit 2").await, "100;99");
     assert_eq!(s.sql("select count(*) from t a join t b on a.id = b.v").await, "50");
-    assert_eq!(s.sql("select count(*) from t a left join t b on a.id = b.v where b.id is null").await, "50");
+    assert_eq!(
+        s.sql("select count(*) from t a left join t b on a.id = b.v where b.id is null")
+            .await,
+        "50"
+    );
     assert_eq!(s.sql("select distinct g from t order by 1").await, "0;1;2");
     assert_eq!(s.sql("select sum(f), max(f) from t where x like 'row 1%'").await, "246|100");
-    assert_eq!(s.error("select count(*) from t where 1 / (id - 50) = 0").await, "22012 division by zero");
+    assert_eq!(
+        s.error("select count(*) from t where 1 / (id - 50) = 0").await,
+        "22012 division by zero"
+    );
     assert_eq!(s.sql("select count(*) from t where id <> 50 and 1 / (id - 50) = 0").await, "97");
 }
 
@@ -57,12 +95,27 @@ async fn subqueries_run_for_each_row_they_refer_to() {
     s.sql("create index c_p on c (p)").await;
     s.sql("insert into p values (1, 'a'), (2, 'b'), (3, 'c')").await;
     s.sql("insert into c values (1, 1, 10), (2, 1, 20), (3, 2, 30)").await;
-    assert_eq!(s.sql("select name, (select sum(v) from c where c.p = p.id) from p order by id").await, "a|30;b|30;c|~");
-    assert_eq!(s.sql("select name from p where exists (select 1 from c where c.p = p.id and v > 15) order by 1").await, "a;b");
+    assert_eq!(
+        s.sql("select name, (select sum(v) from c where c.p = p.id) from p order by id")
+            .await,
+        "a|30;b|30;c|~"
+    );
+    assert_eq!(
+        s.sql("select name from p where exists (select 1 from c where c.p = p.id and v > 15) order by 1")
+            .await,
+        "a;b"
+    );
     assert_eq!(s.sql("select name from p where id in (select p from c) order by 1").await, "a;b");
     assert_eq!(s.sql("select name from p where id not in (select p from c) order by 1").await, "c");
-    assert_eq!(s.sql("select p.name, l.v from p, lateral (select v from c where c.p = p.id order by v desc limit 1) l order by 1").await, "a|20;b|30");
-    assert_eq!(s.error("select (select v from c where p = 1)").await, "21000 more than one row returned by a subquery used as an expression");
+    assert_eq!(
+        s.sql("select p.name, l.v from p, lateral (select v from c where c.p = p.id order by v desc limit 1) l order by 1")
+            .await,
+        "a|20;b|30"
+    );
+    assert_eq!(
+        s.error("select (select v from c where p = 1)").await,
+        "21000 more than one row returned by a subquery used as an expression"
+    );
     assert_eq!(s.sql("select array(select v from c order by v)").await, "{10,20,30}");
     assert!(s.explain("select * from c where p = 1").await.contains("Index Scan using c_p on c"));
 }
@@ -71,11 +124,26 @@ async fn subqueries_run_for_each_row_they_refer_to() {
 async fn common_table_expressions_recurse_to_their_fixed_point() {
     let server = Server::start().await;
     let mut s = server.session();
-    assert_eq!(s.sql("with recursive n(i) as (select 1 union all select i + 1 from n where i < 5) select sum(i) from n").await, "15");
-    assert_eq!(s.sql("with a as (select 1 x), b as (select x + 1 y from a) select * from a, b").await, "1|2");
+    assert_eq!(
+        s.sql("with recursive n(i) as (select 1 union all select i + 1 from n where i < 5) select sum(i) from n")
+            .await,
+        "15"
+    );
+    assert_eq!(
+        s.sql("with a as (select 1 x), b as (select x + 1 y from a) select * from a, b")
+            .await,
+        "1|2"
+    );
     assert_eq!(s.sql("select 1 union select 1 union all select 2 order by 1").await, "1;2");
-    assert_eq!(s.sql("select * from (values (1),(2),(3)) v(i) except select 2 order by 1").await, "1;3");
-    assert_eq!(s.sql("select i, row_number() over (order by i desc), sum(i) over (order by i) from generate_series(1, 3) i order by i").await, "1|3|1;2|2|3;3|1|6");
+    assert_eq!(
+        s.sql("select * from (values (1),(2),(3)) v(i) except select 2 order by 1").await,
+        "1;3"
+    );
+    assert_eq!(
+        s.sql("select i, row_number() over (order by i desc), sum(i) over (order by i) from generate_series(1, 3) i order by i")
+            .await,
+        "1|3|1;2|2|3;3|1|6"
+    );
     assert_eq!(s.sql("select generate_series(1, 3), 'x'").await, "1|x;2|x;3|x");
 }
 
@@ -83,15 +151,32 @@ async fn common_table_expressions_recurse_to_their_fixed_point() {
 async fn constraints_are_enforced_with_postgresqls_messages() {
     let server = Server::start().await;
     let mut s = server.session();
-    s.sql("create table t (id serial primary key, a int not null check (a > 0), b text unique)").await;
+    s.sql("create table t (id serial primary key, a int not null check (a > 0), b text unique)")
+        .await;
     s.sql("insert into t (a, b) values (1, 'x')").await;
-    assert_eq!(s.error("insert into t (a, b) values (null, 'y')").await, "23502 null value in column \"a\" of relation \"t\" violates not-null constraint");
-    assert_eq!(s.error("insert into t (a, b) values (0, 'y')").await, "23514 new row for relation \"t\" violates check constraint \"t_a_check\"");
-    assert_eq!(s.error("insert into t (a, b) values (2, 'x')").await, "23505 duplicate key value violates unique constraint \"t_b_key\"");
-    assert_eq!(s.sql("insert into t (a, b) values (5, 'x') on conflict (b) do update set a = excluded.a + t.a returning a, b").await, "6|x");
+    assert_eq!(
+        s.error("insert into t (a, b) values (null, 'y')").await,
+        "23502 null value in column \"a\" of relation \"t\" violates not-null constraint"
+    );
+    assert_eq!(
+        s.error("insert into t (a, b) values (0, 'y')").await,
+        "23514 new row for relation \"t\" violates check constraint \"t_a_check\""
+    );
+    assert_eq!(
+        s.error("insert into t (a, b) values (2, 'x')").await,
+        "23505 duplicate key value violates unique constraint \"t_b_key\""
+    );
+    assert_eq!(
+        s.sql("insert into t (a, b) values (5, 'x') on conflict (b) do update set a = excluded.a + t.a returning a, b")
+            .await,
+        "6|x"
+    );
     s.sql("insert into t (a, b) values (5, 'x') on conflict do nothing").await;
     assert_eq!(s.sql("select count(*) from t").await, "1");
-    assert_eq!(s.error("update t set a = -1").await, "23514 new row for relation \"t\" violates check constraint \"t_a_check\"");
+    assert_eq!(
+        s.error("update t set a = -1").await,
+        "23514 new row for relation \"t\" violates check constraint \"t_a_check\""
+    );
 }
 
 #[tokio::test]
@@ -104,7 +189,13 @@ async fn updates_join_other_tables_and_deletes_use_them() {
     s.sql("insert into b values (1, 100), (2, 200), (2, 201)").await;
     assert_eq!(s.run("update a set v = w from b where a.id = b.id", &[]).await.unwrap().affected, 2);
     assert_eq!(s.sql("select count(*) from a where v >= 100").await, "2");
-    assert_eq!(s.run("delete from a using b where a.id = b.id and b.w > 150", &[]).await.unwrap().affected, 1);
+    assert_eq!(
+        s.run("delete from a using b where a.id = b.id and b.w > 150", &[])
+            .await
+            .unwrap()
+            .affected,
+        1
+    );
     assert_eq!(s.sql("select id from a order by id").await, "1;3");
     assert_eq!(s.sql("select id from a order by id for update").await, "1;3");
 }
@@ -114,12 +205,19 @@ async fn the_catalogs_describe_what_exists() {
     let server = Server::start().await;
     let mut s = server.session();
     s.sql("create table t (id int primary key, name varchar(20) not null)").await;
-    assert_eq!(s.sql("select relname, relkind from pg_class where relname like 't%' and relnamespace = 2200 order by 1").await, "t|r;t_pkey|i");
+    assert_eq!(
+        s.sql("select relname, relkind from pg_class where relname like 't%' and relnamespace = 2200 order by 1")
+            .await,
+        "t|r;t_pkey|i"
+    );
     assert_eq!(
         s.sql("select a.attname, format_type(a.atttypid, a.atttypmod) from pg_attribute a join pg_class c on a.attrelid = c.oid where c.relname = 't' and a.attnum > 0 order by a.attnum").await,
         "id|integer;name|character varying(20)"
     );
-    assert_eq!(s.sql("select pg_get_indexdef(indexrelid) from pg_index where indisprimary").await, "CREATE UNIQUE INDEX t_pkey ON public.t USING btree (id)");
+    assert_eq!(
+        s.sql("select pg_get_indexdef(indexrelid) from pg_index where indisprimary").await,
+        "CREATE UNIQUE INDEX t_pkey ON public.t USING btree (id)"
+    );
     assert_eq!(s.sql("select table_name, column_name, data_type, character_maximum_length from information_schema.columns where table_schema = 'public' order by ordinal_position").await, "t|id|integer|~;t|name|character varying|20");
 }
 
@@ -132,5 +230,8 @@ async fn a_chain_of_ten_thousand_terms_works() {
     let ors: Vec<String> = (0..10_000).map(|i| format!("id = {i}")).collect();
     assert_eq!(s.sql(&format!("select count(*) from t where {}", ors.join(" or "))).await, "3");
     let list: Vec<String> = (0..10_000).map(|i| i.to_string()).collect();
-    assert_eq!(s.sql(&format!("select count(*) from t where id in ({})", list.join(","))).await, "3");
+    assert_eq!(
+        s.sql(&format!("select count(*) from t where id in ({})", list.join(","))).await,
+        "3"
+    );
 }

@@ -26,10 +26,19 @@ pub(super) struct Fold {
 impl Fold {
     pub fn new(name: &str, kernel: &'static AggregateKernel, types: Vec<PgType>, ret: PgType) -> Fold {
         let signature = Signature::any(types.len().max(1), Volatility::Immutable);
-        Fold { name: format!("{name}_{}_{}", ret.oid, types.len()), kernel, types, ret, signature }
+        Fold {
+            name: format!("{name}_{}_{}", ret.oid, types.len()),
+            kernel,
+            types,
+            ret,
+            signature,
+        }
     }
     fn call(&self) -> CallTypes<'_> {
-        CallTypes { args: &self.types, ret: self.ret }
+        CallTypes {
+            args: &self.types,
+            ret: self.ret,
+        }
     }
 }
 
@@ -94,8 +103,11 @@ impl fmt::Debug for Folding {
 }
 
 fn rows(types: &[PgType], arrays: &[ArrayRef], mut f: impl FnMut(&[Datum]) -> curia_types::Result<()>) -> Result<()> {
-    let readers =
-        types.iter().zip(arrays).map(|(t, a)| ColumnReader::new(*t, &**a).map_err(external)).collect::<Result<Vec<_>>>()?;
+    let readers = types
+        .iter()
+        .zip(arrays)
+        .map(|(t, a)| ColumnReader::new(*t, &**a).map_err(external))
+        .collect::<Result<Vec<_>>>()?;
     let mut row = Vec::with_capacity(readers.len());
     for i in 0..arrays.first().map_or(0, |a| a.len()) {
         row.clear();

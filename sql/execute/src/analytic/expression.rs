@@ -39,7 +39,11 @@ impl Lowering {
             ExprKind::Column(id) => return Ok(column(*id)),
             ExprKind::Const(d) => return literal(e.ty, d),
             ExprKind::Param(i) => {
-                let value = self.exec.params.get(*i).ok_or_else(|| SqlError::internal("too few parameter values"))?;
+                let value = self
+                    .exec
+                    .params
+                    .get(*i)
+                    .ok_or_else(|| SqlError::internal("too few parameter values"))?;
                 return literal(e.ty, value);
             }
             ExprKind::Relabel(arg) if arrow_map::data_type(arg.ty) == arrow_map::data_type(e.ty) => return self.expr(arg, columns),
@@ -52,13 +56,21 @@ impl Lowering {
             }
             ExprKind::And(args) | ExprKind::Or(args) if !args.iter().any(fallible) => {
                 let args = args.iter().map(|a| self.expr(a, columns)).collect::<Result<Vec<_>>>()?;
-                let op = if matches!(e.kind, ExprKind::And(_)) { Operator::And } else { Operator::Or };
+                let op = if matches!(e.kind, ExprKind::And(_)) {
+                    Operator::And
+                } else {
+                    Operator::Or
+                };
                 return Ok(balanced(args, op));
             }
             ExprKind::Not(arg) => return Ok(df::Expr::Not(Box::new(self.expr(arg, columns)?))),
             ExprKind::IsNull { arg, negated } if arg.ty.oid != oid::RECORD => {
                 let arg = Box::new(self.expr(arg, columns)?);
-                return Ok(if *negated { df::Expr::IsNotNull(arg) } else { df::Expr::IsNull(arg) });
+                return Ok(if *negated {
+                    df::Expr::IsNotNull(arg)
+                } else {
+                    df::Expr::IsNull(arg)
+                });
             }
             _ => {}
         }
@@ -105,7 +117,9 @@ impl Lowering {
         let ids: Vec<ColId> = arguments.iter().map(|c| c.id).collect();
         let program = compile(e, &Scope::over(&ids, &HashMap::new()), &mut self.compiler)?;
         let mut volatile = false;
-        walk::each(e, &mut |e| volatile |= registry::volatility(e) == Volatility::Volatile || matches!(e.kind, ExprKind::Subquery { .. }));
+        walk::each(e, &mut |e| {
+            volatile |= registry::volatility(e) == Volatility::Volatile || matches!(e.kind, ExprKind::Subquery { .. })
+        });
         let types = arguments.iter().map(|c| c.ty).collect();
         let function = ScalarUDF::new_from_impl(Evaluate::new(program, self.exec.clone(), types, e.ty, volatile));
         Ok(function.call(ids.into_iter().map(column).collect()))
@@ -129,7 +143,11 @@ impl Lowering {
 
 /// The key by which a type is ordered, or the value itself where Arrow orders it rightly.
 pub(super) fn order_key(ty: PgType, e: df::Expr) -> df::Expr {
-    if has_key(ty) { ScalarUDF::new_from_impl(OrderKey::new(ty)).call(vec![e]) } else { e }
+    if has_key(ty) {
+        ScalarUDF::new_from_impl(OrderKey::new(ty)).call(vec![e])
+    } else {
+        e
+    }
 }
 
 /// A chain as a balanced tree: its depth is the logarithm of its length.

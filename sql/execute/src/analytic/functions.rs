@@ -32,12 +32,24 @@ impl Evaluate {
     pub fn new(program: Program, exec: Arc<Exec>, types: Vec<PgType>, ret: PgType, volatile: bool) -> Evaluate {
         let volatility = if volatile { Volatility::Volatile } else { Volatility::Immutable };
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Evaluate { id, name: format!("evaluate{id}"), program, exec, signature: signature(types.len(), volatility), types, ret }
+        Evaluate {
+            id,
+            name: format!("evaluate{id}"),
+            program,
+            exec,
+            signature: signature(types.len(), volatility),
+            types,
+            ret,
+        }
     }
 }
 
 fn signature(arguments: usize, volatility: Volatility) -> Signature {
-    if arguments == 0 { Signature::nullary(volatility) } else { Signature::any(arguments, volatility) }
+    if arguments == 0 {
+        Signature::nullary(volatility)
+    } else {
+        Signature::any(arguments, volatility)
+    }
 }
 
 impl fmt::Debug for Evaluate {
@@ -75,7 +87,10 @@ impl ScalarUDFImpl for Evaluate {
             .zip(&arrays)
             .map(|(t, a)| ColumnReader::new(*t, &**a).map_err(external))
             .collect::<Result<Vec<_>>>()?;
-        let env = Env { exec: &self.exec, frame: &[] };
+        let env = Env {
+            exec: &self.exec,
+            frame: &[],
+        };
         let mut builder = ColumnBuilder::new(self.ret, args.number_rows);
         let mut row: Vec<Datum> = Vec::with_capacity(readers.len());
         self.exec.check_cancel().map_err(external)?;
@@ -95,8 +110,23 @@ pub(super) fn plainly_ordered(ty: PgType) -> bool {
     use oid::*;
     matches!(
         ty.oid,
-        BOOL | INT2 | INT4 | INT8 | OID | REGCLASS | REGTYPE | REGPROC | TEXT | VARCHAR | NAME | CHAR | BYTEA | DATE | TIME | TIMESTAMP
-            | TIMESTAMPTZ | UUID
+        BOOL | INT2
+            | INT4
+            | INT8
+            | OID
+            | REGCLASS
+            | REGTYPE
+            | REGPROC
+            | TEXT
+            | VARCHAR
+            | NAME
+            | CHAR
+            | BYTEA
+            | DATE
+            | TIME
+            | TIMESTAMP
+            | TIMESTAMPTZ
+            | UUID
     )
 }
 
@@ -114,13 +144,22 @@ pub(super) struct OrderKey {
 
 impl OrderKey {
     pub fn new(ty: PgType) -> OrderKey {
-        OrderKey { ty: PgType { oid: ty.oid, typmod: -1 }, signature: signature(1, Volatility::Immutable) }
+        OrderKey {
+            ty: PgType { oid: ty.oid, typmod: -1 },
+            signature: signature(1, Volatility::Immutable),
+        }
     }
 }
 
 fn write(d: &Datum, out: &mut Vec<u8>) {
     let float = |v: f64, out: &mut Vec<u8>| {
-        let v = if v == 0.0 { 0.0 } else if v.is_nan() { f64::NAN } else { v };
+        let v = if v == 0.0 {
+            0.0
+        } else if v.is_nan() {
+            f64::NAN
+        } else {
+            v
+        };
         let bits = v.to_bits();
         // Positive floats order as their bits with the sign set, negative ones as the complement.
         let ordered = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };

@@ -35,12 +35,21 @@ pub(super) struct Leaf {
 #[derive(Clone)]
 enum From {
     /// Ranges of a stored table's row keys, one a partition; the table's column of each of `columns` (`None`: the row key).
-    Table { layout: Arc<TableLayout>, outputs: Vec<Option<usize>>, ranges: Vec<KeyRange> },
+    Table {
+        layout: Arc<TableLayout>,
+        outputs: Vec<Option<usize>>,
+        ranges: Vec<KeyRange>,
+    },
     Rows(Arc<Op>),
 }
 
 fn schema(columns: &[RelColumn]) -> SchemaRef {
-    Arc::new(Schema::new(columns.iter().map(|c| Field::new(super::expression::name(c.id), data_type(c.ty), true)).collect::<Vec<_>>()))
+    Arc::new(Schema::new(
+        columns
+            .iter()
+            .map(|c| Field::new(super::expression::name(c.id), data_type(c.ty), true))
+            .collect::<Vec<_>>(),
+    ))
 }
 
 impl Leaf {
@@ -55,13 +64,23 @@ impl Leaf {
         let ranges = exec.view.split(layout.storage(), &KeyRange::all(), partitions)?;
         let ranges = if ranges.is_empty() { vec![KeyRange::all()] } else { ranges };
         let schema = schema(&columns);
-        Ok(Leaf { exec, columns, from: From::Table { layout, outputs, ranges }, schema })
+        Ok(Leaf {
+            exec,
+            columns,
+            from: From::Table { layout, outputs, ranges },
+            schema,
+        })
     }
 
     /// Rows of row operators.
     pub fn rows(exec: Arc<Exec>, op: Arc<Op>) -> Leaf {
         let columns = op.columns().to_vec();
-        Leaf { exec, schema: schema(&columns), columns, from: From::Rows(op) }
+        Leaf {
+            exec,
+            schema: schema(&columns),
+            columns,
+            from: From::Rows(op),
+        }
     }
 
     fn describe(&self) -> String {
@@ -105,7 +124,13 @@ impl TableProvider for Leaf {
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
-        Ok(Arc::new(LeafScan { leaf: self.clone(), projection, schema, limit, properties: Arc::new(properties) }))
+        Ok(Arc::new(LeafScan {
+            leaf: self.clone(),
+            projection,
+            schema,
+            limit,
+            properties: Arc::new(properties),
+        }))
     }
 }
 
@@ -140,10 +165,7 @@ impl ExecutionPlan for LeafScan {
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
         Vec::new()
     }
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
+    fn apply_expressions(&self, _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>) -> Result<TreeNodeRecursion> {
         Ok(TreeNodeRecursion::Continue)
     }
     fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
@@ -153,14 +175,17 @@ impl ExecutionPlan for LeafScan {
         let exec = self.leaf.exec.clone();
         let source = match &self.leaf.from {
             From::Table { layout, outputs, ranges } => Reading::Table {
-                scan: exec.view.scan(layout.storage(), &ranges[partition], Direction::Forward),
+                scan: Box::new(exec.view.scan(layout.storage(), &ranges[partition], Direction::Forward)),
                 layout: layout.clone(),
                 outputs: self.projection.iter().map(|i| outputs[*i]).collect(),
                 plain: self.projection.iter().map(|i| outputs[*i]).collect(),
             },
             From::Rows(op) => {
                 let cursor = op.clone().open(Env { exec: &exec, frame: &[] }).map_err(external)?;
-                Reading::Rows { cursor, projection: self.projection.clone() }
+                Reading::Rows {
+                    cursor,
+                    projection: self.projection.clone(),
+                }
             }
         };
         let reader = Reader {
@@ -185,8 +210,16 @@ impl ExecutionPlan for LeafScan {
 
 enum Reading {
     /// `plain`: the outputs, when none of them is the row key.
-    Table { scan: ViewScan, layout: Arc<TableLayout>, outputs: Vec<Option<usize>>, plain: Option<Vec<usize>> },
-    Rows { cursor: Box<dyn Cursor>, projection: Vec<usize> },
+    Table {
+        scan: Box<ViewScan>,
+        layout: Arc<TableLayout>,
+        outputs: Vec<Option<usize>>,
+        plain: Option<Vec<usize>>,
+    },
+    Rows {
+        cursor: Box<dyn Cursor>,
+        projection: Vec<usize>,
+    },
 }
 
 /// A partition being read.
@@ -207,7 +240,12 @@ impl Reader {
         let mut rows = 0;
         while rows < want {
             match &mut self.source {
-                Reading::Table { scan, layout, outputs, plain } => {
+                Reading::Table {
+                    scan,
+                    layout,
+                    outputs,
+                    plain,
+                } => {
                     let Some((key, bytes)) = scan.next()? else { break };
                     if let Some(columns) = plain {
                         layout.row().append_columns(bytes, columns, &mut builders)?;
@@ -222,7 +260,13 @@ impl Reader {
                     }
                 }
                 Reading::Rows { cursor, projection } => {
-                    let Some(row) = cursor.next(Env { exec: &self.exec, frame: &[] })? else { break };
+                    let Some(row) = cursor.next(Env {
+                        exec: &self.exec,
+                        frame: &[],
+                    })?
+                    else {
+                        break;
+                    };
                     for (builder, i) in builders.iter_mut().zip(projection.iter()) {
                         builder.append(&row[*i])?;
                     }
@@ -236,6 +280,8 @@ impl Reader {
         self.left -= rows;
         let arrays = builders.iter_mut().map(ColumnBuilder::finish).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options).map(Some).map_err(|e| error(e.into()))
+        RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options)
+            .map(Some)
+            .map_err(|e| error(e.into()))
     }
 }

@@ -1,14 +1,14 @@
 //! Bound relation to DataFusion's logical plan.
 
 use super::aggregate::Fold;
+use super::error;
 use super::expression::{column, name, order_key};
 use super::functions::{has_key, plainly_ordered};
 use super::leaf::Leaf;
-use super::error;
+use crate::eval::Env;
 use crate::exec::Exec;
 use crate::registry;
 use crate::rows::{Compiler, bounds};
-use crate::eval::Env;
 use crate::walk;
 use curia_bind::ir::*;
 use curia_catalog::Catalog;
@@ -32,12 +32,17 @@ fn native(rel: &Rel) -> bool {
         Rel::Sort { keys, .. } => keys.iter().all(|k| keyed(k.expr.ty)),
         Rel::Distinct { on, .. } => on.is_none() && walk::columns(rel).iter().all(|c| plainly_ordered(c.ty)),
         Rel::SetOp { op, all, columns, .. } => *op == SetOp::Union && (*all || columns.iter().all(|c| plainly_ordered(c.ty))),
-        Rel::Aggregate { group_by, sets, aggregates, .. } => {
+        Rel::Aggregate {
+            group_by,
+            sets,
+            aggregates,
+            ..
+        } => {
             sets.is_none()
                 && group_by.iter().all(|(c, _)| keyed(c.ty))
-                && aggregates.iter().all(|a| {
-                    !a.distinct && a.order_by.is_empty() && registry::aggregate(a.function).is_ok_and(|(_, k)| !k.ordered)
-                })
+                && aggregates
+                    .iter()
+                    .all(|a| !a.distinct && a.order_by.is_empty() && registry::aggregate(a.function).is_ok_and(|(_, k)| !k.ordered))
         }
         _ => false,
     }
@@ -129,19 +134,31 @@ type Built<T> = std::result::Result<T, datafusion::error::DataFusionError>;
 
 impl Lowering {
     pub fn new(exec: Arc<Exec>, catalog: Arc<Catalog>) -> Lowering {
-        Lowering { exec, compiler: Compiler::new(catalog), tables: 0 }
+        Lowering {
+            exec,
+            compiler: Compiler::new(catalog),
+            tables: 0,
+        }
     }
 
     /// The whole statement: its rows with the wanted columns in order, named by position.
     pub fn statement(&mut self, rel: &Rel, wanted: &[ColId]) -> Result<LogicalPlan> {
         let plan = self.rel(rel)?;
-        let outputs: Vec<df::Expr> = wanted.iter().enumerate().map(|(i, id)| column(*id).alias(format!("r{i}"))).collect();
+        let outputs: Vec<df::Expr> = wanted
+            .iter()
+            .enumerate()
+            .map(|(i, id)| column(*id).alias(format!("r{i}")))
+            .collect();
         build(LogicalPlanBuilder::from(plan).project(outputs))
     }
 
     fn leaf(&mut self, leaf: Leaf) -> Result<LogicalPlan> {
         self.tables += 1;
-        build(LogicalPlanBuilder::scan(format!("t{}", self.tables), provider_as_source(Arc::new(leaf)), None))
+        build(LogicalPlanBuilder::scan(
+            format!("t{}", self.tables),
+            provider_as_source(Arc::new(leaf)),
+            None,
+        ))
     }
 
     fn rel(&mut self, rel: &Rel) -> Result<LogicalPlan> {
@@ -167,8 +184,10 @@ impl Lowering {
             Rel::Project { input, columns } => {
                 let plan = self.rel(input)?;
                 let below = walk::columns(input);
-                let outputs =
-                    columns.iter().map(|(c, e)| Ok(self.expr(e, &below)?.alias(name(c.id)))).collect::<Result<Vec<_>>>()?;
+                let outputs = columns
+                    .iter()
+                    .map(|(c, e)| Ok(self.expr(e, &below)?.alias(name(c.id))))
+                    .collect::<Result<Vec<_>>>()?;
                 build(LogicalPlanBuilder::from(plan).project(outputs))
             }
             Rel::Join { kind, left, right, on, .. } => {
@@ -202,7 +221,14 @@ impl Lowering {
             Rel::Limit { input, limit, offset } => {
                 let mut program = |e: &Option<Box<Expr>>| e.as_ref().map(|e| self.compiler.expression(e, &[], &HashMap::new())).transpose();
                 let (limit, offset) = (program(limit)?, program(offset)?);
-                let (limit, offset) = bounds(Env { exec: &self.exec, frame: &[] }, limit.as_ref(), offset.as_ref())?;
+                let (limit, offset) = bounds(
+                    Env {
+                        exec: &self.exec,
+                        frame: &[],
+                    },
+                    limit.as_ref(),
+                    offset.as_ref(),
+                )?;
                 let plan = self.rel(input)?;
                 let narrow = |v: u64| usize::try_from(v).unwrap_or(usize::MAX);
                 build(LogicalPlanBuilder::from(plan).limit(narrow(offset), limit.map(narrow)))
@@ -212,7 +238,12 @@ impl Lowering {
                 build(LogicalPlanBuilder::from(plan).distinct())
             }
             Rel::SetOp { all, inputs, columns, .. } => self.union(*all, inputs, columns),
-            Rel::Aggregate { input, group_by, aggregates, .. } => self.aggregate(input, group_by, aggregates),
+            Rel::Aggregate {
+                input,
+                group_by,
+                aggregates,
+                ..
+            } => self.aggregate(input, group_by, aggregates),
             _ => Err(curia_types::SqlError::internal("a native operator without lowering")),
         }
     }
@@ -237,7 +268,11 @@ impl Lowering {
             });
         }
         let plan = united.ok_or_else(|| curia_types::SqlError::internal("a union of nothing"))?;
-        if all { Ok(plan) } else { build(LogicalPlanBuilder::from(plan).distinct()) }
+        if all {
+            Ok(plan)
+        } else {
+            build(LogicalPlanBuilder::from(plan).distinct())
+        }
     }
 
     /// Inputs are computed first, then grouped by column, then named.
@@ -309,7 +344,12 @@ fn function(a: &Aggregate, args: &mut Vec<df::Expr>) -> Result<Arc<AggregateUDF>
     if args.is_empty() {
         args.push(super::expression::literal(PgType::BOOL, &Datum::Bool(true))?);
     }
-    Ok(Arc::new(AggregateUDF::new_from_impl(Fold::new(kernel_name, kernel, types, a.output.ty))))
+    Ok(Arc::new(AggregateUDF::new_from_impl(Fold::new(
+        kernel_name,
+        kernel,
+        types,
+        a.output.ty,
+    ))))
 }
 
 fn call(function: Arc<AggregateUDF>, args: Vec<df::Expr>, filter: Option<Box<df::Expr>>) -> df::Expr {

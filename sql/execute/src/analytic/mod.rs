@@ -80,8 +80,9 @@ impl Analytic {
             }
         }
         if let Some(measured) = &self.measured {
-            *measured.lock() =
-                datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(&*physical).indent(false).to_string();
+            *measured.lock() = datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(&*physical)
+                .indent(false)
+                .to_string();
         }
         Ok(())
     }
@@ -104,7 +105,10 @@ fn session(engine: &Engine) -> SessionState {
         .with_batch_size(engine.config.batch_rows)
         .with_information_schema(false)
         .with_create_default_catalog_and_schema(false);
-    SessionStateBuilder::new().with_config(config).with_runtime_env(engine.environment.clone()).build()
+    SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(engine.environment.clone())
+        .build()
 }
 
 /// The client's error inside an error of DataFusion.

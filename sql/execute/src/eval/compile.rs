@@ -23,7 +23,10 @@ pub struct Scope {
 impl Scope {
     /// The scope over rows of these columns, with an enclosing frame.
     pub fn over(columns: &[ColId], frame: &HashMap<ColId, usize>) -> Scope {
-        Scope { row: columns.iter().enumerate().map(|(i, c)| (*c, i)).collect(), frame: frame.clone() }
+        Scope {
+            row: columns.iter().enumerate().map(|(i, c)| (*c, i)).collect(),
+            frame: frame.clone(),
+        }
     }
     fn resolve(&self, id: ColId) -> Result<Node> {
         match (self.row.get(&id), self.frame.get(&id)) {
@@ -58,7 +61,11 @@ pub(crate) fn node(expr: &Expr, scope: &Scope, c: &mut Compiler) -> Result<Node>
             types: args.iter().map(|a| a.ty).collect(),
             ret: expr.ty,
         },
-        ExprKind::IoCast(arg) => Node::IoCast { arg: boxed(arg, scope, c)?, from: arg.ty, to: expr.ty },
+        ExprKind::IoCast(arg) => Node::IoCast {
+            arg: boxed(arg, scope, c)?,
+            from: arg.ty,
+            to: expr.ty,
+        },
         ExprKind::Relabel(arg) => {
             let inner = node(arg, scope, c)?;
             match (type_info::is_oid_like(arg.ty.oid), type_info::is_oid_like(expr.ty.oid)) {
@@ -69,8 +76,15 @@ pub(crate) fn node(expr: &Expr, scope: &Scope, c: &mut Compiler) -> Result<Node>
         ExprKind::And(args) => Node::And(nodes(args, scope, c)?),
         ExprKind::Or(args) => Node::Or(nodes(args, scope, c)?),
         ExprKind::Not(arg) => Node::Not(boxed(arg, scope, c)?),
-        ExprKind::IsNull { arg, negated } => Node::IsNull { arg: boxed(arg, scope, c)?, negated: *negated },
-        ExprKind::IsBool { arg, test, negated } => Node::IsBool { arg: boxed(arg, scope, c)?, test: *test, negated: *negated },
+        ExprKind::IsNull { arg, negated } => Node::IsNull {
+            arg: boxed(arg, scope, c)?,
+            negated: *negated,
+        },
+        ExprKind::IsBool { arg, test, negated } => Node::IsBool {
+            arg: boxed(arg, scope, c)?,
+            test: *test,
+            negated: *negated,
+        },
         ExprKind::IsDistinct { args, equal, negated } => Node::IsDistinct {
             left: boxed(&args.0, scope, c)?,
             right: boxed(&args.1, scope, c)?,
@@ -78,16 +92,23 @@ pub(crate) fn node(expr: &Expr, scope: &Scope, c: &mut Compiler) -> Result<Node>
             negated: *negated,
         },
         ExprKind::Case { branches, otherwise } => Node::Case {
-            branches: branches.iter().map(|(w, t)| Ok((node(w, scope, c)?, node(t, scope, c)?))).collect::<Result<_>>()?,
+            branches: branches
+                .iter()
+                .map(|(w, t)| Ok((node(w, scope, c)?, node(t, scope, c)?)))
+                .collect::<Result<_>>()?,
             otherwise: otherwise.as_ref().map(|e| boxed(e, scope, c)).transpose()?,
         },
         ExprKind::Coalesce(args) => Node::Coalesce(nodes(args, scope, c)?),
-        ExprKind::NullIf { args, equal } => {
-            Node::NullIf { left: boxed(&args.0, scope, c)?, right: boxed(&args.1, scope, c)?, equal: registry::function(*equal)? }
-        }
-        ExprKind::MinMax { args, less, greatest } => {
-            Node::MinMax { args: nodes(args, scope, c)?, less: registry::function(*less)?, greatest: *greatest }
-        }
+        ExprKind::NullIf { args, equal } => Node::NullIf {
+            left: boxed(&args.0, scope, c)?,
+            right: boxed(&args.1, scope, c)?,
+            equal: registry::function(*equal)?,
+        },
+        ExprKind::MinMax { args, less, greatest } => Node::MinMax {
+            args: nodes(args, scope, c)?,
+            less: registry::function(*less)?,
+            greatest: *greatest,
+        },
         ExprKind::InList { arg, list, equal, negated } => in_list(arg, list, *equal, *negated, scope, c)?,
         ExprKind::ArrayCompare { arg, array, function, all } => Node::ArrayCompare {
             arg: boxed(arg, scope, c)?,
@@ -98,14 +119,19 @@ pub(crate) fn node(expr: &Expr, scope: &Scope, c: &mut Compiler) -> Result<Node>
         ExprKind::Array(elements) => {
             let element = registry::element_type(expr.ty.oid)?;
             let nested = elements.first().is_some_and(|e| e.ty.oid == expr.ty.oid);
-            Node::Array { elements: nodes(elements, scope, c)?, element, nested }
+            Node::Array {
+                elements: nodes(elements, scope, c)?,
+                element,
+                nested,
+            }
         }
-        ExprKind::Subscript { array, subscripts } => {
-            Node::Subscript { array: boxed(array, scope, c)?, subscripts: nodes(subscripts, scope, c)? }
-        }
-        ExprKind::Row(fields) => {
-            Node::Row { fields: fields.iter().map(|f| Ok((f.ty, node(f, scope, c)?))).collect::<Result<_>>()? }
-        }
+        ExprKind::Subscript { array, subscripts } => Node::Subscript {
+            array: boxed(array, scope, c)?,
+            subscripts: nodes(subscripts, scope, c)?,
+        },
+        ExprKind::Row(fields) => Node::Row {
+            fields: fields.iter().map(|f| Ok((f.ty, node(f, scope, c)?))).collect::<Result<_>>()?,
+        },
         ExprKind::Subquery { kind, query, .. } => subquery(expr, kind, query, scope, c)?,
     })
 }
@@ -116,14 +142,25 @@ const SET_FROM: usize = 9;
 fn in_list(arg: &Expr, list: &[Expr], equal: u32, negated: bool, scope: &Scope, c: &mut Compiler) -> Result<Node> {
     let arg_node = boxed(arg, scope, c)?;
     let constant = |e: &Expr| if let ExprKind::Const(d) = &e.kind { Some(d.clone()) } else { None };
-    if list.len() >= SET_FROM && registry::is_plain_equality(equal) {
-        if let Some(values) = list.iter().map(constant).collect::<Option<Vec<Datum>>>() {
-            let has_null = values.iter().any(Datum::is_null);
-            let set = values.iter().filter(|v| !v.is_null()).map(order::key_of).collect();
-            return Ok(Node::InSet { arg: arg_node, set, has_null, negated });
-        }
+    if list.len() >= SET_FROM
+        && registry::is_plain_equality(equal)
+        && let Some(values) = list.iter().map(constant).collect::<Option<Vec<Datum>>>()
+    {
+        let has_null = values.iter().any(Datum::is_null);
+        let set = values.iter().filter(|v| !v.is_null()).map(order::key_of).collect();
+        return Ok(Node::InSet {
+            arg: arg_node,
+            set,
+            has_null,
+            negated,
+        });
     }
-    Ok(Node::InList { arg: arg_node, list: nodes(list, scope, c)?, equal: registry::function(equal)?, negated })
+    Ok(Node::InList {
+        arg: arg_node,
+        list: nodes(list, scope, c)?,
+        equal: registry::function(equal)?,
+        negated,
+    })
 }
 
 fn subquery(expr: &Expr, kind: &SubqueryKind, query: &Rel, scope: &Scope, c: &mut Compiler) -> Result<Node> {
@@ -138,9 +175,17 @@ fn subquery(expr: &Expr, kind: &SubqueryKind, query: &Rel, scope: &Scope, c: &mu
             all: *all,
             hashable: !*all && registry::is_plain_equality(*function),
         },
-        SubqueryKind::Array => Use::Array { element: registry::element_type(expr.ty.oid)? },
+        SubqueryKind::Array => Use::Array {
+            element: registry::element_type(expr.ty.oid)?,
+        },
     };
-    Ok(Node::Subquery(Box::new(Subquery { id: c.next_id(), kind, plan, captures, stable })))
+    Ok(Node::Subquery(Box::new(Subquery {
+        id: c.next_id(),
+        kind,
+        plan,
+        captures,
+        stable,
+    })))
 }
 
 /// Compiles a relation whose outer references are found in `scope`: the tree and the values for its frame.

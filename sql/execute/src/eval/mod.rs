@@ -11,8 +11,8 @@ mod compile;
 mod run;
 mod subquery;
 
-pub use compile::{Scope, compile};
 pub(crate) use compile::correlated;
+pub use compile::{Scope, compile};
 pub(crate) use run::all;
 pub(crate) use subquery::Memo;
 
@@ -140,6 +140,13 @@ pub(crate) struct Subquery {
 pub(crate) enum Use {
     Scalar,
     Exists,
-    Compare { arg: Node, function: &'static Function, all: bool, hashable: bool },
-    Array { element: u32 },
+    Compare {
+        arg: Node,
+        function: &'static Function,
+        all: bool,
+        hashable: bool,
+    },
+    Array {
+        element: u32,
+    },
 }

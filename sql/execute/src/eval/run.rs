@@ -24,7 +24,18 @@ impl Program {
 
 /// Calls a comparison, whose declared types are its actual ones.
 pub(crate) fn call(function: &Function, env: Env<'_>, args: &[Datum]) -> Result<Datum> {
-    call_typed(function, &CallTypes { args: &[], ret: PgType { oid: function.ret, typmod: -1 } }, env, args)
+    call_typed(
+        function,
+        &CallTypes {
+            args: &[],
+            ret: PgType {
+                oid: function.ret,
+                typmod: -1,
+            },
+        },
+        env,
+        args,
+    )
 }
 
 /// Calls a function of the registry.
@@ -51,12 +62,20 @@ impl Node {
     pub(crate) fn eval(&self, env: Env<'_>, row: &[Datum]) -> Result<Datum> {
         Ok(match self {
             Node::Const(d) => d.clone(),
-            Node::Param(i) => {
-                env.exec.params.get(*i).cloned().ok_or_else(|| SqlError::internal(format!("no value for parameter ${}", i + 1)))?
-            }
+            Node::Param(i) => env
+                .exec
+                .params
+                .get(*i)
+                .cloned()
+                .ok_or_else(|| SqlError::internal(format!("no value for parameter ${}", i + 1)))?,
             Node::Column(i) => row[*i].clone(),
             Node::Frame(i) => env.frame[*i].clone(),
-            Node::Call { function, args, types, ret } => {
+            Node::Call {
+                function,
+                args,
+                types,
+                ret,
+            } => {
                 let types = CallTypes { args: types, ret: *ret };
                 match args.as_slice() {
                     [a] => call_typed(function, &types, env, &[a.eval(env, row)?])?,
@@ -107,7 +126,12 @@ impl Node {
                 Datum::Bool(null != *negated)
             }
             Node::IsBool { arg, test, negated } => Datum::Bool((truth(arg.eval(env, row)?)? == *test) != *negated),
-            Node::IsDistinct { left, right, equal, negated } => {
+            Node::IsDistinct {
+                left,
+                right,
+                equal,
+                negated,
+            } => {
                 let (l, r) = (left.eval(env, row)?, right.eval(env, row)?);
                 let distinct = match (l.is_null(), r.is_null()) {
                     (true, true) => false,
@@ -138,7 +162,11 @@ impl Node {
             }
             Node::NullIf { left, right, equal } => {
                 let (l, r) = (left.eval(env, row)?, right.eval(env, row)?);
-                if matches!(call(equal, env, &[l.clone(), r])?, Datum::Bool(true)) { Datum::Null } else { l }
+                if matches!(call(equal, env, &[l.clone(), r])?, Datum::Bool(true)) {
+                    Datum::Null
+                } else {
+                    l
+                }
             }
             Node::MinMax { args, less, greatest } => {
                 let mut best = Datum::Null;
@@ -149,7 +177,11 @@ impl Node {
                     }
                     let better = best.is_null()
                         || matches!(
-                            if *greatest { call(less, env, &[best.clone(), d.clone()])? } else { call(less, env, &[d.clone(), best.clone()])? },
+                            if *greatest {
+                                call(less, env, &[best.clone(), d.clone()])?
+                            } else {
+                                call(less, env, &[d.clone(), best.clone()])?
+                            },
                             Datum::Bool(true)
                         );
                     if better {
@@ -173,7 +205,12 @@ impl Node {
                 }
                 boolean(found.map(|f| f != *negated))
             }
-            Node::InSet { arg, set, has_null, negated } => {
+            Node::InSet {
+                arg,
+                set,
+                has_null,
+                negated,
+            } => {
                 let x = arg.eval(env, row)?;
                 if x.is_null() {
                     Datum::Null
@@ -223,8 +260,16 @@ pub(crate) fn all(nodes: &[Node], env: Env<'_>, row: &[Datum]) -> Result<Vec<Dat
 /// Builds ARRAY[...]; nested arrays must agree in shape.
 pub(crate) fn array(values: Vec<Datum>, element: u32, nested: bool) -> Result<Datum> {
     if !nested {
-        let dimensions = if values.is_empty() { Vec::new() } else { vec![(values.len() as i32, 1)] };
-        return Ok(Datum::Array(Arc::new(ArrayValue { element, dimensions, elements: values })));
+        let dimensions = if values.is_empty() {
+            Vec::new()
+        } else {
+            vec![(values.len() as i32, 1)]
+        };
+        return Ok(Datum::Array(Arc::new(ArrayValue {
+            element,
+            dimensions,
+            elements: values,
+        })));
     }
     let mut dimensions: Option<Vec<(i32, i32)>> = None;
     let mut elements = Vec::new();
@@ -242,7 +287,11 @@ pub(crate) fn array(values: Vec<Datum>, element: u32, nested: bool) -> Result<Da
     let mut dims = vec![(count, 1)];
     dims.extend(dimensions.unwrap_or_default());
     let dimensions = if elements.is_empty() { Vec::new() } else { dims };
-    Ok(Datum::Array(Arc::new(ArrayValue { element, dimensions, elements })))
+    Ok(Datum::Array(Arc::new(ArrayValue {
+        element,
+        dimensions,
+        elements,
+    })))
 }
 
 fn subscript(array: &Datum, at: &[Datum]) -> Datum {

@@ -31,11 +31,18 @@ impl Subquery {
     pub(crate) fn eval(&self, env: Env<'_>, row: &[Datum]) -> Result<Datum> {
         let frame = all(&self.captures, env, row)?;
         let key = order::row_key(&frame);
-        let known = if self.stable { env.exec.memo(self.id, |m| m.entries.get(&key).cloned()) } else { None };
+        let known = if self.stable {
+            env.exec.memo(self.id, |m| m.entries.get(&key).cloned())
+        } else {
+            None
+        };
         let remembered = match known {
             Some(r) => r,
             None => {
-                let r = self.run(Env { exec: env.exec, frame: &frame })?;
+                let r = self.run(Env {
+                    exec: env.exec,
+                    frame: &frame,
+                })?;
                 if self.stable {
                     env.exec.memo(self.id, |m| {
                         if m.entries.len() >= MEMO_ENTRIES {
@@ -98,8 +105,16 @@ impl Subquery {
                 if elements.iter().any(|e| matches!(e, Datum::Array(_))) {
                     return Ok(Remembered::Value(super::run::array(elements, *element, true)?));
                 }
-                let dimensions = if elements.is_empty() { Vec::new() } else { vec![(elements.len() as i32, 1)] };
-                Remembered::Value(Datum::Array(Arc::new(ArrayValue { element: *element, dimensions, elements })))
+                let dimensions = if elements.is_empty() {
+                    Vec::new()
+                } else {
+                    vec![(elements.len() as i32, 1)]
+                };
+                Remembered::Value(Datum::Array(Arc::new(ArrayValue {
+                    element: *element,
+                    dimensions,
+                    elements,
+                })))
             }
             Use::Compare { hashable: true, .. } => {
                 let values = column(&mut *cursor, env)?;

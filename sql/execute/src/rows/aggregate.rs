@@ -25,7 +25,10 @@ pub struct Call {
 impl Call {
     fn fresh(&self) -> State {
         State {
-            accumulator: (self.function.new)(&CallTypes { args: &self.arg_types, ret: self.ret }),
+            accumulator: (self.function.new)(&CallTypes {
+                args: &self.arg_types,
+                ret: self.ret,
+            }),
             seen: HashSet::new(),
             held: Vec::new(),
         }
@@ -107,15 +110,23 @@ impl Operator for Aggregate {
             let values = self.groups.iter().map(|p| p.eval(env, &row)).collect::<Result<Row>>()?;
             for (n, set) in sets.iter().enumerate() {
                 let mut key = vec![n as u8, (n >> 8) as u8];
-                set.iter().for_each(|i| order::write_key(self.group_types[*i].oid, &values[*i], &mut key));
+                set.iter()
+                    .for_each(|i| order::write_key(self.group_types[*i].oid, &values[*i], &mut key));
                 let at = match index.get(&key) {
                     Some(at) => *at,
                     None => {
-                        let values: Row =
-                            values.iter().enumerate().map(|(i, v)| if set.contains(&i) { v.clone() } else { Datum::Null }).collect();
-                        env.exec.charge(key.len() + order::row_bytes(&values) + 128 + 64 * self.calls.len())?;
+                        let values: Row = values
+                            .iter()
+                            .enumerate()
+                            .map(|(i, v)| if set.contains(&i) { v.clone() } else { Datum::Null })
+                            .collect();
+                        env.exec
+                            .charge(key.len() + order::row_bytes(&values) + 128 + 64 * self.calls.len())?;
                         index.insert(key, groups.len());
-                        groups.push(Group { values, states: self.calls.iter().map(Call::fresh).collect() });
+                        groups.push(Group {
+                            values,
+                            states: self.calls.iter().map(Call::fresh).collect(),
+                        });
                         groups.len() - 1
                     }
                 };
@@ -134,7 +145,10 @@ impl Operator for Aggregate {
             if !index.contains_key(&vec![n as u8, (n >> 8) as u8]) {
                 let values = vec![Datum::Null; self.groups.len()];
                 debug_assert!(set.is_empty());
-                groups.push(Group { values, states: self.calls.iter().map(Call::fresh).collect() });
+                groups.push(Group {
+                    values,
+                    states: self.calls.iter().map(Call::fresh).collect(),
+                });
             }
         }
         let rows = groups
@@ -151,7 +165,11 @@ impl Operator for Aggregate {
     }
     fn describe(&self) -> String {
         let names: Vec<&str> = self.calls.iter().map(|c| c.name).collect();
-        format!("{} ({})", if self.groups.is_empty() { "Aggregate" } else { "HashAggregate" }, names.join(", "))
+        format!(
+            "{} ({})",
+            if self.groups.is_empty() { "Aggregate" } else { "HashAggregate" },
+            names.join(", ")
+        )
     }
     fn inputs(&self) -> Vec<Arc<Op>> {
         vec![self.input.clone()]

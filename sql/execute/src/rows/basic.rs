@@ -43,7 +43,11 @@ impl Operator for Values {
         Ok(Box::new(ValuesCursor { op: self, at: 0 }))
     }
     fn describe(&self) -> String {
-        if self.rows.len() == 1 { "Result".into() } else { "Values Scan on \"*VALUES*\"".into() }
+        if self.rows.len() == 1 {
+            "Result".into()
+        } else {
+            "Values Scan on \"*VALUES*\"".into()
+        }
     }
 }
 
@@ -129,7 +133,12 @@ struct ProjectCursor {
 impl Cursor for ProjectCursor {
     fn next(&mut self, env: Env<'_>) -> Result<Option<Row>> {
         let Some(row) = self.input.next(env)? else { return Ok(None) };
-        self.op.programs.iter().map(|p| p.eval(env, &row)).collect::<Result<Row>>().map(Some)
+        self.op
+            .programs
+            .iter()
+            .map(|p| p.eval(env, &row))
+            .collect::<Result<Row>>()
+            .map(Some)
     }
 }
 
@@ -147,7 +156,11 @@ impl Operator for Limit {
     fn open(self: Arc<Self>, env: Env<'_>) -> Result<Box<dyn Cursor>> {
         let (limit, offset) = bounds(env, self.limit.as_ref(), self.offset.as_ref())?;
         let input = self.input.clone().open(env)?;
-        Ok(Box::new(LimitCursor { input, skip: offset, left: limit }))
+        Ok(Box::new(LimitCursor {
+            input,
+            skip: offset,
+            left: limit,
+        }))
     }
     fn describe(&self) -> String {
         "Limit".into()
@@ -161,9 +174,9 @@ impl Operator for Limit {
 pub(crate) fn bounds(env: Env<'_>, limit: Option<&Program>, offset: Option<&Program>) -> Result<(Option<u64>, u64)> {
     let count = |p: Option<&Program>, code, what: &str| -> Result<Option<u64>> {
         match p.map(|p| p.eval(env, &[])).transpose()? {
-            Some(Datum::Int8(n)) => {
-                u64::try_from(n).map(Some).map_err(|_| SqlError::new(code, format!("{what} must not be negative")))
-            }
+            Some(Datum::Int8(n)) => u64::try_from(n)
+                .map(Some)
+                .map_err(|_| SqlError::new(code, format!("{what} must not be negative"))),
             _ => Ok(None),
         }
     };

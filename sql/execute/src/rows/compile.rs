@@ -1,5 +1,6 @@
 //! Bound relation to row operators.
 
+use super::Op;
 use super::aggregate::{Aggregate, Call};
 use super::basic::{Filter, Limit, Project, Unit, Values};
 use super::cte::{CteScan, Definition, With, WorkTableScan};
@@ -10,7 +11,6 @@ use super::scan::{Access, TableScan};
 use super::setop::SetOp;
 use super::sort::{Distinct, Key, Sort};
 use super::window::Window;
-use super::Op;
 use crate::access;
 use crate::comparison::{Comparison, comparison};
 use crate::eval::{Program, Scope, compile, correlated};
@@ -68,7 +68,11 @@ impl Compiler {
     }
 
     fn typed(&mut self, list: &[Expr], columns: &[RelColumn], frame: &Frame) -> Result<Vec<(Program, PgType)>> {
-        Ok(self.programs(list, columns, frame)?.into_iter().zip(list.iter().map(|e| e.ty)).collect())
+        Ok(self
+            .programs(list, columns, frame)?
+            .into_iter()
+            .zip(list.iter().map(|e| e.ty))
+            .collect())
     }
 
     pub(crate) fn keys(&mut self, keys: &[SortKey], columns: &[RelColumn], frame: &Frame) -> Result<Vec<Key>> {
@@ -100,7 +104,12 @@ impl Compiler {
                 rows: rows.iter().map(|r| self.programs(r, &[], frame)).collect::<Result<_>>()?,
                 columns: columns.clone(),
             }),
-            Rel::Function { function, args, columns, ordinality } => {
+            Rel::Function {
+                function,
+                args,
+                columns,
+                ordinality,
+            } => {
                 let args = self.typed(args, &[], frame)?;
                 Arc::new(FunctionScan::new(*function, args, columns, ordinality.as_ref())?)
             }
@@ -128,8 +137,19 @@ impl Compiler {
                 let predicate = self.expression(predicate, input.columns(), frame)?;
                 Arc::new(Filter { input, predicate })
             }
-            Rel::Join { kind, left, right, on, lateral } => self.join(*kind, left, right, on.as_ref(), *lateral, frame)?,
-            Rel::Aggregate { input, group_by, sets, aggregates } => {
+            Rel::Join {
+                kind,
+                left,
+                right,
+                on,
+                lateral,
+            } => self.join(*kind, left, right, on.as_ref(), *lateral, frame)?,
+            Rel::Aggregate {
+                input,
+                group_by,
+                sets,
+                aggregates,
+            } => {
                 let input = self.relation(input, frame)?;
                 let groups = self.programs(group_by.iter().map(|(_, e)| e), input.columns(), frame)?;
                 let calls = aggregates
@@ -222,11 +242,21 @@ impl Compiler {
                     self.definitions.insert(cte.id, definition.clone());
                     definitions.push(definition);
                 }
-                Arc::new(With { definitions, body: self.relation(body, frame)? })
+                Arc::new(With {
+                    definitions,
+                    body: self.relation(body, frame)?,
+                })
             }
             Rel::CteScan { cte, columns } => match (self.recursing.get(cte), self.definitions.get(cte)) {
-                (Some(name), _) => Arc::new(WorkTableScan { id: *cte, name: name.clone(), columns: columns.clone() }),
-                (None, Some(d)) => Arc::new(CteScan { definition: d.clone(), columns: columns.clone() }),
+                (Some(name), _) => Arc::new(WorkTableScan {
+                    id: *cte,
+                    name: name.clone(),
+                    columns: columns.clone(),
+                }),
+                (None, Some(d)) => Arc::new(CteScan {
+                    definition: d.clone(),
+                    columns: columns.clone(),
+                }),
                 (None, None) => return Err(SqlError::internal(format!("common table expression {cte} is not in scope"))),
             },
             // Locks are taken by the statement over the rows that come out (see `lock_rows`).
@@ -237,7 +267,8 @@ impl Compiler {
     /// A scan with the conjuncts over it.
     fn scan(&mut self, scan: &Scan, terms: Vec<Expr>, frame: &Frame) -> Result<Arc<Op>> {
         let columns = walk::columns(&Rel::Scan(scan.clone()));
-        self.scan_ordered(scan, columns, terms, frame, Direction::Forward).map(|s| Arc::new(s) as Arc<Op>)
+        self.scan_ordered(scan, columns, terms, frame, Direction::Forward)
+            .map(|s| Arc::new(s) as Arc<Op>)
     }
 
     /// A scan in one direction of its path.
@@ -257,7 +288,9 @@ impl Compiler {
             }
             None => (Access::Full, terms),
         };
-        let filter = walk::conjunction(residual).map(|p| self.expression(&p, &columns, frame)).transpose()?;
+        let filter = walk::conjunction(residual)
+            .map(|p| self.expression(&p, &columns, frame))
+            .transpose()?;
         Ok(TableScan::new(scan, layout, columns, access, filter, direction))
     }
 
@@ -276,15 +309,7 @@ impl Compiler {
         Ok(layout)
     }
 
-    fn join(
-        &mut self,
-        kind: JoinKind,
-        left: &Rel,
-        right: &Rel,
-        on: Option<&Expr>,
-        lateral: bool,
-        frame: &Frame,
-    ) -> Result<Arc<Op>> {
+    fn join(&mut self, kind: JoinKind, left: &Rel, right: &Rel, on: Option<&Expr>, lateral: bool, frame: &Frame) -> Result<Arc<Op>> {
         let mut terms = Vec::new();
         if let Some(on) = on {
             walk::conjuncts(on.clone(), &mut terms);
@@ -306,7 +331,14 @@ impl Compiler {
             let (right_op, captures) = correlated(right, &outer, self)?;
             let columns = joined(&*left_op, &*right_op);
             let on = on.map(|on| self.expression(on, &columns, frame)).transpose()?;
-            return Ok(Arc::new(NestedLoop { kind, left: left_op, right: right_op, captures: Some(captures), on, columns }));
+            return Ok(Arc::new(NestedLoop {
+                kind,
+                left: left_op,
+                right: right_op,
+                captures: Some(captures),
+                on,
+                columns,
+            }));
         }
         let right_op = self.relation(right, frame)?;
         let columns = joined(&*left_op, &*right_op);
@@ -322,11 +354,29 @@ impl Compiler {
                 None => residual.push(term),
             }
         }
-        let residual = walk::conjunction(residual).map(|p| self.expression(&p, &columns, frame)).transpose()?;
+        let residual = walk::conjunction(residual)
+            .map(|p| self.expression(&p, &columns, frame))
+            .transpose()?;
         if left_keys.is_empty() {
-            return Ok(Arc::new(NestedLoop { kind, left: left_op, right: right_op, captures: None, on: residual, columns }));
+            return Ok(Arc::new(NestedLoop {
+                kind,
+                left: left_op,
+                right: right_op,
+                captures: None,
+                on: residual,
+                columns,
+            }));
         }
-        Ok(Arc::new(HashJoin { kind, left: left_op, right: right_op, left_keys, right_keys, key_types, residual, columns }))
+        Ok(Arc::new(HashJoin {
+            kind,
+            left: left_op,
+            right: right_op,
+            left_keys,
+            right_keys,
+            key_types,
+            residual,
+            columns,
+        }))
     }
 }
 
@@ -366,19 +416,32 @@ fn lookup(right: &Rel, terms: &[Expr], left: &[RelColumn]) -> Option<Rel> {
     all.extend(terms.iter().cloned());
     let path = access::choose(scan, &all)?;
     let left = ids(left);
-    let over_left = path.equal.iter().any(|b| matches!(b, access::Bound::Equal(e) if walk::used(e).iter().any(|id| left.contains(id))));
-    (over_left && path.equal.len() > before)
-        .then(|| Rel::Filter { input: Box::new(Rel::Scan(scan.clone())), predicate: walk::conjunction(all).unwrap_or_else(always) })
+    let over_left = path
+        .equal
+        .iter()
+        .any(|b| matches!(b, access::Bound::Equal(e) if walk::used(e).iter().any(|id| left.contains(id))));
+    (over_left && path.equal.len() > before).then(|| Rel::Filter {
+        input: Box::new(Rel::Scan(scan.clone())),
+        predicate: walk::conjunction(all).unwrap_or_else(always),
+    })
 }
 
 fn always() -> Expr {
-    Expr { kind: ExprKind::Const(curia_types::Datum::Bool(true)), ty: PgType::BOOL, position: None }
+    Expr {
+        kind: ExprKind::Const(curia_types::Datum::Bool(true)),
+        ty: PgType::BOOL,
+        position: None,
+    }
 }
 
 /// `left = right` with each operand on its own side, whichever way it was written.
 fn equality<'a>(term: &'a Expr, left: &BTreeSet<ColId>, right: &BTreeSet<ColId>) -> Option<(&'a Expr, &'a Expr)> {
-    let ExprKind::Call { function, args } = &term.kind else { return None };
-    let (Comparison::Eq, lt, rt) = comparison(*function)? else { return None };
+    let ExprKind::Call { function, args } = &term.kind else {
+        return None;
+    };
+    let (Comparison::Eq, lt, rt) = comparison(*function)? else {
+        return None;
+    };
     if !crate::comparison::same_order(lt, rt) {
         return None;
     }

@@ -27,11 +27,18 @@ impl Definition {
 
     fn compute(&self, env: Env<'_>) -> Result<Vec<Row>> {
         let mut cursor = self.query.clone().open(env)?;
-        let rows: Vec<Row> = collect(&mut *cursor, env)?.into_iter().map(|r| Self::pick(&self.positions, r)).collect();
-        let Some((term, positions, all)) = &self.recursive else { return Ok(rows) };
+        let rows: Vec<Row> = collect(&mut *cursor, env)?
+            .into_iter()
+            .map(|r| Self::pick(&self.positions, r))
+            .collect();
+        let Some((term, positions, all)) = &self.recursive else {
+            return Ok(rows);
+        };
         let mut seen: HashSet<Vec<u8>> = HashSet::new();
-        let mut working: Vec<Row> =
-            rows.into_iter().filter(|r| *all || seen.insert(order::typed_key(&self.types, r))).collect();
+        let mut working: Vec<Row> = rows
+            .into_iter()
+            .filter(|r| *all || seen.insert(order::typed_key(&self.types, r)))
+            .collect();
         let mut result = working.clone();
         while !working.is_empty() {
             env.exec.set_working(self.id, Arc::new(working));
@@ -72,7 +79,11 @@ impl Operator for With {
         format!("With {}", names.join(", "))
     }
     fn inputs(&self) -> Vec<Arc<Op>> {
-        self.definitions.iter().map(|d| d.query.clone()).chain([self.body.clone()]).collect()
+        self.definitions
+            .iter()
+            .map(|d| d.query.clone())
+            .chain([self.body.clone()])
+            .collect()
     }
 }
 
@@ -91,7 +102,10 @@ impl Operator for CteScan {
         let rows = match known {
             Some(rows) => rows,
             None => {
-                let rows = Arc::new(self.definition.compute(Env { exec: env.exec, frame: &frame })?);
+                let rows = Arc::new(self.definition.compute(Env {
+                    exec: env.exec,
+                    frame: &frame,
+                })?);
                 env.exec.set_cte(self.definition.id, rows.clone());
                 rows
             }

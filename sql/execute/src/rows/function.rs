@@ -8,6 +8,9 @@ use curia_functions::{CallTypes, Function, Kernel, Rows};
 use curia_types::{Datum, PgType, Result, SqlError};
 use std::sync::Arc;
 
+/// Arguments with their types.
+type Typed = Vec<(Program, PgType)>;
+
 /// A set-returning function in FROM; a plain function gives one row.
 pub struct FunctionScan {
     call: SetCall,
@@ -34,7 +37,10 @@ impl SetCall {
                 _ => Box::new(std::iter::once(Ok(vec![Datum::Null]))),
             });
         }
-        let types = CallTypes { args: &self.types, ret: self.ret };
+        let types = CallTypes {
+            args: &self.types,
+            ret: self.ret,
+        };
         match self.function.kernel {
             Kernel::Set(f) => f(&*env.exec.context, &types, &args),
             kernel => {
@@ -46,15 +52,15 @@ impl SetCall {
 }
 
 impl FunctionScan {
-    pub fn new(
-        function: u32,
-        args: Vec<(Program, PgType)>,
-        columns: &[RelColumn],
-        ordinality: Option<&RelColumn>,
-    ) -> Result<FunctionScan> {
+    pub fn new(function: u32, args: Typed, columns: &[RelColumn], ordinality: Option<&RelColumn>) -> Result<FunctionScan> {
         let (args, types) = args.into_iter().unzip();
         let ret = columns.first().map_or(PgType::VOID, |c| c.ty);
-        let call = SetCall { function: registry::function(function)?, args, types, ret };
+        let call = SetCall {
+            function: registry::function(function)?,
+            args,
+            types,
+            ret,
+        };
         Ok(FunctionScan {
             call,
             columns: columns.iter().chain(ordinality).cloned().collect(),
@@ -112,15 +118,24 @@ pub struct ProjectSet {
 }
 
 impl ProjectSet {
-    pub fn new(input: Arc<Op>, calls: Vec<(RelColumn, u32, Vec<(Program, PgType)>)>) -> Result<ProjectSet> {
+    pub fn new(input: Arc<Op>, calls: Vec<(RelColumn, u32, Typed)>) -> Result<ProjectSet> {
         let mut columns: Vec<RelColumn> = input.columns().to_vec();
         let mut sets = Vec::new();
         for (column, function, args) in calls {
             let (args, types) = args.into_iter().unzip();
-            sets.push(SetCall { function: registry::function(function)?, args, types, ret: column.ty });
+            sets.push(SetCall {
+                function: registry::function(function)?,
+                args,
+                types,
+                ret: column.ty,
+            });
             columns.push(column);
         }
-        Ok(ProjectSet { input, calls: sets, columns })
+        Ok(ProjectSet {
+            input,
+            calls: sets,
+            columns,
+        })
     }
 }
 
@@ -130,7 +145,11 @@ impl Operator for ProjectSet {
     }
     fn open(self: Arc<Self>, env: Env<'_>) -> Result<Box<dyn Cursor>> {
         let input = self.input.clone().open(env)?;
-        Ok(Box::new(ProjectSetCursor { op: self, input, current: None }))
+        Ok(Box::new(ProjectSetCursor {
+            op: self,
+            input,
+            current: None,
+        }))
     }
     fn describe(&self) -> String {
         "ProjectSet".into()

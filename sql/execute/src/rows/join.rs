@@ -84,7 +84,12 @@ impl NestedLoopCursor {
     /// The next right row for the current left row, with its position.
     fn candidate(&mut self, env: Env<'_>) -> Result<Option<(Row, usize)>> {
         if let Some(inner) = &mut self.inner {
-            return Ok(inner.next(Env { exec: env.exec, frame: &self.frame })?.map(|r| (r, 0)));
+            return Ok(inner
+                .next(Env {
+                    exec: env.exec,
+                    frame: &self.frame,
+                })?
+                .map(|r| (r, 0)));
         }
         let at = self.at;
         self.at += 1;
@@ -103,7 +108,10 @@ impl Cursor for NestedLoopCursor {
                     Some(row) => {
                         if let Some(captures) = &op.captures {
                             self.frame = all(captures, env, &row)?;
-                            self.inner = Some(op.right.clone().open(Env { exec: env.exec, frame: &self.frame })?);
+                            self.inner = Some(op.right.clone().open(Env {
+                                exec: env.exec,
+                                frame: &self.frame,
+                            })?);
                         } else if !self.loaded {
                             let mut right = op.right.clone().open(env)?;
                             self.right = collect(&mut *right, env)?;
@@ -183,7 +191,18 @@ impl Operator for HashJoin {
         }
         let left = self.left.clone().open(env)?;
         let matched = vec![false; rows.len()];
-        Ok(Box::new(HashJoinCursor { op: self, left, rows, table, matched, current: None, bucket: Vec::new(), at: 0, found: false, tail: 0 }))
+        Ok(Box::new(HashJoinCursor {
+            op: self,
+            left,
+            rows,
+            table,
+            matched,
+            current: None,
+            bucket: Vec::new(),
+            at: 0,
+            found: false,
+            tail: 0,
+        }))
     }
     fn describe(&self) -> String {
         format!("Hash{} Join", kind_word(self.kind).trim_end_matches(" Join"))
@@ -229,7 +248,10 @@ impl Cursor for HashJoinCursor {
                 env.exec.check_cancel()?;
                 match self.left.next(env)? {
                     Some(row) => {
-                        self.bucket = op.key(&op.left_keys, env, &row)?.and_then(|k| self.table.get(&k).cloned()).unwrap_or_default();
+                        self.bucket = op
+                            .key(&op.left_keys, env, &row)?
+                            .and_then(|k| self.table.get(&k).cloned())
+                            .unwrap_or_default();
                         self.at = 0;
                         self.found = false;
                         self.current = Some(row);

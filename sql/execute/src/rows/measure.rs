@@ -18,7 +18,12 @@ pub struct Measured {
 
 impl Measured {
     pub fn new(inner: Arc<Op>) -> Measured {
-        Measured { inner, rows: AtomicU64::new(0), loops: AtomicU64::new(0), nanos: AtomicU64::new(0) }
+        Measured {
+            inner,
+            rows: AtomicU64::new(0),
+            loops: AtomicU64::new(0),
+            nanos: AtomicU64::new(0),
+        }
     }
 }
 
@@ -69,7 +74,11 @@ impl Cursor for MeasuredCursor {
 
 /// The tree as lines, as PostgreSQL indents them.
 pub(crate) fn describe(op: &Arc<Op>, depth: usize, lines: &mut Vec<String>) {
-    let (arrow, pad) = if depth == 0 { (String::new(), 2) } else { (format!("{}->  ", " ".repeat(depth * 6 - 4)), depth * 6 + 2) };
+    let (arrow, pad) = if depth == 0 {
+        (String::new(), 2)
+    } else {
+        (format!("{}->  ", " ".repeat(depth * 6 - 4)), depth * 6 + 2)
+    };
     lines.push(format!("{arrow}{}", op.describe()));
     lines.extend(op.details().into_iter().map(|d| format!("{}{d}", " ".repeat(pad))));
     for input in op.inputs() {

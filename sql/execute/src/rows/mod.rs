@@ -16,10 +16,10 @@ mod setop;
 mod sort;
 mod window;
 
-pub use compile::Compiler;
-pub(crate) use measure::describe;
 pub(crate) use basic::bounds;
+pub use compile::Compiler;
 pub(crate) use compile::positions;
+pub(crate) use measure::describe;
 pub(crate) use scan::TableScan;
 
 use crate::eval::Env;

@@ -70,9 +70,17 @@ impl Access {
                 })
             })
             .collect::<Result<Vec<_>>>()?;
-        let mut end = |e: &Option<End>| e.as_ref().map(|e| Ok::<_, curia_types::SqlError>((program(&e.value)?, e.inclusive))).transpose();
+        let mut end = |e: &Option<End>| {
+            e.as_ref()
+                .map(|e| Ok::<_, curia_types::SqlError>((program(&e.value)?, e.inclusive)))
+                .transpose()
+        };
         let (lower, upper) = (end(&path.lower)?, end(&path.upper)?);
-        let keys = path.keys.iter().map(|(column, desc, _)| (table.columns[*column].ty, *desc)).collect();
+        let keys = path
+            .keys
+            .iter()
+            .map(|(column, desc, _)| (table.columns[*column].ty, *desc))
+            .collect();
         let column = |n: usize| path.keys.get(n).map_or("", |(c, _, _)| table.columns[*c].name.as_str());
         let mut terms: Vec<String> = path
             .equal
@@ -152,8 +160,10 @@ impl KeyAccess {
                     _ => Vec::new(),
                 },
             };
-            let fitting: Vec<Datum> =
-                candidates.into_iter().filter_map(|v| if let Fit::Value(v) = fit(*ty, v) { Some(v) } else { None }).collect();
+            let fitting: Vec<Datum> = candidates
+                .into_iter()
+                .filter_map(|v| if let Fit::Value(v) = fit(*ty, v) { Some(v) } else { None })
+                .collect();
             if let [one] = fitting.as_slice() {
                 prefixes.iter_mut().for_each(|p| p.push(one.clone()));
                 continue;
@@ -183,7 +193,9 @@ impl KeyAccess {
     /// The range under a prefix; `None` when it is empty.
     fn range(&self, layout: &TableLayout, env: Env<'_>, prefix: &[u8], values: Option<&Vec<Datum>>) -> Result<Option<KeyRange>> {
         let mut range = KeyRange::prefix(prefix);
-        let Some((ty, descending)) = self.keys.get(self.equal.len()).copied() else { return Ok(Some(range)) };
+        let Some((ty, descending)) = self.keys.get(self.equal.len()).copied() else {
+            return Ok(Some(range));
+        };
         for (end, is_lower) in [(&self.lower, true), (&self.upper, false)] {
             let Some((program, inclusive)) = end else { continue };
             let value = match fit(ty, program.eval(env, &[])?) {
@@ -246,7 +258,14 @@ impl TableScan {
     ) -> TableScan {
         let mut outputs: Vec<Output> = scan.columns.iter().map(|(i, _)| Output::Column(*i)).collect();
         outputs.extend(scan.row_key.map(|_| Output::RowKey));
-        TableScan { layout, outputs, columns, access, filter, direction }
+        TableScan {
+            layout,
+            outputs,
+            columns,
+            access,
+            filter,
+            direction,
+        }
     }
 
     /// Decodes the columns that the scan gives.
@@ -261,7 +280,12 @@ impl TableScan {
             return Ok(None);
         }
         let probes = keys.probes(&self.layout, env)?;
-        Ok(Some(probes.into_iter().filter_map(|p| if let Probe::Key(k) = p { Some(k) } else { None }).collect()))
+        Ok(Some(
+            probes
+                .into_iter()
+                .filter_map(|p| if let Probe::Key(k) = p { Some(k) } else { None })
+                .collect(),
+        ))
     }
 }
 
@@ -291,7 +315,12 @@ impl Operator for TableScan {
                 probes
             }
         };
-        Ok(Box::new(ScanCursor { op: self, probes, under_way: None, key: Vec::new() }))
+        Ok(Box::new(ScanCursor {
+            op: self,
+            probes,
+            under_way: None,
+            key: Vec::new(),
+        }))
     }
     fn describe(&self) -> String {
         let table = &self.layout.table().name;
@@ -332,13 +361,17 @@ impl ScanCursor {
         let row_key = match self.index() {
             None => key,
             Some(i) => {
-                match view.read(op.layout.indexes()[i].storage(), &key, |v| entry_row_key(v).map(<[u8]>::to_vec))?.transpose()? {
+                match view
+                    .read(op.layout.indexes()[i].storage(), &key, |v| entry_row_key(v).map(<[u8]>::to_vec))?
+                    .transpose()?
+                {
                     Some(k) => k,
                     None => return Ok(None),
                 }
             }
         };
-        view.read(op.layout.storage(), &row_key, |bytes| op.decode(&row_key, bytes))?.transpose()
+        view.read(op.layout.storage(), &row_key, |bytes| op.decode(&row_key, bytes))?
+            .transpose()
     }
 
     fn step(&mut self, view: &ReadView) -> Result<Option<Option<Row>>> {
@@ -354,7 +387,9 @@ impl ScanCursor {
         }
         self.key.clear();
         self.key.extend_from_slice(entry_row_key(value)?);
-        let row = view.read(op.layout.storage(), &self.key, |bytes| op.decode(&self.key, bytes))?.transpose()?;
+        let row = view
+            .read(op.layout.storage(), &self.key, |bytes| op.decode(&self.key, bytes))?
+            .transpose()?;
         Ok(Some(row))
     }
 }

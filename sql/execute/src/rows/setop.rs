@@ -30,7 +30,12 @@ impl Operator for SetOp {
     }
     fn open(self: Arc<Self>, env: Env<'_>) -> Result<Box<dyn Cursor>> {
         if self.op == Kind::Union {
-            return Ok(Box::new(UnionCursor { op: self, at: 0, current: None, seen: Default::default() }));
+            return Ok(Box::new(UnionCursor {
+                op: self,
+                at: 0,
+                current: None,
+                seen: Default::default(),
+            }));
         }
         // Rows of the first input, in order, with how often each may still come out.
         let mut rows: VecDeque<Row> = VecDeque::new();
@@ -55,9 +60,21 @@ impl Operator for SetOp {
                     let theirs = other.get(key).copied().unwrap_or(0);
                     *count = match (self.op, self.all) {
                         (Kind::Intersect, true) => (*count).min(theirs),
-                        (Kind::Intersect, false) => if theirs > 0 { *count } else { 0 },
+                        (Kind::Intersect, false) => {
+                            if theirs > 0 {
+                                *count
+                            } else {
+                                0
+                            }
+                        }
                         (_, true) => (*count - theirs).max(0),
-                        (_, false) => if theirs > 0 { 0 } else { *count },
+                        (_, false) => {
+                            if theirs > 0 {
+                                0
+                            } else {
+                                *count
+                            }
+                        }
                     };
                 }
             }
@@ -70,7 +87,13 @@ impl Operator for SetOp {
     fn describe(&self) -> String {
         let all = if self.all { " All" } else { "" };
         match self.op {
-            Kind::Union => if self.all { "Append".into() } else { "Union".into() },
+            Kind::Union => {
+                if self.all {
+                    "Append".into()
+                } else {
+                    "Union".into()
+                }
+            }
             Kind::Intersect => format!("HashSetOp Intersect{all}"),
             Kind::Except => format!("HashSetOp Except{all}"),
         }
@@ -121,11 +144,9 @@ struct CountedCursor {
 impl Cursor for CountedCursor {
     fn next(&mut self, _: Env<'_>) -> Result<Option<Row>> {
         while let Some(row) = self.rows.pop_front() {
-            if let Some(count) = self.counts.get_mut(&self.op.key(&row)) {
-                if *count > 0 {
-                    *count -= 1;
-                    return Ok(Some(row));
-                }
+            if let Some(count) = self.counts.get_mut(&self.op.key(&row)).filter(|c| **c > 0) {
+                *count -= 1;
+                return Ok(Some(row));
             }
         }
         Ok(None)

@@ -21,8 +21,20 @@ pub struct Key {
 pub(crate) fn compare_by(ty: PgType, descending: bool, nulls_first: bool, a: &Datum, b: &Datum) -> Ordering {
     match (a.is_null(), b.is_null()) {
         (true, true) => Ordering::Equal,
-        (true, false) => if nulls_first { Ordering::Less } else { Ordering::Greater },
-        (false, true) => if nulls_first { Ordering::Greater } else { Ordering::Less },
+        (true, false) => {
+            if nulls_first {
+                Ordering::Less
+            } else {
+                Ordering::Greater
+            }
+        }
+        (false, true) => {
+            if nulls_first {
+                Ordering::Greater
+            } else {
+                Ordering::Less
+            }
+        }
         _ if descending => order::compare(ty, b, a),
         _ => order::compare(ty, a, b),
     }
@@ -83,7 +95,11 @@ impl Operator for Distinct {
     }
     fn open(self: Arc<Self>, env: Env<'_>) -> Result<Box<dyn Cursor>> {
         let input = self.input.clone().open(env)?;
-        Ok(Box::new(DistinctCursor { op: self, input, seen: HashSet::new() }))
+        Ok(Box::new(DistinctCursor {
+            op: self,
+            input,
+            seen: HashSet::new(),
+        }))
     }
     fn describe(&self) -> String {
         "Unique".into()
@@ -109,7 +125,12 @@ impl Cursor for DistinctCursor {
                         order::write_key(ty.oid, &p.eval(env, &row)?, &mut key);
                     }
                 }
-                None => self.op.columns().iter().zip(&row).for_each(|(c, d)| order::write_key(c.ty.oid, d, &mut key)),
+                None => self
+                    .op
+                    .columns()
+                    .iter()
+                    .zip(&row)
+                    .for_each(|(c, d)| order::write_key(c.ty.oid, d, &mut key)),
             }
             env.exec.charge(key.len() + 48)?;
             if self.seen.insert(key) {

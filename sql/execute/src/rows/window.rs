@@ -82,7 +82,11 @@ impl Window {
             });
             columns.push(call.output.clone());
         }
-        Ok(Window { input, calls: out, columns })
+        Ok(Window {
+            input,
+            calls: out,
+            columns,
+        })
     }
 }
 
@@ -128,7 +132,11 @@ impl Call {
             keys.push((partition, order));
         }
         let same_partition = |a: usize, b: usize| {
-            self.partition.iter().enumerate().map(|(i, (_, ty))| order::compare(*ty, &keys[a].0[i], &keys[b].0[i])).find(|o| o.is_ne())
+            self.partition
+                .iter()
+                .enumerate()
+                .map(|(i, (_, ty))| order::compare(*ty, &keys[a].0[i], &keys[b].0[i]))
+                .find(|o| o.is_ne())
         };
         let in_order = |a: usize, b: usize| {
             self.order
@@ -183,9 +191,7 @@ impl Call {
                 WindowFunction::RowNumber => Datum::Int8(i as i64 + 1),
                 WindowFunction::Rank => Datum::Int8(first_peer(i) as i64 + 1),
                 WindowFunction::DenseRank => Datum::Int8(peers[i] as i64 + 1),
-                WindowFunction::PercentRank => {
-                    Datum::Float8(if n > 1 { first_peer(i) as f64 / (n - 1) as f64 } else { 0.0 })
-                }
+                WindowFunction::PercentRank => Datum::Float8(if n > 1 { first_peer(i) as f64 / (n - 1) as f64 } else { 0.0 }),
                 WindowFunction::CumeDist => Datum::Float8(after_peers(i) as f64 / n as f64),
                 WindowFunction::Ntile => match order::integer(&self.arg(0, env, row)?) {
                     None => Datum::Null,
@@ -196,7 +202,11 @@ impl Call {
                         let (buckets, n, i) = (buckets as u64, n as u64, i as u64);
                         let (size, larger) = (n / buckets, n % buckets);
                         let in_larger = larger * (size + 1);
-                        let bucket = if i < in_larger { i / (size + 1) } else { larger + (i - in_larger) / size.max(1) };
+                        let bucket = if i < in_larger {
+                            i / (size + 1)
+                        } else {
+                            larger + (i - in_larger) / size.max(1)
+                        };
                         Datum::Int4(i32::try_from(bucket + 1).unwrap_or(i32::MAX))
                     }
                 },
@@ -208,7 +218,11 @@ impl Call {
                     match offset {
                         None => Datum::Null,
                         Some(offset) => {
-                            let at = if function == WindowFunction::Lag { i as i64 - offset } else { i as i64 + offset };
+                            let at = if function == WindowFunction::Lag {
+                                i as i64 - offset
+                            } else {
+                                i as i64 + offset
+                            };
                             match usize::try_from(at).ok().and_then(|at| members.get(at)) {
                                 Some(m) => self.arg(0, env, &rows[*m])?,
                                 None => self.arg(2, env, row)?,
@@ -224,7 +238,10 @@ impl Call {
                         _ => match order::integer(&self.arg(1, env, row)?) {
                             None => None,
                             Some(k) if k <= 0 => {
-                                return Err(SqlError::new(SqlState::new("22016"), "argument of nth_value must be greater than zero"));
+                                return Err(SqlError::new(
+                                    SqlState::new("22016"),
+                                    "argument of nth_value must be greater than zero",
+                                ));
                             }
                             Some(k) => Some(from + k as usize - 1),
                         },
@@ -245,11 +262,18 @@ impl Call {
         let first_peer = |g: usize| peers.partition_point(|p| *p < g);
         let after_group = |g: usize| peers.partition_point(|p| *p <= g);
         let Some((unit, start, end)) = &self.frame else {
-            return Ok(if self.order.is_empty() { (0, n) } else { (0, after_group(peers[i])) });
+            return Ok(if self.order.is_empty() {
+                (0, n)
+            } else {
+                (0, after_group(peers[i]))
+            });
         };
         let offset = |p: &Program, what: &str| -> Result<usize> {
             match order::integer(&p.eval(env, row)?) {
-                None => Err(SqlError::new(SqlState::new("22004"), format!("frame {what} offset must not be null"))),
+                None => Err(SqlError::new(
+                    SqlState::new("22004"),
+                    format!("frame {what} offset must not be null"),
+                )),
                 Some(v) if v < 0 => Err(SqlError::new(
                     SqlState::INVALID_PRECEDING_OR_FOLLOWING_SIZE,
                     format!("frame {what} offset must not be negative"),
@@ -283,14 +307,21 @@ impl Call {
 
     fn aggregate(&self, env: Env<'_>, rows: &[Row], members: &[usize], peers: &[usize], values: &mut [Datum]) -> Result<()> {
         let Kernel::Aggregate(kernel) = self.kernel else { return Ok(()) };
-        let types = CallTypes { args: &self.types, ret: self.ret };
+        let types = CallTypes {
+            args: &self.types,
+            ret: self.ret,
+        };
         let args_of = |m: usize| -> Result<Option<Vec<Datum>>> {
             if let Some(f) = &self.filter
                 && !f.holds(env, &rows[m])?
             {
                 return Ok(None);
             }
-            self.args.iter().map(|p| p.eval(env, &rows[m])).collect::<Result<Vec<_>>>().map(Some)
+            self.args
+                .iter()
+                .map(|p| p.eval(env, &rows[m]))
+                .collect::<Result<Vec<_>>>()
+                .map(Some)
         };
         let mut accumulator = (kernel.new)(&types);
         let (mut from, mut to) = (0, 0);

@@ -99,7 +99,12 @@ pub(super) fn produce(name: &str, catalog: &Catalog, out: &mut Rows) {
         }
         "pg_language" => {
             for (oid, name, trusted) in [(12, "internal", false), (14, "sql", true)] {
-                out.add(&[("oid", oid_of(oid)), ("lanname", text(name)), ("lanowner", oid_of(10)), ("lanpltrusted", flag(trusted))]);
+                out.add(&[
+                    ("oid", oid_of(oid)),
+                    ("lanname", text(name)),
+                    ("lanowner", oid_of(10)),
+                    ("lanpltrusted", flag(trusted)),
+                ]);
             }
         }
         "pg_tablespace" => {

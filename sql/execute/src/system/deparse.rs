@@ -42,7 +42,12 @@ pub(crate) fn constraint_definition(table: &Table, constraint: &Constraint) -> S
         ConstraintKind::Unique { index, primary } => {
             let columns: Vec<String> = table
                 .index(*index)
-                .map(|i| i.keys.iter().map(|k| quote_identifier(&table.columns[k.column].name).into_owned()).collect())
+                .map(|i| {
+                    i.keys
+                        .iter()
+                        .map(|k| quote_identifier(&table.columns[k.column].name).into_owned())
+                        .collect()
+                })
                 .unwrap_or_default();
             format!("{} ({})", if *primary { "PRIMARY KEY" } else { "UNIQUE" }, columns.join(", "))
         }

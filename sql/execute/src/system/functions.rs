@@ -43,9 +43,18 @@ pub fn catalog_call(scope: &CatalogScope<'_>, function: &str, args: &[Datum]) ->
             Datum::text(c.roles.get(&id).map_or_else(|| format!("unknown (OID={id})"), |r| r.name.clone()))
         }
         "pg_table_is_visible" => relation_visible(scope, oid(0)),
-        "pg_type_is_visible" | "pg_function_is_visible" | "pg_operator_is_visible" | "pg_opclass_is_visible" | "pg_opfamily_is_visible"
-        | "pg_collation_is_visible" | "pg_conversion_is_visible" | "pg_statistics_obj_is_visible" | "pg_ts_config_is_visible"
-        | "pg_ts_dict_is_visible" | "pg_ts_parser_is_visible" | "pg_ts_template_is_visible" => Datum::Bool(true),
+        "pg_type_is_visible"
+        | "pg_function_is_visible"
+        | "pg_operator_is_visible"
+        | "pg_opclass_is_visible"
+        | "pg_opfamily_is_visible"
+        | "pg_collation_is_visible"
+        | "pg_conversion_is_visible"
+        | "pg_statistics_obj_is_visible"
+        | "pg_ts_config_is_visible"
+        | "pg_ts_dict_is_visible"
+        | "pg_ts_parser_is_visible"
+        | "pg_ts_template_is_visible" => Datum::Bool(true),
         "pg_get_indexdef" => some(find_index(c, oid(0)).map(|(t, i)| match number(1) {
             n if n > 0 => deparse::key(t, i, n as usize - 1, false).unwrap_or_default(),
             _ => deparse::index_definition(c, t, i),
@@ -53,24 +62,34 @@ pub fn catalog_call(scope: &CatalogScope<'_>, function: &str, args: &[Datum]) ->
         "pg_get_constraintdef" => {
             let id = oid(0);
             some(c.tables.values().find_map(|t| {
-                t.constraints.iter().find(|k| k.oid == id).map(|k| deparse::constraint_definition(t, k))
+                t.constraints
+                    .iter()
+                    .find(|k| k.oid == id)
+                    .map(|k| deparse::constraint_definition(t, k))
             }))
         }
         // Expressions are stored as SQL text.
         "pg_get_expr" => args.first().cloned().unwrap_or(Datum::Null),
-        "pg_get_viewdef" | "pg_get_ruledef" | "pg_get_triggerdef" | "pg_get_partkeydef" | "pg_get_partition_constraintdef"
-        | "pg_get_statisticsobjdef" | "pg_get_statisticsobjdef_columns" | "pg_get_function_sqlbody" | "pg_get_functiondef" => Datum::Null,
-        "pg_get_function_result" => some(curia_functions::by_oid(oid(0)).map(|f| {
-            format!("{}{}", if f.set { "SETOF " } else { "" }, type_info::format_type(f.ret, -1))
-        })),
+        "pg_get_viewdef"
+        | "pg_get_ruledef"
+        | "pg_get_triggerdef"
+        | "pg_get_partkeydef"
+        | "pg_get_partition_constraintdef"
+        | "pg_get_statisticsobjdef"
+        | "pg_get_statisticsobjdef_columns"
+        | "pg_get_function_sqlbody"
+        | "pg_get_functiondef" => Datum::Null,
+        "pg_get_function_result" => some(
+            curia_functions::by_oid(oid(0)).map(|f| format!("{}{}", if f.set { "SETOF " } else { "" }, type_info::format_type(f.ret, -1))),
+        ),
         "pg_get_function_arguments" | "pg_get_function_identity_arguments" => some(
-            curia_functions::by_oid(oid(0))
-                .map(|f| f.args.iter().map(|a| type_info::format_type(*a, -1)).collect::<Vec<_>>().join(", ")),
+            curia_functions::by_oid(oid(0)).map(|f| f.args.iter().map(|a| type_info::format_type(*a, -1)).collect::<Vec<_>>().join(", ")),
         ),
         "obj_description" | "shobj_description" => {
             let id = oid(0);
             let class = args.get(1).map(|_| string(1));
-            let right = class.is_none_or(|class| system_table(class_of(c, id)).is_some_and(|t| t.name == class) || function == "shobj_description");
+            let right =
+                class.is_none_or(|class| system_table(class_of(c, id)).is_some_and(|t| t.name == class) || function == "shobj_description");
             some(right.then(|| c.comments.get(&(id, 0)).map(|m| m.text.clone())).flatten())
         }
         "col_description" => some(c.comments.get(&(oid(0), number(1) as i16)).map(|m| m.text.clone())),
@@ -79,14 +98,29 @@ pub fn catalog_call(scope: &CatalogScope<'_>, function: &str, args: &[Datum]) ->
         "pg_char_to_encoding" => Datum::Int4(if string(0).eq_ignore_ascii_case("utf8") { 6 } else { -1 }),
         "pg_relation_size" | "pg_table_size" | "pg_indexes_size" | "pg_total_relation_size" => relation_size(scope, function, oid(0)),
         "pg_database_size" => Datum::Int8(
-            c.tables.values().map(|t| bytes(scope, t.storage) + index_bytes(scope, t)).sum::<u64>().try_into().unwrap_or(i64::MAX),
+            c.tables
+                .values()
+                .map(|t| bytes(scope, t.storage) + index_bytes(scope, t))
+                .sum::<u64>()
+                .try_into()
+                .unwrap_or(i64::MAX),
         ),
         "pg_tablespace_location" => Datum::text(""),
         "pg_relation_filenode" => c.tables.get(&oid(0)).map_or(Datum::Null, |t| Datum::Oid(t.storage.0)),
         "pg_relation_is_publishable" => Datum::Bool(c.tables.contains_key(&oid(0))),
-        "has_table_privilege" | "has_column_privilege" | "has_any_column_privilege" | "has_schema_privilege" | "has_database_privilege"
-        | "has_sequence_privilege" | "has_function_privilege" | "has_type_privilege" | "has_tablespace_privilege"
-        | "has_language_privilege" | "pg_has_role" | "has_foreign_data_wrapper_privilege" | "has_server_privilege" => Datum::Bool(true),
+        "has_table_privilege"
+        | "has_column_privilege"
+        | "has_any_column_privilege"
+        | "has_schema_privilege"
+        | "has_database_privilege"
+        | "has_sequence_privilege"
+        | "has_function_privilege"
+        | "has_type_privilege"
+        | "has_tablespace_privilege"
+        | "has_language_privilege"
+        | "pg_has_role"
+        | "has_foreign_data_wrapper_privilege"
+        | "has_server_privilege" => Datum::Bool(true),
         _ => return None,
     };
     Some(Ok(value))
@@ -149,11 +183,21 @@ fn serial_sequence(scope: &CatalogScope<'_>, table: &str, column: &str) -> Resul
     };
     let t = found.ok_or_else(|| SqlError::new(SqlState::UNDEFINED_TABLE, format!("relation \"{table}\" does not exist")))?;
     let (_, col) = t.column(column).ok_or_else(|| {
-        SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{column}\" of relation \"{}\" does not exist", t.name))
+        SqlError::new(
+            SqlState::UNDEFINED_COLUMN,
+            format!("column \"{column}\" of relation \"{}\" does not exist", t.name),
+        )
     })?;
-    Ok(c.sequences.values().find(|s| s.owned_by == Some((t.oid, col.attnum))).map_or(Datum::Null, |s| {
-        Datum::text(format!("{}.{}", quote_identifier(c.schema_name(s.schema)), quote_identifier(&s.name)))
-    }))
+    Ok(c.sequences
+        .values()
+        .find(|s| s.owned_by == Some((t.oid, col.attnum)))
+        .map_or(Datum::Null, |s| {
+            Datum::text(format!(
+                "{}.{}",
+                quote_identifier(c.schema_name(s.schema)),
+                quote_identifier(&s.name)
+            ))
+        }))
 }
 
 /// Splits a possibly qualified, possibly quoted name; unquoted parts fold to lower case.

@@ -65,7 +65,10 @@ pub(super) fn produce(name: &str, catalog: &Catalog, out: &mut Rows) {
                         ("dtd_identifier", text(c.attnum.to_string())),
                     ];
                     if let Some(identity) = c.identity {
-                        row.push(("identity_generation", text(if identity == Identity::Always { "ALWAYS" } else { "BY DEFAULT" })));
+                        row.push((
+                            "identity_generation",
+                            text(if identity == Identity::Always { "ALWAYS" } else { "BY DEFAULT" }),
+                        ));
                     }
                     describe_type(c.ty, &database, &mut row);
                     out.add(&row);
@@ -136,7 +139,14 @@ pub(super) fn produce(name: &str, catalog: &Catalog, out: &mut Rows) {
 fn describe_type(ty: PgType, database: &Datum, row: &mut Vec<(&'static str, Datum)>) {
     let info = type_info::by_oid(ty.oid);
     let is_array = info.is_some_and(|i| i.category == 'A' && i.len == -1);
-    row.push(("data_type", if is_array { text("ARRAY") } else { text(type_info::format_type(ty.oid, -1)) }));
+    row.push((
+        "data_type",
+        if is_array {
+            text("ARRAY")
+        } else {
+            text(type_info::format_type(ty.oid, -1))
+        },
+    ));
     row.push(("udt_catalog", database.clone()));
     row.push(("udt_schema", text("pg_catalog")));
     row.push(("udt_name", text(info.map_or("", |i| i.name))));
@@ -156,7 +166,11 @@ fn describe_type(ty: PgType, database: &Datum, row: &mut Vec<(&'static str, Datu
                 oid::INT4 => 32,
                 _ => 64,
             };
-            row.extend([("numeric_precision", int4(bits)), ("numeric_precision_radix", int4(2)), ("numeric_scale", int4(0))]);
+            row.extend([
+                ("numeric_precision", int4(bits)),
+                ("numeric_precision_radix", int4(2)),
+                ("numeric_scale", int4(0)),
+            ]);
         }
         oid::FLOAT4 | oid::FLOAT8 => {
             row.extend([
@@ -217,7 +231,10 @@ fn constraints(view: &str, catalog: &Catalog, database: &Datum, out: &mut Rows) 
                 ("key_column_usage" | "constraint_column_usage", ConstraintKind::Unique { .. }) => {
                     for (n, k) in index.map(|i| i.keys.as_slice()).unwrap_or_default().iter().enumerate() {
                         let mut row = named(&c.name);
-                        row.extend([("column_name", text(&t.columns[k.column].name)), ("ordinal_position", int4(n as i32 + 1))]);
+                        row.extend([
+                            ("column_name", text(&t.columns[k.column].name)),
+                            ("ordinal_position", int4(n as i32 + 1)),
+                        ]);
                         out.add(&row);
                     }
                 }

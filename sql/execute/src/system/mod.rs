@@ -54,7 +54,10 @@ impl Operator for SystemScan {
     }
     fn open(self: Arc<Self>, env: Env<'_>) -> Result<Box<dyn Cursor>> {
         let rows = rows(self.table, env.exec);
-        let picked: Vec<Row> = rows.into_iter().map(|r| self.wanted.iter().map(|i| r[*i].clone()).collect()).collect();
+        let picked: Vec<Row> = rows
+            .into_iter()
+            .map(|r| self.wanted.iter().map(|i| r[*i].clone()).collect())
+            .collect();
         Ok(Box::new(Held(picked.into_iter())))
     }
     fn describe(&self) -> String {
@@ -92,7 +95,12 @@ pub(crate) struct Rows {
 impl Rows {
     /// Adds a row of named values.
     pub(crate) fn add(&mut self, values: &[(&'static str, Datum)]) {
-        let mut row: Row = self.table.columns.iter().map(|c| if c.not_null { zero(c.ty) } else { Datum::Null }).collect();
+        let mut row: Row = self
+            .table
+            .columns
+            .iter()
+            .map(|c| if c.not_null { zero(c.ty) } else { Datum::Null })
+            .collect();
         for (name, value) in values {
             if let Some(i) = self.table.column(name) {
                 row[i] = value.clone();
@@ -143,10 +151,22 @@ pub(crate) fn oids(v: &[u32]) -> Datum {
     vector(oid::OID, v.iter().map(|i| Datum::Oid(*i)).collect())
 }
 fn vector(element: u32, elements: Vec<Datum>) -> Datum {
-    Datum::Array(Arc::new(ArrayValue { element, dimensions: vec![(elements.len() as i32, 0)], elements }))
+    Datum::Array(Arc::new(ArrayValue {
+        element,
+        dimensions: vec![(elements.len() as i32, 0)],
+        elements,
+    }))
 }
 /// A one-dimensional array that counts from 1.
 pub(crate) fn list(element: u32, elements: Vec<Datum>) -> Datum {
-    let dimensions = if elements.is_empty() { Vec::new() } else { vec![(elements.len() as i32, 1)] };
-    Datum::Array(Arc::new(ArrayValue { element, dimensions, elements }))
+    let dimensions = if elements.is_empty() {
+        Vec::new()
+    } else {
+        vec![(elements.len() as i32, 1)]
+    };
+    Datum::Array(Arc::new(ArrayValue {
+        element,
+        dimensions,
+        elements,
+    }))
 }

@@ -154,7 +154,10 @@ pub(super) fn owner(catalog: &Catalog, oid: Oid) -> &str {
 }
 
 fn columns(catalog: &Catalog) -> impl Iterator<Item = (&Table, usize, &curia_catalog::Column)> {
-    catalog.tables.values().flat_map(|t| t.live_columns().map(move |(i, c)| (&**t, i, c)))
+    catalog
+        .tables
+        .values()
+        .flat_map(|t| t.live_columns().map(move |(i, c)| (&**t, i, c)))
 }
 
 /// A default's OID: no object of its own stores one, so it follows from the column, the same on every server.
@@ -186,7 +189,15 @@ fn classes(catalog: &Catalog, exec: &Exec, out: &mut Rows) {
             ("relfilenode", oid_of(t.storage.0)),
             ("relpages", int4(i32::try_from(pages).unwrap_or(i32::MAX))),
             ("relhasindex", flag(!t.indexes.is_empty())),
-            ("relchecks", int2(t.constraints.iter().filter(|c| matches!(c.kind, ConstraintKind::Check { .. })).count() as i64)),
+            (
+                "relchecks",
+                int2(
+                    t.constraints
+                        .iter()
+                        .filter(|c| matches!(c.kind, ConstraintKind::Check { .. }))
+                        .count() as i64,
+                ),
+            ),
         ]);
         out.add(&row);
         for i in &t.indexes {
@@ -203,7 +214,10 @@ fn classes(catalog: &Catalog, exec: &Exec, out: &mut Rows) {
     for s in system_tables() {
         let kind = if s.kind == 'v' { "v" } else { "r" };
         let mut row = common(s.oid, s.name, s.schema, 10, kind, s.columns.len());
-        row.extend([("reltype", oid_of(s.row_type)), ("relam", oid_of(if s.kind == 'r' { 2 } else { 0 }))]);
+        row.extend([
+            ("reltype", oid_of(s.row_type)),
+            ("relam", oid_of(if s.kind == 'r' { 2 } else { 0 })),
+        ]);
         out.add(&row);
     }
 }
@@ -239,7 +253,11 @@ fn attributes(catalog: &Catalog, out: &mut Rows) {
                 None => "",
             };
             let ty = if c.dropped { PgType { oid: 0, typmod: -1 } } else { c.ty };
-            let name = if c.dropped { format!("........pg.dropped.{}........", c.attnum) } else { c.name.clone() };
+            let name = if c.dropped {
+                format!("........pg.dropped.{}........", c.attnum)
+            } else {
+                c.name.clone()
+            };
             attribute(
                 out,
                 t.oid,
@@ -263,7 +281,10 @@ fn attributes(catalog: &Catalog, out: &mut Rows) {
         }
     }
     for s in catalog.sequences.values() {
-        for (n, (name, ty)) in [("last_value", PgType::INT8), ("log_cnt", PgType::INT8), ("is_called", PgType::BOOL)].into_iter().enumerate() {
+        for (n, (name, ty)) in [("last_value", PgType::INT8), ("log_cnt", PgType::INT8), ("is_called", PgType::BOOL)]
+            .into_iter()
+            .enumerate()
+        {
             attribute(out, s.oid, name, n as i16 + 1, ty, &[("attnotnull", flag(true))]);
         }
     }
@@ -280,9 +301,21 @@ fn system_attributes(s: &SystemTable, out: &mut Rows) {
 
 fn index_row(t: &Table, i: &Index, out: &mut Rows) {
     let columns: Vec<i16> = i.keys.iter().map(|k| t.columns[k.column].attnum).collect();
-    let options: Vec<i16> = i.keys.iter().map(|k| i16::from(k.descending) | i16::from(k.nulls_first) << 1).collect();
-    let classes: Vec<u32> = i.keys.iter().map(|k| super::builtin::default_opclass(t.columns[k.column].ty.oid)).collect();
-    let collations: Vec<u32> = i.keys.iter().map(|k| type_info::by_oid(t.columns[k.column].ty.oid).map_or(0, |t| t.collation)).collect();
+    let options: Vec<i16> = i
+        .keys
+        .iter()
+        .map(|k| i16::from(k.descending) | i16::from(k.nulls_first) << 1)
+        .collect();
+    let classes: Vec<u32> = i
+        .keys
+        .iter()
+        .map(|k| super::builtin::default_opclass(t.columns[k.column].ty.oid))
+        .collect();
+    let collations: Vec<u32> = i
+        .keys
+        .iter()
+        .map(|k| type_info::by_oid(t.columns[k.column].ty.oid).map_or(0, |t| t.collation))
+        .collect();
     out.add(&[
         ("indexrelid", oid_of(i.oid)),
         ("indrelid", oid_of(t.oid)),
@@ -321,7 +354,9 @@ fn constraints(catalog: &Catalog, out: &mut Rows) {
                     row.extend([("contype", text("c")), ("conbin", text(expression))]);
                 }
                 ConstraintKind::Unique { index, primary } => {
-                    let keys = t.index(*index).map(|i| i.keys.iter().map(|k| Datum::Int2(t.columns[k.column].attnum)).collect());
+                    let keys = t
+                        .index(*index)
+                        .map(|i| i.keys.iter().map(|k| Datum::Int2(t.columns[k.column].attnum)).collect());
                     row.extend([
                         ("contype", text(if *primary { "p" } else { "u" })),
                         ("conindid", oid_of(*index)),
@@ -350,7 +385,12 @@ fn dependencies(catalog: &Catalog, out: &mut Rows) {
     for s in catalog.sequences.values() {
         depend(CLASS, s.oid, (2615, s.schema, 0), "n");
         if let Some((table, attnum)) = s.owned_by {
-            depend(CLASS, s.oid, (CLASS, table, attnum), if is_identity(catalog, s) { "i" } else { "a" });
+            depend(
+                CLASS,
+                s.oid,
+                (CLASS, table, attnum),
+                if is_identity(catalog, s) { "i" } else { "a" },
+            );
         }
     }
     for t in catalog.tables.values() {
@@ -371,7 +411,10 @@ fn dependencies(catalog: &Catalog, out: &mut Rows) {
             }
         }
         for i in &t.indexes {
-            let backs = t.constraints.iter().any(|c| matches!(&c.kind, ConstraintKind::Unique { index, .. } if *index == i.oid));
+            let backs = t
+                .constraints
+                .iter()
+                .any(|c| matches!(&c.kind, ConstraintKind::Unique { index, .. } if *index == i.oid));
             if !backs {
                 for k in &i.keys {
                     depend(CLASS, i.oid, (CLASS, t.oid, t.columns[k.column].attnum), "a");

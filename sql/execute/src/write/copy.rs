@@ -23,7 +23,13 @@ pub struct CopyInsert {
 
 impl CopyInsert {
     /// Prepares it. The transaction's statement has started and the table is locked.
-    pub fn new(engine: &Arc<Engine>, tx: &Transaction, insert: &Insert, catalog: &Arc<Catalog>, execution: Execution) -> Result<CopyInsert> {
+    pub fn new(
+        engine: &Arc<Engine>,
+        tx: &Transaction,
+        insert: &Insert,
+        catalog: &Arc<Catalog>,
+        execution: Execution,
+    ) -> Result<CopyInsert> {
         tx.require_writable("COPY FROM")?;
         let mut c = Compiler::new(catalog.clone());
         let columns = crate::walk::columns(&insert.source);
@@ -38,12 +44,21 @@ impl CopyInsert {
         let layout = c.layout(&insert.table)?;
         let checks = Checks::compile(&mut c, &insert.checks, &insert.new_row)?;
         let exec = Arc::new(Exec::new(tx.read_view(), execution, engine.config.statement_bytes));
-        Ok(CopyInsert { layout, values, checks, exec, inserted: 0 })
+        Ok(CopyInsert {
+            layout,
+            values,
+            checks,
+            exec,
+            inserted: 0,
+        })
     }
 
     /// Inserts one row, given the values of the copied columns.
     pub async fn row(&mut self, tx: &mut Transaction, copied: &[Datum]) -> Result<()> {
-        let env = Env { exec: &self.exec, frame: &[] };
+        let env = Env {
+            exec: &self.exec,
+            frame: &[],
+        };
         let row = self
             .values
             .iter()

@@ -29,9 +29,16 @@ impl DeletePlan {
         let layout = c.layout(&delete.table)?;
         let columns = walk::columns(&delete.source);
         let ids: Vec<ColId> = columns.iter().map(|c| c.id).collect();
-        let row_key = ids.iter().position(|id| *id == delete.row_key).ok_or_else(|| SqlError::internal("DELETE without row keys"))?;
+        let row_key = ids
+            .iter()
+            .position(|id| *id == delete.row_key)
+            .ok_or_else(|| SqlError::internal("DELETE without row keys"))?;
         let source = Source::compile(c, delete.source.clone(), &ids, depth, true)?;
-        let keyed = if depth > curia_parse::INLINE_DEPTH { None } else { Keyed::compile(c, &delete.source)? };
+        let keyed = if depth > curia_parse::INLINE_DEPTH {
+            None
+        } else {
+            Keyed::compile(c, &delete.source)?
+        };
         Ok(DeletePlan {
             source,
             source_columns: as_output(&columns),
@@ -53,7 +60,10 @@ impl DeletePlan {
             match pass {
                 Pass::Again => tx.restart_statement(),
                 Pass::Done(affected, rows) => {
-                    let rows = self.returning.is_some().then(|| RowSource::new(output, Inner::Held(rows.into_iter())));
+                    let rows = self
+                        .returning
+                        .is_some()
+                        .then(|| RowSource::new(output, Inner::Held(rows.into_iter())));
                     return Ok(Outcome { affected, rows });
                 }
             }
@@ -80,7 +90,10 @@ impl DeletePlan {
         while source.next().await? {
             let row = source.row();
             let Some(key) = key_at(row, self.row_key)? else { continue };
-            match tx.lock_row(&self.layout, &key, LockStrength::Update, LockWait::Block, Seen::Snapshot).await? {
+            match tx
+                .lock_row(&self.layout, &key, LockStrength::Update, LockWait::Block, Seen::Snapshot)
+                .await?
+            {
                 Locked::Row(old) => {
                     tx.delete(&self.layout, &key, &old).await?;
                     self.give_back(env, row, &mut returned)?;

@@ -10,7 +10,7 @@ use crate::source::{Inner, RowSource};
 use crate::walk;
 use curia_bind::ir::*;
 use curia_catalog::Oid;
-use curia_txn::{Inserted, Locked, LockStrength, LockWait, Seen, TableLayout, Transaction};
+use curia_txn::{Inserted, LockStrength, LockWait, Locked, Seen, TableLayout, Transaction};
 use curia_types::{Datum, Result, SqlError, SqlState};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -74,7 +74,10 @@ impl InsertPlan {
             match self.pass(engine, tx, e.clone()).await? {
                 Pass::Again => tx.restart_statement(),
                 Pass::Done(affected, rows) => {
-                    let rows = self.returning.is_some().then(|| RowSource::new(output, Inner::Held(rows.into_iter())));
+                    let rows = self
+                        .returning
+                        .is_some()
+                        .then(|| RowSource::new(output, Inner::Held(rows.into_iter())));
                     return Ok(Outcome { affected, rows });
                 }
             }
@@ -125,7 +128,10 @@ impl InsertPlan {
             if own {
                 return Err(second_time());
             }
-            let old = match tx.lock_row(&self.layout, &row_key, update.strength, LockWait::Block, Seen::Newest).await? {
+            let old = match tx
+                .lock_row(&self.layout, &row_key, update.strength, LockWait::Block, Seen::Newest)
+                .await?
+            {
                 Locked::Row(old) => old,
                 Locked::Gone => continue, // deleted meanwhile: insert after all
                 Locked::Own(_) => return Err(second_time()),
@@ -158,8 +164,11 @@ impl InsertPlan {
 struct Retry;
 
 fn second_time() -> SqlError {
-    SqlError::new(SqlState::CARDINALITY_VIOLATION, "ON CONFLICT DO UPDATE command cannot affect row a second time")
-        .hint("Ensure that no rows proposed for insertion within the same command have duplicate constrained values.")
+    SqlError::new(
+        SqlState::CARDINALITY_VIOLATION,
+        "ON CONFLICT DO UPDATE command cannot affect row a second time",
+    )
+    .hint("Ensure that no rows proposed for insertion within the same command have duplicate constrained values.")
 }
 
 impl Conflict {
@@ -183,6 +192,9 @@ impl Conflict {
                 })
             }
         };
-        Ok(Conflict { arbiters: o.arbiters.clone(), update })
+        Ok(Conflict {
+            arbiters: o.arbiters.clone(),
+            update,
+        })
     }
 }

@@ -1,11 +1,11 @@
 //! Rows that a statement addresses by their whole key: locked first, read at their newest.
 
 use crate::eval::{Env, Program};
-use crate::rows::{Compiler, Row, TableScan};
 use crate::rewrite;
+use crate::rows::{Compiler, Row, TableScan};
 use crate::walk;
 use curia_bind::ir::*;
-use curia_txn::{Direction, Locked, LockStrength, LockWait, Seen, TableLayout, Transaction};
+use curia_txn::{Direction, LockStrength, LockWait, Locked, Seen, TableLayout, Transaction};
 use curia_types::Result;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -62,7 +62,9 @@ impl Keyed {
         key: &[u8],
         strength: LockStrength,
     ) -> Result<Option<(bytes::Bytes, Row)>> {
-        let Locked::Row(bytes) = tx.lock_row(layout, key, strength, LockWait::Block, Seen::Newest).await? else { return Ok(None) };
+        let Locked::Row(bytes) = tx.lock_row(layout, key, strength, LockWait::Block, Seen::Newest).await? else {
+            return Ok(None);
+        };
         let row = self.scan.decode(key, &bytes)?;
         Ok(self.predicate.holds(env, &row)?.then_some((bytes, row)))
     }

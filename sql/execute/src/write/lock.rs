@@ -49,13 +49,21 @@ impl LockPlan {
         let mut outputs: Vec<Expr> = query
             .output
             .iter()
-            .map(|o| Expr { kind: ir::ExprKind::Column(o.id), ty: o.ty, position: None })
+            .map(|o| Expr {
+                kind: ir::ExprKind::Column(o.id),
+                ty: o.ty,
+                position: None,
+            })
             .collect();
         let mut rel = &query.rel;
         let (input, locks) = loop {
             match rel {
                 Rel::LockRows { input, locks } => break (input, locks),
-                Rel::Limit { input, limit: l, offset: o } if limit.is_none() && offset.is_none() => {
+                Rel::Limit {
+                    input,
+                    limit: l,
+                    offset: o,
+                } if limit.is_none() && offset.is_none() => {
                     (limit, offset) = (l.clone(), o.clone());
                     rel = input;
                 }
@@ -80,9 +88,19 @@ impl LockPlan {
         let locks = locks
             .iter()
             .map(|l| {
-                let table = tables.get(&l.row_key).ok_or_else(|| SqlError::internal("a row lock without its scan"))?;
-                let row_key = ids.iter().position(|id| *id == l.row_key).ok_or_else(|| SqlError::internal("a row lock without row keys"))?;
-                Ok(Lock { layout: c.layout(table)?, row_key, strength: strength(l.strength), wait: wait(l.wait) })
+                let table = tables
+                    .get(&l.row_key)
+                    .ok_or_else(|| SqlError::internal("a row lock without its scan"))?;
+                let row_key = ids
+                    .iter()
+                    .position(|id| *id == l.row_key)
+                    .ok_or_else(|| SqlError::internal("a row lock without row keys"))?;
+                Ok(Lock {
+                    layout: c.layout(table)?,
+                    row_key,
+                    strength: strength(l.strength),
+                    wait: wait(l.wait),
+                })
             })
             .collect::<Result<Vec<_>>>()?;
         let frame = HashMap::new();
@@ -90,14 +108,24 @@ impl LockPlan {
         let mut plain = |e: Option<Box<Expr>>| e.map(|e| c.expression(&e, &[], &frame)).transpose();
         let (limit, offset) = (plain(limit)?, plain(offset)?);
         let output = outputs.iter().map(|e| c.expression(e, &columns, &frame)).collect::<Result<_>>()?;
-        Ok(Some(LockPlan { source, columns: as_output(&columns), locks, limit, offset, output }))
+        Ok(Some(LockPlan {
+            source,
+            columns: as_output(&columns),
+            locks,
+            limit,
+            offset,
+            output,
+        }))
     }
 
     pub async fn execute(&self, engine: &Arc<Engine>, tx: &mut Transaction, e: Execution, output: Arc<[OutputColumn]>) -> Result<Outcome> {
         tx.require_writable("SELECT FOR UPDATE")?;
         loop {
             if let Some(rows) = self.pass(engine, tx, e.clone()).await? {
-                return Ok(Outcome { affected: 0, rows: Some(RowSource::new(output, Inner::Held(rows.into_iter()))) });
+                return Ok(Outcome {
+                    affected: 0,
+                    rows: Some(RowSource::new(output, Inner::Held(rows.into_iter()))),
+                });
             }
             tx.restart_statement();
         }

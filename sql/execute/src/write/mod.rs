@@ -96,7 +96,12 @@ impl ReturningRow {
     }
 
     pub fn row(&self, env: Env<'_>, table_row: &[Datum], source: &[Datum]) -> Result<Row> {
-        let seen: Row = self.columns.iter().map(|i| table_row[*i].clone()).chain(source.iter().cloned()).collect();
+        let seen: Row = self
+            .columns
+            .iter()
+            .map(|i| table_row[*i].clone())
+            .chain(source.iter().cloned())
+            .collect();
         self.programs.iter().map(|p| p.eval(env, &seen)).collect()
     }
 }
@@ -113,5 +118,13 @@ pub(crate) fn key_at(row: &[Datum], position: usize) -> Result<Option<Arc<[u8]>>
 
 /// All columns of a source as result columns, so that its rows can be read with their values.
 pub(crate) fn as_output(columns: &[RelColumn]) -> Arc<[OutputColumn]> {
-    columns.iter().map(|c| OutputColumn { name: format!("c{}", c.id.0), id: c.id, ty: c.ty, origin: None }).collect()
+    columns
+        .iter()
+        .map(|c| OutputColumn {
+            name: format!("c{}", c.id.0),
+            id: c.id,
+            ty: c.ty,
+            origin: None,
+        })
+        .collect()
 }

@@ -34,9 +34,16 @@ impl UpdatePlan {
         let layout = c.layout(&update.table)?;
         let columns = walk::columns(&update.source);
         let ids: Vec<ColId> = columns.iter().map(|c| c.id).collect();
-        let row_key = ids.iter().position(|id| *id == update.row_key).ok_or_else(|| SqlError::internal("UPDATE without row keys"))?;
+        let row_key = ids
+            .iter()
+            .position(|id| *id == update.row_key)
+            .ok_or_else(|| SqlError::internal("UPDATE without row keys"))?;
         let source = Source::compile(c, update.source.clone(), &ids, depth, true)?;
-        let keyed = if depth > curia_parse::INLINE_DEPTH { None } else { Keyed::compile(c, &update.source)? };
+        let keyed = if depth > curia_parse::INLINE_DEPTH {
+            None
+        } else {
+            Keyed::compile(c, &update.source)?
+        };
         let assigned: Vec<usize> = update.assignments.iter().map(|(i, _)| *i).collect();
         Ok(UpdatePlan {
             source,
@@ -66,7 +73,10 @@ impl UpdatePlan {
             match pass {
                 Pass::Again => tx.restart_statement(),
                 Pass::Done(affected, rows) => {
-                    let rows = self.returning.is_some().then(|| RowSource::new(output, Inner::Held(rows.into_iter())));
+                    let rows = self
+                        .returning
+                        .is_some()
+                        .then(|| RowSource::new(output, Inner::Held(rows.into_iter())));
                     return Ok(Outcome { affected, rows });
                 }
             }
@@ -92,7 +102,10 @@ impl UpdatePlan {
         while source.next().await? {
             let row = source.row();
             let Some(key) = key_at(row, self.row_key)? else { continue };
-            match tx.lock_row(&self.layout, &key, self.strength, LockWait::Block, Seen::Snapshot).await? {
+            match tx
+                .lock_row(&self.layout, &key, self.strength, LockWait::Block, Seen::Snapshot)
+                .await?
+            {
                 Locked::Row(old) => {
                     self.write(tx, env, &Bytes::copy_from_slice(&key), &old, row, &mut returned).await?;
                     affected += 1;

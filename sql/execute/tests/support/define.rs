@@ -53,7 +53,14 @@ pub async fn create(tx: &mut Transaction, sql: &str) -> Result<()> {
                 .collect();
             let storage = Some(tx.new_storage()?);
             let oid = oid(tx).await;
-            new.indexes.push(Index { oid, name: name.to_string(), storage, keys, unique, primary: false });
+            new.indexes.push(Index {
+                oid,
+                name: name.to_string(),
+                storage,
+                keys,
+                unique,
+                primary: false,
+            });
             tx.change_catalog(Change::put(new))?;
             Ok(())
         }
@@ -74,13 +81,25 @@ async fn table(tx: &mut Transaction, name: &str, body: &str) -> Result<()> {
         indexes: Vec::new(),
         constraints: Vec::new(),
     };
-    let key = |column| vec![IndexKey { column, descending: false, nulls_first: false }];
+    let key = |column| {
+        vec![IndexKey {
+            column,
+            descending: false,
+            nulls_first: false,
+        }]
+    };
     for (i, part) in parts(body).into_iter().enumerate() {
         let (column, rest) = part.split_once(' ').unwrap();
-        let end = ["primary key", "not null", "unique", "default", "check"].iter().filter_map(|w| rest.find(w)).min().unwrap_or(rest.len());
+        let end = ["primary key", "not null", "unique", "default", "check"]
+            .iter()
+            .filter_map(|w| rest.find(w))
+            .min()
+            .unwrap_or(rest.len());
         let serial = rest.starts_with("serial");
         let primary = rest.contains("primary key");
-        let mut default = rest.split_once("default ").map(|(_, d)| d.split_whitespace().next().unwrap().to_owned());
+        let mut default = rest
+            .split_once("default ")
+            .map(|(_, d)| d.split_whitespace().next().unwrap().to_owned());
         if serial {
             let sequence = Sequence {
                 oid: oid(tx).await,
@@ -113,19 +132,47 @@ async fn table(tx: &mut Transaction, name: &str, body: &str) -> Result<()> {
         if primary {
             let index = oid(tx).await;
             new.row_key = vec![i];
-            new.indexes.push(Index { oid: index, name: format!("{name}_pkey"), storage: None, keys: key(i), unique: true, primary });
+            new.indexes.push(Index {
+                oid: index,
+                name: format!("{name}_pkey"),
+                storage: None,
+                keys: key(i),
+                unique: true,
+                primary,
+            });
             let kind = ConstraintKind::Unique { index, primary: true };
-            new.constraints.push(Constraint { oid: oid(tx).await, name: format!("{name}_pkey"), kind });
+            new.constraints.push(Constraint {
+                oid: oid(tx).await,
+                name: format!("{name}_pkey"),
+                kind,
+            });
         } else if rest.contains("unique") {
             let (index, storage) = (oid(tx).await, Some(tx.new_storage()?));
             let name = format!("{name}_{column}_key");
-            new.indexes.push(Index { oid: index, name: name.clone(), storage, keys: key(i), unique: true, primary: false });
+            new.indexes.push(Index {
+                oid: index,
+                name: name.clone(),
+                storage,
+                keys: key(i),
+                unique: true,
+                primary: false,
+            });
             let kind = ConstraintKind::Unique { index, primary: false };
-            new.constraints.push(Constraint { oid: oid(tx).await, name, kind });
+            new.constraints.push(Constraint {
+                oid: oid(tx).await,
+                name,
+                kind,
+            });
         }
         if let Some((_, check)) = rest.split_once("check (") {
-            let kind = ConstraintKind::Check { expression: check.trim_end_matches(')').to_owned() };
-            new.constraints.push(Constraint { oid: oid(tx).await, name: format!("{name}_{column}_check"), kind });
+            let kind = ConstraintKind::Check {
+                expression: check.trim_end_matches(')').to_owned(),
+            };
+            new.constraints.push(Constraint {
+                oid: oid(tx).await,
+                name: format!("{name}_{column}_check"),
+                kind,
+            });
         }
     }
     tx.change_catalog(Change::put(new))?;

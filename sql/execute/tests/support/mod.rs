@@ -31,7 +31,12 @@ struct Direct {
 impl Direct {
     fn open(path: &Path) -> Arc<Direct> {
         let state = Arc::new(StateStore::open(path, &StateOptions::small()).unwrap());
-        Arc::new(Direct { state, applied: AtomicU64::new(0), staged: Mutex::default(), next: Mutex::new(1) })
+        Arc::new(Direct {
+            state,
+            applied: AtomicU64::new(0),
+            staged: Mutex::default(),
+            next: Mutex::new(1),
+        })
     }
     fn apply(&self, writes: WriteSet) -> Result<Csn> {
         let mut next = self.next.lock();
@@ -71,7 +76,10 @@ impl Replication for Direct {
         let mut staged = self.staged.lock();
         let n = staged.len() as u64;
         staged.insert((group.0, n), payload);
-        let _ = sender.send(Ok(StageRef { index: Index(n), term: Term(1) }));
+        let _ = sender.send(Ok(StageRef {
+            index: Index(n),
+            term: Term(1),
+        }));
         ticket
     }
     fn wait_applied(&self, _: Csn) -> Pin<Box<dyn Future<Output = Result<()>> + Send + '_>> {
@@ -91,12 +99,22 @@ impl Server {
         let folder = tempfile::tempdir().unwrap();
         let direct = Direct::open(&folder.path().join("state"));
         let db = Database::open(direct, Limits::new(folder.path().join("undo"))).await.unwrap();
-        let config = EngineConfig { threads: 2, spill_folder: folder.path().join("spill"), ..EngineConfig::default() };
+        let config = EngineConfig {
+            threads: 2,
+            spill_folder: folder.path().join("spill"),
+            ..EngineConfig::default()
+        };
         let engine = Engine::start(db.clone(), config).unwrap();
         Server { db, engine, folder }
     }
     pub fn session(&self) -> Session {
-        Session { db: self.db.clone(), engine: self.engine.clone(), slot: self.db.session(1), tx: None, isolation: Isolation::default() }
+        Session {
+            db: self.db.clone(),
+            engine: self.engine.clone(),
+            slot: self.db.session(1),
+            tx: None,
+            isolation: Isolation::default(),
+        }
     }
 }
 
@@ -122,7 +140,12 @@ impl Answer {
         let rows: Vec<String> = self
             .rows
             .iter()
-            .map(|r| r.iter().map(|v| v.clone().unwrap_or_else(|| "~".to_owned())).collect::<Vec<_>>().join("|"))
+            .map(|r| {
+                r.iter()
+                    .map(|v| v.clone().unwrap_or_else(|| "~".to_owned()))
+                    .collect::<Vec<_>>()
+                    .join("|")
+            })
             .collect();
         rows.join(";")
     }
@@ -132,7 +155,17 @@ pub const PATH: &str = "public";
 
 impl Session {
     pub async fn begin(&mut self) {
-        self.tx = Some(self.db.begin(&self.slot, Options { isolation: self.isolation, ..Options::default() }).unwrap());
+        self.tx = Some(
+            self.db
+                .begin(
+                    &self.slot,
+                    Options {
+                        isolation: self.isolation,
+                        ..Options::default()
+                    },
+                )
+                .unwrap(),
+        );
     }
     pub async fn commit(&mut self) {
         self.tx.take().unwrap().commit().await.unwrap();
@@ -192,7 +225,13 @@ async fn plan(engine: &Arc<Engine>, tx: &mut Transaction, sql: &str) -> Result<(
     let catalog = tx.catalog();
     let io = IoContext::default();
     let path = [PATH.to_owned()];
-    let cx = BindContext { catalog: &catalog, search_path: &path, database: "curia", params: Some(&[]), io: &io };
+    let cx = BindContext {
+        catalog: &catalog,
+        search_path: &path,
+        database: "curia",
+        params: Some(&[]),
+        io: &io,
+    };
     let bound = bind(&parsed[0], &cx)?;
     Ok((engine.plan(&Arc::new(bound), &catalog).await?, catalog))
 }
@@ -203,7 +242,10 @@ pub async fn run(engine: &Arc<Engine>, tx: &mut Transaction, sql: &str, params: 
     if sql.starts_with("create") {
         tx.start_statement();
         define::create(tx, sql).await?;
-        return Ok(Answer { rows: Vec::new(), affected: 0 });
+        return Ok(Answer {
+            rows: Vec::new(),
+            affected: 0,
+        });
     }
     let outcome = execute(engine, tx, sql, params).await?;
     let mut rows = Vec::new();
@@ -215,16 +257,29 @@ pub async fn run(engine: &Arc<Engine>, tx: &mut Transaction, sql: &str, params: 
             rows.push(source.row().iter().zip(&types).map(text).collect());
         }
     }
-    Ok(Answer { rows, affected: outcome.affected })
+    Ok(Answer {
+        rows,
+        affected: outcome.affected,
+    })
 }
 
 async fn execute(engine: &Arc<Engine>, tx: &mut Transaction, sql: &str, params: &[Datum]) -> Result<Outcome> {
     let (plan, catalog) = plan(engine, tx, sql).await?;
     tx.lock_tables(plan.tables()).await?;
     tx.start_statement();
-    let context = Arc::new(TestContext { io: IoContext::default(), db: engine.database().clone(), slot: tx.slot().clone(), catalog: catalog.clone() });
-    let execution =
-        Execution { params: params.into(), context, interrupt: Arc::new(Uninterrupted), catalog, session_views: None };
+    let context = Arc::new(TestContext {
+        io: IoContext::default(),
+        db: engine.database().clone(),
+        slot: tx.slot().clone(),
+        catalog: catalog.clone(),
+    });
+    let execution = Execution {
+        params: params.into(),
+        context,
+        interrupt: Arc::new(Uninterrupted),
+        catalog,
+        session_views: None,
+    };
     plan.execute(tx, execution).await
 }
 
@@ -254,7 +309,11 @@ impl Context for TestContext {
             return self.db.nextval(&self.slot, &self.catalog.sequences[oid]).map(Datum::Int8);
         }
         let path = [PATH.to_owned()];
-        let scope = CatalogScope { catalog: &self.catalog, search_path: &path, storage_bytes: &|_| 0 };
+        let scope = CatalogScope {
+            catalog: &self.catalog,
+            search_path: &path,
+            storage_bytes: &|_| 0,
+        };
         catalog_call(&scope, name, args).unwrap_or_else(|| Err(SqlError::unsupported(format!("{name}()"))))
     }
 }

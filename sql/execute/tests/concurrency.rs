@@ -39,7 +39,7 @@ async fn a_scanning_update_that_was_blocked_runs_again_on_a_new_snapshot() {
         b
     };
     let finishing = async {
-// The other gets to the lock meanwhile, or finds the row changed: both must end the same.
+        // The other gets to the lock meanwhile, or finds the row changed: both must end the same.
         for _ in 0..10_000 {
             tokio::task::yield_now().await;
         }

@@ -1,6 +1,7 @@
 //! A database in one process and sessions that run SQL text in it: parse, bind, plan, execute.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot set itself up fails")]
 
 mod define;
 

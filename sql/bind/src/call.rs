@@ -214,7 +214,10 @@ impl Binder<'_> {
         let ret = concretize(&mut declared, given, function.ret).map_err(|e| e.at(at(pos)))?;
         let mut bound = Vec::with_capacity(args.len());
         for (arg, ty) in args.into_iter().zip(&declared) {
-            bound.push(if *ty == oid::ANY {
+            // A literal stays unknown: pg_typeof('x') says so. A parameter must become something.
+            bound.push(if *ty == oid::ANY && matches!(arg.kind, ExprKind::Const(_)) {
+                arg
+            } else if *ty == oid::ANY {
                 self.text_if_unknown(arg)?
             } else {
                 self.implicit(arg, *ty)?

@@ -38,14 +38,6 @@ fn with_binder<T>(catalog: &Catalog, search_path: &[String], work: impl FnOnce(&
     work(&Binder::new(&cx, false))
 }
 
-fn plain_text(e: &Expr, catalog: Option<&Catalog>) -> String {
-    Deparse {
-        column: &|_| None,
-        catalog,
-    }
-    .text(e)
-}
-
 /// A DEFAULT expression's text, checked to be assignable to the column.
 ///
 /// # Errors
@@ -54,19 +46,38 @@ pub fn default_text(catalog: &Catalog, search_path: &[String], expr: &ast::Expr,
     with_binder(catalog, search_path, |b| {
         let bound = b.default_expr(expr)?;
         let bound = b.default_of_type(bound, ty, column)?;
-        Ok(plain_text(&bound, None))
+        Ok(Deparse { column: &|_| None, names: None, pretty: false }.text(&bound))
     })
 }
 
-/// Stored default or CHECK text without table columns, with relations named instead of numbered.
-///
-/// # Errors
-/// Those of binding, if the text no longer binds.
-pub fn stored_text_shown(catalog: &Catalog, text: &str) -> Result<String> {
-    let search_path = ["public".to_owned()];
-    with_binder(catalog, &search_path, |b| {
-        Ok(plain_text(&b.default_expr(&curia_parse::parse_expression(text)?)?, Some(catalog)))
-    })
+/// `pg_get_expr`: stored text with relations by name, over a table's columns if it has any. Text that no longer binds is shown as it is.
+pub fn stored_text_shown(catalog: &Catalog, search_path: &[String], text: &str, table: Option<&Table>, pretty: bool) -> String {
+    let names = Some((catalog, search_path));
+    let shown = curia_parse::parse_expression(text).and_then(|expr| {
+        with_binder(catalog, search_path, |b| match table {
+            None => Ok(Deparse { column: &|_| None, names, pretty }.text(&b.default_expr(&expr)?)),
+            Some(t) => {
+                let how = Shown { table: t, names, pretty };
+                b.over_table(&expr, t, &how, Clause::Check, |_, e| Ok(e)).map(|(text, _)| text)
+            }
+        })
+    });
+    shown.unwrap_or_else(|_| text.to_owned())
+}
+
+/// How [`Binder::over_table`] shows what it bound.
+struct Shown<'a> {
+    /// Gives the columns their names.
+    table: &'a Table,
+    names: Option<(&'a Catalog, &'a [String])>,
+    pretty: bool,
+}
+
+impl<'a> Shown<'a> {
+    /// The form that is stored.
+    fn stored(table: &'a Table) -> Shown<'a> {
+        Shown { table, names: None, pretty: false }
+    }
 }
 
 /// A CHECK expression's text over a table, and the columns (indexes into `Table::columns`) it mentions.
@@ -75,7 +86,7 @@ pub fn stored_text_shown(catalog: &Catalog, text: &str) -> Result<String> {
 /// 42804 when it is not boolean; 42703 for unknown columns; 0A000 for subqueries.
 pub fn check_text(catalog: &Catalog, search_path: &[String], expr: &ast::Expr, table: &Table) -> Result<(String, Vec<usize>)> {
     with_binder(catalog, search_path, |b| {
-        b.over_table(expr, table, table, Clause::Check, |b, e| b.boolean(e, "CHECK"))
+        b.over_table(expr, table, &Shown::stored(table), Clause::Check, |b, e| b.boolean(e, "CHECK"))
     })
 }
 
@@ -95,7 +106,7 @@ pub fn check_columns(catalog: &Catalog, text: &str, table: &Table) -> Result<Vec
 pub fn check_text_renamed(catalog: &Catalog, text: &str, old: &Table, new: &Table) -> Result<String> {
     let expr = curia_parse::parse_expression(text)?;
     with_binder(catalog, &[], |b| {
-        b.over_table(&expr, old, new, Clause::Check, |b, e| b.boolean(e, "CHECK"))
+        b.over_table(&expr, old, &Shown::stored(new), Clause::Check, |b, e| b.boolean(e, "CHECK"))
     })
     .map(|r| r.0)
 }
@@ -114,7 +125,7 @@ pub fn using_text(catalog: &Catalog, search_path: &[String], expr: &ast::Expr, t
         if unknown { b.implicit(e, ty.oid) } else { Ok(e) }
     };
     with_binder(catalog, search_path, |b| {
-        b.over_table(expr, table, table, Clause::AlterUsing, check)
+        b.over_table(expr, table, &Shown::stored(table), Clause::AlterUsing, check)
     })
     .map(|r| r.0)
 }
@@ -181,7 +192,7 @@ impl Binder<'_> {
         &self,
         expr: &ast::Expr,
         table: &Table,
-        shown: &Table,
+        shown: &Shown<'_>,
         clause: Clause,
         finish: impl FnOnce(&Self, Expr) -> Result<Expr>,
     ) -> Result<(String, Vec<usize>)> {
@@ -193,7 +204,7 @@ impl Binder<'_> {
         let index_of = |id: ColId| row.iter().find(|(_, c)| c.id == id).map(|(i, _)| *i);
         let name = |id: ColId| {
             index_of(id)
-                .and_then(|i| shown.columns.get(i))
+                .and_then(|i| shown.table.columns.get(i))
                 .map(|c| quote_identifier(&c.name).into_owned())
         };
         let mut columns = Vec::new();
@@ -201,11 +212,7 @@ impl Binder<'_> {
         columns.sort_unstable();
         columns.dedup();
         Ok((
-            Deparse {
-                column: &name,
-                catalog: None,
-            }
-            .text(&bound),
+            Deparse { column: &name, names: shown.names, pretty: shown.pretty }.text(&bound),
             columns,
         ))
     }

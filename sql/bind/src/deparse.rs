@@ -13,8 +13,10 @@ use curia_types::{Datum, IoContext, PgType, oid, text_io, type_info};
 pub struct Deparse<'a> {
     /// The name of a column (already quoted); `None` prints `?`.
     pub column: &'a dyn Fn(ColId) -> Option<String>,
-    /// Prints regclass constants by name; without it by OID, which survives renaming.
-    pub catalog: Option<&'a Catalog>,
+    /// Prints regclass constants by name, qualified where the search path does not find them; without it by OID, which survives renaming.
+    pub names: Option<(&'a Catalog, &'a [String])>,
+    /// Leaves out parentheses that are not needed, as the `pretty` argument of PostgreSQL's functions does.
+    pub pretty: bool,
 }
 
 /// `pg_proc.oid` of now().
@@ -24,7 +26,14 @@ impl Deparse<'_> {
     /// The text of an expression.
     pub fn text(&self, e: &Expr) -> String {
         let list = |items: &[Expr]| items.iter().map(|e| self.text(e)).collect::<Vec<_>>().join(", ");
-        let joined = |items: &[Expr], word: &str| format!("({})", items.iter().map(|e| self.text(e)).collect::<Vec<_>>().join(word));
+        let joined = |items: &[Expr], word: &str| {
+            // An OR inside an AND, or the reverse, keeps its parentheses.
+            let item = |e: &Expr| match e.kind {
+                ExprKind::And(_) | ExprKind::Or(_) => self.operand(e),
+                _ => self.text(e),
+            };
+            self.wrapped(items.iter().map(item).collect::<Vec<_>>().join(word))
+        };
         match &e.kind {
             ExprKind::Const(value) => self.constant(value, e.ty),
             ExprKind::Param(n) => format!("${}", n + 1),
@@ -33,18 +42,18 @@ impl Deparse<'_> {
             ExprKind::IoCast(arg) | ExprKind::Relabel(arg) => self.cast(arg, e.ty),
             ExprKind::And(items) => joined(items, " AND "),
             ExprKind::Or(items) => joined(items, " OR "),
-            ExprKind::Not(arg) => format!("(NOT {})", self.text(arg)),
-            ExprKind::IsNull { arg, negated } => format!("({} IS {}NULL)", self.text(arg), not(*negated)),
+            ExprKind::Not(arg) => self.wrapped(format!("NOT {}", self.operand(arg))),
+            ExprKind::IsNull { arg, negated } => self.wrapped(format!("{} IS {}NULL", self.operand(arg), not(*negated))),
             ExprKind::IsBool { arg, test, negated } => {
                 let word = match test {
                     Some(true) => "TRUE",
                     Some(false) => "FALSE",
                     None => "UNKNOWN",
                 };
-                format!("({} IS {}{word})", self.text(arg), not(*negated))
+                self.wrapped(format!("{} IS {}{word}", self.operand(arg), not(*negated)))
             }
             ExprKind::IsDistinct { args, negated, .. } => {
-                format!("({} IS {}DISTINCT FROM {})", self.text(&args.0), not(*negated), self.text(&args.1))
+                self.wrapped(format!("{} IS {}DISTINCT FROM {}", self.operand(&args.0), not(*negated), self.operand(&args.1)))
             }
             ExprKind::Case { branches, otherwise } => {
                 let mut out = "CASE".to_owned();
@@ -65,16 +74,12 @@ impl Deparse<'_> {
                 arg, list: items, negated, ..
             } => {
                 let op = if *negated { "<> ALL" } else { "= ANY" };
-                format!("({} {op} (ARRAY[{}]))", self.text(arg), list(items))
+                self.wrapped(format!("{} {op} (ARRAY[{}])", self.operand(arg), list(items)))
             }
             ExprKind::ArrayCompare { arg, array, function, all } => {
                 let op = operator_of(*function).map_or("=", |o| o.name);
-                format!(
-                    "({} {op} {} ({}))",
-                    self.text(arg),
-                    if *all { "ALL" } else { "ANY" },
-                    self.text(array)
-                )
+                let word = if *all { "ALL" } else { "ANY" };
+                self.wrapped(format!("{} {op} {word} ({})", self.operand(arg), self.text(array)))
             }
             ExprKind::Array(items) if items.is_empty() => format!("ARRAY[]::{}", type_name(e.ty)),
             ExprKind::Array(items) => format!("ARRAY[{}]", list(items)),
@@ -93,8 +98,10 @@ impl Deparse<'_> {
     fn call(&self, function: u32, args: &[Expr], ty: PgType) -> String {
         if let Some(op) = operator_of(function) {
             match args {
-                [arg] if op.left == 0 => return format!("({} {})", op.name, self.text(arg)),
-                [left, right] if op.left != 0 => return format!("({} {} {})", self.text(left), op.name, self.text(right)),
+                [arg] if op.left == 0 => return self.wrapped(format!("{} {}", op.name, self.operand(arg))),
+                [left, right] if op.left != 0 => {
+                    return self.wrapped(format!("{} {} {}", self.operand(left), op.name, self.operand(right)));
+                }
                 _ => {}
             }
         }
@@ -119,7 +126,37 @@ impl Deparse<'_> {
                 _ => {}
             }
         }
+        let simple = matches!(
+            arg.kind,
+            ExprKind::Const(_) | ExprKind::Column(_) | ExprKind::Call { .. } | ExprKind::Coalesce(_) | ExprKind::Case { .. }
+        ) && !self.is_operator(arg);
+        if self.pretty && simple {
+            return format!("{}::{}", self.text(arg), type_name(ty));
+        }
         format!("({})::{}", self.text(arg), type_name(ty))
+    }
+
+    /// An expression of operators: in parentheses, unless it stands alone and may do without.
+    fn wrapped(&self, text: String) -> String {
+        if self.pretty { text } else { format!("({text})") }
+    }
+
+    /// An operand: what [`Deparse::wrapped`] left bare gets its parentheses here.
+    fn operand(&self, e: &Expr) -> String {
+        if self.pretty && self.is_operator(e) { format!("({})", self.text(e)) } else { self.text(e) }
+    }
+
+    fn is_operator(&self, e: &Expr) -> bool {
+        match &e.kind {
+            ExprKind::Call { function, args } => match (operator_of(*function), args.len()) {
+                (Some(op), 1) => op.left == 0,
+                (Some(op), 2) => op.left != 0,
+                _ => false,
+            },
+            ExprKind::And(_) | ExprKind::Or(_) | ExprKind::Not(_) | ExprKind::IsNull { .. } | ExprKind::IsBool { .. } => true,
+            ExprKind::IsDistinct { .. } | ExprKind::InList { .. } | ExprKind::ArrayCompare { .. } => true,
+            _ => false,
+        }
     }
 
     fn constant(&self, value: &Datum, ty: PgType) -> String {
@@ -135,12 +172,11 @@ impl Deparse<'_> {
                 if plain { text } else { format!("'{text}'::numeric") }
             }
             Datum::Oid(oid) if ty.oid == oid::REGCLASS => {
-                let name = self
-                    .catalog
-                    .and_then(|c| c.relation_by_oid(*oid).map(|(s, n, _)| (c.schema_name(s), n)));
-                let text = match name {
-                    Some(("public", n)) => quote_identifier(n).into_owned(),
-                    Some((s, n)) => format!("{}.{}", quote_identifier(s), quote_identifier(n)),
+                let text = match self.names.and_then(|(c, path)| c.relation_by_oid(*oid).map(|r| (c, path, r))) {
+                    Some((c, path, (_, name, found))) if c.relation(path, name) == Some(found) => quote_identifier(name).into_owned(),
+                    Some((c, _, (schema, name, _))) => {
+                        format!("{}.{}", quote_identifier(c.schema_name(schema)), quote_identifier(name))
+                    }
                     None => oid.to_string(),
                 };
                 format!("{}::regclass", quote_literal(&text))
@@ -180,9 +216,11 @@ fn operator_of(function: u32) -> Option<&'static curia_functions::Operator> {
 }
 
 /// `pg_get_constraintdef`: `PRIMARY KEY (a, b)`, `UNIQUE (a)`, `CHECK ((a > 0))`.
-pub fn constraint(table: &Table, constraint: &Constraint) -> String {
+pub fn constraint(catalog: &Catalog, search_path: &[String], table: &Table, constraint: &Constraint, pretty: bool) -> String {
     match &constraint.kind {
-        ConstraintKind::Check { expression } => format!("CHECK ({expression})"),
+        ConstraintKind::Check { expression } => {
+            format!("CHECK ({})", crate::ddl::stored_text_shown(catalog, search_path, expression, Some(table), pretty))
+        }
         ConstraintKind::Unique { index, primary } => {
             let columns: Vec<String> = table
                 .index(*index)

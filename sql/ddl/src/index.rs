@@ -39,7 +39,8 @@ impl Ddl<'_> {
             return Err(SqlError::new(SqlState::TOO_MANY_COLUMNS, format!("cannot use more than {MAX_KEYS} columns in an index")));
         }
         let table = self.find_table(&s.table)?;
-        self.lock_table(table.oid, TableLock::Share).await?;
+        // PostgreSQL takes SHARE. Here a table is one catalog object with its indexes, so two builds at once would lose one of them.
+        self.lock_table(table.oid, TableLock::ShareRowExclusive).await?;
         // The table as it is now that nobody changes it any more.
         let mut table = (*self.table(table.oid)?).clone();
         let mut keys = Vec::with_capacity(s.keys.len());

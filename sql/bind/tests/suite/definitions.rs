@@ -44,10 +44,12 @@ fn a_sequence_in_a_default_is_kept_by_number_and_shown_by_name() {
     let stored = default("nextval('ident_id_seq')", PgType::INT4).unwrap();
     let sequence = catalog.sequences.values().find(|s| s.name == "ident_id_seq").unwrap().oid;
     assert_eq!(stored, format!("nextval('{sequence}'::regclass)"));
-    assert_eq!(
-        ddl::stored_text_shown(&catalog, &stored).unwrap(),
-        "nextval('golden.ident_id_seq'::regclass)"
-    );
+    let shown = |path: &[&str]| {
+        let path: Vec<String> = path.iter().map(|s| (*s).to_owned()).collect();
+        ddl::stored_text_shown(&catalog, &path, &stored, None, false)
+    };
+    assert_eq!(shown(&["public"]), "nextval('golden.ident_id_seq'::regclass)");
+    assert_eq!(shown(&["golden"]), "nextval('ident_id_seq'::regclass)");
     assert!(ddl::is_volatile(&catalog, &[], &stored).unwrap());
     assert!(!ddl::is_volatile(&catalog, &[], "now()").unwrap());
 }
@@ -118,11 +120,13 @@ fn renaming_a_column_renames_it_in_check_expressions() {
 fn constraints_and_indexes_are_shown_as_postgresql_shows_them() {
     let catalog = fixture::catalog();
     let pair = catalog.tables.values().find(|t| t.name == "pair").unwrap();
-    assert_eq!(curia_bind::deparse::constraint(pair, &pair.constraints[0]), "PRIMARY KEY (x, y)");
+    let shown = |table: &curia_catalog::Table, pretty| curia_bind::deparse::constraint(&catalog, &[], table, &table.constraints[0], pretty);
+    assert_eq!(shown(pair, false), "PRIMARY KEY (x, y)");
     assert_eq!(
         curia_bind::deparse::index(&catalog, pair, &pair.indexes[0]),
         "CREATE UNIQUE INDEX pair_pkey ON golden.pair USING btree (x, y)"
     );
     let chk = catalog.tables.values().find(|t| t.name == "chk").unwrap();
-    assert_eq!(curia_bind::deparse::constraint(chk, &chk.constraints[0]), "CHECK ((a > 0))");
+    assert_eq!(shown(chk, false), "CHECK ((a > 0))");
+    assert_eq!(shown(chk, true), "CHECK (a > 0)");
 }

@@ -84,7 +84,7 @@ impl Launch {
             .arg(&self.data)
             .args([
                 "--sql-addr",
-                "127.0.0.1:0",
+                &self.sql,
                 "--flight-addr",
                 "127.0.0.1:0",
                 "--http-addr",

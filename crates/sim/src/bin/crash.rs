@@ -209,7 +209,9 @@ async fn last_csn(client: &tokio_postgres::Client) -> Result<u64, String> {
     let failed = |error| format!("asking for the last CSN: {}", full(&error));
     client.batch_execute("INSERT INTO pulse VALUES (0)").await.map_err(failed)?;
     let row = client.query_one("SHOW curia.last_csn", &[]).await.map_err(failed)?;
-    row.get::<_, &str>(0).parse().map_err(|error| format!("SHOW curia.last_csn: {error}"))
+    row.get::<_, &str>(0)
+        .parse()
+        .map_err(|error| format!("SHOW curia.last_csn: {error}"))
 }
 
 /// The whole chain of an error; the driver's own text leaves the cause out.

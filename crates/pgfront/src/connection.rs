@@ -116,7 +116,13 @@ pub enum ReadError {
 impl Connection {
     /// Takes over a socket.
     pub fn new(socket: Socket, message_limit: usize) -> Connection {
-        Connection { socket, input: Input::default(), output: Vec::new(), results: false, message_limit }
+        Connection {
+            socket,
+            input: Input::default(),
+            output: Vec::new(),
+            results: false,
+            message_limit,
+        }
     }
 
     /// The socket again, to be wrapped in TLS. `None` when bytes that came early would be lost.

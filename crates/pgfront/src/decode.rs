@@ -194,7 +194,10 @@ fn bind<'a>(r: &mut Reader<'a>) -> Result<Message<'a>> {
     let n = r.count()?;
     // Two formats or more must be one a parameter.
     if parameter_formats.len() > 1 && parameter_formats.len() != n {
-        return Err(violation(format!("bind message has {} parameter formats but {n} parameters", parameter_formats.len())));
+        return Err(violation(format!(
+            "bind message has {} parameter formats but {n} parameters",
+            parameter_formats.len()
+        )));
     }
     let mut parameters = Vec::with_capacity(n.min(r.rest.len() / 4 + 1));
     for _ in 0..n {
@@ -202,7 +205,13 @@ fn bind<'a>(r: &mut Reader<'a>) -> Result<Message<'a>> {
         parameters.push(if length == -1 { None } else { Some(r.bytes(length)?) });
     }
     let result_formats = r.formats()?;
-    Ok(Message::Bind { portal, statement, parameter_formats, parameters, result_formats })
+    Ok(Message::Bind {
+        portal,
+        statement,
+        parameter_formats,
+        parameters,
+        result_formats,
+    })
 }
 
 /// First packet of a connection.
@@ -317,7 +326,9 @@ impl<'a> Reader<'a> {
         Ok(self.i16()? as u16 as usize)
     }
     fn bytes(&mut self, length: i32) -> Result<&'a [u8]> {
-        usize::try_from(length).map_err(|_| violation("insufficient data left in message")).and_then(|n| self.take(n))
+        usize::try_from(length)
+            .map_err(|_| violation("insufficient data left in message"))
+            .and_then(|n| self.take(n))
     }
     fn string(&mut self) -> Result<&'a str> {
         match self.rest.iter().position(|b| *b == 0) {
@@ -337,7 +348,10 @@ impl<'a> Reader<'a> {
                 0 => Format::Text,
                 1 => Format::Binary,
                 other => {
-                    return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("unsupported format code: {other}")));
+                    return Err(SqlError::new(
+                        SqlState::INVALID_PARAMETER_VALUE,
+                        format!("unsupported format code: {other}"),
+                    ));
                 }
             });
         }
@@ -351,7 +365,11 @@ impl<'a> Reader<'a> {
         }
     }
     fn end(&self) -> Result<()> {
-        if self.rest.is_empty() { Ok(()) } else { Err(violation("invalid message format")) }
+        if self.rest.is_empty() {
+            Ok(())
+        } else {
+            Err(violation("invalid message format"))
+        }
     }
 }
 
@@ -400,7 +418,11 @@ mod tests {
             }
         );
         for n in 0..body.len() {
-            assert_eq!(message(b'B', &body[..n]).unwrap_err().code(), SqlState::PROTOCOL_VIOLATION, "{n} bytes");
+            assert_eq!(
+                message(b'B', &body[..n]).unwrap_err().code(),
+                SqlState::PROTOCOL_VIOLATION,
+                "{n} bytes"
+            );
         }
         body.push(0);
         assert_eq!(message(b'B', &body).unwrap_err().message(), "invalid message format");
@@ -425,7 +447,13 @@ mod tests {
         assert_eq!(frame(b"Q", 100), Ok(None));
         assert_eq!(frame(b"\x01", 100), Err(FrameError::UnknownType(1)));
         assert_eq!(frame(b"Q\0\0\0\x03", 100), Err(FrameError::InvalidLength(3)));
-        assert_eq!(frame(b"Q\x7f\xff\xff\xff", 100), Err(FrameError::TooLong { length: 0x7fff_fffb, limit: 100 }));
+        assert_eq!(
+            frame(b"Q\x7f\xff\xff\xff", 100),
+            Err(FrameError::TooLong {
+                length: 0x7fff_fffb,
+                limit: 100
+            })
+        );
         assert_eq!(frame(b"S\0\0\0\x04", 100), Ok(Some(Frame { kind: b'S', body: 0 })));
     }
 
@@ -433,7 +461,13 @@ mod tests {
     fn the_startup_packet_gives_parameters_in_order() {
         let mut body = vec![0, 3, 0, 0];
         body.extend(b"user\0me\0database\0db\0\0");
-        assert_eq!(startup(&body).unwrap(), Startup::Session { minor: 0, parameters: vec![("user", "me"), ("database", "db")] });
+        assert_eq!(
+            startup(&body).unwrap(),
+            Startup::Session {
+                minor: 0,
+                parameters: vec![("user", "me"), ("database", "db")]
+            }
+        );
         assert_eq!(startup(&[4, 210, 22, 47]).unwrap(), Startup::Tls);
         assert!(startup(&body[..body.len() - 1]).is_err());
         assert_eq!(startup(&[0, 2, 0, 0]).unwrap_err().code(), SqlState::FEATURE_NOT_SUPPORTED);

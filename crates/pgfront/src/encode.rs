@@ -134,7 +134,11 @@ pub fn row_description(out: &mut Vec<u8>, fields: &[Field], formats: &[Format]) 
             o.extend_from_slice(&f.ty.oid.to_be_bytes());
             o.extend_from_slice(&curia_types::type_info::by_oid(f.ty.oid).map_or(-1, |t| t.len).to_be_bytes());
             o.extend_from_slice(&f.ty.typmod.to_be_bytes());
-            let format = if formats.len() == 1 { formats[0] } else { formats.get(i).copied().unwrap_or_default() };
+            let format = if formats.len() == 1 {
+                formats[0]
+            } else {
+                formats.get(i).copied().unwrap_or_default()
+            };
             o.extend_from_slice(&(format as u16).to_be_bytes());
         }
     });

@@ -42,7 +42,12 @@ impl Listener {
         let thread = std::thread::Builder::new().name("sql-listener".into()).spawn(move || {
             runtime.block_on(accept(self.0, accepting, cores, Arc::new(config), stopped));
         })?;
-        Ok(Front { address, sessions, stop, thread: Some(thread) })
+        Ok(Front {
+            address,
+            sessions,
+            stop,
+            thread: Some(thread),
+        })
     }
 }
 

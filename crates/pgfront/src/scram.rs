@@ -94,11 +94,17 @@ impl Exchange {
             *k = p ^ s;
         }
         // Equal time whatever differs.
-        let difference = hash(&client_key).iter().zip(self.verifier.stored_key).fold(0u8, |d, (a, b)| d | (a ^ b));
+        let difference = hash(&client_key)
+            .iter()
+            .zip(self.verifier.stored_key)
+            .fold(0u8, |d, (a, b)| d | (a ^ b));
         if difference != 0 {
             return Ok(None);
         }
-        Ok(Some(format!("v={}", BASE64.encode(sign(&self.verifier.server_key, message.as_bytes())))))
+        Ok(Some(format!(
+            "v={}",
+            BASE64.encode(sign(&self.verifier.server_key, message.as_bytes()))
+        )))
     }
 }
 
@@ -108,7 +114,10 @@ fn malformed() -> SqlError {
 
 /// 28P01 in PostgreSQL's words, for a wrong password and for a role without one alike.
 pub fn failed(user: &str) -> SqlError {
-    SqlError::new(SqlState::INVALID_PASSWORD, format!("password authentication failed for user \"{user}\""))
+    SqlError::new(
+        SqlState::INVALID_PASSWORD,
+        format!("password authentication failed for user \"{user}\""),
+    )
 }
 
 #[cfg(test)]
@@ -155,9 +164,21 @@ mod tests {
         let last = answer(&e, false);
         assert_eq!(e.finish(last.as_bytes()).unwrap(), None);
         for bad in ["", "c=biws", "c=biws,r=other,p=AAAA", "x,p=!", "c=eSws,r=abc,p="] {
-            assert_eq!(start().finish(bad.as_bytes()).unwrap_err().code(), SqlState::PROTOCOL_VIOLATION, "{bad}");
+            assert_eq!(
+                start().finish(bad.as_bytes()).unwrap_err().code(),
+                SqlState::PROTOCOL_VIOLATION,
+                "{bad}"
+            );
         }
-        for bad in ["", "n", "n,,", "n,,n=u", "n,,r=abc,n=u", "p=tls-server-end-point,,n=,r=abc", "n,,n=,r="] {
+        for bad in [
+            "",
+            "n",
+            "n,,",
+            "n,,n=u",
+            "n,,r=abc,n=u",
+            "p=tls-server-end-point,,n=,r=abc",
+            "n,,n=,r=",
+        ] {
             assert!(Exchange::start(verifier(), bad.as_bytes(), [0; 18]).is_err(), "{bad}");
         }
     }

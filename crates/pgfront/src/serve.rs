@@ -154,8 +154,16 @@ async fn handle(connection: &mut Connection, session: &mut Session, frame: Frame
             ready(connection, session);
         }
         Message::Parse { statement, sql, types } => session.parse(statement, sql, &types, connection).await?,
-        Message::Bind { portal, statement, parameter_formats, parameters, result_formats } => {
-            session.bind(portal, statement, &parameter_formats, &parameters, &result_formats, connection).await?;
+        Message::Bind {
+            portal,
+            statement,
+            parameter_formats,
+            parameters,
+            result_formats,
+        } => {
+            session
+                .bind(portal, statement, &parameter_formats, &parameters, &result_formats, connection)
+                .await?;
         }
         Message::Describe(Target::Statement, name) => session.describe_statement(name, connection).await?,
         Message::Describe(Target::Portal, name) => session.describe_portal(name, connection).await?,

@@ -130,7 +130,12 @@ async fn open(
     sessions: &Arc<Sessions>,
     config: &FrontConfig,
 ) -> Result<Session, Refusal> {
-    let unknown: Vec<&str> = parameters.all.iter().map(|(n, _)| n.as_str()).filter(|n| n.starts_with("_pq_.")).collect();
+    let unknown: Vec<&str> = parameters
+        .all
+        .iter()
+        .map(|(n, _)| n.as_str())
+        .filter(|n| n.starts_with("_pq_."))
+        .collect();
     if parameters.minor > 0 || !unknown.is_empty() {
         encode::negotiate_version(connection.out(), &unknown);
     }
@@ -195,7 +200,10 @@ async fn expect_authentication(connection: &mut Connection, body: &mut Vec<u8>) 
 
 /// The login that start-up parameters ask for.
 fn login(parameters: &[(String, String)], peer: SocketAddr) -> Result<Login> {
-    let mut login = Login { peer: Some(peer), ..Login::default() };
+    let mut login = Login {
+        peer: Some(peer),
+        ..Login::default()
+    };
     let mut database = None;
     for (name, value) in parameters {
         match name.as_str() {
@@ -252,7 +260,10 @@ fn options(text: &str) -> Result<Vec<(String, String)>> {
 }
 
 fn invalid_option(word: &str) -> SqlError {
-    SqlError::new(SqlState::SYNTAX_ERROR, format!("invalid command-line argument for server process: {word}"))
+    SqlError::new(
+        SqlState::SYNTAX_ERROR,
+        format!("invalid command-line argument for server process: {word}"),
+    )
 }
 
 /// Tells a client that it gets no session.
@@ -271,11 +282,10 @@ mod tests {
     fn options_are_split_as_postgresql_splits_them() {
         let split = |t| options(t).unwrap();
         let pair = |n: &str, v: &str| (n.to_owned(), v.to_owned());
-        assert_eq!(split("-c work_mem=4MB --search-path=a\\ b -cjit=off"), [
-            pair("work_mem", "4MB"),
-            pair("search_path", "a b"),
-            pair("jit", "off")
-        ]);
+        assert_eq!(
+            split("-c work_mem=4MB --search-path=a\\ b -cjit=off"),
+            [pair("work_mem", "4MB"), pair("search_path", "a b"), pair("jit", "off")]
+        );
         assert_eq!(split("  "), []);
         assert!(options("-x").is_err());
         assert!(options("-c work_mem").is_err());

@@ -14,6 +14,7 @@ use crate::analytic::Analytic;
 use crate::engine::{ANALYTIC_DEPTH, Engine, Nested};
 use crate::eval::Env;
 use crate::exec::{Exec, Execution};
+use crate::ordered;
 use crate::rewrite;
 use crate::rows::{Compiler, Op, describe, positions};
 use crate::source::{Inner, RowSource};
@@ -90,7 +91,9 @@ impl Source {
     /// Compiles a relation; `wanted` are the columns to give, in order.
     pub fn compile(compiler: &mut Compiler, rel: Rel, wanted: &[ColId], depth: u32, analytic: bool) -> Result<Source> {
         let rel = rewrite::push_filters(rel);
+        let ordered = ordered::by_row_key(&rel);
         if analytic
+            && ordered.is_none()
             && depth <= ANALYTIC_DEPTH
             && let Some(plan) = Analytic::plan(compiler, &rel, wanted)?
         {
@@ -99,7 +102,14 @@ impl Source {
                 how: How::Analytic(Arc::new(plan)),
             });
         }
-        let bounded = is_point(&rel) && depth <= INLINE_DEPTH;
+        let rel = match ordered {
+            Some(o) => {
+                compiler.order_scan(o.scan, o.direction);
+                o.rel
+            }
+            None => rel,
+        };
+        let bounded = is_point(&rel) && !waits(&rel) && depth <= INLINE_DEPTH;
         let op = compiler.relation(&rel, &HashMap::new())?;
         let positions = positions(&*op, wanted)?;
         Ok(Source {
@@ -169,6 +179,12 @@ fn pump(op: &Arc<Op>, exec: &Arc<Exec>, positions: &[usize], to: &mpsc::Sender<R
         }
         size = (size * 4).min(CHUNK);
     }
+}
+
+/// Whether it calls `pg_sleep`, which waits on its thread and would keep the other sessions of a core waiting too.
+fn waits(rel: &Rel) -> bool {
+    const PG_SLEEP: Oid = 2626;
+    walk::any_expression(rel, &|e| matches!(e.kind, ExprKind::Call { function: PG_SLEEP, .. }))
 }
 
 /// Whether a relation reads a bounded number of rows by key and may run on the session's thread.

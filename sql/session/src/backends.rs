@@ -107,7 +107,11 @@ pub struct Registration {
 impl Backends {
     /// An empty registry for at most `limit` sessions.
     pub fn new(limit: usize) -> Arc<Backends> {
-        Arc::new(Backends { all: Mutex::new(HashMap::new()), limit, next: AtomicI32::new(1) })
+        Arc::new(Backends {
+            all: Mutex::new(HashMap::new()),
+            limit,
+            next: AtomicI32::new(1),
+        })
     }
 
     /// Takes a place, or 53300.
@@ -125,8 +129,19 @@ impl Backends {
         // From a cryptographic generator: whoever guesses it can cancel the session's statements.
         let secret: i32 = rand::random();
         let interrupt = Arc::new(Interrupt::default());
-        all.insert(process, Backend { secret, interrupt: interrupt.clone() });
-        Ok(Registration { backends: self.clone(), process, secret, interrupt })
+        all.insert(
+            process,
+            Backend {
+                secret,
+                interrupt: interrupt.clone(),
+            },
+        );
+        Ok(Registration {
+            backends: self.clone(),
+            process,
+            secret,
+            interrupt,
+        })
     }
 
     /// CancelRequest: does nothing when the key is not the session's.

@@ -47,7 +47,12 @@ pub(crate) struct Block {
 
 impl Block {
     pub(crate) fn new() -> Block {
-        Block { state: State::Idle, tx: None, started: 0, savepoints: Vec::new() }
+        Block {
+            state: State::Idle,
+            tx: None,
+            started: 0,
+            savepoints: Vec::new(),
+        }
     }
 
     /// Whether statements run inside BEGIN .. COMMIT.
@@ -67,7 +72,10 @@ impl Session {
                 self.block.state = State::Implicit;
             }
         }
-        self.block.tx.as_mut().ok_or_else(|| SqlError::internal("no transaction after its begin"))
+        self.block
+            .tx
+            .as_mut()
+            .ok_or_else(|| SqlError::internal("no transaction after its begin"))
     }
 
     fn begin_transaction(&mut self, modes: TransactionModes) -> Result<Transaction> {
@@ -87,7 +95,12 @@ impl Session {
                 modes.read_only.unwrap_or_else(|| settings.is_on("default_transaction_read_only")),
             )
         };
-        let options = Options { isolation, read_only, lock_timeout: self.environment.lock_timeout, io: Some(self.environment.io_shared.clone()) };
+        let options = Options {
+            isolation,
+            read_only,
+            lock_timeout: self.environment.lock_timeout,
+            io: Some(self.environment.io_shared.clone()),
+        };
         self.shared.database.begin(&self.shared.slot, options)
     }
 
@@ -266,7 +279,10 @@ impl Session {
         if !self.block.is_explicit() {
             self.notify(
                 out,
-                Notice::warning(SqlState::NO_ACTIVE_SQL_TRANSACTION, "SET TRANSACTION can only be used in transaction blocks"),
+                Notice::warning(
+                    SqlState::NO_ACTIVE_SQL_TRANSACTION,
+                    "SET TRANSACTION can only be used in transaction blocks",
+                ),
             );
         }
         let tx = self.transaction()?;
@@ -300,7 +316,10 @@ impl Session {
 
     fn savepoint_named(&self, name: &str) -> Result<usize> {
         self.block.savepoints.iter().rposition(|(n, _)| n == name).ok_or_else(|| {
-            SqlError::new(SqlState::INVALID_SAVEPOINT_SPECIFICATION, format!("savepoint \"{name}\" does not exist"))
+            SqlError::new(
+                SqlState::INVALID_SAVEPOINT_SPECIFICATION,
+                format!("savepoint \"{name}\" does not exist"),
+            )
         })
     }
 
@@ -309,13 +328,19 @@ impl Session {
         if self.block.is_explicit() {
             return Ok(());
         }
-        Err(SqlError::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, format!("{what} can only be used in transaction blocks")))
+        Err(SqlError::new(
+            SqlState::NO_ACTIVE_SQL_TRANSACTION,
+            format!("{what} can only be used in transaction blocks"),
+        ))
     }
 
     /// 25001 inside a block or a string of several statements.
     pub(crate) fn refuse_in_block(&self, what: &str) -> Result<()> {
         if self.block.is_explicit() || (self.block.state == State::Implicit && self.in_string) {
-            return Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, format!("{what} cannot run inside a transaction block")));
+            return Err(SqlError::new(
+                SqlState::ACTIVE_SQL_TRANSACTION,
+                format!("{what} cannot run inside a transaction block"),
+            ));
         }
         Ok(())
     }
@@ -327,12 +352,17 @@ impl Session {
                 format!("{what} can only be used in transaction blocks"),
             ));
         }
-        self.notify(out, Notice::warning(SqlState::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress"));
+        self.notify(
+            out,
+            Notice::warning(SqlState::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress"),
+        );
         Ok(())
     }
 
     fn modes(&self) -> TransactionModes {
-        let Some(tx) = &self.block.tx else { return TransactionModes::default() };
+        let Some(tx) = &self.block.tx else {
+            return TransactionModes::default();
+        };
         TransactionModes {
             isolation: Some(match tx.isolation() {
                 Isolation::ReadCommitted => Level::ReadCommitted,

@@ -131,8 +131,16 @@ impl StatementContext {
             proc::CURRENT_SCHEMA => self.schemas(false).first().map_or(Datum::Null, Datum::text),
             proc::CURRENT_SCHEMAS => {
                 let elements: Vec<Datum> = self.schemas(matches!(args, [Datum::Bool(true)])).iter().map(Datum::text).collect();
-                let dimensions = if elements.is_empty() { Vec::new() } else { vec![(elements.len() as i32, 1)] };
-                Datum::Array(Arc::new(ArrayValue { element: oid::NAME, dimensions, elements }))
+                let dimensions = if elements.is_empty() {
+                    Vec::new()
+                } else {
+                    vec![(elements.len() as i32, 1)]
+                };
+                Datum::Array(Arc::new(ArrayValue {
+                    element: oid::NAME,
+                    dimensions,
+                    elements,
+                }))
             }
             proc::NEXTVAL => {
                 self.may_write("nextval()")?;
@@ -159,7 +167,11 @@ impl StatementContext {
             }
             proc::SET_CONFIG => {
                 let name = text(args, 0)?;
-                let scope = if matches!(args.get(2), Some(Datum::Bool(true))) { Scope::Local } else { Scope::Session };
+                let scope = if matches!(args.get(2), Some(Datum::Bool(true))) {
+                    Scope::Local
+                } else {
+                    Scope::Session
+                };
                 let mut settings = s.settings.lock();
                 match args.get(1) {
                     Some(Datum::Text(v)) => settings.set(name, v, scope)?,
@@ -185,7 +197,12 @@ impl StatementContext {
 
     /// Existing schemas of the search path, `pg_catalog` in front when implicit ones are asked for.
     fn schemas(&self, implicit: bool) -> Vec<String> {
-        let mut found: Vec<String> = self.search_path.iter().filter(|s| self.catalog.schema(s).is_some()).cloned().collect();
+        let mut found: Vec<String> = self
+            .search_path
+            .iter()
+            .filter(|s| self.catalog.schema(s).is_some())
+            .cloned()
+            .collect();
         if implicit && !found.iter().any(|s| s == "pg_catalog") {
             found.insert(0, "pg_catalog".to_owned());
         }
@@ -202,7 +219,10 @@ impl StatementContext {
         }
         match self.catalog.relation_by_oid(oid) {
             Some((_, name, _)) => Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{name}\" is not a sequence"))),
-            None => Err(SqlError::new(SqlState::UNDEFINED_TABLE, format!("could not open relation with OID {oid}"))),
+            None => Err(SqlError::new(
+                SqlState::UNDEFINED_TABLE,
+                format!("could not open relation with OID {oid}"),
+            )),
         }
     }
 
@@ -228,12 +248,19 @@ impl StatementContext {
 
 /// 25006 in PostgreSQL's words.
 pub fn read_only(command: &str) -> SqlError {
-    SqlError::new(SqlState::READ_ONLY_SQL_TRANSACTION, format!("cannot execute {command} in a read-only transaction"))
+    SqlError::new(
+        SqlState::READ_ONLY_SQL_TRANSACTION,
+        format!("cannot execute {command} in a read-only transaction"),
+    )
 }
 
 /// What `version()` says: PostgreSQL's form, because drivers parse it, and whose it is.
 pub fn version() -> String {
-    format!("PostgreSQL 15.18 (Curia {}) on {}", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH)
+    format!(
+        "PostgreSQL 15.18 (Curia {}) on {}",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::ARCH
+    )
 }
 
 fn text(args: &[Datum], i: usize) -> Result<&str> {
@@ -257,7 +284,10 @@ fn sleep(seconds: f64, interrupt: &Interrupt) -> Result<()> {
     if seconds.is_nan() || seconds <= 0.0 {
         return Ok(());
     }
-    let end = Instant::now() + Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX / 4).min(Duration::from_secs(1 << 31));
+    let end = Instant::now()
+        + Duration::try_from_secs_f64(seconds)
+            .unwrap_or(Duration::MAX / 4)
+            .min(Duration::from_secs(1 << 31));
     loop {
         interrupt.check()?;
         let left = end.saturating_duration_since(Instant::now());
@@ -290,9 +320,16 @@ pub fn io_context(settings: &Settings, names: Arc<crate::names::Names>) -> IoCon
             Some("iso_8601") => IntervalStyle::Iso8601,
             _ => IntervalStyle::Postgres,
         },
-        zone: settings.get("timezone").and_then(|z| Zone::from_setting(z).ok()).unwrap_or_else(Zone::utc),
+        zone: settings
+            .get("timezone")
+            .and_then(|z| Zone::from_setting(z).ok())
+            .unwrap_or_else(Zone::utc),
         extra_float_digits: settings.integer("extra_float_digits") as i32,
-        bytea_output: if settings.get("bytea_output") == Some("escape") { ByteaOutput::Escape } else { ByteaOutput::Hex },
+        bytea_output: if settings.get("bytea_output") == Some("escape") {
+            ByteaOutput::Escape
+        } else {
+            ByteaOutput::Hex
+        },
         now: 0,
         names: Some(names),
     }

@@ -46,20 +46,23 @@ impl Cores {
             let (jobs, mut queue) = mpsc::channel::<Job>(QUEUE);
             let load = Arc::new(AtomicUsize::new(0));
             let running = load.clone();
-            std::thread::Builder::new().name(format!("session-{n}")).stack_size(STACK_BYTES).spawn(move || {
-                let local = LocalSet::new();
-                local.block_on(&runtime, async move {
-                    while let Some(job) = queue.recv().await {
-                        let place = Place(running.clone());
-                        tokio::task::spawn_local(async move {
-                            job().await;
-                            drop(place);
-                        });
-                    }
-                });
-                // The senders are gone: the sessions that are left run to their end.
-                runtime.block_on(local);
-            })?;
+            std::thread::Builder::new()
+                .name(format!("session-{n}"))
+                .stack_size(STACK_BYTES)
+                .spawn(move || {
+                    let local = LocalSet::new();
+                    local.block_on(&runtime, async move {
+                        while let Some(job) = queue.recv().await {
+                            let place = Place(running.clone());
+                            tokio::task::spawn_local(async move {
+                                job().await;
+                                drop(place);
+                            });
+                        }
+                    });
+                    // The senders are gone: the sessions that are left run to their end.
+                    runtime.block_on(local);
+                })?;
             cores.push(Core { jobs, load });
         }
         Ok(Cores(Arc::new(cores)))
@@ -67,7 +70,9 @@ impl Cores {
 
     /// Runs `job`'s future on the core with the fewest.
     pub async fn spawn<F: Future<Output = ()> + 'static>(&self, job: impl FnOnce() -> F + Send + 'static) {
-        let Some(core) = self.0.iter().min_by_key(|c| c.load.load(Ordering::Relaxed)) else { return };
+        let Some(core) = self.0.iter().min_by_key(|c| c.load.load(Ordering::Relaxed)) else {
+            return;
+        };
         core.load.fetch_add(1, Ordering::Relaxed);
         let job: Job = Box::new(move || Box::pin(job()));
         if core.jobs.send(job).await.is_err() {

@@ -27,7 +27,10 @@ pub(crate) struct DefinitionQueries {
 
 impl DefinitionQueries {
     pub(crate) fn new(session: &mut Session, catalog: &Arc<Catalog>) -> DefinitionQueries {
-        DefinitionQueries { context: session.context(catalog), waits: session.waits.clone() }
+        DefinitionQueries {
+            context: session.context(catalog),
+            waits: session.waits.clone(),
+        }
     }
 }
 
@@ -48,7 +51,9 @@ impl curia_ddl::Rows for QueryRows {
 impl Queries for DefinitionQueries {
     fn open<'a>(&'a self, tx: &'a mut Transaction, sql: &'a str) -> LocalFuture<'a, Result<Box<dyn curia_ddl::Rows>>> {
         Box::pin(async move {
-            let parsed = curia_parse::parse(sql)?.pop().ok_or_else(|| SqlError::internal("DDL asked an empty query"))?;
+            let parsed = curia_parse::parse(sql)?
+                .pop()
+                .ok_or_else(|| SqlError::internal("DDL asked an empty query"))?;
             let catalog = tx.catalog();
             // Stored expressions name their objects in full or by OID, so the search path of the session is as good as any.
             let cx = BindContext {
@@ -132,12 +137,20 @@ impl Session {
             on_conflict: None,
             returning: Vec::new(),
         };
-        let parsed =
-            curia_parse::Parsed { statement: Statement::Insert(Box::new(insert)), span: usize::MAX..usize::MAX, depth, max_param: 0 };
+        let parsed = curia_parse::Parsed {
+            statement: Statement::Insert(Box::new(insert)),
+            span: usize::MAX..usize::MAX,
+            depth,
+            max_param: 0,
+        };
         let inner = Prepared::transient(&prepared.sql, Arc::new(parsed));
         let ran = self.run_plan(&inner, Arc::from([]), out).await?;
         match ran.tag {
-            Tag::Affected(_, n) => Ok(Ran { rows: None, fields: None, tag: Tag::Affected("SELECT", n) }),
+            Tag::Affected(_, n) => Ok(Ran {
+                rows: None,
+                fields: None,
+                tag: Tag::Affected("SELECT", n),
+            }),
             _ => Err(SqlError::internal("CREATE TABLE AS did not insert").into()),
         }
     }
@@ -182,8 +195,15 @@ impl Session {
             let mut items = Vec::new();
             for (arg, ty) in e.args.iter().zip(&prepared.params) {
                 let ty = curia_parse::parse_type(&type_info::format_type(ty.oid, ty.typmod))?;
-                let cast = ast::ExprKind::Cast { arg: Box::new(arg.clone()), ty: Box::new(ty), syntax: ast::CastSyntax::Cast };
-                items.push(ast::SelectItem { expr: ast::Expr { kind: cast, pos: arg.pos }, alias: None });
+                let cast = ast::ExprKind::Cast {
+                    arg: Box::new(arg.clone()),
+                    ty: Box::new(ty),
+                    syntax: ast::CastSyntax::Cast,
+                };
+                items.push(ast::SelectItem {
+                    expr: ast::Expr { kind: cast, pos: arg.pos },
+                    alias: None,
+                });
             }
             let select = ast::Select {
                 distinct: None,

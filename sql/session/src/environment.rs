@@ -33,7 +33,10 @@ impl Environment {
     pub fn new(shared: &Shared, catalog: &Arc<Catalog>) -> Environment {
         let settings = shared.settings.lock();
         let search_path = search_path_of(&settings, &shared.user);
-        let names = Arc::new(Names { catalog: catalog.clone(), search_path: search_path.clone() });
+        let names = Arc::new(Names {
+            catalog: catalog.clone(),
+            search_path: search_path.clone(),
+        });
         let io = io_context(&settings, names);
         let text = |name: &str| settings.get(name).unwrap_or("").to_owned();
         let key = format!(

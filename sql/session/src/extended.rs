@@ -130,17 +130,23 @@ impl Session {
         if result_formats.len() > 1 && result_formats.len() != columns {
             return Err(SqlError::new(
                 SqlState::PROTOCOL_VIOLATION,
-                format!("bind message has {} result formats but query has {columns} columns", result_formats.len()),
+                format!(
+                    "bind message has {} result formats but query has {columns} columns",
+                    result_formats.len()
+                ),
             )
             .into());
         }
-        self.open_portal(portal, Portal {
-            statement: prepared,
-            params,
-            formats: result_formats.to_vec(),
-            progress: Progress::Ready,
-            cursor: false,
-        })?;
+        self.open_portal(
+            portal,
+            Portal {
+                statement: prepared,
+                params,
+                formats: result_formats.to_vec(),
+                progress: Progress::Ready,
+                cursor: false,
+            },
+        )?;
         out.bind_complete();
         Ok(())
     }
@@ -157,7 +163,11 @@ impl Session {
             .enumerate()
             .map(|(i, (value, ty))| {
                 let Some(bytes) = value else { return Ok(Datum::Null) };
-                let format = if formats.len() == 1 { formats[0] } else { formats.get(i).copied().unwrap_or_default() };
+                let format = if formats.len() == 1 {
+                    formats[0]
+                } else {
+                    formats.get(i).copied().unwrap_or_default()
+                };
                 match format {
                     Format::Binary => binary_io::decode(*ty, bytes),
                     Format::Text => {
@@ -172,7 +182,10 @@ impl Session {
     /// Puts a portal under a name.
     pub(crate) fn open_portal(&mut self, name: &str, portal: Portal) -> Result<()> {
         if !name.is_empty() && self.portals.contains_key(name) {
-            return Err(SqlError::new(SqlState::DUPLICATE_CURSOR, format!("cursor \"{name}\" already exists")));
+            return Err(SqlError::new(
+                SqlState::DUPLICATE_CURSOR,
+                format!("cursor \"{name}\" already exists"),
+            ));
         }
         if self.portals.len() >= PORTAL_LIMIT {
             return Err(SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "too many portals"));
@@ -219,7 +232,11 @@ impl Session {
     }
 
     fn refuse_rows_when_failed(&self, prepared: &Prepared) -> Result<()> {
-        if prepared.fields.is_some() { self.refuse_when_failed(prepared.statement()) } else { Ok(()) }
+        if prepared.fields.is_some() {
+            self.refuse_when_failed(prepared.statement())
+        } else {
+            Ok(())
+        }
     }
 
     /// Execute: runs a portal, or goes on with it; at most `max_rows` rows (0: all).
@@ -235,8 +252,10 @@ impl Session {
             return Ok(());
         };
         self.refuse_when_failed(Some(statement))?;
-        let ends_transaction =
-            matches!(statement, Statement::Commit { .. } | Statement::Rollback { .. } | Statement::RollbackTo(_));
+        let ends_transaction = matches!(
+            statement,
+            Statement::Commit { .. } | Statement::Rollback { .. } | Statement::RollbackTo(_)
+        );
         if matches!(portal.progress, Progress::Ready) {
             if self.block.tx.is_some() {
                 // A statement timeout counts from each Execute.
@@ -245,7 +264,11 @@ impl Session {
             let prepared = portal.statement.clone();
             let ran = self.run(&prepared, portal.params.clone(), out).await?;
             portal.progress = match (ran.rows, ran.fields) {
-                (Some(rows), Some(fields)) => Progress::Open { rows, fields, tag: ran.tag },
+                (Some(rows), Some(fields)) => Progress::Open {
+                    rows,
+                    fields,
+                    tag: ran.tag,
+                },
                 _ => {
                     self.notify_all(out);
                     out.command_complete(&ran.tag.text(0));
@@ -263,7 +286,9 @@ impl Session {
             Progress::Ready => {}
             Progress::Open { rows, fields, tag } => {
                 let fields = fields.clone();
-                let moved = self.move_rows(rows, &fields, &portal.formats, u64::from(max_rows), true, out).await?;
+                let moved = self
+                    .move_rows(rows, &fields, &portal.formats, u64::from(max_rows), true, out)
+                    .await?;
                 self.notify_all(out);
                 if moved.limited {
                     out.portal_suspended();
@@ -322,7 +347,10 @@ fn describe(fields: Option<&[Field]>, formats: &[Format], out: &mut impl Output)
 
 /// 42P05
 pub(crate) fn duplicate(name: &str) -> SqlError {
-    SqlError::new(SqlState::DUPLICATE_PREPARED_STATEMENT, format!("prepared statement \"{name}\" already exists"))
+    SqlError::new(
+        SqlState::DUPLICATE_PREPARED_STATEMENT,
+        format!("prepared statement \"{name}\" already exists"),
+    )
 }
 
 fn no_portal(name: &str) -> SqlError {

@@ -14,9 +14,46 @@ const LITERAL_LIMIT: usize = 64;
 
 /// Words around which a number may not be a value, or a literal's type may depend on what stands before it.
 const REFUSED: &[&str] = &[
-    "cast", "fetch", "first", "following", "for", "group", "grouping", "interval", "into_", "limit", "offset", "order", "over", "preceding",
-    "cube", "rollup", "tablesample", "with", "conflict", "decimal", "numeric", "dec", "char", "varchar", "character", "bpchar", "bit",
-    "float", "time", "timestamp", "timestamptz", "distinct", "union", "intersect", "except", "values_", "window", "rows", "range", "groups",
+    "cast",
+    "fetch",
+    "first",
+    "following",
+    "for",
+    "group",
+    "grouping",
+    "interval",
+    "into_",
+    "limit",
+    "offset",
+    "order",
+    "over",
+    "preceding",
+    "cube",
+    "rollup",
+    "tablesample",
+    "with",
+    "conflict",
+    "decimal",
+    "numeric",
+    "dec",
+    "char",
+    "varchar",
+    "character",
+    "bpchar",
+    "bit",
+    "float",
+    "time",
+    "timestamp",
+    "timestamptz",
+    "distinct",
+    "union",
+    "intersect",
+    "except",
+    "values_",
+    "window",
+    "rows",
+    "range",
+    "groups",
 ];
 
 /// A statement with its numbers taken out.
@@ -37,7 +74,11 @@ pub fn lift(sql: &str) -> Option<Lifted> {
     if bytes.len() > TEXT_LIMIT || bytes.is_empty() {
         return None;
     }
-    let mut out = Lifted { text: String::with_capacity(sql.len() + 16), types: Vec::new(), values: Vec::new() };
+    let mut out = Lifted {
+        text: String::with_capacity(sql.len() + 16),
+        types: Vec::new(),
+        values: Vec::new(),
+    };
     let mut copied = 0;
     let mut at = 0;
     let mut first_word = true;
@@ -50,7 +91,9 @@ pub fn lift(sql: &str) -> Option<Lifted> {
                 let end = word_end(bytes, at);
                 let word = &sql[at..end];
                 if first_word {
-                    let known = ["select", "insert", "update", "delete"].iter().any(|w| w.eq_ignore_ascii_case(word));
+                    let known = ["select", "insert", "update", "delete"]
+                        .iter()
+                        .any(|w| w.eq_ignore_ascii_case(word));
                     if !known {
                         return None;
                     }
@@ -63,9 +106,23 @@ pub fn lift(sql: &str) -> Option<Lifted> {
                 if bytes.get(end) == Some(&b'\'') || bytes.get(end) == Some(&b'&') {
                     return None;
                 }
-                after_word = !["select", "where", "and", "or", "set", "in", "between", "then", "else", "when", "not", "returning", "by"]
-                    .iter()
-                    .any(|w| w.eq_ignore_ascii_case(word));
+                after_word = ![
+                    "select",
+                    "where",
+                    "and",
+                    "or",
+                    "set",
+                    "in",
+                    "between",
+                    "then",
+                    "else",
+                    "when",
+                    "not",
+                    "returning",
+                    "by",
+                ]
+                .iter()
+                .any(|w| w.eq_ignore_ascii_case(word));
                 at = end;
                 continue;
             }
@@ -198,15 +255,17 @@ mod tests {
         );
         assert_eq!(
             text("INSERT INTO h (tid, mtime) VALUES (5000000000, CURRENT_TIMESTAMP)"),
-            Some(("INSERT INTO h (tid, mtime) VALUES ($1, CURRENT_TIMESTAMP)".into(), vec![Datum::Int8(5_000_000_000)]))
+            Some((
+                "INSERT INTO h (tid, mtime) VALUES ($1, CURRENT_TIMESTAMP)".into(),
+                vec![Datum::Int8(5_000_000_000)]
+            ))
         );
         assert_eq!(
             text("SELECT a1, 'it''s 5' FROM t2 WHERE x=3 AND y in (4,5)"),
-            Some(("SELECT a1, 'it''s 5' FROM t2 WHERE x=$1 AND y in ($2,$3)".into(), vec![
-                Datum::Int4(3),
-                Datum::Int4(4),
-                Datum::Int4(5)
-            ]))
+            Some((
+                "SELECT a1, 'it''s 5' FROM t2 WHERE x=$1 AND y in ($2,$3)".into(),
+                vec![Datum::Int4(3), Datum::Int4(4), Datum::Int4(5)]
+            ))
         );
     }
 

@@ -28,29 +28,45 @@ impl Names {
                 None => match self.catalog.schema(schema) {
                     Some(s) => self.catalog.relation_in(s.oid, relation).map(oid_of_relation),
                     None => {
-                        return Err(SqlError::new(SqlState::INVALID_SCHEMA_NAME, format!("schema \"{schema}\" does not exist")));
+                        return Err(SqlError::new(
+                            SqlState::INVALID_SCHEMA_NAME,
+                            format!("schema \"{schema}\" does not exist"),
+                        ));
                     }
                 },
             },
-            [database, schema, relation] if self.catalog.database(database).is_some() => {
-                self.catalog.schema(schema).and_then(|s| self.catalog.relation_in(s.oid, relation)).map(oid_of_relation)
-            }
+            [database, schema, relation] if self.catalog.database(database).is_some() => self
+                .catalog
+                .schema(schema)
+                .and_then(|s| self.catalog.relation_in(s.oid, relation))
+                .map(oid_of_relation),
             _ => None,
         };
         found.ok_or_else(|| {
-            SqlError::new(SqlState::UNDEFINED_TABLE, format!("relation \"{}\" does not exist", parts.join(".")))
+            SqlError::new(
+                SqlState::UNDEFINED_TABLE,
+                format!("relation \"{}\" does not exist", parts.join(".")),
+            )
         })
     }
 
     fn relation_name(&self, oid: Oid) -> Option<String> {
         if let Some(t) = system_table(oid) {
-            return Some(if t.schema == PG_CATALOG { t.name.to_owned() } else { format!("{}.{}", t.schema_name, t.name) });
+            return Some(if t.schema == PG_CATALOG {
+                t.name.to_owned()
+            } else {
+                format!("{}.{}", t.schema_name, t.name)
+            });
         }
         let (schema, name, _) = self.catalog.relation_by_oid(oid)?;
         let schema = self.catalog.schema_name(schema);
         let visible = self.catalog.relation(&self.search_path, name).map(oid_of_relation) == Some(oid)
             && system_table_named("pg_catalog", name).is_none();
-        Some(if visible { quote_identifier(name).to_string() } else { format!("{}.{}", quote_identifier(schema), quote_identifier(name)) })
+        Some(if visible {
+            quote_identifier(name).to_string()
+        } else {
+            format!("{}.{}", quote_identifier(schema), quote_identifier(name))
+        })
     }
 }
 
@@ -110,15 +126,19 @@ impl ObjectNames for Names {
         match ty {
             oid::REGCLASS => self.relation(name),
             oid::REGNAMESPACE => match split(name)?.as_slice() {
-                [one] => self.catalog.schema(one).map(|s| s.oid).ok_or_else(|| {
-                    SqlError::new(SqlState::INVALID_SCHEMA_NAME, format!("schema \"{one}\" does not exist"))
-                }),
+                [one] => self
+                    .catalog
+                    .schema(one)
+                    .map(|s| s.oid)
+                    .ok_or_else(|| SqlError::new(SqlState::INVALID_SCHEMA_NAME, format!("schema \"{one}\" does not exist"))),
                 _ => Err(invalid_name()),
             },
             oid::REGROLE => match split(name)?.as_slice() {
-                [one] => self.catalog.role(one).map(|r| r.oid).ok_or_else(|| {
-                    SqlError::new(SqlState::UNDEFINED_OBJECT, format!("role \"{one}\" does not exist"))
-                }),
+                [one] => self
+                    .catalog
+                    .role(one)
+                    .map(|r| r.oid)
+                    .ok_or_else(|| SqlError::new(SqlState::UNDEFINED_OBJECT, format!("role \"{one}\" does not exist"))),
                 _ => Err(invalid_name()),
             },
             oid::REGPROC => {

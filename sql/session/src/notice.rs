@@ -46,11 +46,23 @@ pub struct Notice {
 impl Notice {
     /// A NOTICE with state 00000.
     pub fn plain(message: impl Into<String>) -> Notice {
-        Notice { severity: Severity::Notice, code: SqlState::SUCCESSFUL_COMPLETION, message: message.into(), detail: None, hint: None }
+        Notice {
+            severity: Severity::Notice,
+            code: SqlState::SUCCESSFUL_COMPLETION,
+            message: message.into(),
+            detail: None,
+            hint: None,
+        }
     }
     /// A WARNING.
     pub fn warning(code: SqlState, message: impl Into<String>) -> Notice {
-        Notice { severity: Severity::Warning, code, message: message.into(), detail: None, hint: None }
+        Notice {
+            severity: Severity::Warning,
+            code,
+            message: message.into(),
+            detail: None,
+            hint: None,
+        }
     }
 }
 

@@ -38,7 +38,9 @@ impl Verifier {
 
     /// Whether this is the verifier of `password`: for clients that send it in the clear, inside TLS.
     pub fn accepts(&self, password: &str) -> bool {
-        let Some(iterations) = NonZeroU32::new(self.iterations) else { return false };
+        let Some(iterations) = NonZeroU32::new(self.iterations) else {
+            return false;
+        };
         let computed = Verifier::derive(password, &self.salt, iterations);
         // The keys are hashes: comparing them in variable time tells nothing about the password.
         computed.stored_key == self.stored_key
@@ -54,7 +56,12 @@ impl Verifier {
         let mut salted = [0u8; 32];
         pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, iterations, salt, prepared.as_bytes(), &mut salted);
         let client_key = sign(&salted, b"Client Key");
-        Verifier { iterations: iterations.get(), salt: salt.to_vec(), stored_key: hash(&client_key), server_key: sign(&salted, b"Server Key") }
+        Verifier {
+            iterations: iterations.get(),
+            salt: salt.to_vec(),
+            stored_key: hash(&client_key),
+            server_key: sign(&salted, b"Server Key"),
+        }
     }
 
     /// A verifier that no password fits, the same at every call for one user: an attacker cannot tell which roles exist.

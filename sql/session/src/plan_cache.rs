@@ -55,7 +55,10 @@ pub struct PlanCache {
 impl PlanCache {
     /// An empty cache of at most `limit` plans.
     pub fn new(limit: usize) -> PlanCache {
-        PlanCache { plans: Mutex::new(HashMap::new()), limit: limit.max(1) }
+        PlanCache {
+            plans: Mutex::new(HashMap::new()),
+            limit: limit.max(1),
+        }
     }
 
     /// Finds a plan of the catalog version.
@@ -82,7 +85,14 @@ impl PlanCache {
                 keep
             });
         }
-        plans.insert(Key { text: text.into(), environment: environment.clone(), types: types.into() }, cached);
+        plans.insert(
+            Key {
+                text: text.into(),
+                environment: environment.clone(),
+                types: types.into(),
+            },
+            cached,
+        );
     }
 
     /// Forgets everything (DISCARD PLANS).

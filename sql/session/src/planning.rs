@@ -79,7 +79,12 @@ pub(crate) fn fields_of(columns: &[OutputColumn]) -> Arc<[Field]> {
         .iter()
         .map(|c| {
             let (table, attnum) = c.origin.unwrap_or((0, 0));
-            Field { name: c.name.clone(), table, attnum, ty: c.ty }
+            Field {
+                name: c.name.clone(),
+                table,
+                attnum,
+                ty: c.ty,
+            }
         })
         .collect()
 }
@@ -171,12 +176,7 @@ impl Session {
     }
 
     /// Plans a bound statement.
-    pub(crate) async fn plan_bound(
-        &self,
-        bound: BoundStatement,
-        catalog: &Arc<Catalog>,
-        out: &mut impl Output,
-    ) -> Result<Planned, Stop> {
+    pub(crate) async fn plan_bound(&self, bound: BoundStatement, catalog: &Arc<Catalog>, out: &mut impl Output) -> Result<Planned, Stop> {
         let engine = self.shared.engine.clone();
         let plan = self.waits.run(out, engine.plan(&Arc::new(bound), catalog)).await?;
         let returns = plan.kind() == PlanKind::Select || !plan.output().is_empty();

@@ -59,11 +59,19 @@ impl Tag {
 impl Ran {
     /// A statement without rows.
     pub(crate) fn done(tag: &'static str) -> Ran {
-        Ran { rows: None, fields: None, tag: Tag::Plain(tag) }
+        Ran {
+            rows: None,
+            fields: None,
+            tag: Tag::Plain(tag),
+        }
     }
     /// A statement with rows that are known.
     pub(crate) fn values(tag: &'static str, fields: Arc<[Field]>, rows: Vec<Vec<Datum>>) -> Ran {
-        Ran { rows: Some(Rows::Values(rows.into_iter())), fields: Some(fields), tag: Tag::Plain(tag) }
+        Ran {
+            rows: Some(Rows::Values(rows.into_iter())),
+            fields: Some(fields),
+            tag: Tag::Plain(tag),
+        }
     }
 }
 
@@ -117,7 +125,11 @@ impl Session {
     ) -> Result<Moved, Stop> {
         let mut moved = Moved { sent: 0, limited: false };
         if let Rows::Cursor { name, left } = rows {
-            let limit = if *left == 0 { limit } else { limit.wrapping_sub(1).min(*left - 1) + 1 };
+            let limit = if *left == 0 {
+                limit
+            } else {
+                limit.wrapping_sub(1).min(*left - 1) + 1
+            };
             let mut portal = self.portals.remove(name.as_str()).ok_or_else(|| no_cursor(name))?;
             if let Progress::Open { rows, fields, .. } = &mut portal.progress {
                 let formats = portal.formats.clone();

@@ -94,7 +94,13 @@ impl RemoteSession {
                 match sessions.open(login) {
                     Ok(session) => {
                         if answer.send(Ok(())).is_ok() {
-                            Actor { session, prepared: HashMap::new(), next: 1 }.run(queue).await;
+                            Actor {
+                                session,
+                                prepared: HashMap::new(),
+                                next: 1,
+                            }
+                            .run(queue)
+                            .await;
                         }
                     }
                     Err(e) => {
@@ -183,7 +189,10 @@ impl Actor {
                     let _ = answer.send(self.settle(result).await);
                 }
                 Some(Command::CopyIn(sql, input, answer)) => {
-                    let mut out = Quiet { input: Some(input), tag: String::new() };
+                    let mut out = Quiet {
+                        input: Some(input),
+                        tag: String::new(),
+                    };
                     let result = self.session.simple_query(&sql, &mut out).await;
                     let count = out.tag.rsplit(' ').next().and_then(|n| n.parse().ok()).unwrap_or(0);
                     let _ = answer.send(self.settle(result.map(|()| count)).await);
@@ -223,23 +232,37 @@ impl Actor {
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, "cannot insert multiple commands into a prepared statement").into());
         }
         self.session.refuse_when_failed(Some(&parsed.statement))?;
-        let made = self.session.prepare(Arc::from(sql), Some(Arc::new(parsed)), &[], &mut Quiet::default()).await?;
+        let made = self
+            .session
+            .prepare(Arc::from(sql), Some(Arc::new(parsed)), &[], &mut Quiet::default())
+            .await?;
         let id = self.next;
         self.next += 1;
-        let description = RemotePrepared { id, fields: made.fields.clone(), parameters: made.params.clone() };
+        let description = RemotePrepared {
+            id,
+            fields: made.fields.clone(),
+            parameters: made.params.clone(),
+        };
         self.prepared.insert(id, made);
         Ok(description)
     }
 
     fn find(&self, id: u64, parameters: &[Datum]) -> Result<Arc<Prepared>> {
         let prepared = self.prepared.get(&id).cloned().ok_or_else(|| {
-            SqlError::new(SqlState::INVALID_SQL_STATEMENT_NAME, format!("prepared statement {id} does not exist"))
+            SqlError::new(
+                SqlState::INVALID_SQL_STATEMENT_NAME,
+                format!("prepared statement {id} does not exist"),
+            )
         })?;
         self.session.refuse_when_failed(prepared.statement())?;
         if prepared.params.len() != parameters.len() {
             return Err(SqlError::new(
                 SqlState::PROTOCOL_VIOLATION,
-                format!("the statement requires {} parameters, but {} were supplied", prepared.params.len(), parameters.len()),
+                format!(
+                    "the statement requires {} parameters, but {} were supplied",
+                    prepared.params.len(),
+                    parameters.len()
+                ),
             ));
         }
         Ok(prepared)

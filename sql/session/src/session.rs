@@ -1,5 +1,6 @@
 //! [`Session`]: one client's conversation with the engine.
 
+use crate::TransactionStatus;
 use crate::backends::{Interrupt, Registration};
 use crate::block::{Block, State};
 use crate::context::{Shared, StatementContext, now_micros, read_only};
@@ -7,13 +8,12 @@ use crate::environment::Environment;
 use crate::literal;
 use crate::notice::{Notice, Severity};
 use crate::output::{Output, Stop};
-use crate::planning::{Planned, Prepared};
 use crate::plan_cache::Cached;
+use crate::planning::{Planned, Prepared};
 use crate::portal::{Portal, Ran, Rows, Tag};
 use crate::sessions::Sessions;
 use crate::settings::REPORTED;
 use crate::wait::Waits;
-use crate::TransactionStatus;
 use curia_catalog::Catalog;
 use curia_execute::Execution;
 use curia_parse::Parsed;
@@ -49,7 +49,10 @@ pub struct Session {
 impl Session {
     pub(crate) fn new(sessions: Arc<Sessions>, shared: Arc<Shared>, registration: Registration) -> Session {
         let environment = Environment::new(&shared, &shared.database.catalog());
-        let waits = Waits { interrupt: registration.interrupt.clone(), deadline: None };
+        let waits = Waits {
+            interrupt: registration.interrupt.clone(),
+            deadline: None,
+        };
         let mut session = Session {
             sessions,
             shared,
@@ -96,7 +99,10 @@ impl Session {
     /// Reported parameters with their values.
     pub fn reported(&self) -> Vec<(String, String)> {
         let settings = self.shared.settings.lock();
-        REPORTED.iter().map(|n| ((*n).to_owned(), settings.show(n).unwrap_or_default())).collect()
+        REPORTED
+            .iter()
+            .map(|n| ((*n).to_owned(), settings.show(n).unwrap_or_default()))
+            .collect()
     }
 
     /// Tells the client which reported parameters changed. To be called before ReadyForQuery.
@@ -156,7 +162,11 @@ impl Session {
 
     /// `now()` of the statement.
     pub(crate) fn transaction_start(&self) -> i64 {
-        if self.block.tx.is_some() { self.block.started } else { self.statement_start }
+        if self.block.tx.is_some() {
+            self.block.started
+        } else {
+            self.statement_start
+        }
     }
 
     /// Formatting parameters of the statement.
@@ -266,22 +276,33 @@ impl Session {
         let plain = sql.trim_end_matches(|c: char| c == ';' || c.is_ascii_whitespace());
         let plans = &self.sessions.plans;
         let Some(lifted) = literal::lift(plain) else {
-            return Ok(plans.find(plain, &self.environment.key, &[], catalog.version).map(|c| (c, Vec::new())));
+            return Ok(plans
+                .find(plain, &self.environment.key, &[], catalog.version)
+                .map(|c| (c, Vec::new())));
         };
         let types: Vec<u32> = lifted.types.iter().map(|t| t.oid).collect();
         if let Some(cached) = plans.find(&lifted.text, &self.environment.key, &types, catalog.version) {
             return Ok(Some((cached, lifted.values)));
         }
         // Whatever is wrong with the lifted form, the statement as it was written says it better.
-        let Ok(mut statements) = curia_parse::parse(&lifted.text) else { return Ok(None) };
-        let (Some(parsed), true) = (statements.pop(), statements.is_empty()) else { return Ok(None) };
+        let Ok(mut statements) = curia_parse::parse(&lifted.text) else {
+            return Ok(None);
+        };
+        let (Some(parsed), true) = (statements.pop(), statements.is_empty()) else {
+            return Ok(None);
+        };
         if !parsed.statement.is_bindable() {
             return Ok(None);
         }
         let parsed: Arc<Parsed> = Arc::new(parsed);
         match self.plan_statement(&parsed, Some(&lifted.text), Some(&types), &catalog, out).await {
             Ok(planned) if planned.params.iter().map(|t| t.oid).eq(types.iter().copied()) => {
-                let cached = Cached { text: lifted.text.into(), parsed, types: Some(types.into()), planned };
+                let cached = Cached {
+                    text: lifted.text.into(),
+                    parsed,
+                    types: Some(types.into()),
+                    planned,
+                };
                 Ok(Some((cached, lifted.values)))
             }
             Ok(_) | Err(Stop::Error(_)) => Ok(None),
@@ -345,7 +366,11 @@ impl Session {
             "SELECT" => Tag::Sent("SELECT"),
             word => Tag::Affected(word, outcome.affected),
         };
-        Ok(Ran { rows: outcome.rows.map(|r| Rows::Plan(Box::new(r))), fields: planned.fields.clone(), tag })
+        Ok(Ran {
+            rows: outcome.rows.map(|r| Rows::Plan(Box::new(r))),
+            fields: planned.fields.clone(),
+            tag,
+        })
     }
 
     /// A current plan, its tables locked.

@@ -26,7 +26,11 @@ pub struct SessionsConfig {
 
 impl Default for SessionsConfig {
     fn default() -> SessionsConfig {
-        SessionsConfig { connections: 100, insecure: false, plans: 2000 }
+        SessionsConfig {
+            connections: 100,
+            insecure: false,
+            plans: 2000,
+        }
     }
 }
 
@@ -128,7 +132,9 @@ impl Sessions {
             }
             None => None,
         };
-        Ok(Authentication::Scram(verifier.unwrap_or_else(|| Verifier::decoy(user, &self.decoy_secret))))
+        Ok(Authentication::Scram(
+            verifier.unwrap_or_else(|| Verifier::decoy(user, &self.decoy_secret)),
+        ))
     }
 
     /// Opens a session for a client that has shown who it is.
@@ -138,10 +144,16 @@ impl Sessions {
     pub fn open(self: &Arc<Self>, login: Login) -> Result<Session> {
         let catalog = self.database.catalog();
         let role = catalog.role(&login.user).ok_or_else(|| {
-            SqlError::new(SqlState::INVALID_AUTHORIZATION_SPECIFICATION, format!("role \"{}\" does not exist", login.user))
+            SqlError::new(
+                SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+                format!("role \"{}\" does not exist", login.user),
+            )
         })?;
         if catalog.database(&login.database).is_none() {
-            return Err(SqlError::new(SqlState::INVALID_CATALOG_NAME, format!("database \"{}\" does not exist", login.database)));
+            return Err(SqlError::new(
+                SqlState::INVALID_CATALOG_NAME,
+                format!("database \"{}\" does not exist", login.database),
+            ));
         }
         let mut settings = Settings::new();
         settings.set_internal("is_superuser", if role.superuser { "on" } else { "off" });

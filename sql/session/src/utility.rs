@@ -44,8 +44,11 @@ impl Session {
                 if self.statements.contains_key(&p.name.name) {
                     return Err(duplicate(&p.name.name).into());
                 }
-                let types =
-                    p.types.iter().map(|t| curia_bind::ddl::resolve_type(t).map(|t| t.oid)).collect::<Result<Vec<u32>>>()?;
+                let types = p
+                    .types
+                    .iter()
+                    .map(|t| curia_bind::ddl::resolve_type(t).map(|t| t.oid))
+                    .collect::<Result<Vec<u32>>>()?;
                 let parsed = curia_parse::Parsed {
                     statement: p.statement.clone(),
                     span: p.span.clone(),
@@ -99,14 +102,16 @@ impl Session {
     pub(crate) fn utility_fields(&self, statement: &Statement) -> Result<Option<Arc<[Field]>>> {
         Ok(match statement {
             Statement::Show(Show::All) => Some(show_all_fields()),
-            Statement::Show(Show::Name(name)) => {
-                Some(Arc::from([text_field(&self.shared.settings.lock().spelled(name)?)]))
-            }
+            Statement::Show(Show::Name(name)) => Some(Arc::from([text_field(&self.shared.settings.lock().spelled(name)?)])),
             Statement::Explain(_) => Some(Arc::from([text_field("QUERY PLAN")])),
             Statement::Execute(e) => self.statement(&e.name.name)?.fields.clone(),
-            Statement::Fetch(f) if !f.is_move => {
-                self.portals.get(&f.cursor.name).ok_or_else(|| no_cursor(&f.cursor.name))?.statement.fields.clone()
-            }
+            Statement::Fetch(f) if !f.is_move => self
+                .portals
+                .get(&f.cursor.name)
+                .ok_or_else(|| no_cursor(&f.cursor.name))?
+                .statement
+                .fields
+                .clone(),
             _ => None,
         })
     }
@@ -116,7 +121,10 @@ impl Session {
         if set.local && !self.block.is_explicit() {
             self.notify(
                 out,
-                Notice::warning(SqlState::NO_ACTIVE_SQL_TRANSACTION, "SET LOCAL can only be used in transaction blocks"),
+                Notice::warning(
+                    SqlState::NO_ACTIVE_SQL_TRANSACTION,
+                    "SET LOCAL can only be used in transaction blocks",
+                ),
             );
         }
         let items = match &set.value {
@@ -135,7 +143,10 @@ impl Session {
             }
             (_, [SetItem::Text(t) | SetItem::Number(t)]) => t.clone(),
             (name, _) => {
-                return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("SET {name} takes only one argument")));
+                return Err(SqlError::new(
+                    SqlState::INVALID_PARAMETER_VALUE,
+                    format!("SET {name} takes only one argument"),
+                ));
             }
         };
         match set.name.as_str() {
@@ -147,14 +158,26 @@ impl Session {
                     "serializable" => Isolation::Serializable,
                     _ => return self.shared.settings.lock().set(&set.name, &value, scope),
                 };
-                self.set_transaction(TransactionModes { isolation: Some(isolation), ..Default::default() }, out)
+                self.set_transaction(
+                    TransactionModes {
+                        isolation: Some(isolation),
+                        ..Default::default()
+                    },
+                    out,
+                )
             }
             "transaction_read_only" => {
                 let read_only = crate::settings::value::parse_bool(&value);
                 if read_only.is_none() {
                     return self.shared.settings.lock().set(&set.name, &value, scope);
                 }
-                self.set_transaction(TransactionModes { read_only, ..Default::default() }, out)
+                self.set_transaction(
+                    TransactionModes {
+                        read_only,
+                        ..Default::default()
+                    },
+                    out,
+                )
             }
             "timezone" if matches!(value.to_ascii_lowercase().as_str(), "local" | "default") => {
                 self.shared.settings.lock().reset(&set.name, scope)
@@ -183,7 +206,10 @@ impl Session {
     fn known_role(&self, name: &str) -> Result<()> {
         match self.shared.database.catalog().role(name) {
             Some(_) => Ok(()),
-            None => Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("role \"{name}\" does not exist"))),
+            None => Err(SqlError::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!("role \"{name}\" does not exist"),
+            )),
         }
     }
 
@@ -191,7 +217,10 @@ impl Session {
         match show {
             Show::All => {
                 let rows = self.shared.settings.lock().show_all();
-                let rows = rows.into_iter().map(|(n, v, d)| vec![Datum::text(n), Datum::text(v), Datum::text(d)]).collect();
+                let rows = rows
+                    .into_iter()
+                    .map(|(n, v, d)| vec![Datum::text(n), Datum::text(v), Datum::text(d)])
+                    .collect();
                 Ok(Ran::values("SHOW", show_all_fields(), rows))
             }
             Show::Name(name) => {
@@ -200,7 +229,11 @@ impl Session {
                     Some(v) => v,
                     None => self.shared.settings.lock().show(name).ok_or_else(|| unrecognized(name))?,
                 };
-                Ok(Ran::values("SHOW", Arc::from([text_field(&spelled)]), vec![vec![Datum::text(value)]]))
+                Ok(Ran::values(
+                    "SHOW",
+                    Arc::from([text_field(&spelled)]),
+                    vec![vec![Datum::text(value)]],
+                ))
             }
         }
     }
@@ -246,7 +279,11 @@ impl Session {
             statement: Arc::new(inner),
             params: Arc::from([]),
             formats: vec![format],
-            progress: Progress::Open { rows, fields, tag: Tag::Sent("FETCH") },
+            progress: Progress::Open {
+                rows,
+                fields,
+                tag: Tag::Sent("FETCH"),
+            },
             cursor: true,
         };
         Ok(self.open_portal(&d.name.name, portal)?)
@@ -263,12 +300,23 @@ impl Session {
         let name = &f.cursor.name;
         let portal = self.portals.get(name).ok_or_else(|| no_cursor(name))?;
         let fields: Arc<[Field]> = portal.statement.fields.clone().unwrap_or_else(|| Arc::from([]));
-        let mut rows = Rows::Cursor { name: name.clone(), left: limit };
+        let mut rows = Rows::Cursor {
+            name: name.clone(),
+            left: limit,
+        };
         if f.is_move {
             let moved = self.move_rows(&mut rows, &fields, &[], 0, false, out).await?;
-            return Ok(Ran { rows: None, fields: None, tag: Tag::Affected("MOVE", moved.sent) });
+            return Ok(Ran {
+                rows: None,
+                fields: None,
+                tag: Tag::Affected("MOVE", moved.sent),
+            });
         }
-        Ok(Ran { rows: Some(rows), fields: Some(fields), tag: Tag::Sent("FETCH") })
+        Ok(Ran {
+            rows: Some(rows),
+            fields: Some(fields),
+            tag: Tag::Sent("FETCH"),
+        })
     }
 
     async fn explain<O: Output>(&mut self, e: &Explain, prepared: &Prepared, out: &mut O) -> Result<Ran, Stop> {
@@ -359,7 +407,10 @@ impl Session {
         };
         match found {
             Some(Relation::Table(oid)) => Ok(oid),
-            Some(_) => Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{}\" is not a table", name.name()))),
+            Some(_) => Err(SqlError::new(
+                SqlState::WRONG_OBJECT_TYPE,
+                format!("\"{}\" is not a table", name.name()),
+            )),
             None => Err(SqlError::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist")).at(position)),
         }
     }
@@ -397,7 +448,12 @@ impl Session {
 }
 
 pub(crate) fn text_field(name: &str) -> Field {
-    Field { name: name.to_owned(), table: 0, attnum: 0, ty: PgType::TEXT }
+    Field {
+        name: name.to_owned(),
+        table: 0,
+        attnum: 0,
+        ty: PgType::TEXT,
+    }
 }
 
 fn show_all_fields() -> Arc<[Field]> {

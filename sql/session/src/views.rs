@@ -34,7 +34,11 @@ impl StatementContext {
                     Kind::Enum(words) => {
                         let elements: Vec<Datum> = words.iter().map(Datum::text).collect();
                         let dimensions = vec![(elements.len() as i32, 1)];
-                        Datum::Array(Arc::new(ArrayValue { element: oid::TEXT, dimensions, elements }))
+                        Datum::Array(Arc::new(ArrayValue {
+                            element: oid::TEXT,
+                            dimensions,
+                            elements,
+                        }))
                     }
                     _ => Datum::Null,
                 };
@@ -44,11 +48,14 @@ impl StatementContext {
                     ("setting", Datum::text(value)),
                     ("unit", unit.map_or(Datum::Null, |u| Datum::text(unit_name(u)))),
                     ("short_desc", Datum::text(k.description)),
-                    ("context", Datum::text(match k.change {
-                        Change::User => "user",
-                        Change::Internal => "internal",
-                        Change::Server => "postmaster",
-                    })),
+                    (
+                        "context",
+                        Datum::text(match k.change {
+                            Change::User => "user",
+                            Change::Internal => "internal",
+                            Change::Server => "postmaster",
+                        }),
+                    ),
                     ("vartype", Datum::text(vartype)),
                     ("source", Datum::text(if value == k.default { "default" } else { "session" })),
                     ("min_val", optional(min)),
@@ -78,7 +85,10 @@ impl StatementContext {
                 if process == own {
                     row.push(("usesysid", Datum::Oid(s.role)));
                     row.push(("usename", Datum::text(&s.user)));
-                    row.push(("application_name", Datum::text(s.settings.lock().get("application_name").unwrap_or(""))));
+                    row.push((
+                        "application_name",
+                        Datum::text(s.settings.lock().get("application_name").unwrap_or("")),
+                    ));
                     row.push(("state", Datum::text("active")));
                     row.push(("xact_start", Datum::Timestamptz(self.transaction_timestamp)));
                     row.push(("query_start", Datum::Timestamptz(self.statement_timestamp)));

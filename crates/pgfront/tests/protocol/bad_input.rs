@@ -32,7 +32,11 @@ fn random_bodies_in_good_frames_are_answered_and_survived() {
             let kind = b"QPBDECSHdcfF"[rng.random_range(0..12)];
             let mut body = vec![0u8; rng.random_range(0..40)];
             for b in &mut body {
-                *b = if rng.random_bool(0.6) { rng.random_range(0..4) } else { rng.random() };
+                *b = if rng.random_bool(0.6) {
+                    rng.random_range(0..4)
+                } else {
+                    rng.random()
+                };
             }
             w.send(kind as char, &body);
         }
@@ -75,7 +79,12 @@ fn impossible_lengths_are_fatal_and_clear() {
         assert_eq!(m.error().0, code);
         assert!(w.try_read().is_none());
     }
-    for packet in [b"\0\0\0\x04".as_slice(), b"\x7f\xff\xff\xff", b"\0\0\0\x09\0\x03\0\0\0", b"\0\0\0\x08\0\x02\0\0"] {
+    for packet in [
+        b"\0\0\0\x04".as_slice(),
+        b"\x7f\xff\xff\xff",
+        b"\0\0\0\x09\0\x03\0\0\0",
+        b"\0\0\0\x08\0\x02\0\0",
+    ] {
         let mut w = Wire::bare(shared());
         w.bytes(packet);
         assert_eq!(w.read().fields()[&'S'], "FATAL");
@@ -87,11 +96,17 @@ fn impossible_lengths_are_fatal_and_clear() {
 fn invalid_utf8_is_22021_wherever_it_comes() {
     let mut w = Wire::open(shared());
     w.send('Q', b"SELECT '\xff'\0");
-    assert_eq!(w.until_ready()[0].error(), ("22021".into(), "invalid byte sequence for encoding \"UTF8\": 0xff".into()));
+    assert_eq!(
+        w.until_ready()[0].error(),
+        ("22021".into(), "invalid byte sequence for encoding \"UTF8\": 0xff".into())
+    );
     let mut body = b"\0s\0".to_vec();
     body.extend([0, 0, 0, 1, 0, 0, 0, 2, 0xc3, 0x28, 0, 0]);
     w.bytes(&[parse("s", "SELECT $1::text"), message('B', &body), sync()].concat());
-    assert_eq!(w.until_ready()[1].error(), ("22021".into(), "invalid byte sequence for encoding \"UTF8\": 0xc3 0x28".into()));
+    assert_eq!(
+        w.until_ready()[1].error(),
+        ("22021".into(), "invalid byte sequence for encoding \"UTF8\": 0xc3 0x28".into())
+    );
 }
 
 #[test]
@@ -99,7 +114,15 @@ fn a_statement_of_ten_megabytes_is_run() {
     let mut w = Wire::open(shared());
     let long = "x".repeat(10 << 20);
     assert_eq!(w.rows(&format!("SELECT length('{long}')")), [[(10 << 20).to_string()]]);
-    w.bytes(&[parse("", "SELECT length($1::text)"), bind("", "", &[Some(&long)]), execute("", 0), sync()].concat());
+    w.bytes(
+        &[
+            parse("", "SELECT length($1::text)"),
+            bind("", "", &[Some(&long)]),
+            execute("", 0),
+            sync(),
+        ]
+        .concat(),
+    );
     assert_eq!(w.until_ready()[2].texts(), [(10 << 20).to_string()]);
 }
 
@@ -107,7 +130,10 @@ fn a_statement_of_ten_megabytes_is_run() {
 fn ten_thousand_terms_work_and_a_hundred_thousand_parentheses_do_not() {
     let mut w = Wire::open(shared());
     let ors = (0..10_000).map(|i| format!("a = {i}")).collect::<Vec<_>>().join(" OR ");
-    assert_eq!(w.rows(&format!("SELECT a FROM (VALUES (9999), (10000)) t(a) WHERE {ors}")), [["9999"]]);
+    assert_eq!(
+        w.rows(&format!("SELECT a FROM (VALUES (9999), (10000)) t(a) WHERE {ors}")),
+        [["9999"]]
+    );
     let plus = vec!["1"; 10_000].join(" + ");
     assert_eq!(w.rows(&format!("SELECT {plus}")), [["10000"]]);
     let deep = format!("SELECT {}1{}", "(".repeat(100_000), ")".repeat(100_000));

@@ -36,7 +36,14 @@ fn every_format_reads_back_what_it_wrote() {
         "INSERT INTO copy_from VALUES (1, E'tab\\there \\\\ \"quoted\", nl\\nend', 12.5, '2024-02-29 12:00+00'), (2, NULL, NULL, NULL), \
          (3, '', -0.01, 'infinity'), (4, '\\N', 0, '1999-12-31')",
     );
-    for format in ["text", "csv", "binary", "csv, HEADER", "text, DELIMITER '|', NULL 'nil'", "csv, QUOTE '''', FORCE_QUOTE *"] {
+    for format in [
+        "text",
+        "csv",
+        "binary",
+        "csv, HEADER",
+        "text, DELIMITER '|', NULL 'nil'",
+        "csv, QUOTE '''', FORCE_QUOTE *",
+    ] {
         let data = copy_out(&mut w, &format!("COPY copy_from TO STDOUT (FORMAT {format})"));
         let read = format.replace(", FORCE_QUOTE *", "");
         for piece in [data.len(), 7, 1] {
@@ -62,16 +69,31 @@ fn errors_say_table_line_and_column() {
     let expect = |c: &str, m: &str, w: &str| (c.to_owned(), m.to_owned(), w.to_owned());
     assert_eq!(
         failure("1\tx\ny\tz\n"),
-        expect("22P02", "invalid input syntax for type integer: \"y\"", "COPY copy_bad, line 2, column a: \"y\"")
+        expect(
+            "22P02",
+            "invalid input syntax for type integer: \"y\"",
+            "COPY copy_bad, line 2, column a: \"y\""
+        )
     );
-    assert_eq!(failure("1\n"), expect("22P04", "missing data for column \"b\"", "COPY copy_bad, line 1: \"1\""));
+    assert_eq!(
+        failure("1\n"),
+        expect("22P04", "missing data for column \"b\"", "COPY copy_bad, line 1: \"1\"")
+    );
     assert_eq!(
         failure("1\tx\ty\n"),
-        expect("22P04", "extra data after last expected column", "COPY copy_bad, line 1: \"1\tx\ty\"")
+        expect(
+            "22P04",
+            "extra data after last expected column",
+            "COPY copy_bad, line 1: \"1\tx\ty\""
+        )
     );
     assert_eq!(
         failure("1\tabcd\n"),
-        expect("22001", "value too long for type character varying(3)", "COPY copy_bad, line 1, column b: \"abcd\"")
+        expect(
+            "22001",
+            "value too long for type character varying(3)",
+            "COPY copy_bad, line 1, column b: \"abcd\""
+        )
     );
     let e = failure("1\ta\n2\t\\N\n");
     assert_eq!((e.0.as_str(), e.2.as_str()), ("23502", "COPY copy_bad, line 2: \"2\t\\N\""));
@@ -107,10 +129,16 @@ fn column_lists_defaults_and_queries_are_taken() {
     let mut w = Wire::open(shared());
     w.tags("CREATE TABLE copy_list (a int, b text DEFAULT 'd', c serial)");
     copy_in(&mut w, "COPY copy_list (a) FROM STDIN WITH (FREEZE)", b"7\n8\n", 3);
-    assert_eq!(copy_out(&mut w, "COPY (SELECT a, b, c FROM copy_list ORDER BY a) TO STDOUT"), b"7\td\t1\n8\td\t2\n");
+    assert_eq!(
+        copy_out(&mut w, "COPY (SELECT a, b, c FROM copy_list ORDER BY a) TO STDOUT"),
+        b"7\td\t1\n8\td\t2\n"
+    );
     assert_eq!(copy_out(&mut w, "COPY copy_list (b, a) TO STDOUT CSV"), b"d,7\nd,8\n");
     assert_eq!(w.failure("COPY copy_list (nosuch) FROM STDIN").0, "42703");
     assert_eq!(w.failure("COPY nosuch FROM STDIN").0, "42P01");
     assert_eq!(w.failure("COPY copy_list FROM '/tmp/x'").0, "0A000");
-    assert_eq!(w.failure("COPY copy_list TO STDOUT (FORMAT binary, DELIMITER ',')").1, "cannot specify DELIMITER in BINARY mode");
+    assert_eq!(
+        w.failure("COPY copy_list TO STDOUT (FORMAT binary, DELIMITER ',')").1,
+        "cannot specify DELIMITER in BINARY mode"
+    );
 }

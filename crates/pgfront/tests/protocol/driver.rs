@@ -11,7 +11,11 @@ async fn connect() -> Client {
 }
 
 fn run<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(work)
 }
 
 #[test]
@@ -22,13 +26,19 @@ fn typed_values_make_the_round_trip() {
             .batch_execute("CREATE TABLE driver_values (a int PRIMARY KEY, b text, c bool, d float8, e bytea, f bigint)")
             .await
             .unwrap();
-        let insert = client.prepare("INSERT INTO driver_values VALUES ($1, $2, $3, $4, $5, $6)").await.unwrap();
+        let insert = client
+            .prepare("INSERT INTO driver_values VALUES ($1, $2, $3, $4, $5, $6)")
+            .await
+            .unwrap();
         let n = client
             .execute(&insert, &[&1i32, &Some("text"), &true, &1.5f64, &vec![1u8, 2, 255], &i64::MAX])
             .await
             .unwrap();
         assert_eq!(n, 1);
-        let row = client.query_one("SELECT * FROM driver_values WHERE a = $1", &[&1i32]).await.unwrap();
+        let row = client
+            .query_one("SELECT * FROM driver_values WHERE a = $1", &[&1i32])
+            .await
+            .unwrap();
         assert_eq!(row.get::<_, &str>("b"), "text");
         assert!(row.get::<_, bool>("c"));
         assert_eq!(row.get::<_, f64>("d"), 1.5);
@@ -72,13 +82,19 @@ fn a_portal_gives_its_rows_in_parts() {
 fn an_error_names_constraint_table_and_detail() {
     run(async {
         let client = connect().await;
-        client.batch_execute("CREATE TABLE driver_error (a int PRIMARY KEY); INSERT INTO driver_error VALUES (1)").await.unwrap();
+        client
+            .batch_execute("CREATE TABLE driver_error (a int PRIMARY KEY); INSERT INTO driver_error VALUES (1)")
+            .await
+            .unwrap();
         let error = client.execute("INSERT INTO driver_error VALUES (1)", &[]).await.unwrap_err();
         let e = error.as_db_error().unwrap();
         assert_eq!(e.code().code(), "23505");
         assert_eq!(e.message(), "duplicate key value violates unique constraint \"driver_error_pkey\"");
         assert_eq!(e.detail(), Some("Key (a)=(1) already exists."));
-        assert_eq!((e.schema(), e.table(), e.constraint()), (Some("public"), Some("driver_error"), Some("driver_error_pkey")));
+        assert_eq!(
+            (e.schema(), e.table(), e.constraint()),
+            (Some("public"), Some("driver_error"), Some("driver_error_pkey"))
+        );
     });
 }
 
@@ -87,7 +103,10 @@ fn copy_streams_both_ways() {
     use futures::{SinkExt, TryStreamExt};
     run(async {
         let client = connect().await;
-        client.batch_execute("CREATE TABLE driver_copy (a int PRIMARY KEY, b text)").await.unwrap();
+        client
+            .batch_execute("CREATE TABLE driver_copy (a int PRIMARY KEY, b text)")
+            .await
+            .unwrap();
         let sink = client.copy_in::<_, &[u8]>("COPY driver_copy FROM STDIN").await.unwrap();
         let mut sink = std::pin::pin!(sink);
         let lines: Vec<String> = (0..10_000).map(|i| format!("{i}\trow {i}\n")).collect();

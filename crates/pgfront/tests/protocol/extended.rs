@@ -36,7 +36,16 @@ fn binary_values_travel_both_ways() {
 #[test]
 fn an_error_skips_to_sync_and_no_further() {
     let mut w = Wire::open(shared());
-    w.bytes(&[parse("", "SELECT 1/0"), bind("", "", &[]), execute("", 0), parse("x", "SELECT 1"), sync()].concat());
+    w.bytes(
+        &[
+            parse("", "SELECT 1/0"),
+            bind("", "", &[]),
+            execute("", 0),
+            parse("x", "SELECT 1"),
+            sync(),
+        ]
+        .concat(),
+    );
     w.bytes(&[parse("y", "SELECT 2"), bind("", "y", &[]), execute("", 0), sync()].concat());
     let first = w.until_ready();
     assert_eq!(kinds(&first), "12EZ");
@@ -44,7 +53,10 @@ fn an_error_skips_to_sync_and_no_further() {
     assert_eq!(kinds(&w.until_ready()), "12DCZ");
     // The skipped Parse made nothing.
     w.bytes(&[bind("", "x", &[]), sync()].concat());
-    assert_eq!(w.until_ready()[0].error(), ("26000".into(), "prepared statement \"x\" does not exist".into()));
+    assert_eq!(
+        w.until_ready()[0].error(),
+        ("26000".into(), "prepared statement \"x\" does not exist".into())
+    );
 }
 
 #[test]
@@ -52,7 +64,16 @@ fn a_pipeline_is_one_transaction_up_to_sync() {
     let mut w = Wire::open(shared());
     w.tags("CREATE TABLE ext_pipe (a int PRIMARY KEY)");
     let insert = |v: &str| [bind("", "i", &[Some(v)]), execute("", 0)].concat();
-    w.bytes(&[parse("i", "INSERT INTO ext_pipe VALUES ($1)"), insert("1"), insert("2"), insert("1"), sync()].concat());
+    w.bytes(
+        &[
+            parse("i", "INSERT INTO ext_pipe VALUES ($1)"),
+            insert("1"),
+            insert("2"),
+            insert("1"),
+            sync(),
+        ]
+        .concat(),
+    );
     assert_eq!(kinds(&w.until_ready()), "12C2C2EZ");
     assert_eq!(w.rows("SELECT count(*) FROM ext_pipe"), [["0"]]);
     w.bytes(&[insert("1"), insert("2"), sync()].concat());
@@ -64,7 +85,16 @@ fn a_pipeline_is_one_transaction_up_to_sync() {
 fn a_row_limit_suspends_the_portal() {
     let mut w = Wire::open(shared());
     w.tags("BEGIN");
-    w.bytes(&[parse("", "SELECT * FROM generate_series(1, 5)"), bind("p", "", &[]), execute("p", 2), execute("p", 2), sync()].concat());
+    w.bytes(
+        &[
+            parse("", "SELECT * FROM generate_series(1, 5)"),
+            bind("p", "", &[]),
+            execute("p", 2),
+            execute("p", 2),
+            sync(),
+        ]
+        .concat(),
+    );
     assert_eq!(kinds(&w.until_ready()), "12DDsDDsZ");
     w.bytes(&[execute("p", 0), execute("p", 0), sync()].concat());
     let all = w.until_ready();
@@ -84,7 +114,10 @@ fn wrong_counts_and_names_are_refused() {
     };
     assert_eq!(
         fails([parse("", "SELECT $1::int"), bind("", "", &[])].concat()),
-        ("08P01".into(), "bind message supplies 0 parameters, but prepared statement \"\" requires 1".into())
+        (
+            "08P01".into(),
+            "bind message supplies 0 parameters, but prepared statement \"\" requires 1".into()
+        )
     );
     assert_eq!(fails([parse("", "SELECT $1::int"), bind("", "", &[Some("x")])].concat()).0, "22P02");
     assert_eq!(fails(parse("", "SELECT 1; SELECT 2")).0, "42601");
@@ -95,7 +128,10 @@ fn wrong_counts_and_names_are_refused() {
     assert_eq!(fails(execute("nosuch", 0)).0, "34000");
     let mut body = b"\0d\0".to_vec();
     body.extend([0, 0, 0, 0, 0, 2, 0, 0, 0, 0]);
-    assert_eq!(fails(message('B', &body)).1, "bind message has 2 result formats but query has 1 columns");
+    assert_eq!(
+        fails(message('B', &body)).1,
+        "bind message has 2 result formats but query has 1 columns"
+    );
     let mut body = b"\0d\0".to_vec();
     body.extend([0, 1, 0, 7, 0, 0, 0, 0]);
     assert_eq!(fails(message('B', &body)).1, "unsupported format code: 7");
@@ -106,13 +142,23 @@ fn a_cached_plan_follows_the_table_but_not_into_another_shape() {
     let mut w = Wire::open(shared());
     w.tags("CREATE TABLE ext_shape (a int PRIMARY KEY, b int); INSERT INTO ext_shape VALUES (1, 2)");
     let run = |name: &str| [bind("", name, &[]), execute("", 0), sync()].concat();
-    w.bytes(&[parse("star", "SELECT * FROM ext_shape"), parse("one", "SELECT b FROM ext_shape"), sync()].concat());
+    w.bytes(
+        &[
+            parse("star", "SELECT * FROM ext_shape"),
+            parse("one", "SELECT b FROM ext_shape"),
+            sync(),
+        ]
+        .concat(),
+    );
     w.until_ready();
     w.bytes(&run("star"));
     assert_eq!(kinds(&w.until_ready()), "2DCZ");
     w.tags("ALTER TABLE ext_shape ADD COLUMN c int");
     w.bytes(&run("star"));
-    assert_eq!(w.until_ready()[1].error(), ("0A000".into(), "cached plan must not change result type".into()));
+    assert_eq!(
+        w.until_ready()[1].error(),
+        ("0A000".into(), "cached plan must not change result type".into())
+    );
     w.bytes(&run("one"));
     assert_eq!(kinds(&w.until_ready()), "2DCZ");
     w.tags("DROP TABLE ext_shape");
@@ -125,9 +171,27 @@ fn an_empty_statement_and_statements_without_rows_describe_as_such() {
     let mut w = Wire::open(shared());
     w.bytes(&[parse("", ""), describe(b'S', ""), bind("", "", &[]), execute("", 0), sync()].concat());
     assert_eq!(kinds(&w.until_ready()), "1tn2IZ");
-    w.bytes(&[parse("", "SET work_mem = '2MB'"), describe(b'S', ""), bind("", "", &[]), execute("", 0), sync()].concat());
+    w.bytes(
+        &[
+            parse("", "SET work_mem = '2MB'"),
+            describe(b'S', ""),
+            bind("", "", &[]),
+            execute("", 0),
+            sync(),
+        ]
+        .concat(),
+    );
     assert_eq!(kinds(&w.until_ready()), "1tn2CZ");
-    w.bytes(&[parse("", "SHOW work_mem"), describe(b'S', ""), bind("", "", &[]), execute("", 0), sync()].concat());
+    w.bytes(
+        &[
+            parse("", "SHOW work_mem"),
+            describe(b'S', ""),
+            bind("", "", &[]),
+            execute("", 0),
+            sync(),
+        ]
+        .concat(),
+    );
     let all = w.until_ready();
     assert_eq!(kinds(&all), "1tT2DCZ");
     assert_eq!(all[4].texts(), ["2MB"]);

@@ -27,21 +27,45 @@ impl Server {
         let path = folder.path();
         let state = Arc::new(StateStore::open(&path.join("state"), &StateOptions::default()).unwrap());
         let (log, recovery) = LogStore::open(Arc::new(RealFiles), &path.join("log"), LogOptions::new(1)).unwrap();
-        let options =
-            DriverOptions { server: ServerId(1), cluster: ClusterId(7), groups: 2, ..DriverOptions::default() };
+        let options = DriverOptions {
+            server: ServerId(1),
+            cluster: ClusterId(7),
+            groups: 2,
+            ..DriverOptions::default()
+        };
         let driver = Arc::new(Driver::start(options, Incarnation(1), log, recovery, state).unwrap());
         let replication: Arc<dyn Replication> = driver.clone();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let database = runtime.block_on(Database::open(replication, Limits::new(path.join("spill")))).unwrap();
-        let config = EngineConfig { spill_folder: path.to_owned(), ..EngineConfig::default() };
+        let database = runtime
+            .block_on(Database::open(replication, Limits::new(path.join("spill"))))
+            .unwrap();
+        let config = EngineConfig {
+            spill_folder: path.to_owned(),
+            ..EngineConfig::default()
+        };
         let engine = Engine::start(database.clone(), config).unwrap();
-        let sessions = Sessions::new(engine, database, SessionsConfig { connections, ..SessionsConfig::default() });
+        let sessions = Sessions::new(
+            engine,
+            database,
+            SessionsConfig {
+                connections,
+                ..SessionsConfig::default()
+            },
+        );
         let cores = Cores::start(2).unwrap();
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let config = FrontConfig { message_limit: 64 << 20, ..FrontConfig::default() };
+        let config = FrontConfig {
+            message_limit: 64 << 20,
+            ..FrontConfig::default()
+        };
         let front = listener.serve(sessions, cores, config).unwrap();
         let address = front.local_addr();
-        Server { front: Some(front), address, driver, _folder: folder }
+        Server {
+            front: Some(front),
+            address,
+            driver,
+            _folder: folder,
+        }
     }
 
     /// Where it listens.

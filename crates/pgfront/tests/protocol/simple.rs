@@ -45,7 +45,10 @@ fn an_error_has_its_position_in_characters() {
     let mut w = Wire::open(shared());
     let all = w.query("SELECT 'é', nosuch");
     let f = all[0].fields();
-    assert_eq!((f[&'C'].as_str(), f[&'S'].as_str(), f[&'V'].as_str(), f[&'P'].as_str()), ("42703", "ERROR", "ERROR", "13"));
+    assert_eq!(
+        (f[&'C'].as_str(), f[&'S'].as_str(), f[&'V'].as_str(), f[&'P'].as_str()),
+        ("42703", "ERROR", "ERROR", "13")
+    );
 }
 
 #[test]
@@ -58,7 +61,10 @@ fn a_changed_parameter_is_reported_before_ready() {
     assert_eq!(kinds(&w.query("ROLLBACK")), "CSZ");
     assert_eq!(w.rows("SHOW TimeZone"), [["Europe/Berlin"]]);
     assert_eq!(w.failure("SET nosuch = 1").0, "42704");
-    assert_eq!(w.failure("SHOW nosuch"), ("42704".into(), "unrecognized configuration parameter \"nosuch\"".into()));
+    assert_eq!(
+        w.failure("SHOW nosuch"),
+        ("42704".into(), "unrecognized configuration parameter \"nosuch\"".into())
+    );
 }
 
 #[test]
@@ -127,13 +133,20 @@ fn one_connection_too_many_is_told_so() {
     let mut three = Wire::bare(server.address());
     three.startup(&[]);
     let f = three.read().fields();
-    assert_eq!((f[&'S'].as_str(), f[&'C'].as_str(), f[&'M'].as_str()), ("FATAL", "53300", "sorry, too many clients already"));
+    assert_eq!(
+        (f[&'S'].as_str(), f[&'C'].as_str(), f[&'M'].as_str()),
+        ("FATAL", "53300", "sorry, too many clients already")
+    );
     assert!(three.try_read().is_none());
 }
 
 #[test]
 fn unknown_roles_and_databases_are_refused() {
-    for (name, value, code) in [("user", "nobody", "28000"), ("database", "nosuch", "3D000"), ("replication", "true", "0A000")] {
+    for (name, value, code) in [
+        ("user", "nobody", "28000"),
+        ("database", "nosuch", "3D000"),
+        ("replication", "true", "0A000"),
+    ] {
         let mut w = Wire::bare(shared());
         w.startup(&[(name, value)]);
         assert_eq!(w.read().error().0, code);
@@ -147,7 +160,10 @@ fn a_drain_ends_idle_sessions_and_lets_busy_ones_finish() {
     let mut busy = Wire::open(server.address());
     assert_eq!(busy.status("BEGIN"), 'T');
     let drained = std::thread::spawn(move || server.drain(Duration::from_secs(20)));
-    assert_eq!(idle.read().error(), ("57P01".into(), "terminating connection due to administrator command".into()));
+    assert_eq!(
+        idle.read().error(),
+        ("57P01".into(), "terminating connection due to administrator command".into())
+    );
     assert_eq!(busy.rows("SELECT 1"), [["1"]]);
     assert_eq!(busy.tags("COMMIT"), ["COMMIT"]);
     assert_eq!(busy.read().error().0, "57P01");

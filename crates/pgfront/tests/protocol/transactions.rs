@@ -11,7 +11,10 @@ fn the_status_letter_follows_the_block() {
     assert_eq!(w.status("SELECT 1/0"), 'E');
     assert_eq!(
         w.failure("SELECT 1"),
-        ("25P02".into(), "current transaction is aborted, commands ignored until end of transaction block".into())
+        (
+            "25P02".into(),
+            "current transaction is aborted, commands ignored until end of transaction block".into()
+        )
     );
     assert_eq!(w.tags("COMMIT"), ["ROLLBACK"]);
     assert_eq!(w.status("SELECT 1"), 'I');
@@ -50,7 +53,10 @@ fn a_savepoint_takes_back_what_came_after_it() {
 fn a_string_of_statements_is_one_transaction() {
     let mut w = Wire::open(shared());
     w.tags("CREATE TABLE tx_string (a int PRIMARY KEY)");
-    assert_eq!(w.failure("INSERT INTO tx_string VALUES (1); INSERT INTO tx_string VALUES (1)").0, "23505");
+    assert_eq!(
+        w.failure("INSERT INTO tx_string VALUES (1); INSERT INTO tx_string VALUES (1)").0,
+        "23505"
+    );
     assert_eq!(w.rows("SELECT count(*) FROM tx_string"), [["0"]]);
     // BEGIN inside makes a block of what came before.
     w.query("INSERT INTO tx_string VALUES (2); BEGIN; INSERT INTO tx_string VALUES (3)");
@@ -95,7 +101,10 @@ fn set_local_ends_with_its_transaction() {
     assert_eq!(w.rows("SHOW work_mem"), [["1MB"]]);
     w.tags("COMMIT");
     assert_eq!(w.rows("SHOW work_mem"), [["4MB"]]);
-    assert_eq!(w.rows("SELECT set_config('my.value', 'x', false), current_setting('my.value')"), [["x", "x"]]);
+    assert_eq!(
+        w.rows("SELECT set_config('my.value', 'x', false), current_setting('my.value')"),
+        [["x", "x"]]
+    );
 }
 
 #[test]

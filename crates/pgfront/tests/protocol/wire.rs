@@ -51,7 +51,10 @@ impl Message {
     }
     /// The values of a DataRow as text.
     pub fn texts(&self) -> Vec<String> {
-        self.row().into_iter().map(|v| v.map_or("NULL".into(), |v| String::from_utf8(v).unwrap())).collect()
+        self.row()
+            .into_iter()
+            .map(|v| v.map_or("NULL".into(), |v| String::from_utf8(v).unwrap()))
+            .collect()
     }
 }
 
@@ -70,7 +73,11 @@ impl Wire {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        Wire { stream, key: Vec::new(), parameters: HashMap::new() }
+        Wire {
+            stream,
+            key: Vec::new(),
+            parameters: HashMap::new(),
+        }
     }
 
     /// A session of role `curia`, with further start-up parameters.
@@ -127,7 +134,10 @@ impl Wire {
         let length = u32::from_be_bytes(head[1..].try_into().unwrap()) as usize - 4;
         let mut body = vec![0; length];
         self.stream.read_exact(&mut body).ok()?;
-        Some(Message { kind: head[0] as char, body })
+        Some(Message {
+            kind: head[0] as char,
+            body,
+        })
     }
 
     /// The next message.
@@ -164,7 +174,10 @@ impl Wire {
     /// Runs a simple query that must fail; gives SQLSTATE and message.
     pub fn failure(&mut self, sql: &str) -> (String, String) {
         let all = self.query(sql);
-        all.iter().find(|m| m.kind == 'E').unwrap_or_else(|| panic!("{sql} did not fail: {}", kinds(&all))).error()
+        all.iter()
+            .find(|m| m.kind == 'E')
+            .unwrap_or_else(|| panic!("{sql} did not fail: {}", kinds(&all)))
+            .error()
     }
 
     /// Runs a simple query and gives its command tags.

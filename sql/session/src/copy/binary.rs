@@ -50,7 +50,11 @@ impl Tuples {
         let mut at = self.start;
         let Some(count) = self.take(&mut at, 2) else {
             // PostgreSQL takes a file that ends between tuples without the trailer.
-            return if self.complete && self.start < self.buffer.len() { self.truncated() } else { Ok(None) };
+            return if self.complete && self.start < self.buffer.len() {
+                self.truncated()
+            } else {
+                Ok(None)
+            };
         };
         let count = i16::from_be_bytes([self.buffer[count.start], self.buffer[count.start + 1]]);
         if count == -1 {
@@ -115,7 +119,11 @@ impl Tuples {
             return Err(bad("COPY file signature not recognized"));
         }
         if unread.len() < HEADER_BYTES {
-            return if self.complete { Err(bad("invalid COPY file header (missing flags)")) } else { Ok(false) };
+            return if self.complete {
+                Err(bad("invalid COPY file header (missing flags)"))
+            } else {
+                Ok(false)
+            };
         }
         let word = |i: usize| u32::from_be_bytes([unread[i], unread[i + 1], unread[i + 2], unread[i + 3]]);
         let flags = word(11);
@@ -130,7 +138,11 @@ impl Tuples {
             return Err(bad("invalid COPY file header (wrong length)"));
         }
         if unread.len() < HEADER_BYTES + extension {
-            return if self.complete { Err(bad("invalid COPY file header (wrong length)")) } else { Ok(false) };
+            return if self.complete {
+                Err(bad("invalid COPY file header (wrong length)"))
+            } else {
+                Ok(false)
+            };
         }
         self.start += HEADER_BYTES + extension;
         self.header_seen = true;

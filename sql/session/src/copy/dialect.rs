@@ -62,7 +62,11 @@ impl Dialect {
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, "cannot specify NULL in BINARY mode"));
         }
         if let Some(encoding) = &o.encoding {
-            let plain: String = encoding.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+            let plain: String = encoding
+                .chars()
+                .filter(char::is_ascii_alphanumeric)
+                .map(|c| c.to_ascii_lowercase())
+                .collect();
             if plain != "utf8" && plain != "unicode" {
                 return Err(unsupported(format!("COPY encoding \"{encoding}\" is not supported")));
             }
@@ -79,7 +83,10 @@ impl Dialect {
             return Err(invalid(format!("COPY delimiter cannot be \"{}\"", delimiter as char)));
         }
         if binary && o.header != CopyHeader::Off {
-            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "cannot specify HEADER in BINARY mode"));
+            return Err(SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "cannot specify HEADER in BINARY mode",
+            ));
         }
         if way == Way::Out && o.header == CopyHeader::Match {
             return Err(unsupported("cannot use \"match\" with HEADER in COPY TO"));
@@ -98,9 +105,11 @@ impl Dialect {
             Some(e) => one_byte(e, "escape")?,
             None => quote,
         };
-        for (given, name) in
-            [(&o.force_quote, "force quote"), (&o.force_not_null, "force not null"), (&o.force_null, "force null")]
-        {
+        for (given, name) in [
+            (&o.force_quote, "force quote"),
+            (&o.force_not_null, "force not null"),
+            (&o.force_null, "force null"),
+        ] {
             let only = if name == "force quote" { Way::Out } else { Way::In };
             if given.is_some() && !csv {
                 return Err(unsupported(format!("COPY {name} available only in CSV mode")));
@@ -134,7 +143,9 @@ impl Dialect {
 
 /// One flag a column; an empty list of names is `*`.
 fn chosen(names: &Option<Vec<Ident>>, columns: &[String], option: &str) -> Result<Vec<bool>> {
-    let Some(names) = names else { return Ok(vec![false; columns.len()]) };
+    let Some(names) = names else {
+        return Ok(vec![false; columns.len()]);
+    };
     if names.is_empty() {
         return Ok(vec![true; columns.len()]);
     }

@@ -32,13 +32,22 @@ impl Place<'_> {
         e.context(format!("COPY {}, line {}: \"{}\"", self.table, self.line, excerpt(text)))
     }
     fn column(&self, e: SqlError, column: &str, text: &str) -> SqlError {
-        e.context(format!("COPY {}, line {}, column {column}: \"{}\"", self.table, self.line, excerpt(text)))
+        e.context(format!(
+            "COPY {}, line {}, column {column}: \"{}\"",
+            self.table,
+            self.line,
+            excerpt(text)
+        ))
     }
 }
 
 /// The input cut into rows of values.
 enum Reader {
-    Lines { records: Records, record: Record, header: CopyHeader },
+    Lines {
+        records: Records,
+        record: Record,
+        header: CopyHeader,
+    },
     Binary(Tuples),
 }
 
@@ -47,7 +56,11 @@ impl Reader {
         if d.format == CopyFormat::Binary {
             Reader::Binary(Tuples::default())
         } else {
-            Reader::Lines { records: Records::new(d), record: Record::default(), header: d.header }
+            Reader::Lines {
+                records: Records::new(d),
+                record: Record::default(),
+                header: d.header,
+            }
         }
     }
 
@@ -77,9 +90,18 @@ impl Reader {
         row.clear();
         match self {
             Reader::Lines { records, record, header } => loop {
-                let found = records.next_line().map_err(|e| Place { table, line: records.line() }.line(e))?;
+                let found = records.next_line().map_err(|e| {
+                    Place {
+                        table,
+                        line: records.line(),
+                    }
+                    .line(e)
+                })?;
                 let Some(range) = found else { return Ok(None) };
-                let place = Place { table, line: records.line() };
+                let place = Place {
+                    table,
+                    line: records.line(),
+                };
                 if *header != CopyHeader::Off {
                     if *header == CopyHeader::Match {
                         records.split(&range, record).map_err(|e| place.line(e))?;
@@ -122,7 +144,13 @@ impl Reader {
                     row.push(match field {
                         None => Datum::Null,
                         Some(range) => binary_io::decode(c.ty, tuples.bytes(&range))
-                            .and_then(|v| if c.ty.typmod >= 0 { curia_types::length::coerce(c.ty, v, false) } else { Ok(v) })
+                            .and_then(|v| {
+                                if c.ty.typmod >= 0 {
+                                    curia_types::length::coerce(c.ty, v, false)
+                                } else {
+                                    Ok(v)
+                                }
+                            })
                             .map_err(|e| e.context(format!("COPY {table}, line {}, column {}", tuples.line, c.name)))?,
                     });
                 }
@@ -148,7 +176,11 @@ fn extra() -> SqlError {
 fn match_header(record: &Record, columns: &[Column]) -> Result<()> {
     let bad = |message: String| SqlError::new(SqlState::BAD_COPY_FILE_FORMAT, message);
     if record.count() != columns.len() {
-        return Err(bad(format!("wrong number of fields in header line: got {}, expected {}", record.count(), columns.len())));
+        return Err(bad(format!(
+            "wrong number of fields in header line: got {}, expected {}",
+            record.count(),
+            columns.len()
+        )));
     }
     for (i, c) in columns.iter().enumerate() {
         match record.field(i).map(String::from_utf8_lossy) {
@@ -190,7 +222,11 @@ impl Session {
         let names: Vec<String> = columns.iter().map(|c| c.name.clone()).collect();
         let dialect = Dialect::new(&copy.options, Way::In, &names)?;
         let mut insert = self.copy_insert(name, &columns)?;
-        let format = if dialect.format == CopyFormat::Binary { Format::Binary } else { Format::Text };
+        let format = if dialect.format == CopyFormat::Binary {
+            Format::Binary
+        } else {
+            Format::Text
+        };
         out.copy_in(format, columns.len());
         let io = self.io();
         let mut reader = Reader::new(&dialect);
@@ -207,13 +243,22 @@ impl Session {
                 CopyInput::Done => reader.complete(),
                 CopyInput::Fail(reason) => {
                     let e = SqlError::new(SqlState::QUERY_CANCELED, format!("COPY from stdin failed: {reason}"));
-                    return Err(Place { table: &table.name, line: reader.line() + 1 }.line(e).into());
+                    return Err(Place {
+                        table: &table.name,
+                        line: reader.line() + 1,
+                    }
+                    .line(e)
+                    .into());
                 }
             }
             let tx = self.transaction()?;
             copy_rows(&mut reader, &table.name, &columns, &io, &mut insert, tx, &mut row, &waits, out).await?;
             if input == CopyInput::Done {
-                return Ok(Ran { rows: None, fields: None, tag: Tag::Affected("COPY", insert.inserted()) });
+                return Ok(Ran {
+                    rows: None,
+                    fields: None,
+                    tag: Tag::Affected("COPY", insert.inserted()),
+                });
             }
         }
     }
@@ -221,10 +266,18 @@ impl Session {
     /// The insertion, from the binder's form of `INSERT INTO t (columns) VALUES ($1, ..)`: defaults, generated values and checks included.
     fn copy_insert(&mut self, name: &ast::ObjectName, columns: &[Column]) -> Result<CopyInsert> {
         let catalog = self.transaction()?.catalog();
-        let values = (1..=columns.len() as u32).map(|n| ast::Expr { kind: ast::ExprKind::Param(n), pos: 0 }).collect();
+        let values = (1..=columns.len() as u32)
+            .map(|n| ast::Expr {
+                kind: ast::ExprKind::Param(n),
+                pos: 0,
+            })
+            .collect();
         let source = ast::Query {
             with: None,
-            body: ast::SetExpr::Values(ast::Values { rows: vec![values], pos: 0 }),
+            body: ast::SetExpr::Values(ast::Values {
+                rows: vec![values],
+                pos: 0,
+            }),
             order_by: Vec::new(),
             limit: None,
             offset: None,
@@ -237,7 +290,13 @@ impl Session {
             alias: None,
             columns: columns
                 .iter()
-                .map(|c| ast::TargetColumn { name: ast::Ident { name: c.name.clone(), pos: 0 }, indirection: None })
+                .map(|c| ast::TargetColumn {
+                    name: ast::Ident {
+                        name: c.name.clone(),
+                        pos: 0,
+                    },
+                    indirection: None,
+                })
                 .collect(),
             // COPY fills GENERATED ALWAYS columns from the data.
             overriding: Some(ast::Overriding::SystemValue),

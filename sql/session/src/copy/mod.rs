@@ -42,10 +42,17 @@ impl Session {
     fn copied_columns(&mut self, name: &ObjectName, columns: &[Ident]) -> Result<(Oid, Arc<Table>, Vec<Column>)> {
         let oid = self.table_named(name)?;
         let catalog = self.transaction()?.catalog();
-        let table = catalog.tables.get(&oid).cloned().ok_or_else(|| SqlError::internal("a table without definition"))?;
+        let table = catalog
+            .tables
+            .get(&oid)
+            .cloned()
+            .ok_or_else(|| SqlError::internal("a table without definition"))?;
         let mut copied: Vec<Column> = Vec::new();
         if columns.is_empty() {
-            copied.extend(table.live_columns().map(|(_, c)| Column { name: c.name.clone(), ty: c.ty }));
+            copied.extend(table.live_columns().map(|(_, c)| Column {
+                name: c.name.clone(),
+                ty: c.ty,
+            }));
         }
         for c in columns {
             let position = (c.pos != 0).then_some(c.pos);
@@ -57,9 +64,16 @@ impl Session {
                 .at(position));
             };
             if copied.iter().any(|o| o.name == c.name) {
-                return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, format!("column \"{}\" specified more than once", c.name)).at(position));
+                return Err(SqlError::new(
+                    SqlState::DUPLICATE_COLUMN,
+                    format!("column \"{}\" specified more than once", c.name),
+                )
+                .at(position));
             }
-            copied.push(Column { name: column.name.clone(), ty: column.ty });
+            copied.push(Column {
+                name: column.name.clone(),
+                ty: column.ty,
+            });
         }
         Ok((oid, table, copied))
     }

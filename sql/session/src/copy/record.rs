@@ -116,7 +116,10 @@ impl Records {
 
     /// The raw text of the latest record for error context; empty when it is not valid UTF-8.
     pub fn raw<'a>(&'a self, range: &std::ops::Range<usize>) -> &'a str {
-        self.buffer.get(range.clone()).and_then(|b| std::str::from_utf8(b).ok()).unwrap_or("")
+        self.buffer
+            .get(range.clone())
+            .and_then(|b| std::str::from_utf8(b).ok())
+            .unwrap_or("")
     }
 
     /// Finds the next record and gives the range of its raw text (see [`Records::raw`]); `None`: give more input, or the end.
@@ -253,7 +256,10 @@ impl Records {
                 (true, false) => ("literal newline found in data", "Use \"\\n\" to represent newline."),
                 (false, false) => ("literal carriage return found in data", "Use \"\\r\" to represent carriage return."),
                 (true, true) => ("unquoted newline found in data", "Use quoted CSV field to represent newline."),
-                (false, true) => ("unquoted carriage return found in data", "Use quoted CSV field to represent carriage return."),
+                (false, true) => (
+                    "unquoted carriage return found in data",
+                    "Use quoted CSV field to represent carriage return.",
+                ),
             };
             return Err(SqlError::new(SqlState::BAD_COPY_FILE_FORMAT, what).hint(hint));
         }
@@ -333,7 +339,11 @@ impl Records {
                 }
             }
             let i = record.fields.len();
-            let is_null_text = if quoted { record.bytes[from..] == self.null[..] } else { line[raw_from..at] == self.null[..] };
+            let is_null_text = if quoted {
+                record.bytes[from..] == self.null[..]
+            } else {
+                line[raw_from..at] == self.null[..]
+            };
             let null = is_null_text
                 && if quoted {
                     self.force_null.get(i).copied().unwrap_or(false)
@@ -406,7 +416,15 @@ mod tests {
 
     fn dialect(csv: bool) -> Dialect {
         let format = if csv { CopyFormat::Csv } else { CopyFormat::Text };
-        Dialect::new(&CopyOptions { format, ..Default::default() }, Way::In, &["a".into(), "b".into()]).unwrap()
+        Dialect::new(
+            &CopyOptions {
+                format,
+                ..Default::default()
+            },
+            Way::In,
+            &["a".into(), "b".into()],
+        )
+        .unwrap()
     }
 
     /// All records when the input arrives in pieces of `piece` bytes.
@@ -456,8 +474,11 @@ mod tests {
     #[test]
     fn csv_records_are_the_same_however_the_input_is_cut() {
         let input = b"1,\"a,\"\"b\"\"\nc\"\r\n,\"\"\r\nx\"y\"z,\r\n";
-        let expected =
-            vec![row(&[Some("1"), Some("a,\"b\"\nc")]), row(&[None, Some("")]), row(&[Some("xyz"), None])];
+        let expected = vec![
+            row(&[Some("1"), Some("a,\"b\"\nc")]),
+            row(&[None, Some("")]),
+            row(&[Some("xyz"), None]),
+        ];
         for piece in 1..=input.len() {
             assert_eq!(read(true, input, piece).unwrap(), expected, "pieces of {piece}");
         }
@@ -473,15 +494,30 @@ mod tests {
 
     #[test]
     fn mixed_line_ends_are_refused() {
-        assert_eq!(read(false, b"a\nb\r\n", 100).unwrap_err().message(), "literal carriage return found in data");
-        assert_eq!(read(false, b"a\r\nb\nc\r\n", 100).unwrap_err().message(), "literal newline found in data");
-        assert_eq!(read(true, b"a\nb\r", 100).unwrap_err().message(), "unquoted carriage return found in data");
+        assert_eq!(
+            read(false, b"a\nb\r\n", 100).unwrap_err().message(),
+            "literal carriage return found in data"
+        );
+        assert_eq!(
+            read(false, b"a\r\nb\nc\r\n", 100).unwrap_err().message(),
+            "literal newline found in data"
+        );
+        assert_eq!(
+            read(true, b"a\nb\r", 100).unwrap_err().message(),
+            "unquoted carriage return found in data"
+        );
         assert_eq!(read(true, b"\"a", 100).unwrap_err().message(), "unterminated CSV quoted field");
     }
 
     #[test]
     fn invalid_utf8_is_named() {
         let e = read(false, b"ok\n\xff\n", 100).unwrap_err();
-        assert_eq!((e.code(), e.message()), (SqlState::CHARACTER_NOT_IN_REPERTOIRE, "invalid byte sequence for encoding \"UTF8\": 0xff"));
+        assert_eq!(
+            (e.code(), e.message()),
+            (
+                SqlState::CHARACTER_NOT_IN_REPERTOIRE,
+                "invalid byte sequence for encoding \"UTF8\": 0xff"
+            )
+        );
     }
 }

@@ -25,11 +25,20 @@ impl Session {
                 select(name, columns.iter().map(|c| c.name.as_str()))
             }
         };
-        let parsed = curia_parse::Parsed { statement, span: usize::MAX..usize::MAX, depth, max_param: 0 };
+        let parsed = curia_parse::Parsed {
+            statement,
+            span: usize::MAX..usize::MAX,
+            depth,
+            max_param: 0,
+        };
         let inner = Prepared::transient(&prepared.sql, Arc::new(parsed));
         let ran = self.run_plan(&inner, Arc::from([]), out).await?;
         let (Some(Rows::Plan(mut rows)), Some(fields)) = (ran.rows, ran.fields) else {
-            return Err(SqlError::new(curia_types::SqlState::FEATURE_NOT_SUPPORTED, "COPY query must have a RETURNING clause").into());
+            return Err(SqlError::new(
+                curia_types::SqlState::FEATURE_NOT_SUPPORTED,
+                "COPY query must have a RETURNING clause",
+            )
+            .into());
         };
         let names: Vec<String> = fields.iter().map(|f| f.name.clone()).collect();
         let types: Vec<PgType> = fields.iter().map(|f| f.ty).collect();
@@ -77,7 +86,11 @@ impl Session {
             })?;
         }
         out.copy_done();
-        Ok(Ran { rows: None, fields: None, tag: Tag::Affected("COPY", count) })
+        Ok(Ran {
+            rows: None,
+            fields: None,
+            tag: Tag::Affected("COPY", count),
+        })
     }
 }
 
@@ -106,7 +119,13 @@ fn text_row(d: &Dialect, row: &[Datum], types: &[PgType], io: &IoContext, scratc
 fn select<'a>(table: &ObjectName, columns: impl Iterator<Item = &'a str>) -> Statement {
     let items = columns
         .map(|c| ast::SelectItem {
-            expr: ast::Expr { kind: ast::ExprKind::Column(vec![ast::Ident { name: c.to_owned(), pos: 0 }]), pos: 0 },
+            expr: ast::Expr {
+                kind: ast::ExprKind::Column(vec![ast::Ident {
+                    name: c.to_owned(),
+                    pos: 0,
+                }]),
+                pos: 0,
+            },
             alias: None,
         })
         .collect();
@@ -114,7 +133,12 @@ fn select<'a>(table: &ObjectName, columns: impl Iterator<Item = &'a str>) -> Sta
         distinct: None,
         items,
         into: None,
-        from: vec![ast::TableRef::Table { name: table.clone(), only: false, alias: None, sample: None }],
+        from: vec![ast::TableRef::Table {
+            name: table.clone(),
+            only: false,
+            alias: None,
+            sample: None,
+        }],
         filter: None,
         group_by: Vec::new(),
         group_distinct: false,

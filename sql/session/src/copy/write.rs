@@ -55,7 +55,9 @@ fn csv(d: &Dialect, text: &[u8], force: bool, alone: bool, out: &mut Vec<u8>) {
     let quote = force
         || text == d.null.as_bytes()
         || (alone && text == b"\\.")
-        || text.iter().any(|b| *b == d.delimiter || *b == d.quote || *b == b'\n' || *b == b'\r');
+        || text
+            .iter()
+            .any(|b| *b == d.delimiter || *b == d.quote || *b == b'\n' || *b == b'\r');
     if !quote {
         out.extend_from_slice(text);
         return;
@@ -77,7 +79,15 @@ mod tests {
     use curia_parse::ast::CopyOptions;
 
     fn line(format: CopyFormat, fields: &[Option<&str>]) -> String {
-        let d = Dialect::new(&CopyOptions { format, ..Default::default() }, Way::Out, &[]).unwrap();
+        let d = Dialect::new(
+            &CopyOptions {
+                format,
+                ..Default::default()
+            },
+            Way::Out,
+            &[],
+        )
+        .unwrap();
         let mut out = Vec::new();
         for (i, f) in fields.iter().enumerate() {
             field(&d, i, fields.len(), f.map(str::as_bytes), &mut out);
@@ -92,7 +102,10 @@ mod tests {
 
     #[test]
     fn csv_quotes_only_where_it_must() {
-        assert_eq!(line(CopyFormat::Csv, &[Some("a"), Some("b,c"), Some("d\"e"), Some(""), None]), "a,\"b,c\",\"d\"\"e\",\"\",");
+        assert_eq!(
+            line(CopyFormat::Csv, &[Some("a"), Some("b,c"), Some("d\"e"), Some(""), None]),
+            "a,\"b,c\",\"d\"\"e\",\"\","
+        );
         assert_eq!(line(CopyFormat::Csv, &[Some("\\.")]), "\"\\.\"");
     }
 }

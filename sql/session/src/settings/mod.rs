@@ -133,7 +133,10 @@ impl Settings {
     pub fn reset_all(&mut self) {
         let names: Vec<String> = self.values.keys().cloned().collect();
         for key in names {
-            if !matches!(key.as_str(), "transaction_isolation" | "transaction_read_only" | "transaction_deferrable" | "role") {
+            if !matches!(
+                key.as_str(),
+                "transaction_isolation" | "transaction_read_only" | "transaction_deferrable" | "role"
+            ) {
                 // Cannot fail: the name was accepted when it was set.
                 let _ = self.reset(&key, Scope::Session);
             }
@@ -184,8 +187,10 @@ impl Settings {
 
     /// SHOW ALL: name, value, description.
     pub fn show_all(&self) -> Vec<(String, String, String)> {
-        let mut all: Vec<_> =
-            KNOWN.iter().map(|k| (k.name.to_owned(), self.show(k.name).unwrap_or_default(), k.description.to_owned())).collect();
+        let mut all: Vec<_> = KNOWN
+            .iter()
+            .map(|k| (k.name.to_owned(), self.show(k.name).unwrap_or_default(), k.description.to_owned()))
+            .collect();
         for name in self.values.keys().filter(|n| known::find(n).is_none()) {
             all.push((name.clone(), self.show(name).unwrap_or_default(), String::new()));
         }
@@ -245,7 +250,10 @@ impl Settings {
 
     fn checked(&self, name: &str, text: &str) -> Result<(String, Arc<str>)> {
         if text.len() > VALUE_LIMIT {
-            return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, format!("value for parameter \"{name}\" is too long")));
+            return Err(SqlError::new(
+                SqlState::PROGRAM_LIMIT_EXCEEDED,
+                format!("value for parameter \"{name}\" is too long"),
+            ));
         }
         let key = name.to_ascii_lowercase();
         match known::find(name) {
@@ -272,7 +280,12 @@ impl Settings {
 
     fn change(&mut self, name: String, value: Option<Arc<str>>, scope: Scope) {
         let before = self.values.get(&name).cloned();
-        self.log.push(Logged { name: name.clone(), before, after: value.clone(), scope });
+        self.log.push(Logged {
+            name: name.clone(),
+            before,
+            after: value.clone(),
+            scope,
+        });
         self.put(name, value);
     }
 
@@ -289,9 +302,10 @@ fn changeable(i: usize) -> Result<()> {
     let name = KNOWN[i].name;
     match KNOWN[i].change {
         Change::User => Ok(()),
-        Change::Internal => {
-            Err(SqlError::new(SqlState::CANT_CHANGE_RUNTIME_PARAM, format!("parameter \"{name}\" cannot be changed")))
-        }
+        Change::Internal => Err(SqlError::new(
+            SqlState::CANT_CHANGE_RUNTIME_PARAM,
+            format!("parameter \"{name}\" cannot be changed"),
+        )),
         Change::Server => Err(SqlError::new(
             SqlState::CANT_CHANGE_RUNTIME_PARAM,
             format!("parameter \"{name}\" cannot be changed without restarting the server"),
@@ -301,7 +315,10 @@ fn changeable(i: usize) -> Result<()> {
 
 /// 42704 in PostgreSQL's words.
 pub fn unrecognized(name: &str) -> SqlError {
-    SqlError::new(SqlState::UNDEFINED_OBJECT, format!("unrecognized configuration parameter \"{name}\""))
+    SqlError::new(
+        SqlState::UNDEFINED_OBJECT,
+        format!("unrecognized configuration parameter \"{name}\""),
+    )
 }
 
 /// `prefix.name`: two or more simple identifiers. Our own prefix is closed: a mistyped `curia.` name is an error.
@@ -309,8 +326,8 @@ fn is_custom(name: &str) -> bool {
     let mut parts = 0;
     for part in name.split('.') {
         let mut chars = part.chars();
-        let good = chars.next().is_some_and(|c| c.is_alphabetic() || c == '_')
-            && chars.all(|c| c.is_alphanumeric() || c == '_' || c == '$');
+        let good =
+            chars.next().is_some_and(|c| c.is_alphabetic() || c == '_') && chars.all(|c| c.is_alphanumeric() || c == '_' || c == '$');
         if !good {
             return false;
         }
@@ -355,7 +372,10 @@ mod tests {
         let mut s = Settings::new();
         let code = |r: Result<()>| r.unwrap_err().code();
         assert_eq!(code(s.set("foo", "1", Scope::Session)), SqlState::UNDEFINED_OBJECT);
-        assert_eq!(code(s.set("server_version", "1", Scope::Session)), SqlState::CANT_CHANGE_RUNTIME_PARAM);
+        assert_eq!(
+            code(s.set("server_version", "1", Scope::Session)),
+            SqlState::CANT_CHANGE_RUNTIME_PARAM
+        );
         assert_eq!(code(s.reset("foo", Scope::Session)), SqlState::UNDEFINED_OBJECT);
         s.set("my.thing", "x", Scope::Session).unwrap();
         assert_eq!(s.show("my.thing").unwrap(), "x");

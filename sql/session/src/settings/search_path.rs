@@ -42,12 +42,20 @@ pub fn split(list: &str) -> Option<Vec<String>> {
 pub fn quote(name: &str) -> String {
     let plain = name.chars().next().is_some_and(|c| c.is_ascii_lowercase() || c == '_')
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+    if plain {
+        name.to_owned()
+    } else {
+        format!("\"{}\"", name.replace('"', "\"\""))
+    }
 }
 
 /// The schemas of a search path, `$user` replaced.
 pub fn schemas(list: &str, user: &str) -> Vec<String> {
-    split(list).unwrap_or_default().into_iter().map(|s| if s == "$user" { user.to_owned() } else { s }).collect()
+    split(list)
+        .unwrap_or_default()
+        .into_iter()
+        .map(|s| if s == "$user" { user.to_owned() } else { s })
+        .collect()
 }
 
 #[cfg(test)]

@@ -16,12 +16,12 @@ pub fn check(name: &str, value: String, current: &str) -> Result<String> {
         },
         "TimeZone" => time_zone(value),
         // PostgreSQL replaces what is not printable ASCII, byte by byte.
-        "application_name" => {
-            Ok(value.bytes().map(|b| if (32..127).contains(&b) { b as char } else { '?' }).take(63).collect())
-        }
-        "standard_conforming_strings" if value == "off" => {
-            Err(SqlError::unsupported("standard_conforming_strings = off"))
-        }
+        "application_name" => Ok(value
+            .bytes()
+            .map(|b| if (32..127).contains(&b) { b as char } else { '?' })
+            .take(63)
+            .collect()),
+        "standard_conforming_strings" if value == "off" => Err(SqlError::unsupported("standard_conforming_strings = off")),
         "default_transaction_isolation" | "transaction_isolation" if value == "serializable" => {
             Err(SqlError::unsupported("isolation level serializable"))
         }
@@ -30,14 +30,19 @@ pub fn check(name: &str, value: String, current: &str) -> Result<String> {
 }
 
 fn client_encoding(value: String) -> Result<String> {
-    let plain: String = value.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    let plain: String = value
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .map(|c| c.to_ascii_lowercase())
+        .collect();
     match plain.as_str() {
         "utf8" | "unicode" => Ok("UTF8".to_owned()),
         "sqlascii" | "latin1" | "latin2" | "latin9" | "iso88591" | "iso885915" | "win1250" | "win1251" | "win1252" | "eucjp" | "sjis"
-        | "big5" | "gbk" | "gb18030" | "euckr" | "koi8r" | "euccn" | "uhc" => {
-            Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, format!("client_encoding \"{value}\" is not supported"))
-                .hint("Curia speaks UTF8 only."))
-        }
+        | "big5" | "gbk" | "gb18030" | "euckr" | "koi8r" | "euccn" | "uhc" => Err(SqlError::new(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            format!("client_encoding \"{value}\" is not supported"),
+        )
+        .hint("Curia speaks UTF8 only.")),
         _ => Err(invalid("client_encoding", &value)),
     }
 }
@@ -114,13 +119,19 @@ mod tests {
         assert_eq!(shown("3"), "<+03>-03");
         assert_eq!(shown("-3.5"), "<-03:30>+03:30");
         assert_eq!(shown("<+03>-03"), "<+03>-03");
-        assert_eq!(time_zone("Nowhere".into()).unwrap_err().message(), "invalid value for parameter \"TimeZone\": \"Nowhere\"");
+        assert_eq!(
+            time_zone("Nowhere".into()).unwrap_err().message(),
+            "invalid value for parameter \"TimeZone\": \"Nowhere\""
+        );
     }
 
     #[test]
     fn only_utf8_is_spoken() {
         assert_eq!(client_encoding("utf-8".into()).unwrap(), "UTF8");
-        assert_eq!(client_encoding("latin1".into()).unwrap_err().code(), SqlState::FEATURE_NOT_SUPPORTED);
+        assert_eq!(
+            client_encoding("latin1".into()).unwrap_err().code(),
+            SqlState::FEATURE_NOT_SUPPORTED
+        );
         assert_eq!(client_encoding("foo".into()).unwrap_err().code(), SqlState::INVALID_PARAMETER_VALUE);
     }
 }

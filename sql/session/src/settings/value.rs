@@ -7,15 +7,58 @@ use curia_types::{Result, SqlError, SqlState};
 /// Units of a base unit, largest first: (suffix, how many base units; negative when the base unit holds that many of it).
 fn units(unit: Unit) -> &'static [(&'static str, f64)] {
     match unit {
-        Unit::Milliseconds => {
-            &[("d", 86_400_000.0), ("h", 3_600_000.0), ("min", 60_000.0), ("s", 1000.0), ("ms", 1.0), ("us", 0.001)]
-        }
-        Unit::Seconds => &[("d", 86_400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 0.001), ("us", 0.000_001)],
-        Unit::Minutes => &[("d", 1440.0), ("h", 60.0), ("min", 1.0), ("s", 1.0 / 60.0), ("ms", 1.0 / 60_000.0), ("us", 1.0 / 60_000_000.0)],
-        Unit::Bytes => &[("TB", 1_099_511_627_776.0), ("GB", 1_073_741_824.0), ("MB", 1_048_576.0), ("kB", 1024.0), ("B", 1.0)],
-        Unit::Kilobytes => &[("TB", 1_073_741_824.0), ("GB", 1_048_576.0), ("MB", 1024.0), ("kB", 1.0), ("B", 1.0 / 1024.0)],
-        Unit::Megabytes => &[("TB", 1_048_576.0), ("GB", 1024.0), ("MB", 1.0), ("kB", 1.0 / 1024.0), ("B", 1.0 / 1_048_576.0)],
-        Unit::Pages => &[("TB", 134_217_728.0), ("GB", 131_072.0), ("MB", 128.0), ("kB", 0.125), ("B", 1.0 / 8192.0)],
+        Unit::Milliseconds => &[
+            ("d", 86_400_000.0),
+            ("h", 3_600_000.0),
+            ("min", 60_000.0),
+            ("s", 1000.0),
+            ("ms", 1.0),
+            ("us", 0.001),
+        ],
+        Unit::Seconds => &[
+            ("d", 86_400.0),
+            ("h", 3600.0),
+            ("min", 60.0),
+            ("s", 1.0),
+            ("ms", 0.001),
+            ("us", 0.000_001),
+        ],
+        Unit::Minutes => &[
+            ("d", 1440.0),
+            ("h", 60.0),
+            ("min", 1.0),
+            ("s", 1.0 / 60.0),
+            ("ms", 1.0 / 60_000.0),
+            ("us", 1.0 / 60_000_000.0),
+        ],
+        Unit::Bytes => &[
+            ("TB", 1_099_511_627_776.0),
+            ("GB", 1_073_741_824.0),
+            ("MB", 1_048_576.0),
+            ("kB", 1024.0),
+            ("B", 1.0),
+        ],
+        Unit::Kilobytes => &[
+            ("TB", 1_073_741_824.0),
+            ("GB", 1_048_576.0),
+            ("MB", 1024.0),
+            ("kB", 1.0),
+            ("B", 1.0 / 1024.0),
+        ],
+        Unit::Megabytes => &[
+            ("TB", 1_048_576.0),
+            ("GB", 1024.0),
+            ("MB", 1.0),
+            ("kB", 1.0 / 1024.0),
+            ("B", 1.0 / 1_048_576.0),
+        ],
+        Unit::Pages => &[
+            ("TB", 134_217_728.0),
+            ("GB", 131_072.0),
+            ("MB", 128.0),
+            ("kB", 0.125),
+            ("B", 1.0 / 8192.0),
+        ],
     }
 }
 
@@ -38,7 +81,10 @@ fn is_time(unit: Unit) -> bool {
 
 /// 22023 with PostgreSQL's wording.
 pub fn invalid(name: &str, value: &str) -> SqlError {
-    SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("invalid value for parameter \"{name}\": \"{value}\""))
+    SqlError::new(
+        SqlState::INVALID_PARAMETER_VALUE,
+        format!("invalid value for parameter \"{name}\": \"{value}\""),
+    )
 }
 
 /// PostgreSQL's `parse_bool`: unambiguous prefixes of true, false, yes, no, on, off, and 1 or 0.
@@ -68,7 +114,13 @@ pub fn check(known: &Known, text: &str) -> Result<String> {
             let (number, suffix) = split_number(text).ok_or_else(|| invalid(known.name, text))?;
             let value = scale(known.name, text, number, suffix, unit)?.round();
             if value < min as f64 || value > max as f64 {
-                return Err(out_of_range(known.name, &format!("{value}"), unit, &min.to_string(), &max.to_string()));
+                return Err(out_of_range(
+                    known.name,
+                    &format!("{value}"),
+                    unit,
+                    &min.to_string(),
+                    &max.to_string(),
+                ));
             }
             Ok(format!("{}", value as i64))
         }
@@ -76,7 +128,13 @@ pub fn check(known: &Known, text: &str) -> Result<String> {
             let (number, suffix) = split_number(text).ok_or_else(|| invalid(known.name, text))?;
             let value = scale(known.name, text, number, suffix, None)?;
             if !(min..=max).contains(&value) {
-                return Err(out_of_range(known.name, &format!("{value}"), None, &short_float(min), &short_float(max)));
+                return Err(out_of_range(
+                    known.name,
+                    &format!("{value}"),
+                    None,
+                    &short_float(min),
+                    &short_float(max),
+                ));
             }
             Ok(format!("{value}"))
         }
@@ -162,7 +220,9 @@ fn scale(name: &str, text: &str, number: f64, suffix: &str, unit: Option<Unit>) 
 
 /// What SHOW prints for a canonical value: numbers in the largest unit that divides them.
 pub fn show(known: &Known, value: &str) -> String {
-    let Kind::Int { unit: Some(unit), .. } = known.kind else { return value.to_owned() };
+    let Kind::Int { unit: Some(unit), .. } = known.kind else {
+        return value.to_owned();
+    };
     let Ok(n) = value.parse::<i64>() else { return value.to_owned() };
     if n <= 0 {
         return value.to_owned();
@@ -204,11 +264,20 @@ mod tests {
     #[test]
     fn values_outside_their_kind_are_refused_in_postgresqls_words() {
         let message = |n, t| set(n, t).unwrap_err().message().to_owned();
-        assert_eq!(message("work_mem", "10"), "10 kB is outside the valid range for parameter \"work_mem\" (64 .. 2147483647)");
+        assert_eq!(
+            message("work_mem", "10"),
+            "10 kB is outside the valid range for parameter \"work_mem\" (64 .. 2147483647)"
+        );
         assert_eq!(message("work_mem", "4 MBx"), "invalid value for parameter \"work_mem\": \"4 MBx\"");
-        assert_eq!(message("extra_float_digits", "4"), "4 is outside the valid range for parameter \"extra_float_digits\" (-15 .. 3)");
+        assert_eq!(
+            message("extra_float_digits", "4"),
+            "4 is outside the valid range for parameter \"extra_float_digits\" (-15 .. 3)"
+        );
         assert_eq!(message("jit", "maybe"), "parameter \"jit\" requires a Boolean value");
-        assert_eq!(message("random_page_cost", "-1"), "-1 is outside the valid range for parameter \"random_page_cost\" (0 .. 1.79769e+308)");
+        assert_eq!(
+            message("random_page_cost", "-1"),
+            "-1 is outside the valid range for parameter \"random_page_cost\" (0 .. 1.79769e+308)"
+        );
         let e = set("bytea_output", "foo").unwrap_err();
         assert_eq!(e.fields().hint.as_deref(), Some("Available values: escape, hex."));
     }

@@ -29,6 +29,7 @@ pub mod engine;
 pub mod eval;
 pub mod exec;
 pub mod order;
+mod ordered;
 pub mod plan;
 pub mod registry;
 pub mod rewrite;

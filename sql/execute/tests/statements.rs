@@ -235,3 +235,27 @@ async fn a_chain_of_ten_thousand_terms_works() {
         "3"
     );
 }
+
+#[tokio::test]
+async fn an_order_by_the_key_with_a_limit_reads_only_that_many_rows() {
+    let server = Server::start().await;
+    let mut s = server.session();
+    s.sql("create table t (id int primary key, v int)").await;
+    s.sql("insert into t select i, i % 10 from generate_series(1, 1000) i").await;
+    assert_eq!(s.sql("select id from t order by id limit 2").await, "1;2");
+    assert_eq!(
+        s.sql("select id, v + 1 from t order by id desc limit 2 offset 1").await,
+        "999|10;998|9"
+    );
+    assert_eq!(
+        s.sql("select id from t where v = 3 and id > 500 order by id desc limit 2").await,
+        "993;983"
+    );
+    assert_eq!(
+        s.sql("select id from t where id in (5, 900, 7) order by id desc limit 2").await,
+        "900;7"
+    );
+    let plan = s.explain("select id from t order by id desc limit 2").await;
+    assert!(plan.contains("Seq Scan Backward on t") && !plan.contains("Sort"), "{plan}");
+    assert_eq!(s.sql("select v, id from t order by v desc, id limit 2").await, "9|9;9|19");
+}

@@ -34,6 +34,8 @@ pub struct Compiler {
     definitions: HashMap<u32, Arc<Definition>>,
     /// Recursive definitions whose recursive term is being compiled.
     recursing: HashMap<u32, String>,
+    /// The scan with this column runs in this direction: its order stands in for a sort.
+    ordered: Option<(ColId, Direction)>,
     /// Wrap every operator to count its rows and time, for EXPLAIN ANALYZE.
     pub measure: bool,
 }
@@ -47,6 +49,7 @@ impl Compiler {
             layouts: HashMap::new(),
             definitions: HashMap::new(),
             recursing: HashMap::new(),
+            ordered: None,
             measure: false,
         }
     }
@@ -267,7 +270,11 @@ impl Compiler {
     /// A scan with the conjuncts over it.
     fn scan(&mut self, scan: &Scan, terms: Vec<Expr>, frame: &Frame) -> Result<Arc<Op>> {
         let columns = walk::columns(&Rel::Scan(scan.clone()));
-        self.scan_ordered(scan, columns, terms, frame, Direction::Forward)
+        let direction = match self.ordered {
+            Some((id, direction)) if columns.iter().any(|c| c.id == id) => direction,
+            _ => Direction::Forward,
+        };
+        self.scan_ordered(scan, columns, terms, frame, direction)
             .map(|s| Arc::new(s) as Arc<Op>)
     }
 
@@ -292,6 +299,11 @@ impl Compiler {
             .map(|p| self.expression(&p, &columns, frame))
             .transpose()?;
         Ok(TableScan::new(scan, layout, columns, access, filter, direction))
+    }
+
+    /// Makes the scan with this column run in a direction.
+    pub(crate) fn order_scan(&mut self, column: ColId, direction: Direction) {
+        self.ordered = Some((column, direction));
     }
 
     /// The catalog version it compiles against.

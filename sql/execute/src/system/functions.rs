@@ -1,8 +1,8 @@
 //! Functions about catalog objects: `pg_get_indexdef`, `pg_table_is_visible`, `obj_description` and their kin.
 
-use super::deparse;
 use super::relations::class_of;
 use crate::exec::Exec;
+use curia_bind::{ddl, deparse};
 use curia_catalog::system::{system_table, system_tables};
 use curia_catalog::{Catalog, Index, Oid, Relation, StorageId, Table};
 use curia_types::type_info::quote_identifier;
@@ -29,6 +29,7 @@ pub fn catalog_call(scope: &CatalogScope<'_>, function: &str, args: &[Datum]) ->
         Some(Datum::Text(s)) => s.to_string(),
         _ => String::new(),
     };
+    let flag = |i: usize| matches!(args.get(i), Some(Datum::Bool(true)));
     let some = |s: Option<String>| s.map_or(Datum::Null, Datum::text);
     let value = match function {
         "format_type" => match args.first() {
@@ -56,8 +57,8 @@ pub fn catalog_call(scope: &CatalogScope<'_>, function: &str, args: &[Datum]) ->
         | "pg_ts_parser_is_visible"
         | "pg_ts_template_is_visible" => Datum::Bool(true),
         "pg_get_indexdef" => some(find_index(c, oid(0)).map(|(t, i)| match number(1) {
-            n if n > 0 => deparse::key(t, i, n as usize - 1, false).unwrap_or_default(),
-            _ => deparse::index_definition(c, t, i),
+            n if n > 0 => i.keys.get(n as usize - 1).map(|k| quote_identifier(&t.columns[k.column].name).into_owned()).unwrap_or_default(),
+            _ => deparse::index(c, t, i),
         })),
         "pg_get_constraintdef" => {
             let id = oid(0);
@@ -65,11 +66,13 @@ pub fn catalog_call(scope: &CatalogScope<'_>, function: &str, args: &[Datum]) ->
                 t.constraints
                     .iter()
                     .find(|k| k.oid == id)
-                    .map(|k| deparse::constraint_definition(t, k))
+                    .map(|k| deparse::constraint(c, scope.search_path, t, k, flag(1)))
             }))
         }
-        // Expressions are stored as SQL text.
-        "pg_get_expr" => args.first().cloned().unwrap_or(Datum::Null),
+        "pg_get_expr" => {
+            let table = c.tables.get(&oid(1)).map(|t| &**t);
+            Datum::text(ddl::stored_text_shown(c, scope.search_path, &string(0), table, flag(2)))
+        }
         "pg_get_viewdef"
         | "pg_get_ruledef"
         | "pg_get_triggerdef"

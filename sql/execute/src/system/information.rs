@@ -1,16 +1,26 @@
 //! `information_schema`, for the objects that exist here. The catalog's name is the database's.
 
 use super::{Rows, int4, text};
+use crate::exec::Exec;
 use curia_catalog::system::system_tables;
 use curia_catalog::{Catalog, ConstraintKind, Identity, Table};
 use curia_types::{Datum, PgType, numeric, oid, type_info};
+
+/// `pg_proc.oid` of pg_get_expr(pg_node_tree, oid).
+const PG_GET_EXPR: u32 = 1716;
 
 fn yes(b: bool) -> Datum {
     text(if b { "YES" } else { "NO" })
 }
 
 /// Adds the rows of one table of `information_schema`.
-pub(super) fn produce(name: &str, catalog: &Catalog, out: &mut Rows) {
+pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows) {
+    // Stored expressions show the names that the session's search path finds, as pg_get_expr does.
+    let shown = |expression: &String, table: &Table| {
+        exec.context
+            .session_call(PG_GET_EXPR, &[text(expression), Datum::Oid(table.oid)])
+            .unwrap_or_else(|_| text(expression))
+    };
     let database = text(catalog.databases.values().next().map_or("", |d| d.name.as_str()));
     let schema_of = |t: &Table| text(catalog.schema_name(t.schema));
     match name {
@@ -55,7 +65,7 @@ pub(super) fn produce(name: &str, catalog: &Catalog, out: &mut Rows) {
                         ("table_name", text(&t.name)),
                         ("column_name", text(&c.name)),
                         ("ordinal_position", int4(i32::from(c.attnum).max(n as i32 + 1))),
-                        ("column_default", c.default.as_ref().map_or(Datum::Null, text)),
+                        ("column_default", c.default.as_ref().map_or(Datum::Null, |d| shown(d, t))),
                         ("is_nullable", yes(!c.not_null)),
                         ("is_identity", yes(c.identity.is_some())),
                         ("is_generated", text("NEVER")),

@@ -4,7 +4,6 @@
 //! column is NOT NULL. Tables without a producer describe objects that Curia does not have and are empty.
 
 mod builtin;
-mod deparse;
 mod functions;
 mod information;
 mod relations;
@@ -76,7 +75,7 @@ fn rows(table: &'static SystemTable, exec: &Exec) -> Vec<Row> {
     }
     let catalog = &*exec.catalog;
     if table.schema_name == "information_schema" {
-        information::produce(table.name, catalog, &mut out);
+        information::produce(table.name, catalog, exec, &mut out);
     } else {
         let produced = relations::produce(table.name, catalog, exec, &mut out) || roles::produce(table.name, catalog, &mut out);
         if !produced {

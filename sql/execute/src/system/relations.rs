@@ -1,8 +1,8 @@
 //! `pg_class` and what hangs on it: attributes, defaults, indexes, constraints, sequences, dependencies, comments.
 
-use super::deparse;
 use super::{Rows, flag, int2, int2s, int4, list, oid_of, oids, text};
 use crate::exec::Exec;
+use curia_bind::deparse;
 use curia_catalog::system::{SystemTable, system_tables};
 use curia_catalog::{Catalog, ConstraintKind, Identity, Index, Oid, Sequence, Table};
 use curia_types::{Datum, PgType, oid, type_info};
@@ -99,7 +99,7 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
                         ("schemaname", text(catalog.schema_name(t.schema))),
                         ("tablename", text(&t.name)),
                         ("indexname", text(&i.name)),
-                        ("indexdef", text(deparse::index_definition(catalog, t, i))),
+                        ("indexdef", text(deparse::index(catalog, t, i))),
                     ]);
                 }
             }

@@ -153,6 +153,15 @@ impl Session {
     pub(crate) fn start_command(&mut self) {
         self.registration.interrupt.clear_cancel();
         self.statement_start = now_micros();
+        self.waits.deadline = None;
+        self.arm_timeout();
+    }
+
+    /// Starts the clock of `statement_timeout` unless it runs: a SET in front of a statement of the same string counts for it.
+    fn arm_timeout(&mut self) {
+        if self.waits.deadline.is_some() {
+            return;
+        }
         if self.environment.generation_moved(&self.shared) {
             let catalog = self.shared.database.catalog();
             self.refresh_environment(&catalog);
@@ -236,6 +245,7 @@ impl Session {
         self.in_string = count > 1;
         for (i, parsed) in statements.into_iter().enumerate() {
             self.refuse_when_failed(Some(&parsed.statement))?;
+            self.arm_timeout();
             if self.in_string && self.block.state == State::Idle {
                 self.block.state = State::Implicit;
             }

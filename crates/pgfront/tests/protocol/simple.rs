@@ -120,6 +120,8 @@ fn a_cancel_request_with_the_key_stops_the_statement() {
 #[test]
 fn statement_timeout_stops_the_statement() {
     let mut w = Wire::open(shared());
+    let e = w.failure("SET statement_timeout = '100ms'; SELECT pg_sleep(100)");
+    assert_eq!(e.0, "57014");
     w.tags("SET statement_timeout = '100ms'");
     let e = w.failure("SELECT count(*) FROM generate_series(1, 100000000000) a");
     assert_eq!(e, ("57014".into(), "canceling statement due to statement timeout".into()));

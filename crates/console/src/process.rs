@@ -41,7 +41,7 @@ pub fn record(started: Instant) {
     }
 }
 
-/// The first number of a `/proc/self/status` line such as `VmRSS:	  1234 kB`.
+/// The first number of a `/proc/self/status` line such as `VmRSS: 1234 kB`.
 fn status_field(status: &str, name: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_ascii_whitespace().next()?.parse().ok()

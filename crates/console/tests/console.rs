@@ -1,5 +1,7 @@
 //! The console over a real socket.
 
+#![allow(clippy::unwrap_used)] // a test that cannot go on should stop where it is
+
 use curia_console::{Health, ServerFacts, Stage, install_recorder, serve};
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -70,7 +70,7 @@ async fn a_length_that_is_negative_or_huge_closes_the_connection() {
     let mut server = house.start();
     for length in [[0xff, 0xff, 0xff, 0xff], [0, 0, 0, 0], [0x7f, 0xff, 0xff, 0xff]] {
         let mut wire = Wire::sign_in(&server.sql).await;
-        wire.raw(&[&[b'Q'], &length[..]].concat()).await;
+        wire.raw(&[b"Q", &length[..]].concat()).await;
         let messages = wire.until_closed_or_ready().await;
         assert!(messages.iter().all(|message| message.tag == b'E'), "{messages:?}");
     }

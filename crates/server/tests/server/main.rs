@@ -1,5 +1,7 @@
 //! The real program on free ports, used as its users use it. One test binary, because each one links the whole server.
 
+#![allow(clippy::unwrap_used)] // a test that cannot go on should stop where it is
+
 mod bad_input;
 mod damage;
 mod durability;

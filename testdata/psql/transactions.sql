@@ -67,7 +67,7 @@ select * from t;
 begin isolation level repeatable read;
 show transaction_isolation;
 commit;
-begin transaction isolation level serializable read only;
+begin transaction isolation level repeatable read read only;
 show transaction_read_only;
 rollback;
 begin read only;

@@ -39,6 +39,7 @@ pub fn catalog_call(scope: &CatalogScope<'_>, function: &str, args: &[Datum]) ->
                 some(Some(type_name(c, oid(0), typmod)))
             }
         },
+        "to_regclass" => relation_named(scope, &string(0)).map_or(Datum::Null, Datum::Oid),
         "pg_get_userbyid" => {
             let id = oid(0);
             Datum::text(c.roles.get(&id).map_or_else(|| format!("unknown (OID={id})"), |r| r.name.clone()))
@@ -174,6 +175,17 @@ fn relation_size(scope: &CatalogScope<'_>, function: &str, id: Oid) -> Datum {
         },
     };
     Datum::Int8(size.try_into().unwrap_or(i64::MAX))
+}
+
+/// A relation of any kind, system ones included.
+fn relation_named(scope: &CatalogScope<'_>, name: &str) -> Option<Oid> {
+    let system = |schema: &str, name: &str| system_tables().iter().find(|t| t.schema_name == schema && t.name == name).map(|t| t.oid);
+    let stored = |path: &[String], name: &str| scope.catalog.relation(path, name).map(Relation::oid);
+    match split_name(name).as_slice() {
+        [name] => system("pg_catalog", name).or_else(|| stored(scope.search_path, name)),
+        [schema, name] => system(schema, name).or_else(|| stored(std::slice::from_ref(schema), name)),
+        _ => None,
+    }
 }
 
 fn serial_sequence(scope: &CatalogScope<'_>, table: &str, column: &str) -> Result<Datum> {

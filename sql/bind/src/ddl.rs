@@ -46,7 +46,12 @@ pub fn default_text(catalog: &Catalog, search_path: &[String], expr: &ast::Expr,
     with_binder(catalog, search_path, |b| {
         let bound = b.default_expr(expr)?;
         let bound = b.default_of_type(bound, ty, column)?;
-        Ok(Deparse { column: &|_| None, names: None, pretty: false }.text(&bound))
+        Ok(Deparse {
+            column: &|_| None,
+            names: None,
+            pretty: false,
+        }
+        .text(&bound))
     })
 }
 
@@ -55,7 +60,12 @@ pub fn stored_text_shown(catalog: &Catalog, search_path: &[String], text: &str, 
     let names = Some((catalog, search_path));
     let shown = curia_parse::parse_expression(text).and_then(|expr| {
         with_binder(catalog, search_path, |b| match table {
-            None => Ok(Deparse { column: &|_| None, names, pretty }.text(&b.default_expr(&expr)?)),
+            None => Ok(Deparse {
+                column: &|_| None,
+                names,
+                pretty,
+            }
+            .text(&b.default_expr(&expr)?)),
             Some(t) => {
                 let how = Shown { table: t, names, pretty };
                 b.over_table(&expr, t, &how, Clause::Check, |_, e| Ok(e)).map(|(text, _)| text)
@@ -76,7 +86,11 @@ struct Shown<'a> {
 impl<'a> Shown<'a> {
     /// The form that is stored.
     fn stored(table: &'a Table) -> Shown<'a> {
-        Shown { table, names: None, pretty: false }
+        Shown {
+            table,
+            names: None,
+            pretty: false,
+        }
     }
 }
 
@@ -212,7 +226,12 @@ impl Binder<'_> {
         columns.sort_unstable();
         columns.dedup();
         Ok((
-            Deparse { column: &name, names: shown.names, pretty: shown.pretty }.text(&bound),
+            Deparse {
+                column: &name,
+                names: shown.names,
+                pretty: shown.pretty,
+            }
+            .text(&bound),
             columns,
         ))
     }

@@ -52,9 +52,12 @@ impl Deparse<'_> {
                 };
                 self.wrapped(format!("{} IS {}{word}", self.operand(arg), not(*negated)))
             }
-            ExprKind::IsDistinct { args, negated, .. } => {
-                self.wrapped(format!("{} IS {}DISTINCT FROM {}", self.operand(&args.0), not(*negated), self.operand(&args.1)))
-            }
+            ExprKind::IsDistinct { args, negated, .. } => self.wrapped(format!(
+                "{} IS {}DISTINCT FROM {}",
+                self.operand(&args.0),
+                not(*negated),
+                self.operand(&args.1)
+            )),
             ExprKind::Case { branches, otherwise } => {
                 let mut out = "CASE".to_owned();
                 for (condition, result) in branches {
@@ -143,7 +146,11 @@ impl Deparse<'_> {
 
     /// An operand: what [`Deparse::wrapped`] left bare gets its parentheses here.
     fn operand(&self, e: &Expr) -> String {
-        if self.pretty && self.is_operator(e) { format!("({})", self.text(e)) } else { self.text(e) }
+        if self.pretty && self.is_operator(e) {
+            format!("({})", self.text(e))
+        } else {
+            self.text(e)
+        }
     }
 
     fn is_operator(&self, e: &Expr) -> bool {
@@ -219,7 +226,10 @@ fn operator_of(function: u32) -> Option<&'static curia_functions::Operator> {
 pub fn constraint(catalog: &Catalog, search_path: &[String], table: &Table, constraint: &Constraint, pretty: bool) -> String {
     match &constraint.kind {
         ConstraintKind::Check { expression } => {
-            format!("CHECK ({})", crate::ddl::stored_text_shown(catalog, search_path, expression, Some(table), pretty))
+            format!(
+                "CHECK ({})",
+                crate::ddl::stored_text_shown(catalog, search_path, expression, Some(table), pretty)
+            )
         }
         ConstraintKind::Unique { index, primary } => {
             let columns: Vec<String> = table

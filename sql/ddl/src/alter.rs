@@ -18,7 +18,12 @@ impl Ddl<'_> {
             ObjectKind::Table => "ALTER TABLE",
             ObjectKind::Index => "ALTER INDEX",
             ObjectKind::Sequence => "ALTER SEQUENCE",
-            other => return Err(SqlError::unsupported(format!("ALTER {}", crate::depend::kind_name(other).to_uppercase()))),
+            other => {
+                return Err(SqlError::unsupported(format!(
+                    "ALTER {}",
+                    crate::depend::kind_name(other).to_uppercase()
+                )));
+            }
         };
         let Some(relation) = self.lookup(&s.name)? else {
             if !s.if_exists {
@@ -30,14 +35,23 @@ impl Ddl<'_> {
         let wrong = match (s.kind, relation) {
             // ALTER TABLE renames and moves indexes and sequences too, as in PostgreSQL.
             (ObjectKind::Table, Relation::Table(_)) => None,
-            (ObjectKind::Table, _) if s.actions.iter().all(|a| matches!(a, Action::RenameTo(_) | Action::SetSchema(_) | Action::OwnerTo(_))) => None,
+            (ObjectKind::Table, _)
+                if s.actions
+                    .iter()
+                    .all(|a| matches!(a, Action::RenameTo(_) | Action::SetSchema(_) | Action::OwnerTo(_))) =>
+            {
+                None
+            }
             (ObjectKind::Index, Relation::Index(..)) | (ObjectKind::Sequence, Relation::Sequence(_)) => None,
             (ObjectKind::Table, _) => Some("a table"),
             (ObjectKind::Index, _) => Some("an index"),
             _ => Some("a sequence"),
         };
         if let Some(what) = wrong {
-            return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{}\" is not {what}", s.name.name())));
+            return Err(SqlError::new(
+                SqlState::WRONG_OBJECT_TYPE,
+                format!("\"{}\" is not {what}", s.name.name()),
+            ));
         }
         match relation {
             Relation::Table(oid) => {
@@ -117,11 +131,19 @@ impl Ddl<'_> {
                     return Err(is_identity(&table, i));
                 }
                 if table.primary_key().is_some_and(|p| p.keys.iter().any(|k| k.column == i)) {
-                    return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, format!("column \"{}\" is in a primary key", name.name)));
+                    return Err(SqlError::new(
+                        SqlState::INVALID_TABLE_DEFINITION,
+                        format!("column \"{}\" is in a primary key", name.name),
+                    ));
                 }
                 table.columns[i].not_null = false;
             }
-            Action::SetType { name, ty, collation, using } => {
+            Action::SetType {
+                name,
+                ty,
+                collation,
+                using,
+            } => {
                 if collation.is_some() {
                     return Err(SqlError::unsupported("ALTER COLUMN TYPE .. COLLATE"));
                 }
@@ -133,25 +155,37 @@ impl Ddl<'_> {
                 if column.identity.is_some() {
                     return Err(SqlError::new(
                         SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
-                        format!("column \"{}\" of relation \"{}\" is already an identity column", name.name, table.name),
+                        format!(
+                            "column \"{}\" of relation \"{}\" is already an identity column",
+                            name.name, table.name
+                        ),
                     ));
                 }
                 if column.default.is_some() {
                     return Err(SqlError::new(
                         SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
-                        format!("column \"{}\" of relation \"{}\" already has a default value", name.name, table.name),
+                        format!(
+                            "column \"{}\" of relation \"{}\" already has a default value",
+                            name.name, table.name
+                        ),
                     ));
                 }
                 if !column.not_null {
                     return Err(SqlError::new(
                         SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
-                        format!("column \"{}\" of relation \"{}\" must be declared NOT NULL before identity can be added", name.name, table.name),
+                        format!(
+                            "column \"{}\" of relation \"{}\" must be declared NOT NULL before identity can be added",
+                            name.name, table.name
+                        ),
                     ));
                 }
                 let (identity, shape) = self.identity_shape(*always, options, column.ty)?;
                 let mut column = table.columns[i].clone();
                 column.identity = Some(identity);
-                let mut new = crate::column::NewColumn { column, sequence: Some(shape) };
+                let mut new = crate::column::NewColumn {
+                    column,
+                    sequence: Some(shape),
+                };
                 self.add_column_sequence(table.schema, (table.oid, &table.name), &mut new).await?;
                 table.columns[i] = new.column;
             }
@@ -161,11 +195,18 @@ impl Ddl<'_> {
                     return Err(not_identity(&table, i));
                 }
                 if let Some(always) = always {
-                    table.columns[i].identity =
-                        Some(if *always { curia_catalog::Identity::Always } else { curia_catalog::Identity::ByDefault });
+                    table.columns[i].identity = Some(if *always {
+                        curia_catalog::Identity::Always
+                    } else {
+                        curia_catalog::Identity::ByDefault
+                    });
                 }
                 if !options.is_empty() {
-                    let sequence = self.catalog().owned_sequences(table.oid, Some(table.columns[i].attnum)).next().cloned();
+                    let sequence = self
+                        .catalog()
+                        .owned_sequences(table.oid, Some(table.columns[i].attnum))
+                        .next()
+                        .cloned();
                     let sequence = sequence.ok_or_else(|| SqlError::internal("an identity column without a sequence"))?;
                     self.change_sequence(&sequence, options).await?;
                 }
@@ -176,7 +217,10 @@ impl Ddl<'_> {
                     if !if_exists {
                         return Err(not_identity(&table, i));
                     }
-                    self.notice(format!("column \"{}\" of relation \"{}\" is not an identity column, skipping", name.name, table.name));
+                    self.notice(format!(
+                        "column \"{}\" of relation \"{}\" is not an identity column, skipping",
+                        name.name, table.name
+                    ));
                     return Ok(());
                 }
                 table.columns[i].identity = None;
@@ -247,7 +291,10 @@ impl Ddl<'_> {
                 find_column(&table, name)?;
                 return Err(SqlError::new(
                     SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
-                    format!("column \"{}\" of relation \"{}\" is not a stored generated column", name.name, table.name),
+                    format!(
+                        "column \"{}\" of relation \"{}\" is not a stored generated column",
+                        name.name, table.name
+                    ),
                 ));
             }
             Action::SetTablespace(_) => return Err(SqlError::unsupported("SET TABLESPACE")),
@@ -262,7 +309,8 @@ impl Ddl<'_> {
             if !if_not_exists {
                 return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message));
             }
-            self.notices.push(SqlError::new(SqlState::DUPLICATE_COLUMN, format!("{message}, skipping")));
+            self.notices
+                .push(SqlError::new(SqlState::DUPLICATE_COLUMN, format!("{message}, skipping")));
             return Ok(());
         }
         if table.columns.len() >= MAX_COLUMNS {
@@ -301,12 +349,20 @@ impl Ddl<'_> {
             let value = match (&default, identity) {
                 (Some(d), _) => d.clone(),
                 (None, _) => {
-                    let sequence = self.catalog().owned_sequences(table.oid, Some(table.columns[i].attnum)).next().map(|s| s.oid);
+                    let sequence = self
+                        .catalog()
+                        .owned_sequences(table.oid, Some(table.columns[i].attnum))
+                        .next()
+                        .map(|s| s.oid);
                     crate::expression::nextval_text(sequence.ok_or_else(|| SqlError::internal("an identity column without a sequence"))?)
                 }
             };
             let shown = type_info::format_type(ty.oid, ty.typmod);
-            let mut list: Vec<String> = table.live_columns().filter(|(j, _)| *j != i).map(|(_, c)| quote_identifier(&c.name).to_string()).collect();
+            let mut list: Vec<String> = table
+                .live_columns()
+                .filter(|(j, _)| *j != i)
+                .map(|(_, c)| quote_identifier(&c.name).to_string())
+                .collect();
             list.push(format!("CAST(({value}) AS {shown})"));
             table = self.rewrite(table, &list.join(", ")).await?;
         } else {
@@ -333,7 +389,12 @@ impl Ddl<'_> {
             // Rows stay where they are: the key columns are dropped with the constraint, the row key remains as an opaque key.
             return Err(SqlError::unsupported("dropping a column of the primary key"));
         }
-        let doomed: Vec<u32> = table.indexes.iter().filter(|x| x.keys.iter().any(|k| k.column == i)).map(|x| x.oid).collect();
+        let doomed: Vec<u32> = table
+            .indexes
+            .iter()
+            .filter(|x| x.keys.iter().any(|k| k.column == i))
+            .map(|x| x.oid)
+            .collect();
         for index in &doomed {
             if let Some(storage) = table.index(*index).and_then(|x| x.storage) {
                 self.drop_storage(storage)?;
@@ -360,7 +421,11 @@ impl Ddl<'_> {
         column.missing = None;
         column.identity = None;
         column.name = format!("........pg.dropped.{attnum}........");
-        self.change(Change::Drop(ObjectKey { class: Class::Comment, oid: table.oid, sub: attnum }))?;
+        self.change(Change::Drop(ObjectKey {
+            class: Class::Comment,
+            oid: table.oid,
+            sub: attnum,
+        }))?;
         self.change(Change::put(table))
     }
 
@@ -385,7 +450,10 @@ impl Ddl<'_> {
                     if e.code() == SqlState::DATATYPE_MISMATCH {
                         SqlError::new(
                             SqlState::DATATYPE_MISMATCH,
-                            format!("result of USING clause for column \"{}\" cannot be cast automatically to type {shown}", name.name),
+                            format!(
+                                "result of USING clause for column \"{}\" cannot be cast automatically to type {shown}",
+                                name.name
+                            ),
                         )
                         .hint("You might need to add an explicit cast.")
                     } else {
@@ -413,8 +481,16 @@ impl Ddl<'_> {
                 format!("default for column \"{}\" cannot be cast automatically to type {shown}", name.name),
             ));
         }
-        let list: Vec<String> =
-            table.live_columns().map(|(j, c)| if j == i { value.clone() } else { quote_identifier(&c.name).to_string() }).collect();
+        let list: Vec<String> = table
+            .live_columns()
+            .map(|(j, c)| {
+                if j == i {
+                    value.clone()
+                } else {
+                    quote_identifier(&c.name).to_string()
+                }
+            })
+            .collect();
         table.columns[i].ty = new;
         let table = self.rewrite(table, &list.join(", ")).await?;
         // CHECK constraints were written for the old type: they must still bind and hold.
@@ -478,12 +554,22 @@ impl Ddl<'_> {
                 table.constraints.push(check);
                 self.change(Change::put(table))
             }
-            WrittenKind::Unique { columns, primary, nulls_not_distinct, attributes } => {
+            WrittenKind::Unique {
+                columns,
+                primary,
+                nulls_not_distinct,
+                attributes,
+            } => {
                 let old = table.clone();
-                let (constraint, index) =
-                    self.new_unique(&mut table, w.name, &columns, primary, nulls_not_distinct, attributes, None).await?;
+                let (constraint, index) = self
+                    .new_unique(&mut table, w.name, &columns, primary, nulls_not_distinct, attributes, None)
+                    .await?;
                 table.constraints.push(constraint);
-                if primary { self.add_primary_key(old, table, index).await } else { self.add_unique_index(table, index).await }
+                if primary {
+                    self.add_primary_key(old, table, index).await
+                } else {
+                    self.add_unique_index(table, index).await
+                }
             }
         }
     }
@@ -516,7 +602,11 @@ impl Ddl<'_> {
         };
         let old = table.clone();
         let constraint = table.constraints.remove(at);
-        self.change(Change::Drop(ObjectKey { class: Class::Comment, oid: constraint.oid, sub: 0 }))?;
+        self.change(Change::Drop(ObjectKey {
+            class: Class::Comment,
+            oid: constraint.oid,
+            sub: 0,
+        }))?;
         if let ConstraintKind::Unique { index, primary } = constraint.kind {
             let storage = table.index(index).and_then(|i| i.storage);
             table.indexes.retain(|i| i.oid != index);
@@ -535,7 +625,10 @@ impl Ddl<'_> {
 
     fn rename_column(&mut self, mut table: Table, from: &Ident, to: &Ident) -> Result<()> {
         let Some((i, _)) = table.column(&from.name) else {
-            return Err(SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{}\" does not exist", from.name)));
+            return Err(SqlError::new(
+                SqlState::UNDEFINED_COLUMN,
+                format!("column \"{}\" does not exist", from.name),
+            ));
         };
         if table.column(&to.name).is_some() {
             return Err(SqlError::new(
@@ -556,7 +649,11 @@ impl Ddl<'_> {
     }
 
     fn drop_owned_sequences(&mut self, table: &Table, column: usize) -> Result<()> {
-        let owned: Vec<_> = self.catalog().owned_sequences(table.oid, Some(table.columns[column].attnum)).cloned().collect();
+        let owned: Vec<_> = self
+            .catalog()
+            .owned_sequences(table.oid, Some(table.columns[column].attnum))
+            .cloned()
+            .collect();
         for sequence in owned {
             self.change(Change::drop(Class::Sequence, sequence.oid))?;
             self.drop_storage(sequence.storage)?;
@@ -612,26 +709,38 @@ fn relabels(old: curia_types::PgType, new: curia_types::PgType) -> bool {
 fn violated_by_some_row(constraint: &str, table: &Table, schema: &str) -> SqlError {
     SqlError::new(
         SqlState::CHECK_VIOLATION,
-        format!("check constraint \"{constraint}\" of relation \"{}\" is violated by some row", table.name),
+        format!(
+            "check constraint \"{constraint}\" of relation \"{}\" is violated by some row",
+            table.name
+        ),
     )
     .table(schema, &table.name)
     .constraint(constraint)
 }
 
 fn no_constraint(name: &str, table: &str) -> SqlError {
-    SqlError::new(SqlState::UNDEFINED_OBJECT, format!("constraint \"{name}\" of relation \"{table}\" does not exist"))
+    SqlError::new(
+        SqlState::UNDEFINED_OBJECT,
+        format!("constraint \"{name}\" of relation \"{table}\" does not exist"),
+    )
 }
 
 fn is_identity(table: &Table, column: usize) -> SqlError {
     SqlError::new(
         SqlState::SYNTAX_ERROR,
-        format!("column \"{}\" of relation \"{}\" is an identity column", table.columns[column].name, table.name),
+        format!(
+            "column \"{}\" of relation \"{}\" is an identity column",
+            table.columns[column].name, table.name
+        ),
     )
 }
 
 fn not_identity(table: &Table, column: usize) -> SqlError {
     SqlError::new(
         SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
-        format!("column \"{}\" of relation \"{}\" is not an identity column", table.columns[column].name, table.name),
+        format!(
+            "column \"{}\" of relation \"{}\" is not an identity column",
+            table.columns[column].name, table.name
+        ),
     )
 }

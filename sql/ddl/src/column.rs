@@ -24,16 +24,25 @@ impl Ddl<'_> {
     pub(crate) fn new_column(&self, table: &str, attnum: usize, def: &ColumnDef) -> Result<NewColumn> {
         let name = def.name.name.clone();
         if SYSTEM_COLUMNS.contains(&name.as_str()) {
-            return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, format!("column name \"{name}\" conflicts with a system column name")));
+            return Err(SqlError::new(
+                SqlState::DUPLICATE_COLUMN,
+                format!("column name \"{name}\" conflicts with a system column name"),
+            ));
         }
         let serial = serial_type(def);
         let ty = match serial {
             Some(ty) => ty,
             None => self.resolve_type(&def.ty)?,
         };
-        if matches!(ty.oid, oid::UNKNOWN | oid::RECORD | oid::VOID | oid::ANY | oid::ANYELEMENT | oid::ANYARRAY) {
+        if matches!(
+            ty.oid,
+            oid::UNKNOWN | oid::RECORD | oid::VOID | oid::ANY | oid::ANYELEMENT | oid::ANYARRAY
+        ) {
             let shown = curia_types::type_info::format_type(ty.oid, ty.typmod);
-            return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, format!("column \"{name}\" has pseudo-type {shown}")));
+            return Err(SqlError::new(
+                SqlState::INVALID_TABLE_DEFINITION,
+                format!("column \"{name}\" has pseudo-type {shown}"),
+            ));
         }
         self.check_storable(ty)?;
         if let Some(collation) = &def.collation {
@@ -51,7 +60,11 @@ impl Ddl<'_> {
         };
         for c in &def.constraints {
             let twice = |what: &str| {
-                SqlError::new(SqlState::SYNTAX_ERROR, format!("multiple {what} specified for column \"{name}\" of table \"{table}\"")).at(Some(c.pos))
+                SqlError::new(
+                    SqlState::SYNTAX_ERROR,
+                    format!("multiple {what} specified for column \"{name}\" of table \"{table}\""),
+                )
+                .at(Some(c.pos))
             };
             match &c.kind {
                 ColumnConstraintKind::Null | ColumnConstraintKind::NotNull => {
@@ -99,14 +112,26 @@ impl Ddl<'_> {
             }
         }
         let attnum = i16::try_from(attnum).map_err(|_| too_many_columns())?;
-        let column = Column { attnum, name, ty, not_null: null == Some(false), default, missing: None, identity, dropped: false };
+        let column = Column {
+            attnum,
+            name,
+            ty,
+            not_null: null == Some(false),
+            default,
+            missing: None,
+            identity,
+            dropped: false,
+        };
         Ok(NewColumn { column, sequence })
     }
 
     /// Checks GENERATED .. AS IDENTITY.
     pub(crate) fn identity_shape(&self, always: bool, options: &[SequenceOption], ty: PgType) -> Result<(Identity, Shape)> {
         if !matches!(ty.oid, oid::INT2 | oid::INT4 | oid::INT8) {
-            return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, "identity column type must be smallint, integer, or bigint"));
+            return Err(SqlError::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                "identity column type must be smallint, integer, or bigint",
+            ));
         }
         let kind = if always { Identity::Always } else { Identity::ByDefault };
         Ok((kind, self.sequence_shape(options, ty, None)?))
@@ -130,8 +155,11 @@ pub(crate) fn too_many_columns() -> SqlError {
 }
 
 fn both_default_and_identity(column: &str, table: &str, pos: u32) -> SqlError {
-    SqlError::new(SqlState::SYNTAX_ERROR, format!("both default and identity specified for column \"{column}\" of table \"{table}\""))
-        .at(Some(pos))
+    SqlError::new(
+        SqlState::SYNTAX_ERROR,
+        format!("both default and identity specified for column \"{column}\" of table \"{table}\""),
+    )
+    .at(Some(pos))
 }
 
 /// `serial` and relatives are not types: they are an integer with a sequence.

@@ -13,16 +13,31 @@ impl Ddl<'_> {
             ObjectKind::Table => (self.find_table(&s.name)?.oid, 0),
             ObjectKind::Index => match self.find_relation(&s.name)? {
                 Relation::Index(_, oid) => (oid, 0),
-                _ => return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{}\" is not an index", s.name.name()))),
+                _ => {
+                    return Err(SqlError::new(
+                        SqlState::WRONG_OBJECT_TYPE,
+                        format!("\"{}\" is not an index", s.name.name()),
+                    ));
+                }
             },
             ObjectKind::Sequence => match self.find_relation(&s.name)? {
                 Relation::Sequence(oid) => (oid, 0),
-                _ => return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{}\" is not a sequence", s.name.name()))),
+                _ => {
+                    return Err(SqlError::new(
+                        SqlState::WRONG_OBJECT_TYPE,
+                        format!("\"{}\" is not a sequence", s.name.name()),
+                    ));
+                }
             },
             ObjectKind::Schema => (self.catalog().schema(s.name.name()).ok_or_else(|| no_schema(s.name.name()))?.oid, 0),
             ObjectKind::Database => {
                 let catalog = self.catalog();
-                let missing = || SqlError::new(SqlState::INVALID_CATALOG_NAME, format!("database \"{}\" does not exist", s.name.name()));
+                let missing = || {
+                    SqlError::new(
+                        SqlState::INVALID_CATALOG_NAME,
+                        format!("database \"{}\" does not exist", s.name.name()),
+                    )
+                };
                 (catalog.database(s.name.name()).ok_or_else(missing)?.oid, 0)
             }
             ObjectKind::Role => match s.name.parts.last() {
@@ -53,12 +68,25 @@ impl Ddl<'_> {
                 };
                 (found.ok_or_else(missing)?.oid, 0)
             }
-            other => return Err(SqlError::unsupported(format!("COMMENT ON {}", crate::depend::kind_name(other).to_uppercase()))),
+            other => {
+                return Err(SqlError::unsupported(format!(
+                    "COMMENT ON {}",
+                    crate::depend::kind_name(other).to_uppercase()
+                )));
+            }
         };
         // An empty comment is no comment, as in PostgreSQL.
         let change = match s.text.as_deref() {
-            None | Some("") => Change::Drop(ObjectKey { class: Class::Comment, oid: object, sub: attnum }),
-            Some(text) => Change::put(Stored { object, attnum, text: text.to_owned() }),
+            None | Some("") => Change::Drop(ObjectKey {
+                class: Class::Comment,
+                oid: object,
+                sub: attnum,
+            }),
+            Some(text) => Change::put(Stored {
+                object,
+                attnum,
+                text: text.to_owned(),
+            }),
         };
         self.change(change)
     }

@@ -13,8 +13,16 @@ pub(crate) struct Written<'a> {
 }
 
 pub(crate) enum WrittenKind<'a> {
-    Check { expr: &'a Expr, attributes: ConstraintAttributes },
-    Unique { columns: Vec<&'a Ident>, primary: bool, nulls_not_distinct: bool, attributes: ConstraintAttributes },
+    Check {
+        expr: &'a Expr,
+        attributes: ConstraintAttributes,
+    },
+    Unique {
+        columns: Vec<&'a Ident>,
+        primary: bool,
+        nulls_not_distinct: bool,
+        attributes: ConstraintAttributes,
+    },
 }
 
 /// Constraints of a column definition that become constraints of the table.
@@ -24,8 +32,17 @@ pub(crate) fn of_column(def: &ColumnDef) -> Vec<Written<'_>> {
         .iter()
         .filter_map(|c| {
             let (pos, kind) = match &c.kind {
-                ColumnConstraintKind::Check { expr, attributes, .. } => written(c, WrittenKind::Check { expr, attributes: *attributes }),
-                ColumnConstraintKind::Unique { nulls_not_distinct, attributes } => written(
+                ColumnConstraintKind::Check { expr, attributes, .. } => written(
+                    c,
+                    WrittenKind::Check {
+                        expr,
+                        attributes: *attributes,
+                    },
+                ),
+                ColumnConstraintKind::Unique {
+                    nulls_not_distinct,
+                    attributes,
+                } => written(
                     c,
                     WrittenKind::Unique {
                         columns: vec![&def.name],
@@ -36,11 +53,20 @@ pub(crate) fn of_column(def: &ColumnDef) -> Vec<Written<'_>> {
                 ),
                 ColumnConstraintKind::PrimaryKey { attributes } => written(
                     c,
-                    WrittenKind::Unique { columns: vec![&def.name], primary: true, nulls_not_distinct: false, attributes: *attributes },
+                    WrittenKind::Unique {
+                        columns: vec![&def.name],
+                        primary: true,
+                        nulls_not_distinct: false,
+                        attributes: *attributes,
+                    },
                 ),
                 _ => return None,
             };
-            Some(Written { name: c.name.as_ref(), pos, kind })
+            Some(Written {
+                name: c.name.as_ref(),
+                pos,
+                kind,
+            })
         })
         .collect()
 }
@@ -49,11 +75,18 @@ pub(crate) fn of_column(def: &ColumnDef) -> Vec<Written<'_>> {
 pub(crate) fn of_table(c: &TableConstraint) -> Result<Written<'_>> {
     let unsupported = |what: &str| Err(SqlError::unsupported(what).at(Some(c.pos)));
     let kind = match &c.kind {
-        TableConstraintKind::Check(expr) => WrittenKind::Check { expr, attributes: c.attributes },
+        TableConstraintKind::Check(expr) => WrittenKind::Check {
+            expr,
+            attributes: c.attributes,
+        },
         TableConstraintKind::Unique { include, .. } | TableConstraintKind::PrimaryKey { include, .. } if !include.is_empty() => {
             return unsupported("INCLUDE columns of an index");
         }
-        TableConstraintKind::Unique { columns, nulls_not_distinct, .. } => WrittenKind::Unique {
+        TableConstraintKind::Unique {
+            columns,
+            nulls_not_distinct,
+            ..
+        } => WrittenKind::Unique {
             columns: columns.iter().collect(),
             primary: false,
             nulls_not_distinct: *nulls_not_distinct,
@@ -69,12 +102,22 @@ pub(crate) fn of_table(c: &TableConstraint) -> Result<Written<'_>> {
         TableConstraintKind::ForeignKey { .. } => return unsupported("FOREIGN KEY"),
         TableConstraintKind::Exclude => return unsupported("EXCLUDE constraints"),
     };
-    Ok(Written { name: c.name.as_ref(), pos: c.pos, kind })
+    Ok(Written {
+        name: c.name.as_ref(),
+        pos: c.pos,
+        kind,
+    })
 }
 
 impl Ddl<'_> {
     /// A CHECK constraint of `table`, which already has its columns.
-    pub(crate) async fn new_check(&mut self, table: &Table, name: Option<&Ident>, expr: &Expr, attributes: ConstraintAttributes) -> Result<Constraint> {
+    pub(crate) async fn new_check(
+        &mut self,
+        table: &Table,
+        name: Option<&Ident>,
+        expr: &Expr,
+        attributes: ConstraintAttributes,
+    ) -> Result<Constraint> {
         refuse_attributes("CHECK constraints", attributes)?;
         if attributes.not_valid {
             return Err(SqlError::unsupported("NOT VALID"));
@@ -94,7 +137,11 @@ impl Ddl<'_> {
                 choose_name(&table.name, column, "check", |n| constraint_exists(&catalog, table, n))
             }
         };
-        Ok(Constraint { oid: self.new_oid()?, name, kind: ConstraintKind::Check { expression } })
+        Ok(Constraint {
+            oid: self.new_oid()?,
+            name,
+            kind: ConstraintKind::Check { expression },
+        })
     }
 
     /// A UNIQUE or PRIMARY KEY constraint of `table` and its index, without storage. Marks primary key columns NOT NULL.
@@ -122,15 +169,26 @@ impl Ddl<'_> {
         let mut keys = Vec::with_capacity(columns.len());
         for column in columns {
             let Some((i, _)) = table.column(&column.name) else {
-                return Err(SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{}\" named in key does not exist", column.name)).at(pos));
+                return Err(SqlError::new(
+                    SqlState::UNDEFINED_COLUMN,
+                    format!("column \"{}\" named in key does not exist", column.name),
+                )
+                .at(pos));
             };
             if keys.iter().any(|k: &IndexKey| k.column == i) {
                 let kind = if primary { "primary key" } else { "unique" };
-                return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, format!("column \"{}\" appears twice in {kind} constraint", column.name))
-                    .at(pos));
+                return Err(SqlError::new(
+                    SqlState::DUPLICATE_COLUMN,
+                    format!("column \"{}\" appears twice in {kind} constraint", column.name),
+                )
+                .at(pos));
             }
             self.check_orderable(table.columns[i].ty)?;
-            keys.push(IndexKey { column: i, descending: false, nulls_first: false });
+            keys.push(IndexKey {
+                column: i,
+                descending: false,
+                nulls_first: false,
+            });
         }
         if primary {
             for k in &keys {
@@ -148,7 +206,10 @@ impl Ddl<'_> {
             }
             None => {
                 let taken = |n: &str| {
-                    n == table.name || catalog.relation_in(table.schema, n).is_some() || table.indexes.iter().any(|i| i.name == n) || constraint_exists(&catalog, table, n)
+                    n == table.name
+                        || catalog.relation_in(table.schema, n).is_some()
+                        || table.indexes.iter().any(|i| i.name == n)
+                        || constraint_exists(&catalog, table, n)
                 };
                 if primary {
                     choose_name(&table.name, None, "pkey", taken)
@@ -158,8 +219,19 @@ impl Ddl<'_> {
                 }
             }
         };
-        let index = Index { oid: self.new_oid()?, name: name.clone(), storage: None, keys, unique: true, primary };
-        let constraint = Constraint { oid: self.new_oid()?, name, kind: ConstraintKind::Unique { index: index.oid, primary } };
+        let index = Index {
+            oid: self.new_oid()?,
+            name: name.clone(),
+            storage: None,
+            keys,
+            unique: true,
+            primary,
+        };
+        let constraint = Constraint {
+            oid: self.new_oid()?,
+            name,
+            kind: ConstraintKind::Unique { index: index.oid, primary },
+        };
         Ok((constraint, index))
     }
 }
@@ -181,7 +253,11 @@ pub(crate) fn joined(names: &[&str]) -> String {
 
 fn constraint_exists(catalog: &Catalog, table: &Table, name: &str) -> bool {
     let named = |t: &Table| t.constraints.iter().any(|c| c.name == name);
-    named(table) || catalog.tables.values().any(|t| t.schema == table.schema && t.oid != table.oid && named(t))
+    named(table)
+        || catalog
+            .tables
+            .values()
+            .any(|t| t.schema == table.schema && t.oid != table.oid && named(t))
 }
 
 fn refuse_duplicate(table: &Table, name: &str) -> Result<()> {
@@ -206,5 +282,8 @@ fn refuse_attributes(what: &str, a: ConstraintAttributes) -> Result<()> {
 
 /// The constraint that an index enforces, if any.
 pub(crate) fn of_index(table: &Table, index: Oid) -> Option<&Constraint> {
-    table.constraints.iter().find(|c| matches!(c.kind, ConstraintKind::Unique { index: i, .. } if i == index))
+    table
+        .constraints
+        .iter()
+        .find(|c| matches!(c.kind, ConstraintKind::Unique { index: i, .. } if i == index))
 }

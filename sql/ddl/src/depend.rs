@@ -83,7 +83,10 @@ impl Ddl<'_> {
         };
         let Some(relation) = found else {
             if !if_exists {
-                return Err(SqlError::new(SqlState::UNDEFINED_TABLE, format!("{word} \"{name}\" does not exist")));
+                return Err(SqlError::new(
+                    SqlState::UNDEFINED_TABLE,
+                    format!("{word} \"{name}\" does not exist"),
+                ));
             }
             self.notice(format!("{word} \"{name}\" does not exist, skipping"));
             return Ok(None);
@@ -95,8 +98,16 @@ impl Ddl<'_> {
         };
         if is != kind {
             let article = |k: ObjectKind| if k == ObjectKind::Index { "an" } else { "a" };
-            return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{}\" is not {} {word}", name.name(), article(kind)))
-                .hint(format!("Use DROP {} to remove {} {}.", kind_name(is).to_uppercase(), article(is), kind_name(is))));
+            return Err(SqlError::new(
+                SqlState::WRONG_OBJECT_TYPE,
+                format!("\"{}\" is not {} {word}", name.name(), article(kind)),
+            )
+            .hint(format!(
+                "Use DROP {} to remove {} {}.",
+                kind_name(is).to_uppercase(),
+                article(is),
+                kind_name(is)
+            )));
         }
         Ok(Some(relation))
     }
@@ -125,23 +136,42 @@ impl Ddl<'_> {
             let on = format!("schema {}", curia_parse::quote_identifier(&schema.name));
             for t in catalog.tables.values().filter(|t| t.schema == schema.oid) {
                 let shown = format!("table {}", self.shown(t.schema, &t.name));
-                dependents.push(Dependent { oid: t.oid, shown, on: on.clone(), what: DependentKind::Relation(Relation::Table(t.oid)) });
+                dependents.push(Dependent {
+                    oid: t.oid,
+                    shown,
+                    on: on.clone(),
+                    what: DependentKind::Relation(Relation::Table(t.oid)),
+                });
             }
             // A sequence that a table owns goes with the table and is not mentioned.
-            let owned = |s: &Sequence| s.owned_by.is_some_and(|(t, _)| catalog.tables.get(&t).is_some_and(|t| t.schema == schema.oid));
+            let owned = |s: &Sequence| {
+                s.owned_by
+                    .is_some_and(|(t, _)| catalog.tables.get(&t).is_some_and(|t| t.schema == schema.oid))
+            };
             for q in catalog.sequences.values().filter(|q| q.schema == schema.oid && !owned(q)) {
                 let shown = format!("sequence {}", self.shown(q.schema, &q.name));
-                dependents.push(Dependent { oid: q.oid, shown, on: on.clone(), what: DependentKind::Relation(Relation::Sequence(q.oid)) });
+                dependents.push(Dependent {
+                    oid: q.oid,
+                    shown,
+                    on: on.clone(),
+                    what: DependentKind::Relation(Relation::Sequence(q.oid)),
+                });
             }
         }
         if !s.cascade && !dependents.is_empty() {
-            let first = schemas.first().map(|s| format!("schema {}", curia_parse::quote_identifier(&s.name)));
+            let first = schemas
+                .first()
+                .map(|s| format!("schema {}", curia_parse::quote_identifier(&s.name)));
             return Err(still_needed(&first.unwrap_or_default(), schemas.len() > 1, dependents));
         }
         self.drop_relations(Vec::new(), dependents, s.cascade).await?;
         for schema in schemas {
             self.change(Change::drop(Class::Schema, schema.oid))?;
-            self.change(Change::Drop(ObjectKey { class: Class::Comment, oid: schema.oid, sub: 0 }))?;
+            self.change(Change::Drop(ObjectKey {
+                class: Class::Comment,
+                oid: schema.oid,
+                sub: 0,
+            }))?;
         }
         Ok(())
     }
@@ -166,7 +196,12 @@ impl Ddl<'_> {
         let owned: Vec<Relation> = going
             .iter()
             .filter_map(|r| if let Relation::Table(oid) = r { Some(*oid) } else { None })
-            .flat_map(|oid| catalog.owned_sequences(oid, None).map(|s| Relation::Sequence(s.oid)).collect::<Vec<_>>())
+            .flat_map(|oid| {
+                catalog
+                    .owned_sequences(oid, None)
+                    .map(|s| Relation::Sequence(s.oid))
+                    .collect::<Vec<_>>()
+            })
             .filter(|s| !going.contains(s))
             .collect();
         going.extend(owned);
@@ -184,16 +219,35 @@ impl Ddl<'_> {
                         && let Some(column) = table.columns.iter().find(|c| c.attnum == attnum && c.identity.is_some())
                     {
                         let of = format!("column {} of table {}", column.name, self.shown(table.schema, &table.name));
-                        return Err(SqlError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, format!("cannot drop {on} because {of} requires it"))
-                            .hint(format!("You can drop {of} instead.")));
+                        return Err(SqlError::new(
+                            SqlState::DEPENDENT_OBJECTS_STILL_EXIST,
+                            format!("cannot drop {on} because {of} requires it"),
+                        )
+                        .hint(format!("You can drop {of} instead.")));
                     }
                     for table in catalog.tables.values().filter(|t| !goes(t.oid)) {
                         for (i, column) in table.live_columns() {
-                            if column.default.as_deref().is_some_and(|d| crate::expression::mentions_sequence(d, oid)) {
-                                let shown = format!("default value for column {} of table {}", column.name, self.shown(table.schema, &table.name));
+                            if column
+                                .default
+                                .as_deref()
+                                .is_some_and(|d| crate::expression::mentions_sequence(d, oid))
+                            {
+                                let shown = format!(
+                                    "default value for column {} of table {}",
+                                    column.name,
+                                    self.shown(table.schema, &table.name)
+                                );
                                 blocked.get_or_insert_with(|| on.clone());
-                                let what = DependentKind::Default { table: table.oid, column: i };
-                                dependents.push(Dependent { oid: table.oid, shown, on: on.clone(), what });
+                                let what = DependentKind::Default {
+                                    table: table.oid,
+                                    column: i,
+                                };
+                                dependents.push(Dependent {
+                                    oid: table.oid,
+                                    shown,
+                                    on: on.clone(),
+                                    what,
+                                });
                             }
                         }
                     }
@@ -240,7 +294,10 @@ impl Ddl<'_> {
             [one] => self.notice(format!("drop cascades to {}", one.shown)),
             many => {
                 let lines: Vec<String> = many.iter().map(|d| format!("drop cascades to {}", d.shown)).collect();
-                let notice = SqlError::new(SqlState::SUCCESSFUL_COMPLETION, format!("drop cascades to {} other objects", many.len()));
+                let notice = SqlError::new(
+                    SqlState::SUCCESSFUL_COMPLETION,
+                    format!("drop cascades to {} other objects", many.len()),
+                );
                 self.notices.push(notice.detail(lines.join("\n")));
             }
         }
@@ -266,13 +323,21 @@ impl Ddl<'_> {
                 let storage = table.index(index).and_then(|i| i.storage);
                 table.indexes.retain(|i| i.oid != index);
                 self.change(Change::put(table))?;
-                self.change(Change::Drop(ObjectKey { class: Class::Comment, oid: index, sub: 0 }))?;
+                self.change(Change::Drop(ObjectKey {
+                    class: Class::Comment,
+                    oid: index,
+                    sub: 0,
+                }))?;
                 storage.map_or(Ok(()), |s| self.drop_storage(s))
             }
             Relation::Sequence(oid) => {
                 let sequence = self.sequence(oid)?;
                 self.change(Change::drop(Class::Sequence, oid))?;
-                self.change(Change::Drop(ObjectKey { class: Class::Comment, oid, sub: 0 }))?;
+                self.change(Change::Drop(ObjectKey {
+                    class: Class::Comment,
+                    oid,
+                    sub: 0,
+                }))?;
                 self.drop_storage(sequence.storage)
             }
         }
@@ -281,9 +346,20 @@ impl Ddl<'_> {
     fn drop_comments(&mut self, oid: Oid, table: &Table) -> Result<()> {
         let catalog = self.catalog();
         let of_table = catalog.comments.range((oid, i16::MIN)..=(oid, i16::MAX)).map(|(k, _)| *k);
-        let of_parts = table.indexes.iter().map(|i| (i.oid, 0)).chain(table.constraints.iter().map(|c| (c.oid, 0)));
-        for (oid, sub) in of_table.chain(of_parts.filter(|k| catalog.comments.contains_key(k))).collect::<Vec<_>>() {
-            self.change(Change::Drop(ObjectKey { class: Class::Comment, oid, sub }))?;
+        let of_parts = table
+            .indexes
+            .iter()
+            .map(|i| (i.oid, 0))
+            .chain(table.constraints.iter().map(|c| (c.oid, 0)));
+        for (oid, sub) in of_table
+            .chain(of_parts.filter(|k| catalog.comments.contains_key(k)))
+            .collect::<Vec<_>>()
+        {
+            self.change(Change::Drop(ObjectKey {
+                class: Class::Comment,
+                oid,
+                sub,
+            }))?;
         }
         Ok(())
     }

@@ -26,7 +26,10 @@ impl Ddl<'_> {
         if curia_storage::row::storable(ty.oid) {
             return Ok(());
         }
-        Err(SqlError::unsupported(format!("a column of type {}", type_info::format_type(ty.oid, ty.typmod))))
+        Err(SqlError::unsupported(format!(
+            "a column of type {}",
+            type_info::format_type(ty.oid, ty.typmod)
+        )))
     }
 
     /// Types that keys can hold.

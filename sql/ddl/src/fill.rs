@@ -18,7 +18,9 @@ impl Ddl<'_> {
         let mut with_index = table.clone();
         with_index.indexes.push(index.clone());
         let layout = self.layout(&with_index)?;
-        let entries = layout.index(index.oid).ok_or_else(|| SqlError::internal("an index without storage is being filled"))?;
+        let entries = layout
+            .index(index.oid)
+            .ok_or_else(|| SqlError::internal("an index without storage is being filled"))?;
         let mut scan = self.scan(&layout);
         while let Some(rows) = step(&mut scan)? {
             for (key, row) in rows {
@@ -72,7 +74,11 @@ impl Ddl<'_> {
     /// The value of an expression without columns.
     pub(crate) async fn value(&mut self, expression: &str) -> Result<Datum> {
         let mut rows = self.queries.open(self.tx, &format!("SELECT {expression}")).await?;
-        let first = rows.next().await?.and_then(|batch| batch.into_iter().next()).and_then(|row| row.into_iter().next());
+        let first = rows
+            .next()
+            .await?
+            .and_then(|batch| batch.into_iter().next())
+            .and_then(|row| row.into_iter().next());
         first.ok_or_else(|| SqlError::internal("an expression without a value"))
     }
 
@@ -80,7 +86,11 @@ impl Ddl<'_> {
     pub(crate) fn qualified(&self, table: &Table) -> String {
         let catalog = self.catalog();
         let schema = catalog.schema_name(table.schema);
-        format!("{}.{}", curia_parse::quote_identifier(schema), curia_parse::quote_identifier(&table.name))
+        format!(
+            "{}.{}",
+            curia_parse::quote_identifier(schema),
+            curia_parse::quote_identifier(&table.name)
+        )
     }
 
     fn layout(&self, table: &Table) -> Result<TableLayout> {
@@ -123,7 +133,10 @@ fn step(scan: &mut ViewScan) -> Result<Option<StoredRows>> {
 pub(crate) fn contains_nulls(table: &Table, schema: &str, column: usize) -> SqlError {
     SqlError::new(
         SqlState::NOT_NULL_VIOLATION,
-        format!("column \"{}\" of relation \"{}\" contains null values", table.columns[column].name, table.name),
+        format!(
+            "column \"{}\" of relation \"{}\" contains null values",
+            table.columns[column].name, table.name
+        ),
     )
     .table(schema, &table.name)
     .column(&table.columns[column].name)

@@ -22,7 +22,10 @@ impl Ddl<'_> {
             return Err(if known {
                 SqlError::unsupported(format!("access method \"{}\"", method.name))
             } else {
-                SqlError::new(SqlState::UNDEFINED_OBJECT, format!("access method \"{}\" does not exist", method.name))
+                SqlError::new(
+                    SqlState::UNDEFINED_OBJECT,
+                    format!("access method \"{}\" does not exist", method.name),
+                )
             });
         }
         if s.filter.is_some() {
@@ -36,7 +39,10 @@ impl Ddl<'_> {
         }
         check_storage_options(&s.options)?;
         if s.keys.len() > MAX_KEYS {
-            return Err(SqlError::new(SqlState::TOO_MANY_COLUMNS, format!("cannot use more than {MAX_KEYS} columns in an index")));
+            return Err(SqlError::new(
+                SqlState::TOO_MANY_COLUMNS,
+                format!("cannot use more than {MAX_KEYS} columns in an index"),
+            ));
         }
         let table = self.find_table(&s.table)?;
         // PostgreSQL takes SHARE. Here a table is one catalog object with its indexes, so two builds at once would lose one of them.
@@ -52,10 +58,17 @@ impl Ddl<'_> {
                 return Err(SqlError::unsupported(format!("operator class \"{opclass}\"")));
             }
             let Some((column, found)) = table.column(&name[name.len() - 1].name) else {
-                return Err(SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{}\" does not exist", name[name.len() - 1].name)));
+                return Err(SqlError::new(
+                    SqlState::UNDEFINED_COLUMN,
+                    format!("column \"{}\" does not exist", name[name.len() - 1].name),
+                ));
             };
             self.check_orderable(found.ty)?;
-            keys.push(IndexKey { column, descending: element.descending, nulls_first: element.nulls_first.unwrap_or(element.descending) });
+            keys.push(IndexKey {
+                column,
+                descending: element.descending,
+                nulls_first: element.nulls_first.unwrap_or(element.descending),
+            });
         }
         let catalog = self.catalog();
         let name = match &s.name {
@@ -66,14 +79,17 @@ impl Ddl<'_> {
                     if !s.if_not_exists {
                         return Err(exists);
                     }
-                    self.notices.push(SqlError::new(SqlState::DUPLICATE_TABLE, format!("{}, skipping", exists.message())));
+                    self.notices
+                        .push(SqlError::new(SqlState::DUPLICATE_TABLE, format!("{}, skipping", exists.message())));
                     return Ok(());
                 }
                 name.name.clone()
             }
             None => {
                 let names: Vec<&str> = keys.iter().map(|k| table.columns[k.column].name.as_str()).collect();
-                choose_name(&table.name, Some(&joined(&names)), "idx", |n| catalog.relation_in(table.schema, n).is_some())
+                choose_name(&table.name, Some(&joined(&names)), "idx", |n| {
+                    catalog.relation_in(table.schema, n).is_some()
+                })
             }
         };
         let index = Index {

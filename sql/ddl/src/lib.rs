@@ -82,7 +82,13 @@ impl<'a> Ddl<'a> {
     /// A statement in a transaction.
     pub fn new(tx: &'a mut Transaction, env: Environment<'a>, queries: &'a dyn Queries) -> Ddl<'a> {
         let catalog = tx.catalog();
-        Ddl { tx, env, queries, catalog, notices: Vec::new() }
+        Ddl {
+            tx,
+            env,
+            queries,
+            catalog,
+            notices: Vec::new(),
+        }
     }
 
     /// Whether a statement is executed here.

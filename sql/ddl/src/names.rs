@@ -33,18 +33,29 @@ impl Ddl<'_> {
         }
         match self.find_relation(name)? {
             Relation::Table(oid) => self.table(oid),
-            _ => Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{}\" is not a table", name.name()))),
+            _ => Err(SqlError::new(
+                SqlState::WRONG_OBJECT_TYPE,
+                format!("\"{}\" is not a table", name.name()),
+            )),
         }
     }
 
     /// A table by OID: it exists in the catalog the statement looks at.
     pub(crate) fn table(&self, oid: Oid) -> Result<Arc<Table>> {
-        self.catalog().tables.get(&oid).cloned().ok_or_else(|| SqlError::internal(format!("table {oid} is not in the catalog")))
+        self.catalog()
+            .tables
+            .get(&oid)
+            .cloned()
+            .ok_or_else(|| SqlError::internal(format!("table {oid} is not in the catalog")))
     }
 
     /// A sequence by OID.
     pub(crate) fn sequence(&self, oid: Oid) -> Result<Arc<Sequence>> {
-        self.catalog().sequences.get(&oid).cloned().ok_or_else(|| SqlError::internal(format!("sequence {oid} is not in the catalog")))
+        self.catalog()
+            .sequences
+            .get(&oid)
+            .cloned()
+            .ok_or_else(|| SqlError::internal(format!("sequence {oid} is not in the catalog")))
     }
 
     /// The schema in which CREATE puts an object of this name.
@@ -79,7 +90,9 @@ impl Ddl<'_> {
     /// Whether an unqualified name of this relation finds it: then messages show the bare name.
     fn visible(&self, schema: Oid, name: &str) -> bool {
         let catalog = self.catalog();
-        catalog.relation(self.env.search_path, name).is_some_and(|found| catalog.relation_in(schema, name) == Some(found))
+        catalog
+            .relation(self.env.search_path, name)
+            .is_some_and(|found| catalog.relation_in(schema, name) == Some(found))
     }
 
     /// A relation's name as messages show it: quoted where needed, qualified where the search path doesn't find it.
@@ -104,11 +117,17 @@ impl Ddl<'_> {
 
 /// A column by name, or 42703.
 pub(crate) fn find_column(table: &Table, name: &Ident) -> Result<usize> {
-    table.column(&name.name).map(|(i, _)| i).ok_or_else(|| no_column(&name.name, &table.name))
+    table
+        .column(&name.name)
+        .map(|(i, _)| i)
+        .ok_or_else(|| no_column(&name.name, &table.name))
 }
 
 pub(crate) fn no_column(column: &str, table: &str) -> SqlError {
-    SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{column}\" of relation \"{table}\" does not exist"))
+    SqlError::new(
+        SqlState::UNDEFINED_COLUMN,
+        format!("column \"{column}\" of relation \"{table}\" does not exist"),
+    )
 }
 
 pub(crate) fn no_relation(name: &ObjectName) -> SqlError {
@@ -128,9 +147,13 @@ pub(crate) fn relation_exists(name: &str) -> SqlError {
 }
 
 fn is_system(name: &ObjectName) -> bool {
-    matches!(name.schema(), Some("pg_catalog" | "information_schema")) || (name.schema().is_none() && name.name().starts_with("pg_catalog."))
+    matches!(name.schema(), Some("pg_catalog" | "information_schema"))
+        || (name.schema().is_none() && name.name().starts_with("pg_catalog."))
 }
 
 fn permission_denied(name: &str) -> SqlError {
-    SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, format!("permission denied: \"{name}\" is a system catalog"))
+    SqlError::new(
+        SqlState::INSUFFICIENT_PRIVILEGE,
+        format!("permission denied: \"{name}\" is a system catalog"),
+    )
 }

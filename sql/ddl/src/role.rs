@@ -13,15 +13,26 @@ impl Ddl<'_> {
             return Err(SqlError::new(SqlState::RESERVED_NAME, "role name is reserved"));
         };
         if name.name.starts_with("pg_") {
-            return Err(SqlError::new(SqlState::RESERVED_NAME, format!("role name \"{}\" is reserved", name.name))
-                .detail("Role names starting with \"pg_\" are reserved."));
+            return Err(
+                SqlError::new(SqlState::RESERVED_NAME, format!("role name \"{}\" is reserved", name.name))
+                    .detail("Role names starting with \"pg_\" are reserved."),
+            );
         }
         self.lock_name(0, &format!("role {}", name.name)).await?;
         if self.catalog().role(&name.name).is_some() {
-            return Err(SqlError::new(SqlState::DUPLICATE_OBJECT, format!("role \"{}\" already exists", name.name)));
+            return Err(SqlError::new(
+                SqlState::DUPLICATE_OBJECT,
+                format!("role \"{}\" already exists", name.name),
+            ));
         }
         let oid = self.new_oid()?;
-        let role = Role { oid, name: name.name.clone(), superuser: false, login: s.user, password: None };
+        let role = Role {
+            oid,
+            name: name.name.clone(),
+            superuser: false,
+            login: s.user,
+            password: None,
+        };
         let role = self.apply_options(role, &s.options)?;
         self.change(Change::put(role))
     }
@@ -32,7 +43,12 @@ impl Ddl<'_> {
         if !only_own_password {
             self.require_superuser("alter role")?;
         }
-        let old = self.catalog().roles.get(&oid).cloned().ok_or_else(|| SqlError::internal("role vanished"))?;
+        let old = self
+            .catalog()
+            .roles
+            .get(&oid)
+            .cloned()
+            .ok_or_else(|| SqlError::internal("role vanished"))?;
         let role = self.apply_options((*old).clone(), &s.options)?;
         self.change(Change::put(role))
     }
@@ -41,7 +57,10 @@ impl Ddl<'_> {
         self.require_superuser("drop role")?;
         for spec in names {
             let RoleSpec::Name(name) = spec else {
-                return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, "cannot use special role specifier in DROP ROLE"));
+                return Err(SqlError::new(
+                    SqlState::INVALID_PARAMETER_VALUE,
+                    "cannot use special role specifier in DROP ROLE",
+                ));
             };
             let catalog = self.catalog();
             let Some(role) = catalog.role(&name.name) else {
@@ -62,9 +81,27 @@ impl Ddl<'_> {
             }
             let owned = |owner: u32| owner == role.oid;
             let mut owns = Vec::new();
-            owns.extend(catalog.schemas.values().filter(|s| owned(s.owner)).map(|s| format!("owner of schema {}", s.name)));
-            owns.extend(catalog.tables.values().filter(|t| owned(t.owner)).map(|t| format!("owner of table {}", self.shown(t.schema, &t.name))));
-            owns.extend(catalog.sequences.values().filter(|s| owned(s.owner)).map(|s| format!("owner of sequence {}", self.shown(s.schema, &s.name))));
+            owns.extend(
+                catalog
+                    .schemas
+                    .values()
+                    .filter(|s| owned(s.owner))
+                    .map(|s| format!("owner of schema {}", s.name)),
+            );
+            owns.extend(
+                catalog
+                    .tables
+                    .values()
+                    .filter(|t| owned(t.owner))
+                    .map(|t| format!("owner of table {}", self.shown(t.schema, &t.name))),
+            );
+            owns.extend(
+                catalog
+                    .sequences
+                    .values()
+                    .filter(|s| owned(s.owner))
+                    .map(|s| format!("owner of sequence {}", self.shown(s.schema, &s.name))),
+            );
             if !owns.is_empty() {
                 return Err(SqlError::new(
                     SqlState::DEPENDENT_OBJECTS_STILL_EXIST,
@@ -112,7 +149,10 @@ impl Ddl<'_> {
     fn require_superuser(&self, to: &str) -> Result<()> {
         match self.catalog().roles.get(&self.env.role) {
             Some(role) if role.superuser => Ok(()),
-            _ => Err(SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, format!("permission denied to {to}"))),
+            _ => Err(SqlError::new(
+                SqlState::INSUFFICIENT_PRIVILEGE,
+                format!("permission denied to {to}"),
+            )),
         }
     }
 }

@@ -26,7 +26,8 @@ impl Ddl<'_> {
             if !s.if_not_exists {
                 return Err(exists);
             }
-            self.notices.push(SqlError::new(SqlState::DUPLICATE_SCHEMA, format!("{}, skipping", exists.message())));
+            self.notices
+                .push(SqlError::new(SqlState::DUPLICATE_SCHEMA, format!("{}, skipping", exists.message())));
             return Ok(());
         }
         let oid = self.new_oid()?;
@@ -34,7 +35,11 @@ impl Ddl<'_> {
     }
 
     pub(crate) async fn alter_schema(&mut self, s: &AlterSchema) -> Result<()> {
-        let old = self.catalog().schema(&s.name.name).cloned().ok_or_else(|| no_schema(&s.name.name))?;
+        let old = self
+            .catalog()
+            .schema(&s.name.name)
+            .cloned()
+            .ok_or_else(|| no_schema(&s.name.name))?;
         let mut new = (*old).clone();
         match &s.action {
             AlterSchemaAction::OwnerTo(role) => new.owner = self.find_role(role)?,
@@ -42,7 +47,10 @@ impl Ddl<'_> {
                 check_name(&name.name)?;
                 self.lock_name(0, &format!("schema {}", name.name)).await?;
                 if self.catalog().schema(&name.name).is_some() {
-                    return Err(SqlError::new(SqlState::DUPLICATE_SCHEMA, format!("schema \"{}\" already exists", name.name)));
+                    return Err(SqlError::new(
+                        SqlState::DUPLICATE_SCHEMA,
+                        format!("schema \"{}\" already exists", name.name),
+                    ));
                 }
                 new.name = name.name.clone();
             }
@@ -53,8 +61,10 @@ impl Ddl<'_> {
 
 fn check_name(name: &str) -> Result<()> {
     if name.starts_with("pg_") {
-        return Err(SqlError::new(SqlState::RESERVED_NAME, format!("unacceptable schema name \"{name}\""))
-            .detail("The prefix \"pg_\" is reserved for system schemas."));
+        return Err(
+            SqlError::new(SqlState::RESERVED_NAME, format!("unacceptable schema name \"{name}\""))
+                .detail("The prefix \"pg_\" is reserved for system schemas."),
+        );
     }
     Ok(())
 }

@@ -33,7 +33,8 @@ impl Ddl<'_> {
             if !s.if_not_exists {
                 return Err(exists);
             }
-            self.notices.push(SqlError::new(SqlState::DUPLICATE_TABLE, format!("{}, skipping", exists.message())));
+            self.notices
+                .push(SqlError::new(SqlState::DUPLICATE_TABLE, format!("{}, skipping", exists.message())));
             return Ok(());
         }
         let shape = self.sequence_shape(&s.options, PgType::INT8, None)?;
@@ -68,7 +69,12 @@ impl Ddl<'_> {
     pub(crate) async fn alter_sequence(&mut self, s: &AlterSequence) -> Result<()> {
         let oid = match self.lookup(&s.name)? {
             Some(Relation::Sequence(oid)) => oid,
-            Some(_) => return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{}\" is not a sequence", s.name.name()))),
+            Some(_) => {
+                return Err(SqlError::new(
+                    SqlState::WRONG_OBJECT_TYPE,
+                    format!("\"{}\" is not a sequence", s.name.name()),
+                ));
+            }
             None if s.if_exists => {
                 self.notice(format!("relation \"{}\" does not exist, skipping", s.name));
                 return Ok(());
@@ -83,8 +89,10 @@ impl Ddl<'_> {
     pub(crate) async fn change_sequence(&mut self, old: &Sequence, options: &[SequenceOption]) -> Result<()> {
         let shape = self.sequence_shape(options, old.ty, Some(old))?;
         if old.owned_by.is_some() && shape.owned_by.is_some() && self.is_identity_sequence(old) {
-            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "cannot change ownership of identity sequence")
-                .detail(format!("Sequence \"{}\" is linked to a table's identity column.", old.name)));
+            return Err(
+                SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "cannot change ownership of identity sequence")
+                    .detail(format!("Sequence \"{}\" is linked to a table's identity column.", old.name)),
+            );
         }
         let mut new = old.clone();
         new.ty = shape.ty;
@@ -97,7 +105,8 @@ impl Ddl<'_> {
         if let Some(owned_by) = shape.owned_by {
             new.owned_by = owned_by;
         }
-        let numbers_change = (new.increment, new.min, new.max, new.cache, new.cycle) != (old.increment, old.min, old.max, old.cache, old.cycle);
+        let numbers_change =
+            (new.increment, new.min, new.max, new.cache, new.cycle) != (old.increment, old.min, old.max, old.cache, old.cycle);
         if let Some(next) = shape.restart {
             new.storage = self.new_storage()?;
             self.change(Change::put(new.clone()))?;
@@ -107,7 +116,11 @@ impl Ddl<'_> {
             let next = self.tx.sequence_next(old).await?;
             new.storage = self.new_storage()?;
             if next < new.min || next > new.max {
-                let (what, bound, word) = if next < new.min { ("less", new.min, "MINVALUE") } else { ("greater", new.max, "MAXVALUE") };
+                let (what, bound, word) = if next < new.min {
+                    ("less", new.min, "MINVALUE")
+                } else {
+                    ("greater", new.max, "MAXVALUE")
+                };
                 return Err(invalid(format!("RESTART value ({next}) cannot be {what} than {word} ({bound})")));
             }
             self.change(Change::put(new.clone()))?;
@@ -121,7 +134,10 @@ impl Ddl<'_> {
     fn is_identity_sequence(&self, s: &Sequence) -> bool {
         let catalog = self.catalog();
         s.owned_by.is_some_and(|(t, a)| {
-            catalog.tables.get(&t).is_some_and(|t| t.columns.iter().any(|c| c.attnum == a && c.identity.is_some() && !c.dropped))
+            catalog
+                .tables
+                .get(&t)
+                .is_some_and(|t| t.columns.iter().any(|c| c.attnum == a && c.identity.is_some() && !c.dropped))
         })
     }
 
@@ -170,7 +186,13 @@ impl Ddl<'_> {
         };
         let ascending = increment > 0;
         // A bound that was the old type's default follows the type.
-        let kept = |value: i64, old_default: i64| if ty == default_ty || value != old_default { Some(value) } else { None };
+        let kept = |value: i64, old_default: i64| {
+            if ty == default_ty || value != old_default {
+                Some(value)
+            } else {
+                None
+            }
+        };
         let old_bounds = old.map(|o| match o.ty.oid {
             oid::INT2 => (i64::from(i16::MIN), i64::from(i16::MAX), o),
             oid::INT4 => (i64::from(i32::MIN), i64::from(i32::MAX), o),
@@ -178,16 +200,32 @@ impl Ddl<'_> {
         });
         let max = match max {
             Some(Some(n)) => n,
-            Some(None) => if ascending { type_max } else { -1 },
-            None => old_bounds.and_then(|(_, m, o)| kept(o.max, m)).unwrap_or(if ascending { type_max } else { -1 }),
+            Some(None) => {
+                if ascending {
+                    type_max
+                } else {
+                    -1
+                }
+            }
+            None => old_bounds
+                .and_then(|(_, m, o)| kept(o.max, m))
+                .unwrap_or(if ascending { type_max } else { -1 }),
         };
         if max > type_max || max < type_min {
             return Err(invalid(format!("MAXVALUE ({max}) is out of range for sequence data type {name}")));
         }
         let min = match min {
             Some(Some(n)) => n,
-            Some(None) => if ascending { 1 } else { type_min },
-            None => old_bounds.and_then(|(m, _, o)| kept(o.min, m)).unwrap_or(if ascending { 1 } else { type_min }),
+            Some(None) => {
+                if ascending {
+                    1
+                } else {
+                    type_min
+                }
+            }
+            None => old_bounds
+                .and_then(|(m, _, o)| kept(o.min, m))
+                .unwrap_or(if ascending { 1 } else { type_min }),
         };
         if min < type_min || min > type_max {
             return Err(invalid(format!("MINVALUE ({min}) is out of range for sequence data type {name}")));
@@ -216,7 +254,17 @@ impl Ddl<'_> {
             return Err(invalid(format!("CACHE ({cache}) must be greater than zero")));
         }
         let cycle = cycle.or(old.map(|o| o.cycle)).unwrap_or(false);
-        Ok(Shape { ty, start, increment, min, max, cache, cycle, restart, owned_by })
+        Ok(Shape {
+            ty,
+            start,
+            increment,
+            min,
+            max,
+            cache,
+            cycle,
+            restart,
+            owned_by,
+        })
     }
 
     /// OWNED BY table.column
@@ -225,11 +273,17 @@ impl Ddl<'_> {
             return Err(SqlError::internal("empty name"));
         };
         if table.is_empty() {
-            return Err(SqlError::new(SqlState::SYNTAX_ERROR, "invalid OWNED BY option").hint("Specify OWNED BY table.column or OWNED BY NONE."));
+            return Err(
+                SqlError::new(SqlState::SYNTAX_ERROR, "invalid OWNED BY option").hint("Specify OWNED BY table.column or OWNED BY NONE.")
+            );
         }
         let table = self.find_table(&curia_parse::ObjectName { parts: table.to_vec() })?;
-        let i = crate::names::find_column(&table, column)
-            .map_err(|_| SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{}\" of relation \"{}\" does not exist", column.name, table.name)))?;
+        let i = crate::names::find_column(&table, column).map_err(|_| {
+            SqlError::new(
+                SqlState::UNDEFINED_COLUMN,
+                format!("column \"{}\" of relation \"{}\" does not exist", column.name, table.name),
+            )
+        })?;
         Ok((table.oid, table.columns[i].attnum))
     }
 }

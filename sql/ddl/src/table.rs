@@ -1,9 +1,9 @@
 //! CREATE TABLE.
 
+use crate::Ddl;
 use crate::column::{MAX_COLUMNS, too_many_columns};
 use crate::constraint::{self, WrittenKind};
 use crate::names::relation_exists;
-use crate::Ddl;
 use curia_catalog::{Change, Table};
 use curia_parse::ast::{CreateTable, Persistence, StatementOption};
 use curia_types::{Result, SqlError, SqlState};
@@ -27,7 +27,10 @@ impl Ddl<'_> {
         if let Some(tablespace) = &s.tablespace
             && !matches!(tablespace.name.as_str(), "pg_default")
         {
-            return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, format!("tablespace \"{}\" does not exist", tablespace.name)));
+            return Err(SqlError::new(
+                SqlState::UNDEFINED_OBJECT,
+                format!("tablespace \"{}\" does not exist", tablespace.name),
+            ));
         }
         let schema = self.creation_schema(&s.name)?;
         let name = s.name.name().to_owned();
@@ -38,7 +41,8 @@ impl Ddl<'_> {
             if !s.if_not_exists {
                 return Err(exists);
             }
-            self.notices.push(SqlError::new(SqlState::DUPLICATE_TABLE, format!("{}, skipping", exists.message())));
+            self.notices
+                .push(SqlError::new(SqlState::DUPLICATE_TABLE, format!("{}, skipping", exists.message())));
             return Ok(());
         }
         if s.columns.len() > MAX_COLUMNS {
@@ -47,7 +51,10 @@ impl Ddl<'_> {
         let mut new = Vec::with_capacity(s.columns.len());
         for (i, def) in s.columns.iter().enumerate() {
             if s.columns[..i].iter().any(|c| c.name.name == def.name.name) {
-                return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, format!("column \"{}\" specified more than once", def.name.name)));
+                return Err(SqlError::new(
+                    SqlState::DUPLICATE_COLUMN,
+                    format!("column \"{}\" specified more than once", def.name.name),
+                ));
             }
             new.push(self.new_column(&name, i + 1, def)?);
         }
@@ -81,11 +88,22 @@ impl Ddl<'_> {
                 table.constraints.push(check);
             }
         }
-        let (primary, others): (Vec<_>, Vec<_>) = keys.into_iter().partition(|w| matches!(w.kind, WrittenKind::Unique { primary: true, .. }));
+        let (primary, others): (Vec<_>, Vec<_>) = keys
+            .into_iter()
+            .partition(|w| matches!(w.kind, WrittenKind::Unique { primary: true, .. }));
         for w in primary.into_iter().chain(others) {
-            let WrittenKind::Unique { columns, primary, nulls_not_distinct, attributes } = w.kind else { continue };
-            let (constraint, mut index) =
-                self.new_unique(&mut table, w.name, &columns, primary, nulls_not_distinct, attributes, Some(w.pos)).await?;
+            let WrittenKind::Unique {
+                columns,
+                primary,
+                nulls_not_distinct,
+                attributes,
+            } = w.kind
+            else {
+                continue;
+            };
+            let (constraint, mut index) = self
+                .new_unique(&mut table, w.name, &columns, primary, nulls_not_distinct, attributes, Some(w.pos))
+                .await?;
             if primary {
                 table.row_key = index.keys.iter().map(|k| k.column).collect();
             } else {
@@ -103,19 +121,31 @@ pub(crate) fn check_storage_options(options: &[StatementOption]) -> Result<()> {
     for o in options {
         let known = matches!(
             o.name.as_str(),
-            "fillfactor" | "parallel_workers" | "toast_tuple_target" | "user_catalog_table" | "vacuum_truncate" | "vacuum_index_cleanup" | "log_autovacuum_min_duration"
+            "fillfactor"
+                | "parallel_workers"
+                | "toast_tuple_target"
+                | "user_catalog_table"
+                | "vacuum_truncate"
+                | "vacuum_index_cleanup"
+                | "log_autovacuum_min_duration"
         ) || o.name.starts_with("autovacuum_")
             || o.name.starts_with("toast.");
         if !known {
-            return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("unrecognized parameter \"{}\"", o.name)));
+            return Err(SqlError::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!("unrecognized parameter \"{}\"", o.name),
+            ));
         }
         if o.name == "fillfactor" {
             let value = o.value.as_deref().unwrap_or("true");
             match value.parse::<i64>() {
                 Ok(10..=100) => {}
                 Ok(_) => {
-                    return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("value {value} out of bounds for option \"fillfactor\""))
-                        .detail("Valid values are between \"10\" and \"100\"."));
+                    return Err(SqlError::new(
+                        SqlState::INVALID_PARAMETER_VALUE,
+                        format!("value {value} out of bounds for option \"fillfactor\""),
+                    )
+                    .detail("Valid values are between \"10\" and \"100\"."));
                 }
                 Err(_) => {
                     return Err(SqlError::new(

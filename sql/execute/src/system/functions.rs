@@ -57,9 +57,15 @@ pub fn catalog_call(scope: &CatalogScope<'_>, function: &str, args: &[Datum]) ->
         | "pg_ts_dict_is_visible"
         | "pg_ts_parser_is_visible"
         | "pg_ts_template_is_visible" => Datum::Bool(true),
-        "pg_get_indexdef" => some(find_index(c, oid(0)).map(|(t, i)| match number(1) {
-            n if n > 0 => i.keys.get(n as usize - 1).map(|k| quote_identifier(&t.columns[k.column].name).into_owned()).unwrap_or_default(),
-            _ => deparse::index(c, t, i),
+        "pg_get_indexdef" => some(find_index(c, oid(0)).map(|(t, i)| {
+            match number(1) {
+                n if n > 0 => i
+                    .keys
+                    .get(n as usize - 1)
+                    .map(|k| quote_identifier(&t.columns[k.column].name).into_owned())
+                    .unwrap_or_default(),
+                _ => deparse::index(c, t, i),
+            }
         })),
         "pg_get_constraintdef" => {
             let id = oid(0);
@@ -179,7 +185,12 @@ fn relation_size(scope: &CatalogScope<'_>, function: &str, id: Oid) -> Datum {
 
 /// A relation of any kind, system ones included.
 fn relation_named(scope: &CatalogScope<'_>, name: &str) -> Option<Oid> {
-    let system = |schema: &str, name: &str| system_tables().iter().find(|t| t.schema_name == schema && t.name == name).map(|t| t.oid);
+    let system = |schema: &str, name: &str| {
+        system_tables()
+            .iter()
+            .find(|t| t.schema_name == schema && t.name == name)
+            .map(|t| t.oid)
+    };
     let stored = |path: &[String], name: &str| scope.catalog.relation(path, name).map(Relation::oid);
     match split_name(name).as_slice() {
         [name] => system("pg_catalog", name).or_else(|| stored(scope.search_path, name)),

@@ -179,7 +179,8 @@ impl Session {
     /// EXECUTE: its arguments are expressions, computed by a query of their own.
     pub(crate) async fn execute_prepared<O: Output>(&mut self, e: &ast::Execute, out: &mut O) -> Result<Ran, Stop> {
         let prepared = self.statement(&e.name.name)?.clone();
-        if e.args.len() != prepared.params.len() {
+        // As PostgreSQL: arguments of a statement without parameters are not looked at.
+        if !prepared.params.is_empty() && e.args.len() != prepared.params.len() {
             return Err(SqlError::new(
                 SqlState::SYNTAX_ERROR,
                 format!("wrong number of parameters for prepared statement \"{}\"", e.name.name),
@@ -191,7 +192,7 @@ impl Session {
             return Err(SqlError::unsupported("EXECUTE of a statement that is no query").into());
         }
         let mut params: Arc<[Datum]> = Arc::from([]);
-        if !e.args.is_empty() {
+        if !prepared.params.is_empty() {
             let mut items = Vec::new();
             for (arg, ty) in e.args.iter().zip(&prepared.params) {
                 let ty = curia_parse::parse_type(&type_info::format_type(ty.oid, ty.typmod))?;

@@ -39,7 +39,15 @@ impl Session {
             Statement::Reset(Reset::Name(name)) => self.shared.settings.lock().reset(name, Scope::Session)?,
             Statement::Show(show) => return Ok(self.show(show)?),
             Statement::Discard(what) => self.discard(*what)?,
-            Statement::SetConstraints { .. } => {} // every constraint is immediate; asking for that is no error
+            // Every constraint is immediate; asking for that is no error.
+            Statement::SetConstraints { .. } if self.block.is_explicit() => {}
+            Statement::SetConstraints { .. } => self.notify(
+                out,
+                Notice::warning(
+                    SqlState::NO_ACTIVE_SQL_TRANSACTION,
+                    "SET CONSTRAINTS can only be used in transaction blocks",
+                ),
+            ),
             Statement::Prepare(p) => {
                 if self.statements.contains_key(&p.name.name) {
                     return Err(duplicate(&p.name.name).into());
@@ -395,12 +403,11 @@ impl Session {
     pub(crate) fn table_named(&mut self, name: &ObjectName) -> Result<curia_catalog::Oid> {
         let catalog = self.transaction()?.catalog();
         self.refresh_environment(&catalog);
-        let position = (name.pos() != 0).then(|| name.pos());
         let found = match name.schema() {
             Some(schema) => {
-                let schema = catalog.schema(schema).ok_or_else(|| {
-                    SqlError::new(SqlState::INVALID_SCHEMA_NAME, format!("schema \"{schema}\" does not exist")).at(position)
-                })?;
+                let schema = catalog
+                    .schema(schema)
+                    .ok_or_else(|| SqlError::new(SqlState::INVALID_SCHEMA_NAME, format!("schema \"{schema}\" does not exist")))?;
                 catalog.relation_in(schema.oid, name.name())
             }
             None => catalog.relation(&self.environment.search_path, name.name()),
@@ -411,7 +418,10 @@ impl Session {
                 SqlState::WRONG_OBJECT_TYPE,
                 format!("\"{}\" is not a table", name.name()),
             )),
-            None => Err(SqlError::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist")).at(position)),
+            None => Err(SqlError::new(
+                SqlState::UNDEFINED_TABLE,
+                format!("relation \"{name}\" does not exist"),
+            )),
         }
     }
 

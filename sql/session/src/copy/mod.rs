@@ -55,20 +55,17 @@ impl Session {
             }));
         }
         for c in columns {
-            let position = (c.pos != 0).then_some(c.pos);
             let Some((_, column)) = table.column(&c.name) else {
                 return Err(SqlError::new(
                     SqlState::UNDEFINED_COLUMN,
                     format!("column \"{}\" of relation \"{}\" does not exist", c.name, table.name),
-                )
-                .at(position));
+                ));
             };
             if copied.iter().any(|o| o.name == c.name) {
                 return Err(SqlError::new(
                     SqlState::DUPLICATE_COLUMN,
                     format!("column \"{}\" specified more than once", c.name),
-                )
-                .at(position));
+                ));
             }
             copied.push(Column {
                 name: column.name.clone(),

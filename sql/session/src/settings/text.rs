@@ -87,8 +87,14 @@ fn date_style(value: String, current: &str) -> Result<String> {
 
 /// Hours east of UTC become POSIX text, as PostgreSQL shows them; names get the tz database's spelling.
 fn time_zone(value: String) -> Result<String> {
-    let zone = Zone::from_setting(&value)?;
-    if let Ok(hours) = value.trim().parse::<f64>() {
+    let hours = match value.strip_prefix("interval ") {
+        Some(text) => Some(interval_hours(text).ok_or_else(|| invalid("TimeZone", &value))?),
+        None => value.trim().parse::<f64>().ok(),
+    };
+    if let Some(hours) = hours {
+        if hours.is_nan() || hours.abs() >= 168.0 {
+            return Err(invalid("TimeZone", &value));
+        }
         let seconds = (hours * 3600.0).abs() as u64;
         let mut size = format!("{:02}", seconds / 3600);
         if !seconds.is_multiple_of(3600) {
@@ -97,7 +103,14 @@ fn time_zone(value: String) -> Result<String> {
         let (east, posix) = if hours < 0.0 { ('-', '+') } else { ('+', '-') };
         return Ok(format!("<{east}{size}>{posix}{size}"));
     }
+    let zone = Zone::from_setting(&value)?;
     Ok(zone.0.iana_name().map_or(value, str::to_owned))
+}
+
+/// `SET TIME ZONE INTERVAL '2 hours'`: hours east of UTC; months and days are no offset.
+fn interval_hours(text: &str) -> Option<f64> {
+    let i = curia_types::datetime::parse_interval(text, -1, &curia_types::IoContext::default()).ok()?;
+    (i.months == 0 && i.days == 0).then_some(i.micros as f64 / 3.6e9)
 }
 
 #[cfg(test)]
@@ -119,6 +132,7 @@ mod tests {
         assert_eq!(shown("3"), "<+03>-03");
         assert_eq!(shown("-3.5"), "<-03:30>+03:30");
         assert_eq!(shown("<+03>-03"), "<+03>-03");
+        assert_eq!(shown("interval 2 hours"), "<+02>-02");
         assert_eq!(
             time_zone("Nowhere".into()).unwrap_err().message(),
             "invalid value for parameter \"TimeZone\": \"Nowhere\""

@@ -154,7 +154,7 @@ impl<'a> Ddl<'a> {
     }
 
     pub(crate) fn new_oid(&self) -> Result<Oid> {
-        self.tx.database().next_oid()
+        self.tx.new_oid()
     }
 
     pub(crate) fn new_storage(&mut self) -> Result<StorageId> {

@@ -110,10 +110,10 @@ impl Ddl<'_> {
         if let Some(next) = shape.restart {
             new.storage = self.new_storage()?;
             self.change(Change::put(new.clone()))?;
-            self.tx.start_sequence_at(&new, next).await?;
+            self.tx.start_sequence_at(&new, next)?;
         } else if numbers_change {
             // Blocks reserved with the old numbers must not be used: carry the counter over to a fresh generation.
-            let next = self.tx.sequence_next(old).await?;
+            let next = self.tx.sequence_next(old)?;
             new.storage = self.new_storage()?;
             if next < new.min || next > new.max {
                 let (what, bound, word) = if next < new.min {
@@ -124,7 +124,7 @@ impl Ddl<'_> {
                 return Err(invalid(format!("RESTART value ({next}) cannot be {what} than {word} ({bound})")));
             }
             self.change(Change::put(new.clone()))?;
-            self.tx.start_sequence_at(&new, next).await?;
+            self.tx.start_sequence_at(&new, next)?;
         } else {
             self.change(Change::put(new))?;
         }

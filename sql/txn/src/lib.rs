@@ -25,7 +25,7 @@ mod buffer;
 mod commit;
 mod counter;
 pub mod database;
-pub mod fill;
+mod definition;
 pub mod layout;
 pub mod lock;
 mod orphan;
@@ -43,7 +43,6 @@ pub mod violation;
 
 pub use curia_storage::state::{Direction, KeyRange};
 pub use database::{Database, Limits};
-pub use fill::{IndexEntry, KeyedRow, TableRows};
 pub use layout::{IndexLayout, TableLayout};
 pub use lock::{LockStrength, LockWait, TableLock};
 pub use replication::{CommitSender, CommitTicket, FragmentWrites, Replication, StageRef, StageSender, StageTicket, WriteSet};

@@ -87,8 +87,6 @@ pub struct Transaction {
     /// Tables locked as a whole instead of row by row.
     escalated: HashSet<Oid>,
     pub(crate) stages: Stages,
-    /// The layout of the table that is being filled.
-    pub(crate) filling: Option<crate::layout::TableLayout>,
     /// Bytes handed over as stage records.
     pub(crate) staged_bytes: u64,
 }
@@ -182,7 +180,6 @@ impl Transaction {
             counts: HashMap::new(),
             escalated: HashSet::new(),
             stages: Stages::default(),
-            filling: None,
             staged_bytes: 0,
         })
     }

@@ -210,7 +210,7 @@ impl Cluster {
 }
 
 pub async fn make_table(tx: &mut Transaction, name: &str, keyed: bool, indexes: &[(&str, usize, bool)]) -> TableLayout {
-    let oid = tx.allocate_oid().await.unwrap();
+    let oid = tx.new_oid().unwrap();
     let column = |n: i16, name: &str, ty, not_null| Column {
         attnum: n,
         name: name.to_owned(),
@@ -231,7 +231,7 @@ pub async fn make_table(tx: &mut Transaction, name: &str, keyed: bool, indexes: 
         schema: curia_catalog::lookup::PUBLIC,
         name: name.to_owned(),
         owner: 10,
-        row_type: tx.allocate_oid().await.unwrap(),
+        row_type: tx.new_oid().unwrap(),
         columns: vec![
             column(1, "id", PgType::INT4, true),
             column(2, "a", PgType::INT4, false),
@@ -243,7 +243,7 @@ pub async fn make_table(tx: &mut Transaction, name: &str, keyed: bool, indexes: 
         constraints: Vec::new(),
     };
     if keyed {
-        let index = tx.allocate_oid().await.unwrap();
+        let index = tx.new_oid().unwrap();
         let name = format!("{name}_pkey");
         table.indexes.push(Index {
             oid: index,
@@ -255,14 +255,14 @@ pub async fn make_table(tx: &mut Transaction, name: &str, keyed: bool, indexes: 
         });
         let kind = ConstraintKind::Unique { index, primary: true };
         table.constraints.push(Constraint {
-            oid: tx.allocate_oid().await.unwrap(),
+            oid: tx.new_oid().unwrap(),
             name,
             kind,
         });
     }
     for &(name, column, unique) in indexes {
         let storage = Some(tx.new_storage().unwrap());
-        let oid = tx.allocate_oid().await.unwrap();
+        let oid = tx.new_oid().unwrap();
         table.indexes.push(Index {
             oid,
             name: name.to_owned(),

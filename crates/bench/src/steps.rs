@@ -137,7 +137,7 @@ fn sync() -> Vec<u8> {
 /// Bind of `s` (or of the unnamed statement) with a binary int4, Execute, Sync.
 fn bind_and_execute(statement: &[u8], key: Option<i32>) -> Vec<u8> {
     let mut messages = match key {
-        None => message(b'B', &[b"\0", statement, b"\0\0\0\0\0\0\0"]),
+        None => message(b'B', &[b"\0", statement, b"\0\0\0\0\0\0"]),
         Some(key) => message(
             b'B',
             &[b"\0", statement, b"\0\x01\0\x01\0\x01\0\0\0\x04", &key.to_be_bytes(), b"\0\0"],

@@ -554,18 +554,11 @@ impl Ddl<'_> {
                 table.constraints.push(check);
                 self.change(Change::put(table))
             }
-            WrittenKind::Unique {
-                columns,
-                primary,
-                nulls_not_distinct,
-                attributes,
-            } => {
+            WrittenKind::Unique(unique) => {
                 let old = table.clone();
-                let (constraint, index) = self
-                    .new_unique(&mut table, w.name, &columns, primary, nulls_not_distinct, attributes, None)
-                    .await?;
+                let (constraint, index) = self.new_unique(&mut table, w.name, &unique, None).await?;
                 table.constraints.push(constraint);
-                if primary {
+                if unique.primary {
                     self.add_primary_key(old, table, index).await
                 } else {
                     self.add_unique_index(table, index).await

@@ -13,16 +13,16 @@ pub(crate) struct Written<'a> {
 }
 
 pub(crate) enum WrittenKind<'a> {
-    Check {
-        expr: &'a Expr,
-        attributes: ConstraintAttributes,
-    },
-    Unique {
-        columns: Vec<&'a Ident>,
-        primary: bool,
-        nulls_not_distinct: bool,
-        attributes: ConstraintAttributes,
-    },
+    Check { expr: &'a Expr, attributes: ConstraintAttributes },
+    Unique(Unique<'a>),
+}
+
+/// UNIQUE or PRIMARY KEY as written.
+pub(crate) struct Unique<'a> {
+    pub columns: Vec<&'a Ident>,
+    pub primary: bool,
+    pub nulls_not_distinct: bool,
+    pub attributes: ConstraintAttributes,
 }
 
 /// Constraints of a column definition that become constraints of the table.
@@ -44,21 +44,21 @@ pub(crate) fn of_column(def: &ColumnDef) -> Vec<Written<'_>> {
                     attributes,
                 } => written(
                     c,
-                    WrittenKind::Unique {
+                    WrittenKind::Unique(Unique {
                         columns: vec![&def.name],
                         primary: false,
                         nulls_not_distinct: *nulls_not_distinct,
                         attributes: *attributes,
-                    },
+                    }),
                 ),
                 ColumnConstraintKind::PrimaryKey { attributes } => written(
                     c,
-                    WrittenKind::Unique {
+                    WrittenKind::Unique(Unique {
                         columns: vec![&def.name],
                         primary: true,
                         nulls_not_distinct: false,
                         attributes: *attributes,
-                    },
+                    }),
                 ),
                 _ => return None,
             };
@@ -86,18 +86,18 @@ pub(crate) fn of_table(c: &TableConstraint) -> Result<Written<'_>> {
             columns,
             nulls_not_distinct,
             ..
-        } => WrittenKind::Unique {
+        } => WrittenKind::Unique(Unique {
             columns: columns.iter().collect(),
             primary: false,
             nulls_not_distinct: *nulls_not_distinct,
             attributes: c.attributes,
-        },
-        TableConstraintKind::PrimaryKey { columns, .. } => WrittenKind::Unique {
+        }),
+        TableConstraintKind::PrimaryKey { columns, .. } => WrittenKind::Unique(Unique {
             columns: columns.iter().collect(),
             primary: true,
             nulls_not_distinct: false,
             attributes: c.attributes,
-        },
+        }),
         TableConstraintKind::UsingIndex { .. } => return unsupported("ADD CONSTRAINT USING INDEX"),
         TableConstraintKind::ForeignKey { .. } => return unsupported("FOREIGN KEY"),
         TableConstraintKind::Exclude => return unsupported("EXCLUDE constraints"),
@@ -149,14 +149,18 @@ impl Ddl<'_> {
         &mut self,
         table: &mut Table,
         name: Option<&Ident>,
-        columns: &[&Ident],
-        primary: bool,
-        nulls_not_distinct: bool,
-        attributes: ConstraintAttributes,
+        unique: &Unique<'_>,
         pos: Option<u32>,
     ) -> Result<(Constraint, Index)> {
-        refuse_attributes("unique constraints", attributes)?;
-        if nulls_not_distinct {
+        let Unique {
+            columns,
+            primary,
+            nulls_not_distinct,
+            attributes,
+        } = unique;
+        let primary = *primary;
+        refuse_attributes("unique constraints", *attributes)?;
+        if *nulls_not_distinct {
             return Err(SqlError::unsupported("UNIQUE NULLS NOT DISTINCT").at(pos));
         }
         if primary && table.primary_key().is_some() {

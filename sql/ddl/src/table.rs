@@ -2,7 +2,7 @@
 
 use crate::Ddl;
 use crate::column::{MAX_COLUMNS, too_many_columns};
-use crate::constraint::{self, WrittenKind};
+use crate::constraint::{self, Unique, WrittenKind};
 use crate::names::relation_exists;
 use curia_catalog::{Change, Table};
 use curia_parse::ast::{CreateTable, Persistence, StatementOption};
@@ -81,7 +81,7 @@ impl Ddl<'_> {
             written.push(constraint::of_table(c)?);
         }
         // The primary key comes first, then the other indexes in the order written; names are chosen in that order, as in PostgreSQL.
-        let (keys, checks): (Vec<_>, Vec<_>) = written.into_iter().partition(|w| matches!(w.kind, WrittenKind::Unique { .. }));
+        let (keys, checks): (Vec<_>, Vec<_>) = written.into_iter().partition(|w| matches!(w.kind, WrittenKind::Unique(_)));
         for w in checks {
             if let WrittenKind::Check { expr, attributes } = w.kind {
                 let check = self.new_check(&table, w.name, expr, attributes).await?;
@@ -90,21 +90,11 @@ impl Ddl<'_> {
         }
         let (primary, others): (Vec<_>, Vec<_>) = keys
             .into_iter()
-            .partition(|w| matches!(w.kind, WrittenKind::Unique { primary: true, .. }));
+            .partition(|w| matches!(w.kind, WrittenKind::Unique(Unique { primary: true, .. })));
         for w in primary.into_iter().chain(others) {
-            let WrittenKind::Unique {
-                columns,
-                primary,
-                nulls_not_distinct,
-                attributes,
-            } = w.kind
-            else {
-                continue;
-            };
-            let (constraint, mut index) = self
-                .new_unique(&mut table, w.name, &columns, primary, nulls_not_distinct, attributes, Some(w.pos))
-                .await?;
-            if primary {
+            let WrittenKind::Unique(unique) = w.kind else { continue };
+            let (constraint, mut index) = self.new_unique(&mut table, w.name, &unique, Some(w.pos)).await?;
+            if unique.primary {
                 table.row_key = index.keys.iter().map(|k| k.column).collect();
             } else {
                 index.storage = Some(self.new_storage()?);

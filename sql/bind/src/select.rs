@@ -129,11 +129,16 @@ impl Binder<'_> {
                 .chain(windows.iter_mut().flat_map(window_exprs))
                 .chain(sets.iter_mut().flat_map(|(_, _, args)| args.iter_mut()));
             let (group_by, sets_of_groups) = self.finish_grouping(grouping, &aggregates, parts, scope)?;
-            rel = Rel::Aggregate {
-                input: Box::new(rel),
-                group_by,
-                sets: sets_of_groups,
-                aggregates: std::mem::take(&mut aggregates),
+            rel = if group_by.is_empty() && aggregates.is_empty() && sets_of_groups.is_none() {
+                // HAVING alone: one row, whatever FROM holds, which PostgreSQL does not even read.
+                Rel::Unit
+            } else {
+                Rel::Aggregate {
+                    input: Box::new(rel),
+                    group_by,
+                    sets: sets_of_groups,
+                    aggregates: std::mem::take(&mut aggregates),
+                }
             };
             if let Some(predicate) = having {
                 rel = Rel::Filter {

@@ -163,6 +163,8 @@ impl Reader {
     fn place(&self, e: SqlError, table: &str, range: &std::ops::Range<usize>) -> SqlError {
         let place = Place { table, line: self.line() };
         match self {
+            // PostgreSQL meets duplicates when it inserts a batch of rows: it knows the line then, its text no more.
+            _ if e.code() == SqlState::UNIQUE_VIOLATION => place.line(e),
             Reader::Lines { records, .. } => place.raw(e, records.raw(range)),
             Reader::Binary(_) => place.line(e),
         }

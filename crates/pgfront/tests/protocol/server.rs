@@ -21,8 +21,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts one that lets `connections` in at a time.
+    /// Starts one that lets `connections` in at a time. On a thread of its own: the caller may be inside a runtime.
     pub fn start(connections: usize) -> Server {
+        std::thread::spawn(move || Server::start_here(connections)).join().unwrap()
+    }
+
+    fn start_here(connections: usize) -> Server {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
         let state = Arc::new(StateStore::open(&path.join("state"), &StateOptions::default()).unwrap());

@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) async fn write_set(txn: &mut Transaction, catalog: &Catalog) -> Result<WriteSet> {
     let db = txn.db.clone();
     let base = db.catalog();
+    txn.stages.settle().await;
     let mut payloads = Payloads::new(catalog, db.limits.stage_bytes);
     if let Some(buffer) = &txn.buffer {
         buffer.for_each_spilled(txn.stages.again(), |storage, key, row| payloads.write(storage, key, row))?;
@@ -104,6 +105,7 @@ impl Transaction {
         drop(buffer);
         self.staged_bytes += payloads.bytes;
         if self.staged_bytes > self.db.limits.transaction_bytes {
+            self.stages.stage_again(seqs);
             return Err(SqlError::new(
                 SqlState::PROGRAM_LIMIT_EXCEEDED,
                 format!("a transaction cannot write more than {} bytes", self.db.limits.transaction_bytes),

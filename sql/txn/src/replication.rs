@@ -109,6 +109,12 @@ impl StageTicket {
         let (tx, rx) = oneshot::channel();
         (tx, StageTicket(rx))
     }
+    /// Stops waiting. The place, if the record is in the log already: giving it up is the caller's. One that gets there later finds
+    /// nobody waiting, and whoever logged it gives it up.
+    pub fn withdraw(mut self) -> Option<StageRef> {
+        self.0.close(); // first: an answer is either here now or fails to be sent
+        self.0.try_recv().ok()?.ok()
+    }
 }
 
 impl Future for CommitTicket {

@@ -22,7 +22,7 @@ pub(crate) struct Stages {
     /// Whom the records were handed to.
     replication: Option<Arc<dyn Replication>>,
     staged: Vec<Stage>,
-    /// Ranges of write numbers whose records were dropped only because later ones in them were undone.
+    /// Ranges of write numbers whose records were dropped only because later ones in them were undone, or were refused.
     again: Vec<Range<u64>>,
 }
 
@@ -41,10 +41,7 @@ impl Stages {
     pub(crate) fn undo_to(&mut self, mark: u64) {
         for stage in &self.staged {
             if stage.seqs.start < mark && mark < stage.seqs.end {
-                let again = stage.seqs.start..mark;
-                if !self.again.contains(&again) {
-                    self.again.push(again);
-                }
+                stage_again(&mut self.again, stage.seqs.start..mark);
             }
         }
         let (kept, dropped) = std::mem::take(&mut self.staged).into_iter().partition(|s| s.seqs.end <= mark);
@@ -56,12 +53,16 @@ impl Stages {
         });
     }
 
-    /// No commit will name these. One that is under way is given up by its ticket.
+    /// No commit will name these.
     fn give_up(&self, stages: Vec<Stage>) {
         let Some(replication) = &self.replication else { return };
         let mut places: BTreeMap<GroupId, Vec<StageRef>> = BTreeMap::new();
         for stage in stages {
-            if let Place::Known(at) = stage.place {
+            let at = match stage.place {
+                Place::Known(at) => Some(at),
+                Place::UnderWay(ticket) => ticket.withdraw(),
+            };
+            if let Some(at) = at {
                 places.entry(stage.group).or_default().push(at);
             }
         }
@@ -73,6 +74,11 @@ impl Stages {
     /// Write numbers to be staged again.
     pub(crate) fn again(&self) -> &[Range<u64>] {
         &self.again
+    }
+
+    /// Has these writes staged at commit, from the spill, because their records were not taken.
+    pub(crate) fn stage_again(&mut self, seqs: Range<u64>) {
+        stage_again(&mut self.again, seqs);
     }
 
     /// Hands a payload over; waits while too many are under way.
@@ -95,13 +101,32 @@ impl Stages {
         Ok(())
     }
 
-    async fn settle_first(&mut self) -> Result<()> {
-        if let Some(stage) = self.staged.iter_mut().find(|s| matches!(s.place, Place::UnderWay(_)))
-            && let Place::UnderWay(ticket) = &mut stage.place
-        {
-            stage.place = Place::Known(ticket.await?);
+    /// Waits for all records under way; what was refused is to be staged again.
+    pub(crate) async fn settle(&mut self) {
+        while self.staged.iter().any(|s| matches!(s.place, Place::UnderWay(_))) {
+            // Whoever stages it again is told when there is still no room.
+            let _ = self.settle_first().await;
         }
-        Ok(())
+    }
+
+    async fn settle_first(&mut self) -> Result<()> {
+        let Some(at) = self.staged.iter().position(|s| matches!(s.place, Place::UnderWay(_))) else {
+            return Ok(());
+        };
+        let stage = &mut self.staged[at];
+        let Place::UnderWay(ticket) = &mut stage.place else { return Ok(()) };
+        match ticket.await {
+            Ok(place) => {
+                stage.place = Place::Known(place);
+                Ok(())
+            }
+            Err(error) => {
+                // The statement fails, but a savepoint may keep these writes.
+                let refused = self.staged.remove(at);
+                stage_again(&mut self.again, refused.seqs);
+                Err(error)
+            }
+        }
     }
 
     /// The places of all records, by group and ascending, for the commit that names them: it is not for this to give them up any more.
@@ -117,6 +142,12 @@ impl Stages {
         }
         places.values_mut().for_each(|p| p.sort_by_key(|s| s.index));
         Ok(places)
+    }
+}
+
+fn stage_again(again: &mut Vec<Range<u64>>, seqs: Range<u64>) {
+    if !again.contains(&seqs) {
+        again.push(seqs);
     }
 }
 

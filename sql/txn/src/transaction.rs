@@ -660,6 +660,13 @@ impl Transaction {
         }
         let catalog = self.catalog();
         let writes = commit::write_set(&mut self, &catalog).await?;
+        if writes.fragments.is_empty() {
+            // All that had left memory was undone.
+            return Ok(Committed {
+                csn: None,
+                catalog_changed: false,
+            });
+        }
         let (Some(holdings), changes) = (self.holdings.take(), std::mem::take(&mut self.changes)) else {
             return Err(SqlError::internal("a transaction was committed twice"));
         };

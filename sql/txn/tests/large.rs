@@ -5,6 +5,7 @@
 mod support;
 
 use curia_txn::*;
+use curia_types::{SqlError, SqlState};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use support::*;
@@ -130,6 +131,52 @@ async fn a_rolled_back_large_transaction_leaves_nothing_and_no_folder() {
     tx.rollback();
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
     assert!(cluster.rows(&t).is_empty());
+    assert!(cluster.direct.stages.load(Ordering::SeqCst) > 0);
+    assert_eq!(cluster.direct.open_stages(), 0, "the log can be truncated past all of its records");
+}
+
+#[tokio::test]
+async fn a_large_statement_that_is_undone_as_a_whole_leaves_nothing_to_commit() {
+    let (cluster, t) = small().await;
+    let mut tx = cluster.begin();
+    tx.savepoint("s");
+    tx.start_statement();
+    for id in 0..2_000 {
+        tx.insert(&t, &row(id, id, "some text that takes room")).await.unwrap();
+    }
+    assert!(cluster.direct.stages.load(Ordering::SeqCst) > 0);
+    tx.rollback_to_savepoint("s").unwrap();
+    assert_eq!(tx.commit().await.unwrap().csn, None);
+    assert!(cluster.rows(&t).is_empty());
+    assert_eq!(cluster.direct.open_stages(), 0);
+}
+
+#[tokio::test]
+async fn what_a_savepoint_keeps_is_committed_although_its_records_were_refused() {
+    let (cluster, t) = small().await;
+    let full = SqlError::new(SqlState::DISK_FULL, "no room");
+    let mut tx = cluster.begin();
+    tx.start_statement();
+    cluster.direct.refuse_stages(Some(full));
+    let mut kept = 0;
+    for id in 0..2_000 {
+        kept += 1;
+        tx.savepoint("s");
+        tx.start_statement();
+        if let Err(error) = tx.insert(&t, &row(id, id, "some text that takes room")).await {
+            assert_eq!(code(&error), "53100");
+            kept -= 1;
+            break;
+        }
+    }
+    assert!((20..2_000).contains(&kept), "{kept} rows before the refusal came to light");
+    tx.rollback_to_savepoint("s").unwrap();
+    cluster.direct.refuse_stages(None);
+    // Some that were refused have not come to light yet.
+    let csn = tx.commit().await.unwrap().csn;
+    assert!(csn.is_some());
+    assert_eq!(cluster.rows(&t).len(), kept);
+    assert_eq!(cluster.direct.open_stages(), 0);
 }
 
 #[tokio::test]

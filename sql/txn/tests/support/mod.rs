@@ -29,6 +29,7 @@ struct Inner {
     staged: HashMap<(u32, u64), bytes::Bytes>,
     held: Option<Vec<(WriteSet, CommitSender)>>,
     refuse: Option<SqlError>,
+    refuse_stages: Option<SqlError>,
 }
 
 impl Direct {
@@ -57,6 +58,14 @@ impl Direct {
             let _ = sender.send(self.apply(writes));
         }
     }
+    /// Stage records that keep the log from being truncated.
+    pub fn open_stages(&self) -> usize {
+        self.inner.lock().staged.len()
+    }
+    /// Stage records fail with this error, or succeed again.
+    pub fn refuse_stages(&self, error: Option<SqlError>) {
+        self.inner.lock().refuse_stages = error;
+    }
     /// Commits fail with this error, or succeed again.
     pub fn refuse(&self, error: Option<SqlError>) {
         self.inner.lock().refuse = error;
@@ -66,11 +75,13 @@ impl Direct {
         if let Some(error) = &inner.refuse {
             return Err(error.clone());
         }
+        assert!(!writes.fragments.is_empty(), "a transaction needs at least one fragment");
         let csn = Csn(inner.next);
         let mut batch = ApplyBatch::new();
         for fragment in &writes.fragments {
             for stage in &fragment.stages {
-                batch.fragment(csn, &inner.staged[&(fragment.group.0, stage.index.0)])?;
+                let payload = inner.staged.remove(&(fragment.group.0, stage.index.0)).expect("an open stage record");
+                batch.fragment(csn, &payload)?;
             }
             batch.fragment(csn, &fragment.payload)?;
         }
@@ -107,13 +118,24 @@ impl Replication for Direct {
     }
     fn stage(&self, group: GroupId, payload: bytes::Bytes) -> StageTicket {
         let (sender, ticket) = StageTicket::pair();
+        let mut inner = self.inner.lock();
+        if let Some(error) = &inner.refuse_stages {
+            let _ = sender.send(Err(error.clone()));
+            return ticket;
+        }
         let n = self.stages.fetch_add(1, Ordering::SeqCst) as u64;
-        self.inner.lock().staged.insert((group.0, n), payload);
+        inner.staged.insert((group.0, n), payload);
         let _ = sender.send(Ok(StageRef {
             index: LogIndex(n),
             term: Term(1),
         }));
         ticket
+    }
+    fn discard(&self, group: GroupId, stages: Vec<StageRef>) {
+        let mut inner = self.inner.lock();
+        for stage in stages {
+            inner.staged.remove(&(group.0, stage.index.0));
+        }
     }
     fn wait_applied(&self, csn: Csn) -> Pin<Box<dyn Future<Output = Result<()>> + Send + '_>> {
         assert!(csn <= self.applied());

@@ -115,6 +115,24 @@ fn a_crash_loses_rows_and_positions_together_back_to_the_last_flush() {
     assert_eq!(store.csn_at(Timestamp(9_999)).unwrap(), Some(Csn(6)));
 }
 
+#[test]
+fn commit_timestamps_below_the_horizon_go_however_many_there_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = StateStore::open(folder.path(), &StateOptions::small()).unwrap();
+    let mut batch = ApplyBatch::new();
+    for csn in 1..=20_000 {
+        batch.commit_timestamp(Csn(csn), Timestamp(csn * 100));
+    }
+    store.apply(batch).unwrap();
+    while store.collect_garbage(Csn(19_000)).unwrap().more {}
+    assert_eq!(store.commit_timestamp(Csn(18_999)).unwrap(), None);
+    assert_eq!(
+        store.commit_timestamp(Csn(19_000)).unwrap(),
+        Some((Csn(19_000), Timestamp(1_900_000)))
+    );
+    assert_eq!(store.csn_at(Timestamp(1_950_050)).unwrap(), Some(Csn(19_500)));
+}
+
 /// Catches the same where RocksDB flushes by itself, in the middle of things.
 #[test]
 fn positions_never_run_ahead_of_rows_whenever_memory_tables_were_flushed() {

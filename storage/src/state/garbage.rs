@@ -120,7 +120,7 @@ pub struct Collected {
     pub removed: u64,
     /// Storages whose rows are gone.
     pub storages: u64,
-    /// Whether the pass has more to do: call again soon.
+    /// Whether there is more to do: call again soon.
     pub more: bool,
 }
 
@@ -144,8 +144,9 @@ impl StateStore {
                 collected.storages += 1;
             }
         }
-        self.forget_times(horizon)?;
+        let more_times = self.forget_times(horizon)?;
         self.run_pass(horizon, &mut collected)?;
+        collected.more |= more_times;
         Ok(collected)
     }
 
@@ -175,24 +176,29 @@ impl StateStore {
         Ok(())
     }
 
-    /// Commit timestamps below the horizon serve no read, except the newest of them.
-    fn forget_times(&self, horizon: Csn) -> Result<()> {
+    /// Commit timestamps below the horizon serve no read, except the newest of them. Tells whether some are left for the next call.
+    fn forget_times(&self, horizon: Csn) -> Result<bool> {
         let Some((keep, _)) = self.commit_timestamp(horizon)? else {
-            return Ok(());
+            return Ok(false);
         };
         let mut iterator = self.db.raw_iterator_cf(self.meta_family()?);
         iterator.seek(meta::time_key(Csn::ZERO));
         iterator.status()?;
         let end = meta::time_key(keep);
         let mut batch = WriteBatch::new();
+        let mut more = false;
         while let Some(key) = iterator.key().filter(|key| *key < end.as_slice()) {
-            batch.delete_cf(self.meta_family()?, key);
             if batch.len() >= WRITE {
-                break; // the rest goes next time
+                more = true;
+                break;
             }
+            batch.delete_cf(self.meta_family()?, key);
             iterator.next();
         }
-        if batch.is_empty() { Ok(()) } else { self.write(batch) }
+        if !batch.is_empty() {
+            self.write(batch)?;
+        }
+        Ok(more)
     }
 
     fn run_pass(&self, horizon: Csn, collected: &mut Collected) -> Result<()> {

@@ -80,7 +80,10 @@ impl Direct {
         let mut batch = ApplyBatch::new();
         for fragment in &writes.fragments {
             for stage in &fragment.stages {
-                let payload = inner.staged.remove(&(fragment.group.0, stage.index.0)).expect("an open stage record");
+                let payload = inner
+                    .staged
+                    .remove(&(fragment.group.0, stage.index.0))
+                    .expect("an open stage record");
                 batch.fragment(csn, &payload)?;
             }
             batch.fragment(csn, &fragment.payload)?;

@@ -10,7 +10,7 @@
 //!  accept thread ──socket──▶ a session core ─ startup ─▶ serve: frame ▸ decode ▸ Session ▸ encode ▸ one write
 //! ```
 //!
-//! - [`decode`], [`encode`]: messages, pure. The decoder is a fuzz target.
+//! - [`encode`]: backend messages, pure. [`decode`], frontend messages, is `curia-pgprotocol`, which links no engine, so that fuzzing is cheap.
 //! - [`scram`]: the server's side of SCRAM-SHA-256, pure.
 //! - `connection`: socket and buffers. An idle connection keeps no buffers: input is read into a buffer of its thread.
 //! - `startup`: from the first byte to an open session.
@@ -18,12 +18,12 @@
 //! - `listener`: accepting, the drain.
 
 mod connection;
-pub mod decode;
 pub mod encode;
 mod listener;
 pub mod scram;
 mod serve;
 mod startup;
 
+pub use curia_pgprotocol::decode;
 pub use listener::{Front, Listener};
 pub use serve::FrontConfig;

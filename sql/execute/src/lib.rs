@@ -42,6 +42,7 @@ mod write;
 pub use engine::{Engine, EngineConfig};
 pub use exec::{Execution, Interrupt, Uninterrupted};
 pub use plan::{Outcome, Plan, PlanKind};
-pub use source::{RowSource, ValueFormat};
+pub use curia_types::ValueFormat;
+pub use source::RowSource;
 pub use system::{CatalogScope, SessionViews, catalog_call};
 pub use write::CopyInsert;

@@ -10,19 +10,9 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use curia_bind::ir::OutputColumn;
 use curia_types::arrow_map::{self, ColumnBuilder, ColumnReader};
-use curia_types::{Datum, IoContext, PgType, Result, SqlError, binary_io, text_io};
+use curia_types::{Datum, IoContext, PgType, Result, SqlError, ValueFormat, binary_io, text_io};
 use std::sync::Arc;
 use tokio::sync::mpsc;
-
-/// Form in which a value travels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum ValueFormat {
-    /// Text output of the type.
-    #[default]
-    Text,
-    /// Binary output of the type.
-    Binary,
-}
 
 /// Rows in a batch made of single rows.
 const BATCH_ROWS: usize = 8192;

@@ -19,6 +19,16 @@ fn fixed<const N: usize>(b: &[u8]) -> Result<[u8; N]> {
     <[u8; N]>::try_from(b).map_err(|_| bad_format())
 }
 
+/// Form in which a value travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ValueFormat {
+    /// Text output of the type.
+    #[default]
+    Text,
+    /// Binary output of the type.
+    Binary,
+}
+
 /// UTF-8 without NUL, 22021 otherwise.
 pub fn check_text(b: &[u8]) -> Result<&str> {
     let bad = |at: usize, n: usize| {

@@ -24,6 +24,7 @@ pub mod pg_type;
 pub mod text_io;
 pub mod type_info;
 
+pub use binary_io::ValueFormat;
 pub use datum::{ArrayValue, Datum, Interval};
 pub use error::{ErrorField, Result, SqlError, SqlState};
 pub use io_context::{ByteaOutput, DateOrder, DateStyle, IntervalStyle, IoContext, ObjectNames};

@@ -4,8 +4,7 @@
 //! protocol violation (08P01). Both are ordinary errors: the framing is intact and the connection goes on. A bad frame (unknown type,
 //! impossible length) is [`FrameError`] and ends the connection, because nothing after it can be trusted.
 
-use curia_session::Format;
-use curia_types::{Result, SqlError, SqlState};
+use curia_types::{Result, SqlError, SqlState, ValueFormat as Format};
 
 /// Most bytes in a start-up packet (PostgreSQL's MAX_STARTUP_PACKET_LENGTH).
 pub const STARTUP_LIMIT: usize = 10_000;

@@ -1,0 +1,277 @@
+//! The decoders, each with valid samples to start from.
+
+use bytes::Bytes;
+use curia_consensus as consensus;
+use curia_consensus::ids::{Csn, GroupId, Index, LogId, Term, Timestamp};
+use curia_consensus::record::{Entry, Record};
+use curia_pgprotocol::decode;
+use curia_storage::fragment::{FragmentReader, FragmentWriter};
+use curia_storage::{key, log, row::RowLayout};
+use curia_types::numeric::Numeric;
+use curia_types::{Datum, Interval, IoContext, PgType, binary_io, text_io};
+use std::sync::Arc;
+
+/// A decoder under test.
+pub struct Target {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// Valid inputs.
+    pub samples: Vec<Vec<u8>>,
+    /// Decodes; whether the input was accepted.
+    pub decode: fn(&[u8]) -> bool,
+}
+
+/// Every decoder.
+pub fn all() -> Vec<Target> {
+    let target = |name, samples, decode| Target { name, samples, decode };
+    vec![
+        target("pg-message", messages(), pg_message),
+        target("pg-startup", startups(), |b| decode::startup(b).is_ok()),
+        target("pg-sasl", vec![b"SCRAM-SHA-256\0\0\0\0\x05n,,n=".to_vec()], |b| {
+            decode::sasl_initial(b).is_ok()
+        }),
+        target("log-segment", vec![vec![0; 32]], log::fuzz_segment_header),
+        target("log-batch", vec![vec![0; 64], vec![1; 128]], log::fuzz_batch),
+        target("log-entry", entries(), |b| {
+            consensus::decode_entry(Bytes::copy_from_slice(b)).is_ok()
+        }),
+        target("log-base", bases(), |b| consensus::decode_base(Bytes::copy_from_slice(b)).is_ok()),
+        target("hard-state", hard_states(), |b| {
+            consensus::decode_hard_state(Bytes::copy_from_slice(b)).is_ok()
+        }),
+        target("fragment", fragments(), fragment),
+        target("key", keys(), |b| {
+            TYPES
+                .iter()
+                .any(|ty| key::decode(b, *ty, false, false).is_ok() | key::decode(b, *ty, true, true).is_ok())
+        }),
+        target("row", rows(), |b| layout().decode_all(b).is_ok()),
+        target("catalog", catalog(), |b| {
+            curia_catalog::codec::decode(b).is_ok() | curia_catalog::codec::decode_key(b).is_ok()
+        }),
+        target("binary-value", binary_values(), |b| {
+            TYPES.iter().filter(|ty| binary_io::decode(**ty, b).is_ok()).count() > 0
+        }),
+        target("text-value", text_values(), text_value),
+    ]
+}
+
+const TYPES: [PgType; 17] = [
+    PgType::BOOL,
+    PgType::INT2,
+    PgType::INT4,
+    PgType::INT8,
+    PgType::OID,
+    PgType::FLOAT4,
+    PgType::FLOAT8,
+    PgType::NUMERIC,
+    PgType::TEXT,
+    PgType::BPCHAR,
+    PgType::BYTEA,
+    PgType::DATE,
+    PgType::TIME,
+    PgType::TIMESTAMP,
+    PgType::TIMESTAMPTZ,
+    PgType::INTERVAL,
+    PgType::UUID,
+];
+
+/// One value of each of [`TYPES`].
+fn values() -> Vec<Datum> {
+    vec![
+        Datum::Bool(true),
+        Datum::Int2(-2),
+        Datum::Int4(4),
+        Datum::Int8(1 << 40),
+        Datum::Oid(16_384),
+        Datum::Float4(1.5),
+        Datum::Float8(f64::NAN),
+        Datum::Numeric(Numeric::from(-7i64)),
+        Datum::text("a text\u{0416}"),
+        Datum::text("padded  "),
+        Datum::Bytea(Arc::from([0u8, 255, 0, 1].as_slice())),
+        Datum::Date(9_000),
+        Datum::Time(1),
+        Datum::Timestamp(i64::MAX),
+        Datum::Timestamptz(5),
+        Datum::Interval(Interval {
+            months: 1,
+            days: -2,
+            micros: 3,
+        }),
+        Datum::Uuid([7; 16]),
+    ]
+}
+
+fn layout() -> RowLayout {
+    RowLayout::new(&TYPES, vec![Datum::Null; TYPES.len()])
+}
+
+fn rows() -> Vec<Vec<u8>> {
+    let full = values();
+    let sparse = full
+        .iter()
+        .enumerate()
+        .map(|(i, v)| if i % 2 == 0 { Datum::Null } else { v.clone() })
+        .collect();
+    [full, sparse]
+        .iter()
+        .filter_map(|row: &Vec<Datum>| encoded(|out| layout().encode(row, out).is_ok()))
+        .collect()
+}
+
+fn keys() -> Vec<Vec<u8>> {
+    let pairs = || values().into_iter().zip(TYPES);
+    pairs()
+        .flat_map(|(v, ty)| [false, true].map(|d| encoded(|out| key::encode(&v, ty, d, d, out).is_ok())))
+        .flatten()
+        .collect()
+}
+
+fn binary_values() -> Vec<Vec<u8>> {
+    values()
+        .iter()
+        .zip(TYPES)
+        .filter_map(|(v, ty)| {
+            encoded(|out| {
+                binary_io::encode(ty, v, out);
+                true
+            })
+        })
+        .collect()
+}
+
+fn text_values() -> Vec<Vec<u8>> {
+    let io = IoContext::default();
+    let more = [
+        "{1,NULL,\"a b\"}",
+        "2024-02-29 12:34:56.789+05:30 BC",
+        "P1Y2M3DT4H",
+        "1e-400",
+        "infinity",
+        "\\xdeadbeef",
+    ];
+    let own = values().into_iter().zip(TYPES).filter_map(|(v, ty)| {
+        encoded(|out| {
+            text_io::format(ty, &v, &io, out);
+            true
+        })
+    });
+    own.chain(more.map(|m| m.as_bytes().to_vec())).collect()
+}
+
+fn text_value(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let io = IoContext::default();
+    let arrays = [PgType::TEXT_ARRAY, PgType::INT4_ARRAY, PgType::JSON];
+    TYPES
+        .iter()
+        .chain(&arrays)
+        .filter(|ty| text_io::parse(**ty, text, &io).is_ok())
+        .count()
+        > 0
+}
+
+fn fragments() -> Vec<Vec<u8>> {
+    let mut writer = FragmentWriter::new();
+    let wrote = writer.put(16_384, b"key", b"\x01row").is_ok() && writer.delete(16_385, b"gone").is_ok();
+    writer.drop_storage(7);
+    if wrote { vec![writer.finish()] } else { Vec::new() }
+}
+
+fn fragment(bytes: &[u8]) -> bool {
+    FragmentReader::new(bytes).is_ok_and(|reader| reader.into_iter().all(|operation| operation.is_ok()))
+}
+
+fn entries() -> Vec<Vec<u8>> {
+    let entry = |record| Entry {
+        index: Index(9),
+        term: Term(3),
+        record,
+    };
+    let stage = Record::Stage(curia_consensus::record::Payload::Held(Bytes::from_static(b"stage")));
+    [entry(Record::Noop), entry(stage)]
+        .iter()
+        .filter_map(|e| {
+            encoded(|out| {
+                consensus::encode_entry(LogId::Group(GroupId(2)), e, out);
+                true
+            })
+        })
+        .collect()
+}
+
+fn bases() -> Vec<Vec<u8>> {
+    let term_start = consensus::TermStartAt {
+        term: Term(3),
+        cut: Csn(6),
+    };
+    let base = consensus::Base {
+        index: Index(9),
+        term: Term(3),
+        csn: Csn(7),
+        timestamp: Timestamp(8),
+        term_start,
+        configuration: None,
+    };
+    let encode = |out: &mut Vec<u8>| {
+        consensus::encode_base(LogId::Group(GroupId(2)), &base, out);
+        true
+    };
+    encoded(encode).into_iter().collect()
+}
+
+fn hard_states() -> Vec<Vec<u8>> {
+    let state = consensus::HardState { term: Term(3), vote: None };
+    let encode = |out: &mut Vec<u8>| {
+        consensus::encode_hard_state(&state, out);
+        true
+    };
+    encoded(encode).into_iter().collect()
+}
+
+fn catalog() -> Vec<Vec<u8>> {
+    let schema = curia_catalog::Schema {
+        oid: 2_200,
+        name: "public".to_owned(),
+        owner: 10,
+    };
+    let key = curia_catalog::codec::encode_key(curia_catalog::Object::from(schema.clone()).key());
+    let mut samples = vec![key.to_vec()];
+    samples.extend(curia_catalog::codec::encode(&curia_catalog::Object::from(schema)).ok());
+    samples
+}
+
+/// A message's type byte, then its body.
+fn pg_message(bytes: &[u8]) -> bool {
+    let framed = decode::frame(bytes, 1 << 20).is_ok();
+    bytes.split_first().is_some_and(|(kind, body)| decode::message(*kind, body).is_ok()) || framed
+}
+
+fn messages() -> Vec<Vec<u8>> {
+    vec![
+        b"Qselect 1\0".to_vec(),
+        b"Pname\0select $1\0\0\x01\0\0\0\x17".to_vec(),
+        b"Bportal\0name\0\0\x01\0\x01\0\x02\0\0\0\x04\0\0\0\x07\xff\xff\xff\xff\0\x01\0\0".to_vec(),
+        b"DSname\0".to_vec(),
+        b"Eportal\0\0\0\0\x0a".to_vec(),
+        b"CPportal\0".to_vec(),
+        b"S".to_vec(),
+        b"dsome data".to_vec(),
+        b"fno\0".to_vec(),
+        b"Q\0\0\0\x0dselect 1\0".to_vec(),
+    ]
+}
+
+fn startups() -> Vec<Vec<u8>> {
+    vec![
+        b"\0\x03\0\0user\0curia\0database\0curia\0options\0-c a=b\0\0".to_vec(),
+        b"\x04\xd2\x16\x2f".to_vec(),
+        b"\x04\xd2\x16\x2e\0\0\0\x01\0\0\0\x02".to_vec(),
+    ]
+}
+
+fn encoded(encode: impl FnOnce(&mut Vec<u8>) -> bool) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    encode(&mut out).then_some(out)
+}

@@ -74,7 +74,13 @@ fn info(schema: &Schema, descriptor: FlightDescriptor, ticket: &impl ProstMessag
 /// The answer when the statement returns no rows: it has run already, and its ticket fetches nothing. Clients such as ADBC
 /// send every statement this way and are free to fetch late, or never; a CREATE TABLE must not wait for that.
 fn done(descriptor: FlightDescriptor) -> Info {
-    info(&Schema::empty(), descriptor, &TicketStatementQuery { statement_handle: Bytes::new() })
+    info(
+        &Schema::empty(),
+        descriptor,
+        &TicketStatementQuery {
+            statement_handle: Bytes::new(),
+        },
+    )
 }
 
 fn one_batch(batch: RecordBatch) -> DoGet {

@@ -35,6 +35,8 @@ use tokio::task::JoinHandle;
 const SERVICE_THREADS: usize = 2;
 /// How often gauges that nothing else drives are brought up to date.
 const GAUGES: Duration = Duration::from_secs(1);
+/// How often garbage is collected. A storage with recent deletions is read whole each time.
+const TENDING: Duration = Duration::from_secs(30);
 
 /// Bound sockets that nobody accepts from yet.
 struct Listeners {
@@ -96,6 +98,7 @@ pub fn run(options: Options) -> Result<(), Failure> {
         .map_err(unexpected)?;
     let flight = serve_flight(&service, listeners.flight, &house, identity, stop.clone())?;
     let gauges = service.spawn(keep_gauges(Arc::clone(&house.sessions)));
+    let tending = service.spawn(Arc::clone(&house.database).tend(TENDING));
 
     folder.announce(&running)?;
     health.advance(Stage::Ready);
@@ -114,6 +117,7 @@ pub fn run(options: Options) -> Result<(), Failure> {
     health.advance(Stage::Draining);
     drain(&options, &service, front, flight);
     gauges.abort();
+    tending.abort();
     house.close()?;
     drop(console_ends);
     if let Ok(Err(error)) = service.block_on(console) {

@@ -39,10 +39,10 @@ pub mod system;
 pub mod walk;
 mod write;
 
+pub use curia_types::ValueFormat;
 pub use engine::{Engine, EngineConfig};
 pub use exec::{Execution, Interrupt, Uninterrupted};
 pub use plan::{Outcome, Plan, PlanKind};
-pub use curia_types::ValueFormat;
 pub use source::RowSource;
 pub use system::{CatalogScope, SessionViews, catalog_call};
 pub use write::CopyInsert;

@@ -561,8 +561,13 @@ impl Transaction {
         if self.fresh.contains(&storage) || self.escalated.contains(&table) {
             return Ok(true);
         }
+        let before = self.locks_held();
         if !self.lock(storage.0, key, strength.into(), wait).await? {
             return Ok(false);
+        }
+        if self.locks_held() == before {
+            // Held already.
+            return Ok(true);
         }
         let count = self.counts.entry(storage).or_insert(0);
         *count += 1;
@@ -595,6 +600,9 @@ impl Transaction {
             && let Some(key) = holdings.keys.pop_if(|k| k.space == storage.0)
         {
             self.db.locks.release(self.owner, &key);
+            if let Some(count) = self.counts.get_mut(&storage) {
+                *count = count.saturating_sub(1);
+            }
         }
     }
 

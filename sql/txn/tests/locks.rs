@@ -302,6 +302,24 @@ async fn too_many_row_locks_become_one_table_lock() {
 }
 
 #[tokio::test]
+async fn locking_one_row_again_and_again_counts_once() {
+    let cluster = Cluster::with(|limits| limits.row_locks = 10).await;
+    let t = cluster.table("t", &[]).await;
+    let mut tx = cluster.begin();
+    tx.lock_tables(&[(t.table().oid, TableLock::RowExclusive)]).await.unwrap();
+    for _ in 0..100 {
+        tx.lock_row(&t, &key(&t, 1), LockStrength::Update, LockWait::Block, Seen::Newest)
+            .await
+            .unwrap();
+    }
+    let mut other = cluster.begin();
+    other
+        .lock_table(t.table().oid, TableLock::RowExclusive, LockWait::NoWait)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
 async fn ten_thousand_row_locks_are_taken_and_released() {
     let cluster = Cluster::new().await;
     let t = cluster.table("t", &[]).await;

@@ -10,7 +10,7 @@ use curia_catalog::{Change, Class, ConstraintKind, Index, ObjectKey, Relation, T
 use curia_parse::ast::{AlterTable, AlterTableAction as Action, ColumnDef, Expr, Ident, ObjectKind, TableConstraint, TypeName};
 use curia_parse::quote_identifier;
 use curia_txn::TableLock;
-use curia_types::{Datum, Result, SqlError, SqlState, text_io, type_info};
+use curia_types::{Datum, Result, SqlError, SqlState, oid, text_io, type_info};
 
 impl Ddl<'_> {
     pub(crate) async fn alter_table(&mut self, s: &AlterTable) -> Result<&'static str> {
@@ -443,6 +443,12 @@ impl Ddl<'_> {
             let _ = index;
         }
         let shown = type_info::format_type(new.oid, new.typmod);
+        // Length and precision are applied as by assignment when the rows are written: what does not fit is refused, not cut.
+        let plain = if new.oid == oid::BPCHAR {
+            "bpchar".to_owned()
+        } else {
+            type_info::format_type(new.oid, -1)
+        };
         let quoted = quote_identifier(&name.name).to_string();
         let value = match using {
             Some(expr) => {
@@ -460,7 +466,7 @@ impl Ddl<'_> {
                         e
                     }
                 })?;
-                format!("CAST(({text}) AS {shown})")
+                format!("CAST(({text}) AS {plain})")
             }
             None => {
                 if !curia_bind::ddl::assignable(old, new) {
@@ -470,7 +476,7 @@ impl Ddl<'_> {
                     )
                     .hint(format!("You might need to specify \"USING {quoted}::{shown}\".")));
                 }
-                format!("CAST({quoted} AS {shown})")
+                format!("CAST({quoted} AS {plain})")
             }
         };
         if let Some(default) = &table.columns[i].default

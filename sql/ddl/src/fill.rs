@@ -6,7 +6,7 @@
 use crate::Ddl;
 use curia_catalog::{Index, Table};
 use curia_txn::{Direction, KeyRange, TableLayout, ViewScan};
-use curia_types::{Datum, Result, SqlError, SqlState};
+use curia_types::{Datum, Result, SqlError, SqlState, length};
 use std::sync::Arc;
 
 /// Rows that are copied out of a scan before they are written: a scan and a write can't borrow the transaction at once.
@@ -51,7 +51,7 @@ impl Ddl<'_> {
             for values in batch {
                 let mut row = vec![Datum::Null; new.columns.len()];
                 for (i, value) in live.iter().zip(values) {
-                    row[*i] = value;
+                    row[*i] = length::coerce(new.columns[*i].ty, value, false)?;
                 }
                 self.build(&layout, &row).await?;
             }

@@ -83,10 +83,12 @@ impl Ddl<'_> {
         };
         let Some(relation) = found else {
             if !if_exists {
-                return Err(SqlError::new(
-                    SqlState::UNDEFINED_TABLE,
-                    format!("{word} \"{name}\" does not exist"),
-                ));
+                let code = if kind == ObjectKind::Index {
+                    SqlState::UNDEFINED_OBJECT
+                } else {
+                    SqlState::UNDEFINED_TABLE
+                };
+                return Err(SqlError::new(code, format!("{word} \"{name}\" does not exist")));
             }
             self.notice(format!("{word} \"{name}\" does not exist, skipping"));
             return Ok(None);

@@ -1,0 +1,105 @@
+//! Transactions a second of one core that plays three servers.
+
+use std::time::Duration;
+
+use crate::cluster::Cluster;
+use crate::multiraft::MultiRaft;
+use crate::table::{Table, Target, median};
+use crate::{Result, processor_time};
+
+const GROUPS: u32 = 8;
+const PAYLOAD: [u8; 100] = [7; 100];
+/// Transactions that are proposed in one round.
+const BATCH: u64 = 256;
+
+/// Processor time of `rounds` until `spend` is used up, per unit of what they get done.
+fn cost(spend: Duration, mut round: impl FnMut() -> Result<u64>) -> Result<f64> {
+    // What a cluster needs to reach its stride: queues grow, limits fill.
+    let warm = processor_time() + spend / 4;
+    while processor_time() < warm {
+        round()?;
+    }
+    let (start, mut done) = (processor_time(), 0);
+    loop {
+        for _ in 0..16 {
+            done += round()?;
+        }
+        let used = processor_time() - start;
+        if used >= spend {
+            return Ok(used.as_secs_f64() / done as f64);
+        }
+    }
+}
+
+/// Seconds for a transaction over `each` groups of `groups`.
+fn ours(spend: Duration, groups: u32, each: u32, batch: u64) -> Result<f64> {
+    let mut cluster = Cluster::start(3, groups)?;
+    let mut next = 0;
+    let cost = cost(spend, || {
+        let before = cluster.resolved();
+        for _ in 0..batch {
+            cluster.propose(next..next + each, &PAYLOAD)?;
+            next = (next + each) % groups;
+        }
+        cluster.round()?;
+        Ok(cluster.resolved() - before)
+    })?;
+    (cluster.applied_bytes > 0)
+        .then_some(cost)
+        .ok_or_else(|| "nothing was applied".into())
+}
+
+/// Seconds for an entry of the peer.
+fn theirs(spend: Duration, groups: usize, batch: u64) -> Result<f64> {
+    let mut cluster = MultiRaft::start(groups)?;
+    let mut next = 0;
+    let cost = cost(spend, || {
+        let before = cluster.applied();
+        for _ in 0..batch {
+            cluster.propose(next, &PAYLOAD);
+            next = (next + 1) % groups;
+        }
+        cluster.round()?;
+        Ok(cluster.applied() - before)
+    })?;
+    (cluster.applied_bytes > 0)
+        .then_some(cost)
+        .ok_or_else(|| "nothing was applied".into())
+}
+
+/// Our transactions alone, for a profiler.
+pub fn profile(spend: Duration, groups_of_each: usize) -> Result<()> {
+    let cost = ours(spend, GROUPS, groups_of_each as u32, BATCH)?;
+    println!("{:.0} ns a transaction", cost * 1e9);
+    Ok(())
+}
+
+/// Measures ours and the peer's in turn.
+pub fn measure(spend: Duration, rounds: usize, table: &mut Table) -> Result<()> {
+    for batch in [BATCH, 16] {
+        let (mut single, mut peer, mut one, mut peer_one, mut all) = (vec![], vec![], vec![], vec![], vec![]);
+        for _ in 0..rounds {
+            single.push(ours(spend, GROUPS, 1, batch)?);
+            peer.push(theirs(spend, GROUPS as usize, batch)?);
+            one.push(ours(spend, 1, 1, batch)?);
+            peer_one.push(theirs(spend, 1, batch)?);
+            all.push(ours(spend, GROUPS, GROUPS, batch / u64::from(GROUPS))?);
+        }
+        let (single, peer, one, peer_one) = (median(&mut single), median(&mut peer), median(&mut one), median(&mut peer_one));
+        let what = |text: &str| format!("{text}, {batch} a round");
+        let speed = |cost: f64| (1.0 / cost).round();
+        let target = if batch == BATCH { Target::AtLeast(500_000.0) } else { Target::None };
+        table.row(&what("transactions/s, each in one of 8 groups"), target, speed(single), "");
+        table.row(&what("`raft` 0.7, 8 instances, entries/s"), Target::None, speed(peer), "");
+        table.row(&what("ratio to it"), Target::AtLeast(1.0), peer / single, "");
+        table.row(&what("transactions/s, one group"), Target::None, speed(one), "");
+        table.row(&what("`raft` 0.7, 1 instance, entries/s"), Target::None, speed(peer_one), "");
+        table.row(&what("ratio to it"), Target::AtLeast(1.0), peer_one / one, "");
+        let what = format!(
+            "processor time of a transaction over all 8 groups, {} a round, to one over one, {batch} a round",
+            batch / 8
+        );
+        table.row(&what, Target::AtMost(8.0), median(&mut all) / single, "");
+    }
+    Ok(())
+}

@@ -2,21 +2,24 @@
 //!
 //! ```text
 //! entry            0  u8   version = 1
-//!                  1  u8   kind: 1 noop, 2 configuration, 3 term-start, 4 stage, 5 fragment
-//!                  2  u16  zero
+//!                  1  u8   kind: 1 noop, 2 configuration, 3 term-start, 4 stage, 5 fragment, 6 barrier
+//!                  2  u8   1: a fragment with a key; else 0
+//!                  3  u8   zero
 //!                  4  u32  log (0 the senate, g + 1 group g)
 //!                  8  u64  index
 //!                 16  u64  term
 //!                 24  ...  body
 //!
-//! noop             empty
+//! noop, barrier    empty
 //! configuration    see below
 //! term-start       u64 cut, u64 timestamp
 //! stage            payload up to the end
-//! fragment         u64 csn, u64 timestamp, u32 participants (n > 0), u32 stages (m),
+//! fragment         u64 csn, u64 timestamp, u32 participants (n > 0), u32 stages (m), if it has one: u128 key,
 //!                  n * (u32 group, u64 index), m * u64 index, payload up to the end
 //!
-//! configuration    u64 cluster, members of the senate, u32 groups, each (u32 group, members)
+//! configuration    u64 cluster, u32 feature level, u32 servers, each (u64 server, u8 roles: 1 log + 2 state),
+//!                  members of the senate, u32 next group, u32 groups, each (u32 group, members),
+//!                  u64 dropped floor, u32 groups being dropped, each (u32 group, u64 csn)
 //! members          u32 incoming, u32 outgoing, u32 learners, then that many u64 server ids
 //!
 //! base             u8 version = 1, 3 zero bytes, u32 log, u64 index, u64 term, u64 csn, u64 timestamp,
@@ -31,12 +34,12 @@ use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 
-use crate::ids::{ClusterId, Csn, GroupId, Incarnation, Index, LogId, Participant, ServerId, Term, Timestamp};
+use crate::ids::{ClusterId, Csn, GroupId, Incarnation, Index, Key, LogId, Participant, ServerId, Term, Timestamp};
 use crate::log::{Base, TermStartAt};
 use crate::node::HardState;
 use crate::quorum::Members;
 use crate::record::{Entry, Fragment, Participants, Payload, Record, Stages, TermStart};
-use crate::senate::{Configuration, Vote};
+use crate::senate::{Configuration, Roles, Vote};
 
 /// The version that this code writes, and the only one that it reads.
 pub const VERSION: u8 = 1;
@@ -81,13 +84,15 @@ pub fn encode_entry(log: LogId, entry: &Entry, out: &mut Vec<u8>) {
         Record::TermStart(_) => 3,
         Record::Stage(_) => 4,
         Record::Fragment(_) => 5u8,
+        Record::Barrier => 6,
     };
-    out.extend_from_slice(&[VERSION, kind, 0, 0]);
+    let keyed = matches!(&entry.record, Record::Fragment(fragment) if fragment.key.is_some());
+    out.extend_from_slice(&[VERSION, kind, keyed.into(), 0]);
     put_u32(out, log.to_u32());
     put_u64(out, entry.index.0);
     put_u64(out, entry.term.0);
     match &entry.record {
-        Record::Noop => {}
+        Record::Noop | Record::Barrier => {}
         Record::Configuration(configuration) => encode_configuration(configuration, out),
         Record::TermStart(start) => {
             put_u64(out, start.cut.0);
@@ -99,6 +104,9 @@ pub fn encode_entry(log: LogId, entry: &Entry, out: &mut Vec<u8>) {
             put_u64(out, fragment.timestamp.0);
             put_u32(out, fragment.participants.len() as u32);
             put_u32(out, fragment.stages.as_slice().len() as u32);
+            if let Some(key) = fragment.key {
+                out.extend_from_slice(&key.0.to_le_bytes());
+            }
             match &fragment.participants {
                 Participants::Alone => {
                     put_u32(out, log.to_u32().wrapping_sub(1));
@@ -134,7 +142,12 @@ pub fn decode_entry(input: Bytes) -> Result<(LogId, Entry), DecodeError> {
         return Err(DecodeError::Version(version));
     }
     let kind = input.u8()?;
-    input.zeros(2)?;
+    let keyed = match input.u8()? {
+        0 => false,
+        1 if kind == 5 => true,
+        _ => return Err(DecodeError::Field("flag")),
+    };
+    input.zeros(1)?;
     let log = input.log()?;
     let index = Index(input.u64()?);
     let term = Term(input.u64()?);
@@ -149,8 +162,9 @@ pub fn decode_entry(input: Bytes) -> Result<(LogId, Entry), DecodeError> {
             timestamp: Timestamp(input.u64()?),
         }),
         (4, LogId::Group(_)) => Record::Stage(Payload::Held(input.rest())),
-        (5, LogId::Group(group)) => Record::Fragment(input.fragment(Participant { group, index })?),
-        (1..=5, _) => return Err(DecodeError::Field("log")),
+        (5, LogId::Group(group)) => Record::Fragment(input.fragment(Participant { group, index }, keyed)?),
+        (6, LogId::Group(_)) => Record::Barrier,
+        (1..=6, _) => return Err(DecodeError::Field("log")),
         _ => return Err(DecodeError::Kind(kind)),
     };
     input.end()?;
@@ -226,11 +240,24 @@ pub fn decode_hard_state(input: Bytes) -> Result<HardState, DecodeError> {
 
 fn encode_configuration(configuration: &Configuration, out: &mut Vec<u8>) {
     put_u64(out, configuration.cluster.0);
+    put_u32(out, configuration.feature_level);
+    put_u32(out, configuration.servers.len() as u32);
+    for (server, roles) in &configuration.servers {
+        put_u64(out, server.0);
+        out.push(u8::from(roles.log) | u8::from(roles.state) << 1);
+    }
     encode_members(&configuration.senate, out);
+    put_u32(out, configuration.next_group.0);
     put_u32(out, configuration.groups.len() as u32);
     for (group, members) in &configuration.groups {
         put_u32(out, group.0);
         encode_members(members, out);
+    }
+    put_u64(out, configuration.dropped_floor.0);
+    put_u32(out, configuration.dropping.len() as u32);
+    for (group, csn) in &configuration.dropping {
+        put_u32(out, group.0);
+        put_u64(out, csn.0);
     }
 }
 
@@ -268,6 +295,10 @@ impl Reader {
         self.0.try_get_u64_le().map_err(|_| DecodeError::Short)
     }
 
+    fn u128(&mut self) -> Result<u128, DecodeError> {
+        self.0.try_get_u128_le().map_err(|_| DecodeError::Short)
+    }
+
     fn zeros(&mut self, count: usize) -> Result<(), DecodeError> {
         for _ in 0..count {
             if self.u8()? != 0 {
@@ -298,7 +329,7 @@ impl Reader {
         Ok(count)
     }
 
-    fn fragment(&mut self, own: Participant) -> Result<Fragment, DecodeError> {
+    fn fragment(&mut self, own: Participant, keyed: bool) -> Result<Fragment, DecodeError> {
         let csn = Csn(self.u64()?);
         let timestamp = Timestamp(self.u64()?);
         if csn == Csn::ZERO {
@@ -306,6 +337,7 @@ impl Reader {
         }
         let participants = self.count(12)?;
         let stages = self.count(8)?;
+        let key = if keyed { Some(Key(self.u128()?)) } else { None };
         let mut places = Vec::with_capacity(participants);
         for _ in 0..participants {
             let place = Participant {
@@ -337,6 +369,7 @@ impl Reader {
         Ok(Fragment {
             csn,
             timestamp,
+            key,
             participants,
             stages: Stages::from(indexes),
             payload,
@@ -345,17 +378,48 @@ impl Reader {
 
     fn configuration(&mut self) -> Result<Configuration, DecodeError> {
         let cluster = ClusterId(self.u64()?);
+        let feature_level = self.u32()?;
+        let count = self.count(9)?;
+        let mut servers = Vec::with_capacity(count);
+        for _ in 0..count {
+            let server = ServerId(self.u64()?);
+            let roles = match self.u8()? {
+                bits @ 1..=3 => Roles {
+                    log: bits & 1 != 0,
+                    state: bits & 2 != 0,
+                },
+                _ => return Err(DecodeError::Field("roles")),
+            };
+            servers.push((server, roles));
+        }
         let senate = self.members()?;
+        let next_group = GroupId(self.u32()?);
         let count = self.count(16)?;
         let mut groups = Vec::with_capacity(count);
         for _ in 0..count {
             let group = GroupId(self.u32()?);
-            if groups.last().is_some_and(|(last, _)| *last >= group) || group.0 == u32::MAX {
-                return Err(DecodeError::Field("group order"));
-            }
             groups.push((group, self.members()?));
         }
-        Ok(Configuration { cluster, senate, groups })
+        let dropped_floor = Csn(self.u64()?);
+        let count = self.count(12)?;
+        let mut dropping = Vec::with_capacity(count);
+        for _ in 0..count {
+            dropping.push((GroupId(self.u32()?), Csn(self.u64()?)));
+        }
+        let configuration = Configuration {
+            cluster,
+            feature_level,
+            servers,
+            senate,
+            groups,
+            next_group,
+            dropping,
+            dropped_floor,
+        };
+        match configuration.fault() {
+            None => Ok(configuration),
+            Some(fault) => Err(DecodeError::Field(fault)),
+        }
     }
 
     fn members(&mut self) -> Result<Members, DecodeError> {

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::ids::{GroupId, Incarnation, ServerId, Tail, Term};
-use crate::message::{Body, Message, Refusal};
+use crate::message::{Body, Freshness, Message, Refusal};
 use crate::node::{HardState, Node};
 use crate::senate::{Role, Vote};
 
@@ -27,6 +27,7 @@ impl Node {
         }
         let body = Body::PreVote {
             tail: self.senator.log.tail(),
+            freshness: self.freshness(),
         };
         for to in self.other_senators() {
             let message = self.request(to, self.senator.term.next(), body.clone());
@@ -46,6 +47,7 @@ impl Node {
         };
         let body = Body::Vote {
             tail: self.senator.log.tail(),
+            transfer: false,
         };
         for to in self.other_senators() {
             let message = self.request(to, self.senator.term, body.clone());
@@ -89,7 +91,12 @@ impl Node {
     pub(crate) fn asked_for_pre_vote(&mut self, message: &Message, tail: Tail) {
         let granted = message.term > self.senator.term && self.senator.up_to_date(tail) && !self.sticks_to_consul();
         let term = if granted { message.term } else { self.senator.term };
-        let reply = self.reply(message, term, Body::PreVoteReply { granted });
+        let body = Body::PreVoteReply {
+            granted,
+            tail: self.senator.log.tail(),
+            freshness: self.freshness(),
+        };
+        let reply = self.reply(message, term, body);
         self.messages.push(reply);
     }
 
@@ -151,6 +158,14 @@ impl Node {
                 .consul_heard
                 .is_some_and(|heard| now < heard + self.config.election_timeout)
             || self.serving.is_some()
+    }
+
+    /// How far the worker logs and the state are here.
+    fn freshness(&self) -> Freshness {
+        Freshness {
+            logged: self.workers.iter().map(|worker| worker.log.last().0).sum(),
+            applied: self.applied,
+        }
     }
 
     pub(crate) fn other_senators(&self) -> Vec<ServerId> {

@@ -1,6 +1,6 @@
 //! The numbers of the protocol, each a type of its own so that one can't stand for another.
 //!
-//! All of them are 64 bits (groups and logs 32), fixed on disk and on the wire, and start at zero, which always means
+//! All of them are 64 bits (groups and logs 32, keys 128), fixed on disk and on the wire, and start at zero, which always means
 //! "none yet": no term has been seen, the log is empty, nothing has committed.
 
 use std::fmt;
@@ -70,6 +70,12 @@ number! {
 number! {
     /// Names a batch of records to persist; batches become durable in this order.
     PersistSeq(u64), "p"
+}
+
+number! {
+    /// Idempotency key: names a transaction for its client, so that proposing it again finds it. Drawn at random by the
+    /// client; zero is a key like any other.
+    Key(u128), "#"
 }
 
 impl Index {

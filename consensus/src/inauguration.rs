@@ -10,9 +10,9 @@
 use std::collections::BTreeMap;
 
 use crate::ids::{Csn, GroupId, Index, LogId, ServerId, Tail};
-use crate::message::{Body, Refusal, Section};
+use crate::message::{Body, Donated, Refusal, Section};
 use crate::node::Node;
-use crate::record::{Entry, Record, TermStart};
+use crate::record::{Record, TermStart};
 use crate::senate::Role;
 use crate::worker::cut::{self, Cut};
 
@@ -127,7 +127,7 @@ impl Node {
             donor,
             self.senator.term,
             Body::Fetch {
-                group: self.workers[slot].group,
+                log: LogId::Group(self.workers[slot].group),
                 after,
             },
         );
@@ -135,7 +135,7 @@ impl Node {
     }
 
     /// A donor answered.
-    pub(crate) fn fetched(&mut self, from: ServerId, group: GroupId, after: Tail, entries: Option<Vec<Entry>>) -> Result<(), Refusal> {
+    pub(crate) fn fetched(&mut self, from: ServerId, group: GroupId, after: Tail, donated: Donated) -> Result<(), Refusal> {
         let Some(slot) = self.slot(group) else { return Ok(()) };
         if !self.adopting() || self.workers[slot].fetching != Some(after) {
             return Ok(()); // too late
@@ -144,7 +144,7 @@ impl Node {
         let worker = &mut self.workers[slot];
         worker.fetching = None;
         worker.fetch_moves = true;
-        let Some(entries) = entries else {
+        let Donated::Entries(entries) = donated else {
             // The donor's log parted from this one earlier: go back by a term. What was handed out here is in both.
             let index = worker.log.hint(after).index.max(worker.handed.min(after.index.previous()));
             worker.fetched = Index::ZERO;
@@ -153,8 +153,10 @@ impl Node {
         };
         self.check_section(&Section {
             log,
+            base: None,
             previous: after,
             entries: entries.clone(),
+            complete: None,
         })?;
         // Entries that conflict go as they are met: what is already handed out here stands in the donor's log too.
         for entry in &entries {

@@ -71,14 +71,16 @@ mod worker;
 pub use codec::{
     DecodeError, ENTRY_HEADER_BYTES, decode_base, decode_entry, decode_hard_state, encode_base, encode_entry, encode_hard_state,
 };
-pub use ids::{ClusterId, Csn, GroupId, Incarnation, Index, LogId, Participant, PersistSeq, ServerId, Tail, Term, Timestamp};
+pub use ids::{ClusterId, Csn, GroupId, Incarnation, Index, Key, LogId, Participant, PersistSeq, ServerId, Tail, Term, Timestamp};
 pub use log::{Base, Log, TermStartAt};
-pub use message::{Append, AppendReply, Body, Matched, Message, Refusal, Section};
+pub use message::{Append, AppendReply, Body, Donated, Freshness, Matched, Message, Refusal, Section};
 pub use node::{Checkpoint, Config, HardState, Node};
-pub use output::{AppliedTo, Apply, Office, Output, Persist, Write};
+pub use output::{
+    AppliedTo, Apply, InstallChunk, LogRead, Missing, Office, Output, Persist, ReadError, ReadReady, SnapshotPiece, SnapshotRead, Write,
+};
 pub use propose::{PAYLOAD_BYTES_MAX, Part, ProposeError};
 pub use quorum::Members;
 pub use record::{Entry, Fragment, Participants, Payload, Record, Stages, TermStart};
 pub use restore::{AppliedState, Restore, RestoreError};
-pub use senate::{Configuration, Vote};
+pub use senate::{Configuration, Roles, Vote};
 pub use worker::cut;

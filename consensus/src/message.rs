@@ -9,7 +9,10 @@
 
 use std::fmt;
 
+use bytes::Bytes;
+
 use crate::ids::{ClusterId, Csn, GroupId, Incarnation, Index, LogId, ServerId, Tail, Term};
+use crate::log::Base;
 use crate::record::Entry;
 
 /// A message from one senator to another; it also speaks for the workers beside it.
@@ -36,44 +39,110 @@ pub enum Body {
     PreVote {
         /// Where the candidate's senate log ends.
         tail: Tail,
+        /// How far its worker logs and its state are.
+        freshness: Freshness,
     },
     /// The answer to a pre-vote.
     PreVoteReply {
         /// Whether it would.
         granted: bool,
+        /// Where the voter's senate log ends.
+        tail: Tail,
+        /// How far its worker logs and its state are.
+        freshness: Freshness,
     },
     /// Vote for me.
     Vote {
         /// Where the candidate's senate log ends.
         tail: Tail,
+        /// The consul itself wishes it: a living consul is no reason to refuse.
+        transfer: bool,
     },
     /// The answer to a vote request.
     VoteReply {
         /// Whether the vote is given.
         granted: bool,
-        /// The fence: where the voter's worker logs end, durably, for all earlier terms and for good.
+        /// The fence: where the voter's worker logs end, durably, for all earlier terms and for good. A log whose end
+        /// isn't known, because records of it are damaged, is left out.
         tails: Vec<(GroupId, Tail)>,
     },
     /// The consul's entries, and its sign of life.
     Append(Append),
     /// The answer to an append.
     AppendReply(AppendReply),
-    /// A new consul asks for what it lacks of a group's log, up to the tail that this server reported.
+    /// Asks for what this server lacks of a log.
     Fetch {
-        /// The group.
-        group: GroupId,
+        /// The log.
+        log: LogId,
         /// The asker has the entry with this term and index, if the answerer has it too; zero is the log's beginning.
         after: Tail,
     },
     /// The answer to a fetch.
     Fetched {
-        /// The group.
-        group: GroupId,
+        /// The log.
+        log: LogId,
         /// What was asked.
         after: Tail,
-        /// What follows it; nothing when the answerer's log doesn't have `after`.
-        entries: Option<Vec<Entry>>,
+        /// What follows it.
+        donated: Donated,
     },
+    /// Asks for a piece of a group's snapshot.
+    SnapshotFetch {
+        /// The group.
+        group: GroupId,
+        /// The snapshot that the pieces so far were of; zero for any, from its beginning.
+        csn: Csn,
+        /// How many bytes of it the asker has.
+        offset: u64,
+    },
+    /// A piece of a group's snapshot, or the news that there is none to be had.
+    Snapshot {
+        /// The group.
+        group: GroupId,
+        /// Where the log begins behind the snapshot; `None` when this server can't give one now.
+        base: Option<Base>,
+        /// How many bytes come before this piece.
+        offset: u64,
+        /// The piece, opaque to the protocol.
+        data: Bytes,
+        /// Whether it is the last.
+        last: bool,
+    },
+    /// The consul asks this server to stand for election at once (thesis, section 3.10).
+    TimeoutNow,
+    /// Asks the consul for the CSN that a strict read needs.
+    ReadIndex {
+        /// Names the question.
+        id: u64,
+    },
+    /// The answer, after the consul confirmed its office.
+    ReadIndexReply {
+        /// The question.
+        id: u64,
+        /// Reads at this CSN or later see all that was acknowledged before the question; `None` when the consul doesn't
+        /// serve.
+        csn: Option<Csn>,
+    },
+}
+
+/// How far a server's worker logs and its state are, summed over groups: what a new consul would have to fetch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Freshness {
+    /// The sum of its worker logs' last indexes.
+    pub logged: u64,
+    /// The CSN that its state has reached.
+    pub applied: Csn,
+}
+
+/// What a donor has behind the place that it was asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Donated {
+    /// The entries that follow it; none at the end of the log.
+    Entries(Vec<Entry>),
+    /// The log doesn't have that place. The two might agree at this one.
+    Parted(Tail),
+    /// The log begins after that place: take this base, and the snapshot that belongs to it, first.
+    Begins(Base),
 }
 
 /// Entries of any number of logs.
@@ -81,10 +150,14 @@ pub enum Body {
 pub struct Append {
     /// Whether the consul knows the receiver's tails at this term; until then every answer carries them.
     pub tails_known: bool,
+    /// Grows with each flush to peers; the answer echoes it.
+    pub round: u64,
     /// Every entry of the senate's log up to here is committed.
     pub commit: Index,
     /// Every transaction up to here is resolved; nothing before the consul serves.
     pub resolved: Option<Csn>,
+    /// Everything up to here is in snapshots that survive the loss of every state server: scribes may truncate it.
+    pub snapshot_floor: Csn,
     /// The logs with something to say.
     pub sections: Vec<Section>,
 }
@@ -94,19 +167,31 @@ pub struct Append {
 pub struct Section {
     /// The log.
     pub log: LogId,
+    /// The consul's log begins here, after what the receiver lacks: it needs this base first.
+    pub base: Option<Base>,
     /// The entry before the first one here.
     pub previous: Tail,
     /// What follows it.
     pub entries: Vec<Entry>,
+    /// Every fragment of the group that counts, up to this CSN, is at or below the last entry here.
+    pub complete: Option<Csn>,
 }
 
 /// How far a server's logs are, durably.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct AppendReply {
-    /// The fence, until the consul knows it.
+    /// The highest round of this term that was heard of.
+    pub round: u64,
+    /// The fence, until the consul knows it; see [`Body::VoteReply`].
     pub tails: Option<Vec<(GroupId, Tail)>>,
     /// An answer for each section.
     pub sections: Vec<(LogId, Matched)>,
+    /// Everything up to here is in the server's state, if it runs one.
+    pub applied: Csn,
+    /// Everything up to here is durable in its state.
+    pub durable_applied: Csn,
+    /// Group snapshots took it past CSNs whose fragments it will never see: sections must say what is complete.
+    pub healing: bool,
 }
 
 /// What became of a section.

@@ -368,10 +368,10 @@ impl Node {
         while output.apply.len() < self.config.apply_fragments_max && bytes < self.config.apply_bytes_max {
             let Some((csn, pending)) = self.sequencer.hand() else { break };
             match &pending.participants {
-                Participants::Alone => bytes += self.hand_out_fragment(csn, pending.place, output),
+                Participants::Alone => bytes += self.hand_out_fragment(csn, pending.place, true, output),
                 Participants::Several(list) => {
-                    for place in list.iter() {
-                        bytes += self.hand_out_fragment(csn, *place, output);
+                    for (at, place) in list.iter().enumerate() {
+                        bytes += self.hand_out_fragment(csn, *place, at == 0, output);
                     }
                 }
             }
@@ -387,7 +387,7 @@ impl Node {
         let mut positions = Vec::new();
         for worker in &mut self.workers {
             if std::mem::take(&mut worker.moved) {
-                positions.push((worker.group, worker.handed));
+                positions.push((worker.group, worker.position(csn, timestamp)));
             }
         }
         if !positions.is_empty() {
@@ -395,7 +395,7 @@ impl Node {
         }
     }
 
-    fn hand_out_fragment(&mut self, csn: Csn, place: Participant, output: &mut Output) -> usize {
+    fn hand_out_fragment(&mut self, csn: Csn, place: Participant, first: bool, output: &mut Output) -> usize {
         let slot = self.slot(place.group).expect("a participant's group exists");
         let worker = &mut self.workers[slot];
         let entry = worker.log.get(place.index).expect("what is not handed out is in the window");
@@ -412,6 +412,7 @@ impl Node {
             index: place.index,
             csn,
             timestamp: fragment.timestamp,
+            key: fragment.key.filter(|_| first),
             stages: fragment.stages.clone(),
             payload: fragment.payload.clone(),
         });

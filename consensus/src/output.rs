@@ -4,7 +4,10 @@
 //! output may be done at once and in any order, because the node itself holds back what depends on a disk: a message or
 //! an effect that needs a batch to be durable appears only after [`crate::Node::persisted`] has named that batch.
 
-use crate::ids::{Csn, GroupId, Index, LogId, PersistSeq, Term, Timestamp};
+use bytes::Bytes;
+
+use crate::ids::{Csn, GroupId, Index, Key, LogId, PersistSeq, ServerId, Term, Timestamp};
+use crate::log::Base;
 use crate::message::Message;
 use crate::node::HardState;
 use crate::record::{Entry, Payload, Stages};
@@ -20,6 +23,14 @@ pub struct Output {
     pub apply: Vec<Apply>,
     /// The state's positions once `apply` is applied, stored with it in one atomic write.
     pub applied: Option<AppliedTo>,
+    /// Entries to read from the log store; answered by [`crate::Node::log_read`].
+    pub log_reads: Vec<LogRead>,
+    /// Pieces of group snapshots to read from the state; answered by [`crate::Node::snapshot_read`].
+    pub snapshot_reads: Vec<SnapshotRead>,
+    /// Pieces of group snapshots to install; answered by [`crate::Node::installed`] after the last one of each.
+    pub installs: Vec<InstallChunk>,
+    /// Reads that may go on now, or can't.
+    pub reads: Vec<ReadReady>,
     /// What this server is now, if that changed.
     pub office: Option<Office>,
 }
@@ -27,7 +38,15 @@ pub struct Output {
 impl Output {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.persist.is_none() && self.messages.is_empty() && self.apply.is_empty() && self.applied.is_none() && self.office.is_none()
+        self.persist.is_none()
+            && self.messages.is_empty()
+            && self.apply.is_empty()
+            && self.applied.is_none()
+            && self.log_reads.is_empty()
+            && self.snapshot_reads.is_empty()
+            && self.installs.is_empty()
+            && self.reads.is_empty()
+            && self.office.is_none()
     }
 }
 
@@ -59,6 +78,102 @@ pub enum Write {
         /// The last index that stays.
         after: Index,
     },
+    /// The log begins after this base now. What it has up to the base is gone; what follows the base stays.
+    Base {
+        /// The log.
+        log: LogId,
+        /// Its new base.
+        base: Base,
+    },
+    /// The group was dropped: nothing of its log is needed any more.
+    DropLog {
+        /// The log.
+        log: LogId,
+    },
+}
+
+/// Entries that a peer needs and memory doesn't have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogRead {
+    /// Names the request in the answer.
+    pub id: u64,
+    /// The log.
+    pub log: LogId,
+    /// The entries after this one,
+    pub after: Index,
+    /// up to this one,
+    pub upto: Index,
+    /// and of about so many bytes; at least one entry.
+    pub bytes_max: usize,
+}
+
+/// The log store doesn't have what was asked for: it was truncated or dropped meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missing;
+
+/// A piece of a group's snapshot that a peer needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotRead {
+    /// Names the request in the answer.
+    pub id: u64,
+    /// The group.
+    pub group: GroupId,
+    /// Who needs it: each peer's transfer is of one snapshot from its beginning to its end.
+    pub to: ServerId,
+    /// The snapshot that is being transferred; `None` at the beginning: take one of the state as it is, with its
+    /// position as the base.
+    pub base: Option<Base>,
+    /// How many bytes come before the piece.
+    pub offset: u64,
+    /// About so many bytes.
+    pub bytes_max: usize,
+}
+
+/// A piece of a group's snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotPiece {
+    /// The group's position in the state that the snapshot was taken of.
+    pub base: Base,
+    /// The bytes.
+    pub data: Bytes,
+    /// Whether they are the last.
+    pub last: bool,
+}
+
+/// A piece of a group's snapshot to install. A piece at offset zero begins a new one; what was installed of another is
+/// void. The whole replaces the state of the group, durably, together with its position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstallChunk {
+    /// The group.
+    pub group: GroupId,
+    /// The group's position with this snapshot.
+    pub base: Base,
+    /// How many bytes come before this piece.
+    pub offset: u64,
+    /// The piece.
+    pub data: Bytes,
+    /// Whether it is the last.
+    pub last: bool,
+}
+
+/// A read that waited.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadReady {
+    /// The read.
+    pub id: u64,
+    /// Read at this CSN, or why not.
+    pub result: Result<Csn, ReadError>,
+}
+
+/// Why a read can't be served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadError {
+    /// No consul confirmed its office in time.
+    NoConsul,
+    /// Too many reads wait.
+    Full,
+    /// This server runs no state machines.
+    NoState,
 }
 
 /// A resolved fragment.
@@ -72,6 +187,9 @@ pub struct Apply {
     pub csn: Csn,
     /// Its transaction's commit timestamp.
     pub timestamp: Timestamp,
+    /// Its transaction's idempotency key, given with the fragment of the first participant only: applied keys are kept
+    /// with that group's state.
+    pub key: Option<Key>,
     /// Stage records of the same log whose payloads come first; read them from the log store.
     pub stages: Stages,
     /// The writes; `Stored` ones are read from the log store.
@@ -85,8 +203,9 @@ pub struct AppliedTo {
     pub csn: Csn,
     /// The commit timestamp at `csn`.
     pub timestamp: Timestamp,
-    /// The groups whose position moved: everything up to the index is applied or will never be.
-    pub positions: Vec<(GroupId, Index)>,
+    /// The groups whose position moved: everything up to its index is applied or will never be. It is stored whole: a log
+    /// may begin after it.
+    pub positions: Vec<(GroupId, Base)>,
 }
 
 /// What a server is in its senate, and how far it is in taking office.

@@ -56,6 +56,16 @@ impl Persistence {
                 }
                 self.end(*log, *after);
             }
+            Write::Base { log, base } => match self.ends.iter_mut().find(|(l, _)| l == log) {
+                Some(end) => end.1 = end.1.max(base.index),
+                None => self.ends.push((*log, base.index)),
+            },
+            Write::DropLog { log } => {
+                for flight in &mut self.flights {
+                    flight.ends.retain(|(l, _)| l != log);
+                }
+                self.ends.retain(|(l, _)| l != log);
+            }
         }
         self.writes.push(write);
     }

@@ -93,8 +93,10 @@ impl Peers {
         }
         Some(Section {
             log: log_id,
+            base: None,
             previous,
             entries,
+            complete: None,
         })
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::commit::Pending;
-use crate::ids::{Csn, GroupId, Index, Participant, Timestamp};
+use crate::ids::{Csn, GroupId, Index, Key, Participant, Timestamp};
 use crate::node::Node;
 use crate::record::{Fragment, Participants, Payload, Record, Stages};
 
@@ -25,8 +25,12 @@ pub struct Part {
 pub enum ProposeError {
     /// This server is not a serving consul.
     NotConsul,
+    /// This server hands its office over; try again with the next consul.
+    Transferring,
     /// Too many bytes are unresolved; try again after the next output that applies something.
     Full,
+    /// A transaction with this key has this CSN already. It is committed once that is applied.
+    Known(Csn),
     /// It has no part.
     Empty,
     /// Groups must ascend, each once; this one doesn't.
@@ -43,6 +47,8 @@ impl fmt::Display for ProposeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ProposeError::NotConsul => f.write_str("this server is not the consul"),
+            ProposeError::Transferring => f.write_str("this server is handing its office over"),
+            ProposeError::Known(csn) => write!(f, "a transaction with this key has CSN {csn}"),
             ProposeError::Full => f.write_str("too many bytes are unresolved"),
             ProposeError::Empty => f.write_str("a transaction needs at least one fragment"),
             ProposeError::GroupOrder(group) => write!(f, "group {group} is out of order or repeated"),
@@ -62,8 +68,10 @@ impl Node {
     /// Proposes a transaction with these parts, ascending by group, and gives it its CSN. It is committed once an output
     /// has handed out its fragments; `parts` is emptied. On an error nothing changed.
     ///
-    /// The commit timestamp is `timestamp`, or a little later where that is needed for timestamps to grow.
-    pub fn propose(&mut self, timestamp: Timestamp, parts: &mut Vec<Part>) -> Result<Csn, ProposeError> {
+    /// The commit timestamp is `timestamp`, or a little later where that is needed for timestamps to grow. A `key` names
+    /// the transaction for its client: no second one with the same key gets a CSN while the first is not applied; of
+    /// applied ones the state knows.
+    pub fn propose(&mut self, timestamp: Timestamp, key: Option<Key>, parts: &mut Vec<Part>) -> Result<Csn, ProposeError> {
         let bytes = self.check_proposal(parts)?;
         let csn = self.sequencer.next();
         let timestamp = self.sequencer.timestamp(timestamp);
@@ -93,6 +101,7 @@ impl Node {
             let fragment = Fragment {
                 csn,
                 timestamp,
+                key,
                 participants: participants.clone(),
                 stages: Stages::from(part.stages),
                 payload: Payload::Held(part.payload),

@@ -1,19 +1,20 @@
 //! What stands in the logs.
 //!
-//! The senate's log holds its own no-ops and configurations. A worker group's log holds three kinds of record:
+//! The senate's log holds its own no-ops and configurations. A worker group's log holds four kinds of record:
 //!
 //! * a *term-start* opens a term in this group and carries the cut: fragments of earlier terms with a higher CSN that
 //!   stand before it are void, kept in the log but never applied;
 //! * a *fragment* is this group's part of one transaction. It names all the places where the transaction's fragments
 //!   stand, so that a new consul can tell a whole transaction from a torn one by looking at the logs alone;
 //! * a *stage* record carries a piece of a large write set ahead of its fragment. It has no CSN and means nothing until a
-//!   fragment of the same group and term names its index.
+//!   fragment of the same group and term names its index;
+//! * a *barrier* says nothing. Once it is on the quorums of a joint membership, so is everything before it.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::ids::{Csn, GroupId, Index, Participant, Term, Timestamp};
+use crate::ids::{Csn, GroupId, Index, Key, Participant, Term, Timestamp};
 use crate::senate::Configuration;
 
 /// One entry of a log.
@@ -40,6 +41,8 @@ pub enum Record {
     Stage(Payload),
     /// Group: its part of one transaction.
     Fragment(Fragment),
+    /// Group: an entry of the current term to count by, appended after a membership became joint.
+    Barrier,
 }
 
 /// Opens a term in a group's log.
@@ -58,6 +61,8 @@ pub struct Fragment {
     pub csn: Csn,
     /// When it committed; grows strictly with the CSN.
     pub timestamp: Timestamp,
+    /// Its client's name for the transaction, the same in all its fragments.
+    pub key: Option<Key>,
     /// Everywhere that the transaction wrote.
     pub participants: Participants,
     /// Stage records of this group, in order, whose payloads come before this one's.
@@ -177,7 +182,7 @@ impl Record {
     pub fn payload(&self) -> Option<&Payload> {
         match self {
             Record::Stage(payload) | Record::Fragment(Fragment { payload, .. }) => Some(payload),
-            Record::Noop | Record::Configuration(_) | Record::TermStart(_) => None,
+            Record::Noop | Record::Configuration(_) | Record::TermStart(_) | Record::Barrier => None,
         }
     }
 
@@ -185,7 +190,7 @@ impl Record {
     pub fn payload_mut(&mut self) -> Option<&mut Payload> {
         match self {
             Record::Stage(payload) | Record::Fragment(Fragment { payload, .. }) => Some(payload),
-            Record::Noop | Record::Configuration(_) | Record::TermStart(_) => None,
+            Record::Noop | Record::Configuration(_) | Record::TermStart(_) | Record::Barrier => None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Copying logs: the consul sends, everybody else follows (thesis, section 3.5).
 
-use crate::ids::{GroupId, Index, LogId, ServerId, Tail};
+use crate::ids::{Index, LogId, ServerId, Tail};
 use crate::log::Log;
 use crate::message::{Append, AppendReply, Body, Matched, Refusal, Section};
 use crate::node::Node;
@@ -40,6 +40,7 @@ impl Node {
                 commit: self.senator.commit,
                 resolved,
                 sections,
+                ..Append::default()
             };
             let message = self.request(to, self.senator.term, Body::Append(append));
             // Entries may be on others' disks before they are on the consul's own; its term and vote may not.
@@ -84,6 +85,7 @@ impl Node {
         let mut reply = AppendReply {
             tails,
             sections: Vec::with_capacity(append.sections.len()),
+            ..AppendReply::default()
         };
         for section in &append.sections {
             if let Some(matched) = self.take_section(section) {
@@ -102,7 +104,7 @@ impl Node {
         for entry in &section.entries {
             let fits = match &entry.record {
                 Record::Noop | Record::Configuration(_) => section.log == LogId::Senate,
-                Record::TermStart(_) | Record::Stage(_) | Record::Fragment(_) => section.log != LogId::Senate,
+                Record::TermStart(_) | Record::Stage(_) | Record::Fragment(_) | Record::Barrier => section.log != LogId::Senate,
             };
             let opens = matches!(entry.record, Record::TermStart(_));
             if !fits || entry.index != last.index.next() || entry.term < last.term || opens && entry.term == last.term {
@@ -222,9 +224,12 @@ impl Node {
         Ok(())
     }
 
-    /// What follows `after` in a group's log here, for a consul that lacks it; `None` when the log doesn't have `after`.
-    pub(crate) fn donate(&self, group: GroupId, after: Tail) -> Option<Vec<Entry>> {
-        let log = &self.worker(group)?.log;
+    /// What follows `after` in a log here, for a consul that lacks it; `None` when the log doesn't have `after`.
+    pub(crate) fn donate(&self, log: LogId, after: Tail) -> Option<Vec<Entry>> {
+        let log = match log {
+            LogId::Senate => &self.senator.log,
+            LogId::Group(group) => &self.worker(group)?.log,
+        };
         if log.term_at(after.index) != Some(after.term) || after.index.next() < log.window_first() {
             return None;
         }

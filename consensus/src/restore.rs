@@ -109,8 +109,8 @@ pub struct AppliedState {
     pub csn: Csn,
     /// The commit timestamp at `csn`.
     pub timestamp: Timestamp,
-    /// The position of each group; groups that are missing are at zero.
-    pub positions: Vec<(GroupId, Index)>,
+    /// The position of each group, as [`crate::AppliedTo`] gave it; groups that are missing are at zero.
+    pub positions: Vec<(GroupId, Base)>,
 }
 
 /// Collects what the disk holds.
@@ -164,9 +164,9 @@ impl Restore {
                 },
             );
         }
-        for (group, index) in &applied.positions {
+        for (group, position) in &applied.positions {
             let restored = logs.entry(LogId::Group(*group)).or_default();
-            restored.applied = restored.applied.max(*index);
+            restored.applied = restored.applied.max(position.index);
         }
         Ok(Self {
             config,

@@ -1,6 +1,7 @@
 //! Where messages come in. Everything here is input: it is checked before it changes anything.
 
-use crate::message::{Body, Message, Refusal};
+use crate::ids::{LogId, Tail};
+use crate::message::{Body, Donated, Message, Refusal};
 use crate::node::Node;
 
 impl Node {
@@ -12,12 +13,12 @@ impl Node {
         self.check_envelope(&message)?;
         let (from, term) = (message.from, message.term);
         match &message.body {
-            Body::PreVote { tail } => self.asked_for_pre_vote(&message, *tail),
-            Body::Vote { tail } => {
+            Body::PreVote { tail, .. } => self.asked_for_pre_vote(&message, *tail),
+            Body::Vote { tail, .. } => {
                 let tail = *tail;
                 self.asked_for_vote(&message, tail)?;
             }
-            Body::PreVoteReply { granted: true } => self.pre_vote_granted(from, term),
+            Body::PreVoteReply { granted: true, .. } => self.pre_vote_granted(from, term),
             _ if term < self.senator.term => {
                 // A consul or asker of an earlier term learns that it is one.
                 if matches!(message.body, Body::Append(_) | Body::Fetch { .. }) {
@@ -48,13 +49,29 @@ impl Node {
                 self.send_when_durable(reply);
             }
             Body::AppendReply(reply) => self.answered(from, reply)?,
-            Body::Fetch { group, after } => {
-                let entries = self.donate(group, after);
-                let reply = self.reply(&message, self.senator.term, Body::Fetched { group, after, entries });
+            Body::Fetch { log, after } => {
+                let donated = match self.donate(log, after) {
+                    Some(entries) => Donated::Entries(entries),
+                    None => Donated::Parted(Tail::default()),
+                };
+                let reply = self.reply(&message, self.senator.term, Body::Fetched { log, after, donated });
                 self.send_when_durable(reply);
             }
-            Body::Fetched { group, after, entries } => self.fetched(from, group, after, entries)?,
-            Body::PreVote { .. } | Body::Vote { .. } | Body::PreVoteReply { .. } | Body::VoteReply { granted: false, .. } => {}
+            Body::Fetched {
+                log: LogId::Group(group),
+                after,
+                donated,
+            } => self.fetched(from, group, after, donated)?,
+            Body::PreVote { .. }
+            | Body::Vote { .. }
+            | Body::PreVoteReply { .. }
+            | Body::VoteReply { granted: false, .. }
+            | Body::Fetched { log: LogId::Senate, .. }
+            | Body::SnapshotFetch { .. }
+            | Body::Snapshot { .. }
+            | Body::TimeoutNow
+            | Body::ReadIndex { .. }
+            | Body::ReadIndexReply { .. } => {}
         }
         Ok(())
     }
@@ -70,8 +87,19 @@ impl Node {
             return Err(Refusal::Stranger);
         }
         let answers = match &message.body {
-            Body::PreVoteReply { .. } | Body::VoteReply { .. } | Body::AppendReply(_) | Body::Fetched { .. } => true,
-            Body::PreVote { .. } | Body::Vote { .. } | Body::Append(_) | Body::Fetch { .. } => false,
+            Body::PreVoteReply { .. }
+            | Body::VoteReply { .. }
+            | Body::AppendReply(_)
+            | Body::Fetched { .. }
+            | Body::Snapshot { .. }
+            | Body::ReadIndexReply { .. } => true,
+            Body::PreVote { .. }
+            | Body::Vote { .. }
+            | Body::Append(_)
+            | Body::Fetch { .. }
+            | Body::SnapshotFetch { .. }
+            | Body::TimeoutNow
+            | Body::ReadIndex { .. } => false,
         };
         if answers && message.incarnation != self.config.incarnation {
             return Err(Refusal::StaleIncarnation);
@@ -80,7 +108,6 @@ impl Node {
     }
 
     fn is_member(&self, server: crate::ids::ServerId) -> bool {
-        let configuration = &self.senator.configuration;
-        configuration.senate.contains(server) || configuration.groups.iter().any(|(_, members)| members.contains(server))
+        self.senator.configuration.roles(server).is_some()
     }
 }

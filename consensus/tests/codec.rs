@@ -27,10 +27,11 @@ fn samples() -> Vec<(LogId, Entry, &'static str)> {
         group: GroupId(group),
         index: Index(index),
     };
-    let fragment = |participants, stages| {
+    let fragment = |participants, stages, key| {
         Record::Fragment(Fragment {
             csn: Csn(5),
             timestamp: Timestamp(6),
+            key,
             participants,
             stages,
             payload: payload.clone(),
@@ -51,10 +52,12 @@ fn samples() -> Vec<(LogId, Entry, &'static str)> {
             LogId::Senate,
             entry(Record::Configuration(configuration().into())),
             "010200000000000003000000000000000400000000000000\
-             0700000000000000\
+             070000000000000000000000\
+             02000000010000000000000003020000000000000003\
              02000000000000000000000001000000000000000200000000000000\
-             01000000\
-             0000000002000000000000000000000001000000000000000200000000000000",
+             0100000001000000\
+             0000000002000000000000000000000001000000000000000200000000000000\
+             000000000000000000000000",
         ),
         (
             group,
@@ -69,9 +72,10 @@ fn samples() -> Vec<(LogId, Entry, &'static str)> {
             entry(Record::Stage(payload.clone())),
             "0104000003000000030000000000000004000000000000006869",
         ),
+        (group, entry(Record::Barrier), "010600000300000003000000000000000400000000000000"),
         (
             group,
-            entry(fragment(Participants::Alone, Stages::NONE)),
+            entry(fragment(Participants::Alone, Stages::NONE, None)),
             "010500000300000003000000000000000400000000000000\
              050000000000000006000000000000000100000000000000\
              020000000300000000000000\
@@ -82,9 +86,11 @@ fn samples() -> Vec<(LogId, Entry, &'static str)> {
             entry(fragment(
                 Participants::Several([place(1, 9), place(2, 3)].into()),
                 Stages::from(vec![Index(1), Index(2)]),
+                Some(Key(0x1122)),
             )),
-            "010500000300000003000000000000000400000000000000\
+            "010501000300000003000000000000000400000000000000\
              050000000000000006000000000000000200000002000000\
+             22110000000000000000000000000000\
              010000000900000000000000020000000300000000000000\
              01000000000000000200000000000000\
              6869",

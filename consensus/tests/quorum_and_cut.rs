@@ -91,6 +91,7 @@ fn log(entries: &[(u64, What)]) -> Vec<Entry> {
                 Participants::Several(Arc::from(places))
             };
             Record::Fragment(Fragment {
+                key: None,
                 csn: Csn(*csn),
                 timestamp: Timestamp(*csn),
                 participants,

@@ -81,7 +81,7 @@ fn run(seed: u64, met: &mut Met) {
                     }
                 }
                 let stages: Vec<_> = parts.iter().flat_map(|p| p.stages.iter().map(|i| (p.group, *i))).collect();
-                match server.node().propose(Timestamp(ids), &mut parts) {
+                match server.node().propose(Timestamp(ids), None, &mut parts) {
                     Ok(csn) => drop(proposed.insert(
                         csn,
                         Proposed {

@@ -98,7 +98,7 @@ fn the_senate_commits_its_no_op_before_any_group_is_touched() {
         .flat_map(|p| &p.writes)
         .map(|w| match w {
             Write::Append { log, entry } => (*log, matches!(entry.record, Record::TermStart(_))),
-            Write::DropSuffix { log, .. } => (*log, false),
+            Write::DropSuffix { log, .. } | Write::Base { log, .. } | Write::DropLog { log } => (*log, false),
         })
         .collect();
     assert_eq!(logs, [(group(0), true), (group(1), true)]);
@@ -291,11 +291,11 @@ fn unresolved_bytes_are_bounded_and_a_refused_proposal_is_unchanged() {
     server.start();
     server.propose(&[(0, "12345678")]).expect("room");
     let mut parts = vec![part(0, "abc")];
-    assert_eq!(server.node().propose(Timestamp(1), &mut parts), Err(ProposeError::Full));
+    assert_eq!(server.node().propose(Timestamp(1), None, &mut parts), Err(ProposeError::Full));
     assert_eq!(parts, [part(0, "abc")]);
     assert_eq!(server.node().stage(GroupId(0), part(0, "abc").payload), Err(ProposeError::Full));
     server.settle();
-    assert_eq!(server.node().propose(Timestamp(1), &mut parts), Ok(Csn(2)));
+    assert_eq!(server.node().propose(Timestamp(1), None, &mut parts), Ok(Csn(2)));
 }
 
 #[test]
@@ -321,7 +321,7 @@ fn proposals_that_make_no_sense_are_refused_and_use_no_csn() {
         ..part(0, "a")
     }];
     assert_eq!(
-        server.node().propose(Timestamp(1), &mut parts),
+        server.node().propose(Timestamp(1), None, &mut parts),
         Err(ProposeError::UnknownStage(GroupId(0), Index(1)))
     );
     assert_eq!(server.propose(&[(1, "a")]), Ok(Csn(1)));
@@ -339,7 +339,7 @@ fn stage_records_are_applied_before_their_fragment_at_its_csn() {
         stages: vec![one, two],
         ..part(0, "three")
     }];
-    server.node().propose(Timestamp(1), &mut parts).expect("room");
+    server.node().propose(Timestamp(1), None, &mut parts).expect("room");
     server.settle();
     assert_eq!(server.row(2, 0), Some("one two three"));
     restart(&mut server);
@@ -354,6 +354,7 @@ fn a_stage_record_is_named_once_in_order_and_only_in_its_term() {
     let propose = |server: &mut Server, stages: &[Index]| {
         server.node().propose(
             Timestamp(1),
+            None,
             &mut vec![Part {
                 stages: stages.to_vec(),
                 ..part(0, "x")
@@ -382,7 +383,7 @@ fn a_log_does_not_begin_after_a_stage_record_that_is_still_needed() {
         stages: vec![stage],
         ..part(0, "named")
     }];
-    server.node().propose(Timestamp(1), &mut parts).expect("open");
+    server.node().propose(Timestamp(1), None, &mut parts).expect("open");
     server.take();
     server.crash(usize::MAX);
     server.start();
@@ -541,7 +542,7 @@ fn without_a_configuration_nothing_starts() {
 #[test]
 fn commit_timestamps_grow_when_the_clock_goes_back_and_across_restarts() {
     let mut server = serving(2);
-    let propose = |server: &mut Server, at: u64| server.node().propose(Timestamp(at), &mut vec![part(0, "a")]).expect("room");
+    let propose = |server: &mut Server, at: u64| server.node().propose(Timestamp(at), None, &mut vec![part(0, "a")]).expect("room");
     propose(&mut server, 1_000);
     propose(&mut server, 10);
     server.settle();

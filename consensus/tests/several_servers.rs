@@ -121,7 +121,8 @@ impl Cluster {
     }
 
     fn deliver(&mut self, message: Message, met: &mut Met) {
-        met.fetched += usize::from(matches!(&message.body, Body::Fetched { entries: Some(entries), .. } if !entries.is_empty()));
+        met.fetched +=
+            usize::from(matches!(&message.body, Body::Fetched { donated: Donated::Entries(entries), .. } if !entries.is_empty()));
         if let Some(node) = self.servers[message.to.0 as usize - 1].node.as_mut() {
             met.refused += usize::from(node.step(message).is_err());
         }
@@ -191,7 +192,7 @@ fn run(seed: u64, met: &mut Met) {
                 ids += 1;
                 let parts: Vec<_> = (0..groups).filter(|_| dice.chance(50)).collect();
                 let mut parts: Vec<_> = parts.into_iter().map(|group| part(group, &format!("{ids}.{group}"))).collect();
-                let _ = cluster.servers[at].node().propose(Timestamp(ids), &mut parts);
+                let _ = cluster.servers[at].node().propose(Timestamp(ids), None, &mut parts);
             }
             24..44 => {
                 let batches = 1 + dice.below(3) as usize;

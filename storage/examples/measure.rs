@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use curia_consensus::{Csn, Entry, GroupId, Index, LogId, Payload, Record, Term, Timestamp, Write};
+use curia_consensus::{Base, Csn, Entry, GroupId, Index, LogId, Payload, Record, Term, Timestamp, Write};
 use curia_storage::fragment::FragmentWriter;
 use curia_storage::log::{LogOptions, LogStore};
 use curia_storage::row::{ColumnRef, RowLayout};
@@ -161,7 +161,11 @@ impl Clock {
 fn apply(state: &StateStore, csn: u64, payload: &[u8]) -> curia_storage::Result<()> {
     let mut batch = ApplyBatch::new();
     batch.fragment(Csn(csn), payload)?;
-    batch.applied(GroupId(0), Index(csn));
+    let position = Base {
+        index: Index(csn),
+        ..Base::default()
+    };
+    batch.applied(GroupId(0), position);
     batch.committed(Csn(csn), Timestamp(csn));
     state.apply(batch)
 }

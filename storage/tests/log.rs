@@ -589,3 +589,52 @@ fn the_bytes_of_a_segment_are_these() {
         .collect();
     assert_eq!(hex, include_str!("golden/segment.hex").lines().collect::<Vec<_>>());
 }
+
+#[test]
+fn a_range_of_entries_is_read_in_order_up_to_its_end_or_the_bytes_asked_for() {
+    let files = ForgetfulFiles::new();
+    let (mut log, _) = open(&files, 1);
+    for i in 1..=6 {
+        log.append(None, &[append(GROUP, i, 1, "old"), append(OTHER, i, 1, "other")])
+            .unwrap();
+    }
+    log.append(None, &[append(GROUP, 4, 2, "new")]).unwrap();
+    let indexes = |entries: Vec<Entry>| entries.iter().map(|entry| (entry.index.0, entry.term.0)).collect::<Vec<_>>();
+    assert_eq!(
+        indexes(log.read_range(GROUP, Index(1), Index(9), 1 << 20).unwrap()),
+        [(2, 1), (3, 1), (4, 2)]
+    );
+    assert_eq!(
+        indexes(log.read_range(GROUP, Index(0), Index(2), 1 << 20).unwrap()),
+        [(1, 1), (2, 1)]
+    );
+    assert_eq!(indexes(log.read_range(GROUP, Index(0), Index(4), 1).unwrap()), [(1, 1)]);
+    assert!(matches!(
+        log.read_range(GROUP, Index(4), Index(9), 100),
+        Err(StorageError::NoEntry { .. })
+    ));
+}
+
+#[test]
+fn a_dropped_log_is_gone_and_holds_no_segment() {
+    let files = ForgetfulFiles::new();
+    let (mut log, _) = open(&files, 1);
+    let base = base(3, 1);
+    log.append(None, &(1..=3).map(|i| append(GROUP, i, 1, "x")).collect::<Vec<_>>())
+        .unwrap();
+    log.append(None, &[append(OTHER, 1, 1, "y"), Write::Base { log: GROUP, base }])
+        .unwrap();
+    log.append(None, &[append(GROUP, 4, 1, "z"), Write::DropLog { log: OTHER }])
+        .unwrap();
+    for _ in 0..2 {
+        assert_eq!(replayed(&log), [(GROUP, 4, 1, "z".into())]);
+        assert_eq!(log.tail(OTHER), Default::default());
+        drop(log);
+        let (again, recovery) = open(&files, 2);
+        assert_eq!(
+            recovery.bases.iter().map(|(log, base)| (*log, base.index)).collect::<Vec<_>>(),
+            [(GROUP, Index(3))]
+        );
+        log = again;
+    }
+}

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use curia_consensus::{Csn, GroupId, Index, Timestamp};
+use curia_consensus::{Base, Csn, GroupId, Index, Timestamp};
 use curia_storage::StateStore;
 use curia_storage::fragment::FragmentWriter;
 use curia_storage::state::{ApplyBatch, Direction, KeyRange, StateOptions};
@@ -84,6 +84,13 @@ fn a_read_within_a_read_works() {
     assert_eq!(found.as_deref(), Some(&b"value"[..]));
 }
 
+fn position(index: u64) -> Base {
+    Base {
+        index: Index(index),
+        ..Base::default()
+    }
+}
+
 /// Catches: a position that is durable without its rows, or rows without their position.
 #[test]
 fn a_crash_loses_rows_and_positions_together_back_to_the_last_flush() {
@@ -93,21 +100,21 @@ fn a_crash_loses_rows_and_positions_together_back_to_the_last_flush() {
     for csn in 1..=10 {
         let mut batch = ApplyBatch::new();
         batch.put(TABLE, &[csn as u8], Csn(csn), b"row").unwrap();
-        batch.applied(group, Index(csn * 10));
+        batch.applied(group, position(csn * 10));
         batch.committed(Csn(csn), Timestamp(csn * 100));
         batch.commit_timestamp(Csn(csn), Timestamp(csn * 100));
         store.apply(batch).unwrap();
         if csn == 6 {
-            assert_eq!(store.flushed(group).unwrap(), Index::ZERO);
+            assert_eq!(store.flushed(group).unwrap(), Base::default());
             store.flush().unwrap();
         }
     }
-    assert_eq!(store.applied(group).unwrap(), Index(100));
-    assert_eq!(store.flushed(group).unwrap(), Index(60));
+    assert_eq!(store.applied(group).unwrap(), position(100));
+    assert_eq!(store.flushed(group).unwrap(), position(60));
     assert_eq!(store.flushed_csn().unwrap(), (Csn(6), Timestamp(600)));
     drop(store);
     let store = open(folder.path());
-    assert_eq!(store.applied(group).unwrap(), Index(60));
+    assert_eq!(store.applied(group).unwrap(), position(60));
     assert_eq!(store.applied_csn().unwrap(), (Csn(6), Timestamp(600)));
     assert_eq!(scan(&store, TABLE, &KeyRange::all(), 100, Direction::Forward).len(), 6);
     assert_eq!(store.csn_at(Timestamp(450)).unwrap(), Some(Csn(4)));
@@ -143,12 +150,12 @@ fn positions_never_run_ahead_of_rows_whenever_memory_tables_were_flushed() {
     for csn in 1..=1_500u64 {
         let mut batch = ApplyBatch::new();
         batch.put(TABLE, &csn.to_be_bytes(), Csn(csn), &row).unwrap();
-        batch.applied(group, Index(csn));
+        batch.applied(group, position(csn));
         store.apply(batch).unwrap();
     }
     drop(store);
     let store = open(folder.path());
-    let applied = store.applied(group).unwrap();
+    let applied = store.applied(group).unwrap().index;
     assert!(applied > Index::ZERO, "nothing was flushed; the test is too small");
     assert_eq!(
         scan(&store, TABLE, &KeyRange::all(), u64::MAX, Direction::Forward).len() as u64,

@@ -7,18 +7,46 @@ mod senator;
 
 pub(crate) use senator::{Role, Senator};
 
-use crate::ids::{ClusterId, GroupId, Incarnation, ServerId};
+use crate::ids::{ClusterId, Csn, GroupId, Incarnation, ServerId};
 use crate::quorum::Members;
+
+/// What a server does, in two bits that don't depend on each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Roles {
+    /// Stores logs durably and counts in quorums.
+    pub log: bool,
+    /// Runs the state machines and may become consul.
+    pub state: bool,
+}
+
+impl Roles {
+    /// An ordinary server.
+    pub const BOTH: Self = Self { log: true, state: true };
+    /// A scribe: stores logs and votes, never a candidate, applies nothing.
+    pub const LOG: Self = Self { log: true, state: false };
+    /// A candidate that stores no log and doesn't vote: a learner of the senate and of every group.
+    pub const STATE: Self = Self { log: false, state: true };
+}
 
 /// Who takes part in what. The first one is written by the founders, as entry 1 of term 0, the same on each of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Configuration {
     /// Names the cluster.
     pub cluster: ClusterId,
+    /// The highest level of features that may be used: all servers know them. Only grows.
+    pub feature_level: u32,
+    /// All servers of the cluster, ascending.
+    pub servers: Vec<(ServerId, Roles)>,
     /// Who votes for the consul.
     pub senate: Members,
     /// The worker groups and who stores their logs, ascending by group.
     pub groups: Vec<(GroupId, Members)>,
+    /// The id that the next new group gets: ids are never reused.
+    pub next_group: GroupId,
+    /// Groups that take no more proposals and own nothing after this CSN, ascending; each is in `groups` too.
+    pub dropping: Vec<(GroupId, Csn)>,
+    /// The highest CSN that a group which is gone had something of: no cut may be lower.
+    pub dropped_floor: Csn,
 }
 
 impl Configuration {
@@ -26,13 +54,87 @@ impl Configuration {
     ///
     /// `None` when the servers are no membership (see [`Members::new`]) or there is no group.
     pub fn founding(cluster: ClusterId, servers: Vec<ServerId>, groups: u32) -> Option<Self> {
-        let members = Members::new(servers)?;
-        let groups: Vec<_> = (0..groups).map(|group| (GroupId(group), members.clone())).collect();
-        (!groups.is_empty()).then_some(Self {
+        let servers = servers.into_iter().map(|server| (server, Roles::BOTH)).collect();
+        Self::founding_with_roles(cluster, servers, groups)
+    }
+
+    /// A new cluster of these servers, each with its roles.
+    ///
+    /// `None` when a server is named twice or has no role, none stores logs, or there is no group.
+    pub fn founding_with_roles(cluster: ClusterId, mut servers: Vec<(ServerId, Roles)>, groups: u32) -> Option<Self> {
+        servers.sort_unstable_by_key(|(server, _)| *server);
+        let with = |log| {
+            servers
+                .iter()
+                .filter(move |(_, roles)| roles.log == log)
+                .map(|(server, _)| *server)
+                .collect()
+        };
+        let members = Members::joint(with(true), Vec::new(), with(false))?;
+        let configuration = Self {
             cluster,
-            senate: members,
-            groups,
-        })
+            feature_level: 0,
+            senate: members.clone(),
+            groups: (0..groups).map(|group| (GroupId(group), members.clone())).collect(),
+            servers,
+            next_group: GroupId(groups),
+            dropping: Vec::new(),
+            dropped_floor: Csn::ZERO,
+        };
+        configuration.fault().is_none().then_some(configuration)
+    }
+
+    /// The roles of a server; `None` when it is not of the cluster.
+    pub fn roles(&self, server: ServerId) -> Option<Roles> {
+        let at = self.servers.binary_search_by_key(&server, |(server, _)| *server).ok()?;
+        Some(self.servers[at].1)
+    }
+
+    /// Who stores a group's log; `None` when there is no such group.
+    pub fn group(&self, group: GroupId) -> Option<&Members> {
+        let at = self.groups.binary_search_by_key(&group, |(group, _)| *group).ok()?;
+        Some(&self.groups[at].1)
+    }
+
+    /// The CSN after which a group that is being dropped owns nothing.
+    pub fn dropping(&self, group: GroupId) -> Option<Csn> {
+        let at = self.dropping.binary_search_by_key(&group, |(group, _)| *group).ok()?;
+        Some(self.dropping[at].1)
+    }
+
+    /// What makes no sense in it, if anything.
+    pub fn fault(&self) -> Option<&'static str> {
+        let ascending = |groups: &mut dyn Iterator<Item = GroupId>| groups.is_sorted_by(|a, b| a < b);
+        if !self.servers.is_sorted_by(|a, b| a.0 < b.0) {
+            return Some("server order");
+        }
+        if self
+            .servers
+            .iter()
+            .any(|(server, roles)| *server == ServerId::ZERO || !roles.log && !roles.state)
+        {
+            return Some("server");
+        }
+        if self.groups.is_empty() || !ascending(&mut self.groups.iter().map(|(group, _)| *group)) {
+            return Some("group order");
+        }
+        if self.groups.last().is_some_and(|(group, _)| *group >= self.next_group) || self.next_group.0 == u32::MAX {
+            return Some("next group");
+        }
+        if !ascending(&mut self.dropping.iter().map(|(group, _)| *group)) {
+            return Some("order of groups being dropped");
+        }
+        if self.dropping.iter().any(|(group, _)| self.group(*group).is_none()) {
+            return Some("group being dropped");
+        }
+        let mut memberships = self.groups.iter().map(|(_, members)| members).chain([&self.senate]);
+        let stores = |server| self.roles(server).is_some_and(|roles| roles.log);
+        memberships
+            .any(|members| {
+                members.all().any(|server| self.roles(server).is_none())
+                    || members.incoming().iter().chain(members.outgoing()).any(|server| !stores(*server))
+            })
+            .then_some("member")
     }
 }
 

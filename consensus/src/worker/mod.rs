@@ -190,13 +190,26 @@ impl Worker {
             index >= self.term_start_index,
             "the position is past the term-start before anything is truncated"
         );
+        self.base_at(index, csn, timestamp)
+    }
+
+    /// The position, when everything up to this CSN is handed out.
+    pub(crate) fn position(&self, csn: Csn, timestamp: Timestamp) -> Base {
+        self.base_at(self.handed, csn, timestamp)
+    }
+
+    fn base_at(&self, index: Index, csn: Csn, timestamp: Timestamp) -> Base {
         let term = self.log.term_at(index).expect("the position is inside the log");
+        let passed = self.term_starts.partition_point(|(at, _)| *at <= index);
+        let term_start = passed
+            .checked_sub(1)
+            .map_or(self.log.base().term_start, |at| self.term_starts[at].1);
         Base {
             index,
             term,
             csn,
             timestamp,
-            term_start: self.term_start,
+            term_start,
             configuration: None,
         }
     }

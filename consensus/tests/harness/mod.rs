@@ -53,6 +53,18 @@ impl Disk {
             Write::DropSuffix { log, after } => {
                 self.logs.entry(*log).or_default().split_off(&after.next());
             }
+            Write::Base { log, base } => {
+                let mut bytes = Vec::new();
+                encode_base(*log, base, &mut bytes);
+                assert_eq!(decode_base(bytes.into()).expect("a base reads back"), (*log, base.clone()));
+                self.bases.insert(*log, base.clone());
+                let entries = self.logs.entry(*log).or_default();
+                *entries = entries.split_off(&base.index.next());
+            }
+            Write::DropLog { log } => {
+                self.bases.remove(log);
+                self.logs.remove(log);
+            }
         }
     }
 
@@ -174,10 +186,11 @@ impl Server {
             assert!(applied.csn >= self.state.applied.csn);
             self.state.applied.csn = applied.csn;
             self.state.applied.timestamp = applied.timestamp;
-            let mut positions: BTreeMap<_, _> = self.state.applied.positions.iter().copied().collect();
-            for (group, index) in applied.positions {
+            let mut positions: BTreeMap<_, _> = self.state.applied.positions.iter().cloned().collect();
+            for (group, position) in applied.positions {
+                let index = position.index;
                 assert!(
-                    positions.insert(group, index).is_none_or(|before| before <= index),
+                    positions.insert(group, position).is_none_or(|before| before.index <= index),
                     "positions never go back"
                 );
             }
@@ -274,13 +287,8 @@ impl Server {
         let Some(checkpoint) = self.node().checkpoint() else { return false };
         assert_eq!(checkpoint.csn, self.state.applied.csn);
         self.flushed = self.state.clone();
-        for (log, base) in &checkpoint.bases {
-            let mut bytes = Vec::new();
-            encode_base(*log, base, &mut bytes);
-            assert_eq!(decode_base(bytes.into()).expect("a base reads back"), (*log, base.clone()));
-            self.disk.bases.insert(*log, base.clone());
-            let entries = self.disk.logs.entry(*log).or_default();
-            *entries = entries.split_off(&base.index.next());
+        for (log, base) in checkpoint.bases.clone() {
+            self.disk.write(&Write::Base { log, base });
         }
         self.node().truncate(checkpoint);
         true
@@ -289,7 +297,7 @@ impl Server {
     pub fn propose(&mut self, parts: &[(u32, &str)]) -> Result<Csn, ProposeError> {
         let mut parts = parts.iter().map(|(group, text)| part(*group, text)).collect();
         let now = Timestamp(self.now.as_micros() as u64);
-        self.node().propose(now, &mut parts)
+        self.node().propose(now, None, &mut parts)
     }
 
     pub fn row(&self, csn: u64, group: u32) -> Option<&str> {

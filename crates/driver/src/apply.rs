@@ -25,8 +25,8 @@ pub(crate) fn apply(state: &StateStore, log: &LogStore, fragments: &[Apply], to:
         batch = flush_if_large(state, batch, batch_bytes_max)?;
     }
     if let Some(to) = to {
-        for (group, index) in &to.positions {
-            batch.applied(*group, *index);
+        for (group, position) in &to.positions {
+            batch.applied(*group, position.clone());
         }
         batch.committed(to.csn, to.timestamp);
         if !fragments.is_empty() {

@@ -243,7 +243,7 @@ impl Engine {
             stages: fragment.stages.iter().map(|stage| stage.index).collect(),
             payload: fragment.payload,
         }));
-        match self.node.propose(now(), &mut self.parts) {
+        match self.node.propose(now(), None, &mut self.parts) {
             Ok(csn) => self.commits.push_back((csn, sender)),
             Err(error) => {
                 for part in self.parts.drain(..) {
@@ -423,13 +423,15 @@ impl Engine {
 
 fn refusal(error: ProposeError) -> SqlError {
     match error {
-        ProposeError::NotConsul => SqlError::new(SqlState::READ_ONLY_SQL_TRANSACTION, "this server is not the consul"),
+        ProposeError::NotConsul | ProposeError::Transferring => {
+            SqlError::new(SqlState::READ_ONLY_SQL_TRANSACTION, "this server is not the consul")
+        }
         ProposeError::UnknownStage(..) => SqlError::new(
             SqlState::SERIALIZATION_FAILURE,
             "could not commit because a staged part of the transaction is gone",
         ),
         ProposeError::TooLarge(_) => SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, error.to_string()),
-        ProposeError::Full | ProposeError::Empty | ProposeError::GroupOrder(_) | ProposeError::UnknownGroup(_) => {
+        ProposeError::Full | ProposeError::Known(_) | ProposeError::Empty | ProposeError::GroupOrder(_) | ProposeError::UnknownGroup(_) => {
             SqlError::internal(error.to_string())
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 
 use crossbeam_channel::bounded;
-use curia_consensus::ids::{GroupId, Incarnation};
+use curia_consensus::ids::{GroupId, Incarnation, Index};
 use curia_consensus::{AppliedState, Config, Configuration, Node, Restore, RestoreError};
 use curia_storage::log::{LogStore, Recovery};
 use curia_storage::{StateStore, StorageError};
@@ -115,9 +115,9 @@ fn applied(state: &StateStore, groups: usize) -> Result<AppliedState, DriverErro
     let (csn, timestamp) = state.applied_csn()?;
     let mut positions = Vec::with_capacity(groups);
     for group in 0..groups as u32 {
-        let index = state.applied(GroupId(group))?;
-        if index.0 > 0 {
-            positions.push((GroupId(group), index));
+        let position = state.applied(GroupId(group))?;
+        if position.index > Index::ZERO {
+            positions.push((GroupId(group), position));
         }
     }
     Ok(AppliedState { csn, timestamp, positions })

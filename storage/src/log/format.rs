@@ -43,6 +43,7 @@ pub(super) enum Kind {
     Entry = 3,
     DropSuffix = 4,
     LogStart = 5,
+    DropLog = 6,
 }
 
 impl Kind {
@@ -53,6 +54,7 @@ impl Kind {
             3 => Some(Kind::Entry),
             4 => Some(Kind::DropSuffix),
             5 => Some(Kind::LogStart),
+            6 => Some(Kind::DropLog),
             _ => None,
         }
     }

@@ -294,6 +294,7 @@ impl<'a> Scan<'a> {
                         .drop_suffix(after);
                 }
                 Kind::LogStart => self.start = self.start.max(u64_at(bytes, 0)),
+                Kind::DropLog => drop(self.store.logs.remove(&LogId::from_u32(u32_at(bytes, 0)))),
             }
         }
         Ok(())

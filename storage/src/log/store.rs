@@ -65,6 +65,10 @@ impl LogStore {
                     out.extend_from_slice(&[0; 4]);
                     out.extend_from_slice(&after.0.to_le_bytes());
                 })?,
+                Write::Base { log, base } => self.writer.record(Kind::Base, |out| encode_base(*log, base, out))?,
+                Write::DropLog { log } => self
+                    .writer
+                    .record(Kind::DropLog, |out| out.extend_from_slice(&log.to_u32().to_le_bytes()))?,
             }
         }
         let position = self.write_batch()?;
@@ -76,6 +80,8 @@ impl LogStore {
             match write {
                 Write::Append { log, entry } => self.note_entry(*log, entry.index, entry.term, position),
                 Write::DropSuffix { log, after } => self.logs.entry(*log).or_default().drop_suffix(*after),
+                Write::Base { log, base } => self.logs.entry(*log).or_default().rebase(base.clone()),
+                Write::DropLog { log } => drop(self.logs.remove(log)),
             }
         }
         Ok(())
@@ -116,7 +122,8 @@ impl LogStore {
     pub fn truncate(&mut self, bases: &[(LogId, Base)]) -> Result<()> {
         let base_of = |log: &LogId| {
             let new = bases.iter().find(|(named, _)| named == log).map(|(_, base)| base.index);
-            let old = self.logs.get(log).map_or(Index::ZERO, |index| index.base.index);
+            // A log that is not known was dropped: none of its entries is needed.
+            let old = self.logs.get(log).map_or(Index(u64::MAX), |index| index.base.index);
             new.unwrap_or(old).max(old)
         };
         let needed = |segment: &Segment| segment.highest.iter().any(|(log, highest)| *highest > base_of(log));
@@ -192,6 +199,36 @@ impl LogStore {
             },
         )?;
         found.ok_or_else(missing)
+    }
+
+    /// The entries of a log after `after` and up to `upto`, of about `bytes_max` bytes, at least one.
+    ///
+    /// # Errors
+    /// As [`LogStore::read`], when the first one can't be read.
+    pub fn read_range(&self, log: LogId, after: Index, upto: Index, bytes_max: usize) -> Result<Vec<Entry>> {
+        let missing = || StorageError::NoEntry {
+            log: log.to_u32(),
+            index: after.next().0,
+        };
+        let known = self.logs.get(&log).ok_or_else(missing)?;
+        let from = known.position_before(after.next()).ok_or_else(missing)?;
+        let upto = upto.min(known.last);
+        let (mut found, mut bytes) = (Vec::<Entry>::new(), 0);
+        let next = std::cell::Cell::new(after.next());
+        self.scan(
+            from,
+            &mut |at| {
+                let stands = at.log == log && at.index == next.get() && known.term_at(at.index) == Some(at.term);
+                if stands { Action::Decode } else { Action::Skip }
+            },
+            &mut |_, entry| {
+                bytes += entry.record.payload().map_or(0, |payload| payload.len());
+                next.set(entry.index.next());
+                found.push(entry);
+                Ok(next.get() <= upto && bytes < bytes_max)
+            },
+        )?;
+        if found.is_empty() { Err(missing()) } else { Ok(found) }
     }
 
     /// Every entry after its log's base, in the order of writing; entries that were replaced are left out. One entry is

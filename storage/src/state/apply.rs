@@ -2,7 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use curia_consensus::ids::{Csn, GroupId, Index, Timestamp};
+use curia_consensus::ids::{Csn, GroupId, LogId, Timestamp};
+use curia_consensus::{Base, encode_base};
 use rocksdb::{WriteBatch, WriteOptions};
 
 use super::{StateStore, meta, version_key};
@@ -19,7 +20,7 @@ pub struct ApplyBatch {
     versions: WriteBatch,
     /// Scratch for a version's key.
     key: Vec<u8>,
-    groups: Vec<(GroupId, Index)>,
+    groups: Vec<(GroupId, Base)>,
     commit: Option<(Csn, Timestamp)>,
     times: Vec<(Csn, Timestamp)>,
     dropped: Vec<(u32, Csn)>,
@@ -74,9 +75,9 @@ impl ApplyBatch {
         self.dropped.push((storage, csn));
     }
 
-    /// Moves a group's position: everything up to `index` is applied or never will be.
-    pub fn applied(&mut self, group: GroupId, index: Index) {
-        self.groups.push((group, index));
+    /// Moves a group's position: everything up to its index is applied or never will be.
+    pub fn applied(&mut self, group: GroupId, position: Base) {
+        self.groups.push((group, position));
     }
 
     /// Moves the commit position: every transaction up to `csn` is applied.
@@ -117,8 +118,10 @@ impl StateStore {
             ..
         } = batch;
         let family = self.meta_family()?;
-        for (group, index) in groups {
-            versions.put_cf(family, meta::group_key(group), index.0.to_le_bytes());
+        for (group, position) in groups {
+            let mut value = Vec::new();
+            encode_base(LogId::Group(group), &position, &mut value);
+            versions.put_cf(family, meta::group_key(group), value);
         }
         if let Some((csn, timestamp)) = commit {
             let mut value = [0; 16];

@@ -3,7 +3,7 @@
 //! ```text
 //! "format"                    u32 version of the whole store = 1
 //! "commit"                    u64 applied CSN, u64 its timestamp
-//! "group" ++ u32 group        u64 applied index
+//! "group" ++ u32 group        position in its log, encoded as a base of the log
 //! "time" ++ u64 CSN           u64 commit timestamp
 //! "drop" ++ u32 storage       u64 CSN that dropped it
 //! "mark" ++ u32 storage       empty: the storage may hold deletion markers
@@ -13,7 +13,8 @@
 
 use std::collections::HashSet;
 
-use curia_consensus::ids::{Csn, GroupId, Index, Timestamp};
+use curia_consensus::ids::{Csn, GroupId, LogId, Timestamp};
+use curia_consensus::{Base, decode_base};
 use rocksdb::{IteratorMode, ReadOptions, ReadTier};
 
 use super::StateStore;
@@ -80,10 +81,13 @@ impl StateStore {
         Ok(self.db.get_cf_opt(self.meta_family()?, key, &options)?)
     }
 
-    pub(super) fn position(&self, group: GroupId, durability: Durability) -> Result<Index> {
-        match self.value(&group_key(group), durability)? {
-            Some(value) => Ok(Index(u64_at(&value, 0)?)),
-            None => Ok(Index::ZERO),
+    pub(super) fn position(&self, group: GroupId, durability: Durability) -> Result<Base> {
+        let Some(value) = self.value(&group_key(group), durability)? else {
+            return Ok(Base::default());
+        };
+        match decode_base(value.into()) {
+            Ok((LogId::Group(found), base)) if found == group => Ok(base),
+            _ => Err(StorageError::format("state store", "a position that is none")),
         }
     }
 

@@ -31,7 +31,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use curia_consensus::ids::{Csn, GroupId, Index, Timestamp};
+use curia_consensus::Base;
+use curia_consensus::ids::{Csn, GroupId, Timestamp};
 use parking_lot::Mutex;
 use rocksdb::{DB, properties};
 
@@ -153,13 +154,13 @@ impl StateStore {
         Ok(())
     }
 
-    /// Position up to which a group's log is applied; zero when nothing is.
-    pub fn applied(&self, group: GroupId) -> Result<Index> {
+    /// Position up to which a group's log is applied; the log's beginning when nothing is.
+    pub fn applied(&self, group: GroupId) -> Result<Base> {
         self.position(group, meta::Durability::Applied)
     }
 
     /// The same as of the last flush: what a restart after a crash begins from. The log keeps everything after it.
-    pub fn flushed(&self, group: GroupId) -> Result<Index> {
+    pub fn flushed(&self, group: GroupId) -> Result<Base> {
         self.position(group, meta::Durability::Flushed)
     }
 

@@ -10,7 +10,6 @@ mod casts;
 mod comparison;
 mod dates;
 mod floats;
-mod formatting;
 mod integers;
 mod json;
 mod like;
@@ -23,6 +22,7 @@ mod sequences;
 mod session;
 mod text;
 mod text_format;
+mod to_char;
 mod window;
 
 use crate::Kernel;
@@ -46,7 +46,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Binding> {
         comparison::KERNELS,
         dates::KERNELS,
         floats::KERNELS,
-        formatting::KERNELS,
+        to_char::KERNELS,
         integers::KERNELS,
         json::KERNELS,
         like::KERNELS,

@@ -86,4 +86,5 @@ golden! {
     arrays_behave_as_in_postgresql = "arrays";
     aggregates_answer_as_in_postgresql = "aggregates";
     comparisons_answer_as_in_postgresql = "comparison";
+    templates_print_and_read_as_in_postgresql = "to_char";
 }

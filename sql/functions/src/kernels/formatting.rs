@@ -1,5 +1,0 @@
-//! formatting.
-
-use super::macros::kernels;
-
-kernels! {}

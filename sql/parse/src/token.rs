@@ -416,8 +416,8 @@ fn continuation(bytes: &[u8], after_quote: usize) -> Option<usize> {
     }
 }
 
-/// The pieces of a string token between their quotes, doubled quotes still doubled.
-fn pieces(raw: &str, escapes: bool) -> Vec<&str> {
+/// The pieces of a string token between their quotes, as ranges; doubled quotes are still doubled.
+fn pieces(raw: &str, escapes: bool) -> Vec<std::ops::Range<usize>> {
     let bytes = raw.as_bytes();
     let mut out = Vec::with_capacity(1);
     let mut at = raw.find('\'').map_or(0, |i| i + 1);
@@ -427,7 +427,7 @@ fn pieces(raw: &str, escapes: bool) -> Vec<&str> {
             b'\\' if escapes => at += 2,
             b'\'' if bytes.get(at + 1) == Some(&b'\'') => at += 2,
             b'\'' => {
-                out.push(&raw[start..at]);
+                out.push(start..at);
                 match continuation(bytes, at + 1) {
                     Some(next) => {
                         at = next;
@@ -444,7 +444,8 @@ fn pieces(raw: &str, escapes: bool) -> Vec<&str> {
 
 /// The value of a plain, bit or hexadecimal string token.
 pub fn plain_string(raw: &str) -> String {
-    pieces(raw, false).concat().replace("''", "'")
+    let joined: String = pieces(raw, false).into_iter().map(|piece| &raw[piece]).collect();
+    joined.replace("''", "'")
 }
 
 /// The value of a dollar-quoted token.
@@ -456,30 +457,60 @@ pub fn dollar_string(raw: &str) -> String {
 /// The value of an `E'...'` token that starts at character `pos`.
 ///
 /// # Errors
-/// 22025 and 22021 for bad escapes.
+/// 42601, 22025 and 22021 for bad escapes.
 pub fn escape_string(raw: &str, pos: u32) -> Result<String> {
     let mut out: Vec<u8> = Vec::with_capacity(raw.len());
-    let bad = |code: SqlState, message: &str| SqlError::new(code, message).at(Some(pos));
+    let position = |at: usize| pos + raw[..at].chars().count() as u32;
     for piece in pieces(raw, true) {
-        let bytes = piece.as_bytes();
-        let mut at = 0;
+        let end = piece.end;
+        let bytes = &raw.as_bytes()[..end];
+        let mut at = piece.start;
         let mut high: Option<u32> = None;
-        while at < bytes.len() {
+        let digits =
+            |at: usize, radix: u32, most: usize| bytes[at..].iter().take(most).take_while(|b| (**b as char).is_digit(radix)).count();
+        while at < end {
+            let start = at;
             let c = bytes[at];
-            at += 1;
-            if c == b'\'' {
-                out.push(b'\'');
-                at += 1;
+            let escape = if c == b'\\' {
+                Some(bytes.get(at + 1).copied().unwrap_or(b'\\'))
+            } else {
+                None
+            };
+            let want = match escape {
+                Some(b'u') => 4,
+                Some(b'U') => 8,
+                _ => 0,
+            };
+            if want > 0 && digits((at + 2).min(end), 16, want) == want {
+                at += 2 + want;
+                let mut value = u32::from_str_radix(&raw[start + 2..at], 16).unwrap_or(u32::MAX);
+                let bad = |message: &str| Err(error_near(message, &raw[start..at], position(start)));
+                match (high.take(), value) {
+                    (Some(h), 0xdc00..0xe000) => value = join_surrogates(h, value),
+                    (None, 0xd800..0xdc00) => {
+                        high = Some(value);
+                        continue;
+                    }
+                    (Some(_), _) | (None, 0xdc00..0xe000) => return bad(BAD_PAIR),
+                    (None, _) => {}
+                }
+                match char::from_u32(value).filter(|c| *c != '\0') {
+                    Some(c) => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+                    None => return bad("invalid Unicode escape value"),
+                }
                 continue;
             }
-            if c != b'\\' {
+            if high.is_some() {
+                let c = raw[start..].chars().next().map_or(0, char::len_utf8);
+                return Err(error_near(BAD_PAIR, &raw[start..start + c], position(start)));
+            }
+            at += 1;
+            let Some(e) = escape else {
                 out.push(c);
+                at += usize::from(c == b'\''); // the other one of a doubled quote
                 continue;
-            }
-            let e = bytes.get(at).copied().unwrap_or(b'\\');
+            };
             at += 1;
-            let digits =
-                |at: usize, radix: u32, most: usize| bytes[at..].iter().take(most).take_while(|b| (**b as char).is_digit(radix)).count();
             match e {
                 b'b' => out.push(8),
                 b'f' => out.push(12),
@@ -489,43 +520,25 @@ pub fn escape_string(raw: &str, pos: u32) -> Result<String> {
                 b'v' => out.push(11),
                 b'0'..=b'7' => {
                     let n = digits(at - 1, 8, 3);
-                    let value = u32::from_str_radix(&piece[at - 1..at - 1 + n], 8).unwrap_or(0);
+                    let value = u32::from_str_radix(&raw[at - 1..at - 1 + n], 8).unwrap_or(0);
                     at += n - 1;
                     out.push(value as u8);
                 }
                 b'x' if digits(at, 16, 2) > 0 => {
                     let n = digits(at, 16, 2);
-                    out.push(u8::from_str_radix(&piece[at..at + n], 16).unwrap_or(0));
+                    out.push(u8::from_str_radix(&raw[at..at + n], 16).unwrap_or(0));
                     at += n;
                 }
                 b'u' | b'U' => {
-                    let want = if e == b'u' { 4 } else { 8 };
-                    if digits(at, 16, want) != want {
-                        return Err(bad(SqlState::INVALID_ESCAPE_SEQUENCE, "invalid Unicode escape")
-                            .hint("Unicode escapes must be \\uXXXX or \\UXXXXXXXX."));
-                    }
-                    let mut value = u32::from_str_radix(&piece[at..at + want], 16).unwrap_or(0);
-                    at += want;
-                    if (0xd800..0xdc00).contains(&value) && high.is_none() {
-                        high = Some(value);
-                        continue;
-                    }
-                    if let Some(h) = high.take() {
-                        if !(0xdc00..0xe000).contains(&value) {
-                            return Err(SqlError::new(SqlState::SYNTAX_ERROR, "invalid Unicode surrogate pair").at(Some(pos)));
-                        }
-                        value = 0x10000 + ((h - 0xd800) << 10) + (value - 0xdc00);
-                    }
-                    match char::from_u32(value).filter(|c| *c != '\0') {
-                        Some(c) => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
-                        None => return Err(bad(SqlState::SYNTAX_ERROR, "invalid Unicode escape value")),
-                    }
+                    return Err(SqlError::new(SqlState::INVALID_ESCAPE_SEQUENCE, "invalid Unicode escape")
+                        .hint("Unicode escapes must be \\uXXXX or \\UXXXXXXXX.")
+                        .at(Some(position(start))));
                 }
                 other => out.push(other),
             }
         }
         if high.is_some() {
-            return Err(SqlError::new(SqlState::SYNTAX_ERROR, "invalid Unicode surrogate pair").at(Some(pos)));
+            return Err(error_near(BAD_PAIR, "'", position(end)));
         }
     }
     if out.contains(&0) {
@@ -552,47 +565,56 @@ pub fn unicode_escapes(text: &str, escape: char, pos: u32) -> Result<String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     let mut high: Option<u32> = None;
-    let bad = |rest: &str| {
-        // The text starts three characters into the token; the escape character is the one before `rest`.
-        let before = text.chars().count() - rest.chars().count() - 1;
-        SqlError::new(SqlState::SYNTAX_ERROR, "invalid Unicode escape")
-            .hint("Unicode escapes must be \\XXXX or \\+XXXXXX.")
-            .at(Some(pos + 3 + before as u32))
+    // The text starts three characters into the token.
+    let bad = |message: &str, rest: &str| {
+        let before = text.chars().count() - rest.chars().count();
+        SqlError::new(SqlState::SYNTAX_ERROR, message).at(Some(pos + 3 + before as u32))
     };
     while let Some(c) = rest.chars().next() {
+        let here = rest;
         rest = &rest[c.len_utf8()..];
-        if c != escape {
+        if c != escape || rest.starts_with(escape) {
+            if high.is_some() {
+                return Err(bad(BAD_PAIR, here));
+            }
             out.push(c);
-            continue;
-        }
-        if rest.starts_with(escape) {
-            out.push(escape);
-            rest = &rest[escape.len_utf8()..];
+            rest = rest.strip_prefix(escape).filter(|_| c == escape).unwrap_or(rest);
             continue;
         }
         let (skip, want) = if rest.starts_with('+') { (1, 6) } else { (0, 4) };
-        let hex = rest
+        let value = rest
             .get(skip..skip + want)
             .filter(|h| h.bytes().all(|b| b.is_ascii_hexdigit()))
-            .ok_or_else(|| bad(rest))?;
-        let mut value = u32::from_str_radix(hex, 16).map_err(|_| bad(rest))?;
+            .and_then(|h| u32::from_str_radix(h, 16).ok());
+        let Some(mut value) = value else {
+            return Err(bad("invalid Unicode escape", here).hint("Unicode escapes must be \\XXXX or \\+XXXXXX."));
+        };
         rest = &rest[skip + want..];
-        if (0xd800..0xdc00).contains(&value) && high.is_none() {
-            high = Some(value);
-            continue;
+        if value == 0 || value > 0x10_ffff {
+            return Err(bad("invalid Unicode escape value", here));
         }
-        if let Some(h) = high.take() {
-            if !(0xdc00..0xe000).contains(&value) {
-                return Err(SqlError::new(SqlState::SYNTAX_ERROR, "invalid Unicode surrogate pair").at(Some(pos)));
+        match (high.take(), value) {
+            (Some(h), 0xdc00..0xe000) => value = join_surrogates(h, value),
+            (None, 0xd800..0xdc00) => {
+                high = Some(value);
+                continue;
             }
-            value = 0x10000 + ((h - 0xd800) << 10) + (value - 0xdc00);
+            (Some(_), _) | (None, 0xdc00..0xe000) => return Err(bad(BAD_PAIR, here)),
+            (None, _) => {}
         }
-        let c = char::from_u32(value)
-            .filter(|c| *c != '\0')
-            .ok_or_else(|| SqlError::new(SqlState::SYNTAX_ERROR, "invalid Unicode escape value").at(Some(pos)))?;
-        out.push(c);
+        out.extend(char::from_u32(value));
+    }
+    if high.is_some() {
+        return Err(bad(BAD_PAIR, rest));
     }
     Ok(out)
+}
+
+const BAD_PAIR: &str = "invalid Unicode surrogate pair";
+
+/// The character that two halves of UTF-16 stand for.
+fn join_surrogates(high: u32, low: u32) -> u32 {
+    0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00)
 }
 
 /// Folds and truncates an unquoted identifier.

@@ -18,7 +18,8 @@ fn width(b: u8) -> usize {
     }
 }
 
-/// Whether `text` matches `pattern`: `%` any run, `_` any one character, `\` quotes. Backtracks to the last `%` only. 22025.
+/// Whether `text` matches `pattern`: `%` any run, `_` any one character, `\` quotes. Backtracks to the last `%` only. A pattern that ends
+/// in `\` is refused (22025) only when matching gets there with text left, or looks there behind a `%`.
 pub(crate) fn like(text: &[u8], pattern: &[u8]) -> Result<bool> {
     matches(text, pattern, width)
 }
@@ -31,6 +32,9 @@ fn matches(text: &[u8], pattern: &[u8], width: fn(u8) -> usize) -> Result<bool> 
         let step = match pattern.get(p) {
             Some(b'%') => {
                 p += 1;
+                if ends_in_escape(&pattern[p..], &text[t..], width) {
+                    return Err(dangling());
+                }
                 resume = Some((p, t));
                 continue;
             }
@@ -65,10 +69,20 @@ fn matches(text: &[u8], pattern: &[u8], width: fn(u8) -> usize) -> Result<bool> 
     while pattern.get(p) == Some(&b'%') {
         p += 1;
     }
-    if pattern.get(p) == Some(&b'\\') && p + 1 == pattern.len() {
-        return Err(dangling());
-    }
     Ok(p == pattern.len())
+}
+
+/// Whether nothing but `_` that the text has characters for (and `%`) stands between a `%` and an escape that quotes nothing.
+fn ends_in_escape(after: &[u8], text: &[u8], width: fn(u8) -> usize) -> bool {
+    let Some((b'\\', skipped)) = after.split_last() else { return false };
+    let mut t = 0;
+    skipped.iter().all(|b| match b {
+        b'_' if t < text.len() => {
+            t += width(text[t]);
+            true
+        }
+        b => *b == b'%',
+    })
 }
 
 fn ilike(text: &str, pattern: &str) -> Result<bool> {

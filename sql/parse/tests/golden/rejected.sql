@@ -149,3 +149,30 @@ select into from
 select a as from t
 select all
 select distinct
+select U&'\D800'
+select U&'\D800\0041'
+select U&'ä\D800x'
+select U&'\DC00'
+select U&'ab\D83D\DE00\D800'
+select U&'\+00D83D\DE00'
+select U&'\+110000'
+select U&'\0000'
+select U&'a\00'
+select U&'!D800' uescape '!'
+select U&'!!D800' uescape '!'
+select U&'!D800!!' uescape '!'
+select 1 as U&"a\D800b"
+select U&"\D83D\DE00" from t, (
+select E'\uD800'
+select E'äb\uD800x'
+select E'\uD800\n'
+select E'\uDC00'
+select E'\uD83D\uDE00'
+select E'\uD83D\\'
+select E'\uD83D'''
+select E'a\u0000'
+select E'\uD800\u0041'
+select E'\U0000D83D\U0000DE00'
+select E'\U00110000'
+select U&'a' uescape 'ab'
+select U&'a' uescape +

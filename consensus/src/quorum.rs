@@ -79,15 +79,21 @@ impl Members {
     }
 
     /// The highest index that a quorum has reached, given what each server has.
-    pub fn quorum_index(&self, mut has: impl FnMut(ServerId) -> Index) -> Index {
+    pub fn quorum_index(&self, has: impl FnMut(ServerId) -> Index) -> Index {
+        self.quorum_reached(has)
+    }
+
+    /// The highest value that a quorum has reached, given what each server has.
+    pub(crate) fn quorum_reached<T: Ord + Copy + Default>(&self, mut has: impl FnMut(ServerId) -> T) -> T {
         let mut majority = |list: &[ServerId]| match list {
+            [] => T::default(), // a server that waits to be told has no membership
             [only] => has(*only),
             [a, b, c] => {
                 let (a, b, c) = (has(*a), has(*b), has(*c));
                 a.max(b).min(a.min(b).max(c))
             }
             _ => {
-                let mut reached: Vec<Index> = list.iter().map(|s| has(*s)).collect();
+                let mut reached: Vec<T> = list.iter().map(|s| has(*s)).collect();
                 reached.sort_unstable();
                 reached[(list.len() - 1) / 2]
             }

@@ -3,8 +3,10 @@
 //! It elects the consul, and its log holds the configuration: who sits in the senate, which worker groups there are and
 //! who stores their logs. Nothing here knows about transactions.
 
+mod rounds;
 mod senator;
 
+pub(crate) use rounds::Rounds;
 pub(crate) use senator::{Role, Senator};
 
 use crate::ids::{ClusterId, Csn, GroupId, Incarnation, ServerId};

@@ -1,0 +1,121 @@
+//! Rounds: how a consul proves that it is still in office.
+//!
+//! ```text
+//!   consul   round 7 leaves at 100 ms ──┬───────────────►  echo of 7 from a quorum, at any time later:
+//!   others                              └─ still at its term    no other consul was elected before 100 ms
+//! ```
+//!
+//! Every flush to peers has a number, its *round*; an answer echoes the highest round of its term that its sender has
+//! heard of. One mechanism serves check-quorum (who answered what was sent lately), strict reads (a round that left after
+//! the read came must be echoed) and leases (those who echoed elect nobody for a while after they heard).
+//!
+//! Only a bounded number of rounds is remembered. Where one is forgotten, an earlier one stands for it: proofs get older
+//! by that, never younger.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::ids::ServerId;
+use crate::quorum::Members;
+
+/// How many rounds are remembered.
+const ROUNDS_MAX: usize = 256;
+
+/// The rounds of one term's consul.
+#[derive(Debug, Default)]
+pub(crate) struct Rounds {
+    current: u64,
+    /// When rounds left, ascending in both.
+    sent: VecDeque<(u64, Duration)>,
+    /// Few servers; those that never answered are not in it.
+    echoes: Vec<Echo>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Echo {
+    server: ServerId,
+    round: u64,
+    /// The round left at this time or later.
+    sent_at: Duration,
+}
+
+impl Rounds {
+    /// A flush leaves now: its round. `now` may be too early, never too late.
+    pub(crate) fn begin(&mut self, now: Duration) -> u64 {
+        self.current += 1;
+        if self.sent.len() == ROUNDS_MAX {
+            // Every other one goes, but the oldest stays as the floor of all.
+            let mut keep = false;
+            self.sent.retain(|_| {
+                keep = !keep;
+                keep
+            });
+        }
+        self.sent.push_back((self.current, now));
+        self.current
+    }
+
+    /// The last round that left.
+    pub(crate) fn current(&self) -> u64 {
+        self.current
+    }
+
+    /// A server has heard of this round. Whether that can be.
+    pub(crate) fn echoed(&mut self, server: ServerId, round: u64) -> bool {
+        if round > self.current {
+            return false;
+        }
+        let at = self.sent.partition_point(|(sent, _)| *sent <= round);
+        let Some((_, sent_at)) = at.checked_sub(1).map(|at| self.sent[at]) else {
+            return true; // from before the first one remembered: nothing follows from it
+        };
+        match self.echoes.iter_mut().find(|echo| echo.server == server) {
+            Some(echo) if echo.round >= round => {}
+            Some(echo) => (echo.round, echo.sent_at) = (round, sent_at),
+            None => self.echoes.push(Echo { server, round, sent_at }),
+        }
+        true
+    }
+
+    /// When the last flush left that this server is known to have heard of, or a little earlier.
+    pub(crate) fn heard_at(&self, server: ServerId) -> Option<Duration> {
+        self.echoes.iter().find(|echo| echo.server == server).map(|echo| echo.sent_at)
+    }
+
+    /// The last round that a quorum has heard of; `me` hears of all.
+    pub(crate) fn confirmed(&self, members: &Members, me: ServerId) -> u64 {
+        members.quorum_reached(|server| {
+            if server == me {
+                return self.current;
+            }
+            let echo = self.echoes.iter().find(|echo| echo.server == server);
+            echo.map_or(0, |echo| echo.round)
+        })
+    }
+
+    /// When the last flush left that a quorum has heard of, or a little earlier: no other consul was elected before.
+    pub(crate) fn confirmed_at(&self, members: &Members, me: ServerId, now: Duration) -> Option<Duration> {
+        members.quorum_reached(|server| if server == me { Some(now) } else { self.heard_at(server) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forgotten_round_counts_as_an_earlier_one_never_as_a_later_one() {
+        let mut rounds = Rounds::default();
+        for at in 1..=2000 {
+            assert_eq!(rounds.begin(Duration::from_millis(at)), at);
+            assert!(rounds.sent.len() <= ROUNDS_MAX);
+        }
+        for round in 1..=2000 {
+            let server = ServerId(round);
+            assert!(rounds.echoed(server, round));
+            let heard = rounds.heard_at(server).expect("the first round is the floor");
+            assert!(heard <= Duration::from_millis(round));
+        }
+        assert!(!rounds.echoed(ServerId(1), 2001), "a round that never left");
+    }
+}

@@ -81,6 +81,7 @@ impl Node {
             self.sequencer.depose();
         }
         self.senator.role = Role::Follower { consul: None };
+        self.reads.ask_again();
         self.inauguration = None;
         self.serving = None;
         self.replaying = false;
@@ -151,13 +152,12 @@ impl Node {
 
     /// Whether this server has reason to believe that a consul lives, or can't know whether it had.
     fn sticks_to_consul(&self) -> bool {
-        let now = self.now.unwrap_or_default();
+        let Some(now) = self.now else { return true };
+        let heard = self.senator.consul_heard;
         now < self.senator.grants_from
-            || self
-                .senator
-                .consul_heard
-                .is_some_and(|heard| now < heard + self.config.election_timeout)
-            || self.serving.is_some()
+            || self.senator.consul_spoke
+            || heard.is_some_and(|heard| now < heard + self.config.election_timeout)
+            || self.senator.role == Role::Consul
     }
 
     /// How far the worker logs and the state are here.
@@ -183,7 +183,7 @@ impl Node {
         self.message(message.from, message.incarnation, term, body)
     }
 
-    fn message(&self, to: ServerId, incarnation: Incarnation, term: Term, body: Body) -> Message {
+    pub(crate) fn message(&self, to: ServerId, incarnation: Incarnation, term: Term, body: Body) -> Message {
         Message {
             cluster: self.senator.configuration.cluster,
             from: self.config.server,

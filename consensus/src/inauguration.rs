@@ -9,11 +9,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::check_quorum::Paces;
 use crate::ids::{Csn, GroupId, Index, LogId, ServerId, Tail};
 use crate::message::{Body, Donated, Refusal, Section};
 use crate::node::Node;
 use crate::record::{Record, TermStart};
-use crate::senate::Role;
+use crate::senate::{Role, Rounds};
 use crate::worker::cut::{self, Cut};
 
 /// How far a consul is in taking office.
@@ -41,7 +42,9 @@ impl Node {
             unreachable!("only a candidate is elected")
         };
         let now = self.now.unwrap_or_default();
-        self.heard = granted.keys().map(|server| (*server, now)).collect();
+        self.rounds = Rounds::new(now);
+        self.paces = Paces::default();
+        self.reads.ask_again();
         self.heartbeat_due = true;
         self.told_resolved = None;
         let noop = self.append_senate(Record::Noop);

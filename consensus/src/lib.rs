@@ -46,6 +46,7 @@
 //!
 //! Broken internal invariants panic, so that the damage doesn't spread. Input never does: it is refused with a reason.
 
+mod check_quorum;
 mod codec;
 mod commit;
 mod election;
@@ -61,6 +62,7 @@ mod progress;
 mod propose;
 mod quorum;
 mod random;
+mod reads;
 pub mod record;
 mod replication;
 mod restore;
@@ -80,6 +82,7 @@ pub use output::{
 };
 pub use propose::{PAYLOAD_BYTES_MAX, Part, ProposeError};
 pub use quorum::Members;
+pub use reads::ReadLevel;
 pub use record::{Entry, Fragment, Participants, Payload, Record, Stages, TermStart};
 pub use restore::{AppliedState, Restore, RestoreError};
 pub use senate::{Configuration, Roles, Vote};

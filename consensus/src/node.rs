@@ -1,9 +1,9 @@
 //! The node: one server's senator and workers, driven by events.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::check_quorum::Paces;
 use crate::commit::Sequencer;
 use crate::following::Arrivals;
 use crate::ids::{Csn, GroupId, Incarnation, Index, LogId, Participant, PersistSeq, ServerId, Tail, Term};
@@ -13,8 +13,9 @@ use crate::message::Message;
 use crate::output::{AppliedTo, Apply, Office, Output, Write};
 use crate::persistence::Persistence;
 use crate::random::Random;
+use crate::reads::Reads;
 use crate::record::{Participants, Record};
-use crate::senate::{Configuration, Role, Senator, Vote};
+use crate::senate::{Configuration, Role, Rounds, Senator, Vote};
 use crate::worker::Worker;
 
 /// What a node is told once.
@@ -31,6 +32,13 @@ pub struct Config {
     /// Proposals wait while so many bytes are sequenced and not yet handed out to be applied. One transaction may exceed
     /// it, alone.
     pub unresolved_bytes_max: u64,
+    /// A consul answers strict reads without asking anybody while it holds a lease, on the word that clocks of different
+    /// servers run at speeds which differ by less than so many hundredths. `None` asks a quorum every time.
+    pub lease_drift_percent: Option<u8>,
+    /// So many reads may wait.
+    pub reads_max: usize,
+    /// A read is given up after waiting so long.
+    pub read_timeout: Duration,
     /// An append carries about so many bytes of each log.
     pub append_bytes_max: usize,
     /// An output hands out at most so many fragments to apply (of at least one transaction).
@@ -48,6 +56,9 @@ impl Config {
             seed,
             election_timeout: Duration::from_millis(1000),
             unresolved_bytes_max: 64 << 20,
+            lease_drift_percent: None,
+            reads_max: 64 << 10,
+            read_timeout: Duration::from_secs(5),
             append_bytes_max: 1 << 20,
             apply_fragments_max: 16 << 10,
             apply_bytes_max: 8 << 20,
@@ -97,8 +108,11 @@ pub struct Node {
     pub(crate) told: Option<Office>,
     /// Fragments that a follower has and may not hand out yet.
     pub(crate) arrivals: Arrivals,
-    /// When each peer last answered this consul.
-    pub(crate) heard: BTreeMap<ServerId, Duration>,
+    /// Who answered this consul, and when.
+    pub(crate) rounds: Rounds,
+    /// How this consul gets on.
+    pub(crate) paces: Paces,
+    pub(crate) reads: Reads,
     /// The next output gives peers a sign of life.
     pub(crate) heartbeat_due: bool,
     pub(crate) next_heartbeat: Duration,
@@ -130,7 +144,14 @@ impl Node {
                 }
             }
             self.check_quorum(now);
+            self.reads.heartbeat(now);
         }
+        if std::mem::take(&mut self.senator.consul_spoke) {
+            // Nobody knows how long after the last tick that was: counting from here promises more, never less.
+            self.senator.consul_heard = Some(now);
+            self.senator.election_due = now + self.election_delay();
+        }
+        self.read_by_time(now);
         if now >= self.senator.election_due && self.senator.role != Role::Consul {
             self.senator.election_due = now + self.election_delay();
             if self.senator.members().is_voter(self.config.server) {
@@ -168,6 +189,11 @@ impl Node {
     pub fn applied(&mut self, csn: Csn) {
         assert!(csn <= self.sequencer.handed().0, "only what was handed out can be applied");
         self.applied = self.applied.max(csn);
+    }
+
+    /// Whether this server runs the state machines.
+    pub(crate) fn runs_state(&self) -> bool {
+        self.senator.configuration.roles(self.config.server).is_none_or(|roles| roles.state)
     }
 
     /// Where the logs could begin if the state were made durable now; `None` while handed-out work is not applied, or
@@ -227,6 +253,7 @@ impl Node {
         };
         output.messages = std::mem::take(&mut self.messages);
         self.hand_out(&mut output);
+        output.reads = self.reads.take_ready(self.applied);
         let office = self.office();
         if self.told != Some(office) {
             self.told = Some(office);
@@ -335,18 +362,6 @@ impl Node {
         if self.senator.role == Role::Consul {
             let released = self.workers[slot].count(self.config.server, self.senator.term);
             self.sequencer.unstage(released);
-        }
-    }
-
-    /// A consul that quorums don't answer gives up its office and lets others try (thesis, section 6.2).
-    fn check_quorum(&mut self, now: Duration) {
-        if self.senator.role != Role::Consul || self.lone() {
-            return;
-        }
-        let (me, timeout) = (self.config.server, self.config.election_timeout);
-        let alive = |server| server == me || self.heard.get(&server).is_some_and(|heard| now < *heard + timeout);
-        if !self.senator.members().quorum(alive) || !self.workers.iter().all(|worker| worker.members.quorum(alive)) {
-            self.resign();
         }
     }
 

@@ -172,6 +172,8 @@ pub enum ReadError {
     NoConsul,
     /// Too many reads wait.
     Full,
+    /// The state didn't reach the CSN in time.
+    Late,
     /// This server runs no state machines.
     NoState,
 }

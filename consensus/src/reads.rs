@@ -20,6 +20,9 @@ use crate::node::Node;
 use crate::output::{ReadError, ReadReady};
 use crate::senate::Role;
 
+/// Of so many questions without an answer it is known when they were sent.
+const QUESTIONS_MAX: usize = 64;
+
 /// What a read must see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadLevel {
@@ -47,7 +50,11 @@ struct Read {
 enum Asker {
     Here(Read),
     /// Another server, with its question.
-    Peer { server: ServerId, incarnation: Incarnation, id: u64 },
+    Peer {
+        server: ServerId,
+        incarnation: Incarnation,
+        id: u64,
+    },
 }
 
 /// The reads that wait, by what they wait for.
@@ -100,7 +107,10 @@ impl Reads {
         let mut stays = |read: &Read, error| {
             let stays = now < read.deadline;
             if !stays {
-                ready.push(ReadReady { id: read.id, result: Err(error) });
+                ready.push(ReadReady {
+                    id: read.id,
+                    result: Err(error),
+                });
             }
             stays
         };
@@ -163,7 +173,7 @@ impl Node {
     }
 
     fn lease_may_hold(&self) -> bool {
-        self.config.lease_drift_percent.is_some() && self.serving.is_some() && !self.transfer.was_tried()
+        self.config.lease_drift_percent.is_some() && self.serving.is_some()
     }
 
     /// Until when nobody else can have been elected: those who echoed a round stick to their consul for an election
@@ -238,6 +248,9 @@ impl Node {
         if new {
             reads.question += 1;
             reads.questions.push_back((reads.question, self.now.unwrap_or_default()));
+            if reads.questions.len() > QUESTIONS_MAX {
+                reads.questions.pop_front(); // its answer will say nothing about how old it is
+            }
             while let Some(asker) = reads.unasked.pop_front() {
                 reads.asked.push_back((reads.question, Csn::ZERO, asker));
             }
@@ -271,7 +284,8 @@ impl Node {
             return self.answer_read(server, incarnation, id, None);
         }
         // A question that is repeated is still waiting.
-        let same = |asker: &Asker| matches!(asker, Asker::Peer { server: s, incarnation: i, id: n } if (*s, *i, *n) == (server, incarnation, id));
+        let same =
+            |asker: &Asker| matches!(asker, Asker::Peer { server: s, incarnation: i, id: n } if (*s, *i, *n) == (server, incarnation, id));
         if !self.reads.unasked.iter().any(same) && !self.reads.asked.iter().any(|(_, _, asker)| same(asker)) {
             self.reads.unasked.push_back(Asker::Peer { server, incarnation, id });
         }
@@ -279,7 +293,9 @@ impl Node {
 
     /// The consul answered a question; the answer holds for all that was asked before it.
     pub(crate) fn read_answered(&mut self, id: u64, csn: Option<Csn>) {
-        let Some(csn) = csn.filter(|_| self.senator.role != Role::Consul) else { return };
+        let Some(csn) = csn.filter(|_| self.senator.role != Role::Consul) else {
+            return;
+        };
         let reads = &mut self.reads;
         while let Some((question, sent_at)) = reads.questions.pop_front_if(|(question, _)| *question <= id) {
             if question == id {

@@ -12,6 +12,7 @@ impl Node {
     /// Sends every peer what it lacks; and, when a heartbeat is due, a sign of life.
     pub(crate) fn replicate(&mut self) {
         let heartbeat = std::mem::take(&mut self.heartbeat_due);
+        let asking = self.ask_for_reads();
         if self.senator.role != Role::Consul || self.lone() {
             return;
         }
@@ -21,6 +22,7 @@ impl Node {
             self.workers.iter_mut().for_each(|worker| worker.peers.heartbeat());
         }
         let resolved = self.serving.map(|_| self.sequencer.resolved());
+        let mut round = None;
         for to in self.peer_servers() {
             let mut sections = Vec::new();
             let limit = self.config.append_bytes_max;
@@ -32,14 +34,16 @@ impl Node {
                 sections.extend(worker.peers.section(to, LogId::Group(worker.group), &worker.log, limit));
             }
             let news = resolved > self.told_resolved;
-            if sections.is_empty() && !heartbeat && !news {
+            if sections.is_empty() && !heartbeat && !news && !asking {
                 continue;
             }
+            let round = *round.get_or_insert_with(|| self.rounds.begin(self.now.unwrap_or_default()));
             let append = Append {
                 tails_known: self.tails_known(to),
                 commit: self.senator.commit,
                 resolved,
                 sections,
+                round,
                 ..Append::default()
             };
             let message = self.request(to, self.senator.term, Body::Append(append));
@@ -77,14 +81,14 @@ impl Node {
             self.check_section(section)?;
         }
         self.senator.role = Role::Follower { consul: Some(consul) };
-        let now = self.now.unwrap_or_default();
-        self.senator.consul_heard = Some(now);
-        self.senator.election_due = now + self.election_delay();
+        self.senator.consul_spoke = true;
+        self.senator.round = self.senator.round.max(append.round);
         // The fence: these logs change in this term only by appends of this consul, which come after it knows the tails.
         let tails = (!append.tails_known).then(|| self.tails());
         let mut reply = AppendReply {
             tails,
             sections: Vec::with_capacity(append.sections.len()),
+            round: self.senator.round,
             ..AppendReply::default()
         };
         for section in &append.sections {
@@ -202,7 +206,10 @@ impl Node {
         if self.senator.role != Role::Consul {
             return Ok(());
         }
-        self.heard.insert(from, self.now.unwrap_or_default());
+        if !self.rounds.echoed(from, reply.round) {
+            return Err(Refusal::Impossible("round"));
+        }
+        self.confirm_reads(self.rounds.confirmed(self.senator.members(), self.config.server));
         if let Some(tails) = reply.tails {
             self.learn_tails(from, tails);
         }

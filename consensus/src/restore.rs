@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::check_quorum::Paces;
 use crate::commit::Sequencer;
 use crate::following::Arrivals;
 use crate::ids::{Csn, GroupId, Index, LogId, Timestamp};
@@ -18,8 +19,9 @@ use crate::output::Write;
 use crate::persistence::Persistence;
 use crate::progress::Peers;
 use crate::random::Random;
+use crate::reads::Reads;
 use crate::record::{Entry, Record};
-use crate::senate::{Configuration, Role, Senator};
+use crate::senate::{Configuration, Role, Rounds, Senator};
 use crate::worker::Worker;
 
 /// Why a node can't be restored.
@@ -271,6 +273,8 @@ impl Restore {
             configurations: self.configurations,
             peers: Peers::default(),
             consul_heard: None,
+            consul_spoke: false,
+            round: 0,
             verified: Index::ZERO,
             election_due: Duration::ZERO,
             grants_from: Duration::ZERO,
@@ -290,7 +294,9 @@ impl Restore {
             messages: Vec::new(),
             told: None,
             arrivals: Arrivals::new(),
-            heard: BTreeMap::new(),
+            rounds: Rounds::default(),
+            paces: Paces::default(),
+            reads: Reads::default(),
             heartbeat_due: false,
             next_heartbeat: Duration::ZERO,
             told_resolved: None,

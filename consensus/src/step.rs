@@ -69,9 +69,9 @@ impl Node {
             | Body::Fetched { log: LogId::Senate, .. }
             | Body::SnapshotFetch { .. }
             | Body::Snapshot { .. }
-            | Body::TimeoutNow
-            | Body::ReadIndex { .. }
-            | Body::ReadIndexReply { .. } => {}
+            | Body::TimeoutNow => {}
+            Body::ReadIndex { id } => self.asked_for_read(&message, id),
+            Body::ReadIndexReply { id, csn } => self.read_answered(id, csn),
         }
         Ok(())
     }

@@ -24,6 +24,8 @@ const ROUNDS_MAX: usize = 256;
 /// The rounds of one term's consul.
 #[derive(Debug, Default)]
 pub(crate) struct Rounds {
+    /// When the term began: everybody has so long to answer.
+    since: Duration,
     current: u64,
     /// When rounds left, ascending in both.
     sent: VecDeque<(u64, Duration)>,
@@ -40,6 +42,19 @@ struct Echo {
 }
 
 impl Rounds {
+    /// Of an office that begins now.
+    pub(crate) fn new(now: Duration) -> Self {
+        Self {
+            since: now,
+            ..Self::default()
+        }
+    }
+
+    /// Whether a server answered something that was sent, or an office that began, less than so long ago.
+    pub(crate) fn alive(&self, server: ServerId, now: Duration, timeout: Duration) -> bool {
+        now < self.heard_at(server).unwrap_or(self.since) + timeout
+    }
+
     /// A flush leaves now: its round. `now` may be too early, never too late.
     pub(crate) fn begin(&mut self, now: Duration) -> u64 {
         self.current += 1;
@@ -78,7 +93,7 @@ impl Rounds {
     }
 
     /// When the last flush left that this server is known to have heard of, or a little earlier.
-    pub(crate) fn heard_at(&self, server: ServerId) -> Option<Duration> {
+    fn heard_at(&self, server: ServerId) -> Option<Duration> {
         self.echoes.iter().find(|echo| echo.server == server).map(|echo| echo.sent_at)
     }
 

@@ -56,8 +56,12 @@ pub struct Senator {
     pub(crate) peers: Peers,
     /// The log agrees with this term's consul's up to here; a follower's.
     pub(crate) verified: Index,
-    /// When a consul of this term was last heard from.
+    /// When a consul was last heard from, or a little later. A higher term doesn't undo it: the consul may count on it.
     pub(crate) consul_heard: Option<Duration>,
+    /// A consul was heard from since the last tick.
+    pub(crate) consul_spoke: bool,
+    /// The highest round of this term's consul that was heard of.
+    pub(crate) round: u64,
     /// When to seek an election unless a consul is heard from.
     pub(crate) election_due: Duration,
     /// Grant no vote to others before this: this run doesn't know whether it heard from a consul just before it started.
@@ -80,7 +84,7 @@ impl Senator {
         self.term = term;
         self.vote = None;
         self.role = Role::Follower { consul: None };
-        self.consul_heard = None;
+        self.round = 0;
         self.verified = Index::ZERO;
         self.peers.clear();
     }

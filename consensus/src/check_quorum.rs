@@ -1,0 +1,62 @@
+//! Who can't get anything done gives up the office (thesis, section 6.2, widened).
+//!
+//! A consul steps down when for one election time-out
+//!
+//! * no quorum of the senate, or of some group, has answered what was sent in that time; or
+//! * what was begun before did not get to quorums: entries of the senate, transactions, the term-starts of an
+//!   inauguration. Answers leave when what they answer for is durable, so a majority of stuck disks, and the consul's own
+//!   stuck disk, count as silence too.
+//!
+//! Afterwards it lets others try first.
+
+use std::time::Duration;
+
+use crate::node::Node;
+use crate::senate::Role;
+
+/// How long the oldest thing that was begun has been waiting to be done.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pace(Option<(u64, Duration)>);
+
+impl Pace {
+    /// Of all things, `begun` are begun and `done` are done. Whether some of them have been waiting for so long.
+    fn stalled(&mut self, begun: u64, done: u64, now: Duration, limit: Duration) -> bool {
+        match self.0 {
+            Some((mark, since)) if done < mark => now >= since + limit,
+            _ => {
+                self.0 = (done < begun).then_some((begun, now));
+                false
+            }
+        }
+    }
+}
+
+/// How a consul gets on with what it began.
+#[derive(Debug, Default)]
+pub(crate) struct Paces {
+    senate: Pace,
+    transactions: Pace,
+    term_starts: Pace,
+}
+
+impl Node {
+    /// A consul that quorums don't answer, or that gets nothing done, resigns.
+    pub(crate) fn check_quorum(&mut self, now: Duration) {
+        if self.senator.role != Role::Consul || self.lone() {
+            return;
+        }
+        let (me, timeout) = (self.config.server, self.config.election_timeout);
+        let alive = |server| server == me || self.rounds.alive(server, now, timeout);
+        let answered = self.senator.members().quorum(alive) && self.workers.iter().all(|worker| worker.members.quorum(alive));
+        let (begun, done) = (u64::from(self.term_starts_written()), u64::from(self.serving.is_some()));
+        let paces = &mut self.paces;
+        let senate = paces.senate.stalled(self.senator.log.last().0, self.senator.commit.0, now, timeout);
+        let transactions = paces
+            .transactions
+            .stalled(self.sequencer.next().0 - 1, self.sequencer.resolved().0, now, timeout);
+        let term_starts = paces.term_starts.stalled(begun, done, now, timeout);
+        if !answered || senate || transactions || term_starts {
+            self.resign();
+        }
+    }
+}

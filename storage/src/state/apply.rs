@@ -6,7 +6,7 @@ use curia_consensus::ids::{Csn, GroupId, LogId, Timestamp};
 use curia_consensus::{Base, encode_base};
 use rocksdb::{WriteBatch, WriteOptions};
 
-use super::{StateStore, meta, version_key};
+use super::{StateStore, garbage, meta, version_key};
 use crate::error::{Result, StorageError};
 use crate::fragment::{FragmentReader, Operation};
 
@@ -24,7 +24,9 @@ pub struct ApplyBatch {
     commit: Option<(Csn, Timestamp)>,
     times: Vec<(Csn, Timestamp)>,
     dropped: Vec<(u32, Csn)>,
-    marked: Vec<u32>,
+    /// Deletions as the list of them has them, one after the other, and where each ends.
+    deleted: Vec<u8>,
+    deleted_ends: Vec<usize>,
 }
 
 impl ApplyBatch {
@@ -65,9 +67,8 @@ impl ApplyBatch {
     pub fn delete(&mut self, storage: u32, key: &[u8], csn: Csn) {
         version_key::write(storage, key, csn, &mut self.key);
         self.versions.put(&self.key, version_key::DELETED);
-        if self.marked.last() != Some(&storage) {
-            self.marked.push(storage);
-        }
+        garbage::write_listed(csn, storage, key, &mut self.deleted);
+        self.deleted_ends.push(self.deleted.len());
     }
 
     /// Gives up a storage as of `csn`: its rows go when the horizon passes that.
@@ -92,7 +93,7 @@ impl ApplyBatch {
 
     /// Bytes of rows and keys so far; apply and start a fresh batch at a limit.
     pub fn bytes(&self) -> usize {
-        self.versions.size_in_bytes()
+        self.versions.size_in_bytes() + self.deleted.len()
     }
 
     /// Whether it changes nothing.
@@ -114,7 +115,8 @@ impl StateStore {
             commit,
             times,
             dropped,
-            marked,
+            deleted,
+            deleted_ends,
             ..
         } = batch;
         let family = self.meta_family()?;
@@ -135,24 +137,13 @@ impl StateStore {
         for (storage, csn) in dropped {
             versions.put_cf(family, meta::drop_key(storage), csn.0.to_le_bytes());
         }
-        // Held until the write is done: a garbage pass that unmarks a storage must see either all of this or none.
-        let guard = if marked.is_empty() {
-            None
-        } else {
-            let mut known = self.marked.lock();
-            for storage in marked {
-                if known.insert(storage) {
-                    versions.put_cf(family, meta::mark_key(storage), []);
-                }
-            }
-            Some(known)
-        };
-        let written = self.write(versions);
-        if let (Err(_), Some(mut known)) = (&written, guard) {
-            // What was inserted above may not be stored; forgetting too much only stores a mark again.
-            known.clear();
+        let list = self.deleted_family()?;
+        let mut from = 0;
+        for end in deleted_ends {
+            versions.put_cf(list, &deleted[from..end], []);
+            from = end;
         }
-        written
+        self.write(versions)
     }
 
     /// Writes to the memory tables, and lets point reads see it.

@@ -12,13 +12,14 @@
 //!
 //! * The *compaction filter* drops superseded values as compactions meet them. It sees only the files of one compaction,
 //!   so it can know that something newer exists, but never that nothing older does: it leaves every deletion alone.
-//! * The *pass* reads storages that hold deletions, a bounded piece per call, and removes each deletion that nobody can
-//!   see, together with everything older of its row, in one atomic write. It reads whole rows, so it has the proof.
+//! * The *pass* settles deletions in the order of their CSNs: it removes each that the horizon has reached, together with
+//!   everything older of its row, in one atomic write. It reads the row's versions from all files and memory tables, so it
+//!   has the proof. To find deletions it reads no rows: each is listed when it is applied (column family `deleted`,
+//!   `CSN ++ storage ++ key`), so a pass costs what it collects, and nothing while the horizon stays below the next one.
 //!
 //! Both only ever remove exact versions, so rows written meanwhile, which are newer, are untouched. What they removed from
-//! memory tables may come back after a crash, and goes again.
+//! memory tables may come back after a crash, its place in the list too, and goes again.
 
-use std::collections::VecDeque;
 use std::ffi::CStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -96,25 +97,26 @@ impl CompactionFilter for Superseded {
     }
 }
 
-/// Where the pass over deletions stands.
-#[derive(Default)]
-pub(super) struct Pass {
-    waiting: VecDeque<u32>,
-    under_way: Option<Position>,
+/// The column family that lists deletions. Keys: u64 CSN, u32 storage (both big-endian), the row's key; values are empty.
+pub(super) const DELETED_FAMILY: &str = "deleted";
+
+/// Writes a place in the list of deletions.
+pub(super) fn write_listed(csn: Csn, storage: u32, key: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&csn.0.to_be_bytes());
+    out.extend_from_slice(&storage.to_be_bytes());
+    out.extend_from_slice(key);
 }
 
-struct Position {
-    storage: u32,
-    /// The first key to look at.
-    next: Vec<u8>,
-    /// Whether a deletion was left that a later horizon will let go.
-    left: bool,
+fn split_listed(listed: &[u8]) -> Option<(Csn, u32, &[u8])> {
+    let (csn, rest) = listed.split_first_chunk()?;
+    let (storage, key) = rest.split_first_chunk()?;
+    Some((Csn(u64::from_be_bytes(*csn)), u32::from_be_bytes(*storage), key))
 }
 
 /// What a call of [`StateStore::collect_garbage`] did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Collected {
-    /// Versions read by the pass.
+    /// Listed deletions and versions read by the pass.
     pub examined: u64,
     /// Versions removed by the pass.
     pub removed: u64,
@@ -124,7 +126,7 @@ pub struct Collected {
     pub more: bool,
 }
 
-/// Versions that one call of the pass reads at most, a row's versions aside.
+/// Deletions and versions that one call of the pass reads at most, a row's versions aside.
 const PIECE: u64 = 50_000;
 /// Versions that one atomic write of the pass removes at most, a row's versions aside.
 const WRITE: usize = 4_096;
@@ -145,7 +147,7 @@ impl StateStore {
             }
         }
         let more_times = self.forget_times(horizon)?;
-        self.run_pass(horizon, &mut collected)?;
+        self.settle_deletions(horizon, &mut collected)?;
         collected.more |= more_times;
         Ok(collected)
     }
@@ -159,11 +161,7 @@ impl StateStore {
         self.db.delete_file_in_range(&from, &to)?;
         let mut batch = WriteBatch::new();
         batch.delete_range(&from, &to);
-        let family = self.meta_family()?;
-        batch.delete_cf(family, meta::drop_key(storage));
-        batch.delete_cf(family, meta::mark_key(storage));
-        let mut marked = self.marked.lock();
-        marked.remove(&storage);
+        batch.delete_cf(self.meta_family()?, meta::drop_key(storage));
         self.write(batch)
     }
 
@@ -173,6 +171,8 @@ impl StateStore {
         let mut options = rocksdb::CompactOptions::default();
         options.set_bottommost_level_compaction(rocksdb::BottommostLevelCompaction::Force);
         self.db.compact_range_opt(None::<&[u8]>, None::<&[u8]>, &options);
+        self.db
+            .compact_range_cf_opt(self.deleted_family()?, None::<&[u8]>, None::<&[u8]>, &options);
         Ok(())
     }
 
@@ -201,157 +201,94 @@ impl StateStore {
         Ok(more)
     }
 
-    fn run_pass(&self, horizon: Csn, collected: &mut Collected) -> Result<()> {
-        let mut pass = self.pass.lock();
-        if pass.under_way.is_none() && pass.waiting.is_empty() {
-            // From here on a deletion marks its storage again.
-            pass.waiting = self.marked.lock().drain().collect();
+    /// Removes deletions that the horizon has reached, oldest first, each with everything older of its row.
+    fn settle_deletions(&self, horizon: Csn, collected: &mut Collected) -> Result<()> {
+        // Deletions are applied above the horizon, so nothing is listed below what was settled, ever again.
+        let mut settled = self.settled.lock();
+        let mut options = ReadOptions::default();
+        options.set_iterate_lower_bound(settled.clone());
+        if let Some(above) = horizon.0.checked_add(1) {
+            options.set_iterate_upper_bound(above.to_be_bytes());
         }
-        while collected.examined < PIECE {
-            let position = match pass.under_way.take() {
-                Some(position) => position,
-                None => match pass.waiting.pop_front() {
-                    Some(storage) => Position {
-                        storage,
-                        next: Vec::new(),
-                        left: false,
-                    },
-                    None => break,
-                },
-            };
-            let storage = position.storage;
-            match self.pass_over(position, horizon, collected) {
-                Ok(Stop::Piece(unfinished)) => pass.under_way = Some(unfinished),
-                Ok(Stop::Storage { left }) => self.finish_storage(storage, left)?,
-                Err(error) => {
-                    self.marked.lock().insert(storage);
-                    return Err(error);
-                }
+        options.fill_cache(false);
+        let family = self.deleted_family()?;
+        let mut listed = self.db.raw_iterator_cf_opt(family, options);
+        listed.seek_to_first();
+        if !listed.valid() {
+            return Ok(listed.status()?);
+        }
+        let mut versions = self.row_iterator();
+        let mut batch = WriteBatch::new();
+        let mut from = Vec::new();
+        while let Some(entry) = listed.key() {
+            if from.is_empty() {
+                from.extend_from_slice(entry);
+            }
+            if collected.examined >= PIECE {
+                collected.more = true;
+                break;
+            }
+            collected.examined += 1;
+            if let Some((csn, storage, key)) = split_listed(entry) {
+                collected.examined += remove_through(&mut versions, storage, key, csn, &mut batch)?;
+            }
+            let done = [entry, &[0]].concat();
+            listed.next();
+            if batch.len() >= WRITE || !listed.valid() || collected.examined >= PIECE {
+                collected.removed += batch.len() as u64;
+                batch.delete_range_cf(family, from.as_slice(), done.as_slice());
+                self.write(std::mem::take(&mut batch))?;
+                from.clear();
+                *settled = done;
             }
         }
-        collected.more = pass.under_way.is_some() || !pass.waiting.is_empty();
-        Ok(())
+        Ok(listed.status()?)
     }
 
-    fn finish_storage(&self, storage: u32, left: bool) -> Result<()> {
-        // Held over the write, as apply does: a deletion applied meanwhile finds the mark or stores it after us.
-        let mut marked = self.marked.lock();
-        if left {
-            marked.insert(storage);
-        }
-        if !marked.contains(&storage) {
-            let mut batch = WriteBatch::new();
-            batch.delete_cf(self.meta_family()?, meta::mark_key(storage));
-            self.write(batch)?;
-        }
-        Ok(())
+    /// An iterator that is to be sought to rows.
+    fn row_iterator(&self) -> OwnedIterator {
+        let mut options = ReadOptions::default();
+        options.set_prefix_same_as_start(true);
+        options.set_auto_readahead_size(false);
+        options.fill_cache(false);
+        OwnedIterator::new(self.db.clone(), options)
     }
 
-    /// Reads on from a position.
-    fn pass_over(&self, mut position: Position, horizon: Csn, collected: &mut Collected) -> Result<Stop> {
-        let (from, to) = KeyRange {
-            start: position.next.clone(),
-            end: None,
-        }
-        .bounds(position.storage);
+    /// The last key of a storage of which any version is left, deletions included; costs one seek.
+    pub fn last_key(&self, storage: u32) -> Result<Option<Vec<u8>>> {
+        let (from, to) = KeyRange::all().bounds(storage);
         let mut options = ReadOptions::default();
         options.set_total_order_seek(true);
         options.set_iterate_lower_bound(from);
         options.set_iterate_upper_bound(to);
-        options.fill_cache(false);
-        let mut iterator = OwnedIterator::new(self.db.clone(), options);
-        iterator.raw().seek_to_first();
-        let mut batch = WriteBatch::new();
-        let mut row: Vec<u8> = Vec::new();
-        let mut seen = Row::default();
-        loop {
-            let version = iterator
-                .item()
-                .and_then(|(key, value)| Some((key, version_key::split(key)?, value)));
-            let new_row = version.is_none_or(|(_, (prefix, _), _)| prefix != row.as_slice());
-            if new_row {
-                seen.settle(&mut batch, &mut position.left);
-            }
-            if batch.len() >= WRITE {
-                collected.removed += batch.len() as u64;
-                self.write(std::mem::take(&mut batch))?;
-            }
-            let Some((key, (prefix, csn), value)) = version else { break };
-            if new_row {
-                if collected.examined >= PIECE {
-                    position.next = prefix[version_key::STORAGE_BYTES..].to_vec();
-                    collected.removed += batch.len() as u64;
-                    self.write(batch)?;
-                    return Ok(Stop::Piece(position));
-                }
-                row.clear();
-                row.extend_from_slice(prefix);
-            }
-            collected.examined += 1;
-            if seen.supersedes(key, csn, version_key::live(value).is_none(), horizon) {
-                batch.delete(key);
-            }
-            iterator.raw().next();
-        }
-        iterator.raw().status()?;
-        collected.removed += batch.len() as u64;
-        self.write(batch)?;
-        Ok(Stop::Storage { left: position.left })
-    }
-
-    /// How many storages hold deletions that the pass has not settled.
-    pub fn marked_storages(&self) -> usize {
-        let pass = self.pass.lock();
-        self.marked.lock().len() + pass.waiting.len() + usize::from(pass.under_way.is_some())
+        let mut iterator = self.db.raw_iterator_opt(options);
+        iterator.seek_to_last();
+        iterator.status()?;
+        let prefix = iterator.key().and_then(version_key::split).map(|(prefix, _)| prefix);
+        Ok(prefix.map(|prefix| prefix[version_key::STORAGE_BYTES..].to_vec()))
     }
 }
 
-/// Why a piece of the pass stopped.
-enum Stop {
-    /// It read enough; to go on from here.
-    Piece(Position),
-    /// The storage's end.
-    Storage {
-        /// Whether deletions were left that a later horizon will let go.
-        left: bool,
-    },
-}
-
-/// What the pass knows of the row that it is reading, newest version first.
-///
-/// **Invariant**: a deletion is removed after everything older of its row, or in the same atomic write: [`Row::settle`]
-/// comes after the row's last version.
-#[derive(Default)]
-struct Row {
-    /// Whether a deletion above the horizon was seen.
-    keeps_deletion: bool,
-    /// Whether a version at or below the horizon was seen.
-    reached: bool,
-    /// That version, if it is a deletion.
-    deletion: Option<Vec<u8>>,
-}
-
-impl Row {
-    /// Takes note of the next version; tells whether newer ones supersede it.
-    fn supersedes(&mut self, key: &[u8], csn: Csn, deletion: bool, horizon: Csn) -> bool {
-        if self.reached {
-            return true;
+/// Removes a row's deletion of this CSN and all older versions, unless a later write of the same transaction replaced the
+/// deletion. Tells how many versions it read. The caller writes the batch as a whole: a deletion never goes before what
+/// it hides.
+fn remove_through(versions: &mut OwnedIterator, storage: u32, key: &[u8], csn: Csn, batch: &mut WriteBatch) -> Result<u64> {
+    let mut target = Vec::with_capacity(key.len() + 12);
+    version_key::write(storage, key, csn, &mut target);
+    let row = version_key::prefix(&target);
+    let raw = versions.raw();
+    raw.seek(&target);
+    let is_deleted = raw
+        .item()
+        .is_some_and(|(found, value)| found == target && version_key::live(value).is_none());
+    let mut read = 1;
+    if is_deleted {
+        while let Some(version) = raw.key().filter(|version| version_key::prefix(version) == row) {
+            batch.delete(version);
+            read += 1;
+            raw.next();
         }
-        if csn > horizon {
-            self.keeps_deletion |= deletion;
-        } else {
-            self.reached = true;
-            self.deletion = deletion.then(|| key.to_vec());
-        }
-        false
     }
-
-    /// The row's versions have all been seen: its deletion hides nothing any more.
-    fn settle(&mut self, batch: &mut WriteBatch, left: &mut bool) {
-        *left |= self.keeps_deletion;
-        if let Some(key) = self.deletion.take() {
-            batch.delete(key);
-        }
-        *self = Row::default();
-    }
+    raw.status()?;
+    Ok(read)
 }

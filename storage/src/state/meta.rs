@@ -1,17 +1,14 @@
 //! What the state store remembers besides rows.
 //!
 //! ```text
-//! "format"                    u32 version of the whole store = 1
+//! "format"                    u32 version of the whole store = 2
 //! "commit"                    u64 applied CSN, u64 its timestamp
 //! "group" ++ u32 group        position in its log, encoded as a base of the log
 //! "time" ++ u64 CSN           u64 commit timestamp
 //! "drop" ++ u32 storage       u64 CSN that dropped it
-//! "mark" ++ u32 storage       empty: the storage may hold deletion markers
 //! ```
 //!
 //! Integers in keys are big-endian, so that they sort; in values little-endian.
-
-use std::collections::HashSet;
 
 use curia_consensus::ids::{Csn, GroupId, LogId, Timestamp};
 use curia_consensus::{Base, decode_base};
@@ -23,7 +20,7 @@ use crate::error::{Result, StorageError};
 /// The column family.
 pub(super) const FAMILY: &str = "meta";
 /// The version of the state store's format that this code reads and writes.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 pub(super) const FORMAT_KEY: &[u8] = b"format";
 pub(super) const COMMIT_KEY: &[u8] = b"commit";
@@ -47,10 +44,6 @@ pub(super) fn time_key(csn: Csn) -> Vec<u8> {
 
 pub(super) fn drop_key(storage: u32) -> Vec<u8> {
     [&b"drop"[..], &storage.to_be_bytes()].concat()
-}
-
-pub(super) fn mark_key(storage: u32) -> Vec<u8> {
-    [&b"mark"[..], &storage.to_be_bytes()].concat()
 }
 
 impl StateStore {
@@ -152,10 +145,6 @@ impl StateStore {
             .into_iter()
             .map(|(storage, value)| Ok((storage, Csn(u64_at(&value, 0)?))))
             .collect()
-    }
-
-    pub(super) fn stored_marks(&self) -> Result<HashSet<u32>> {
-        Ok(self.by_storage(b"mark")?.into_iter().map(|(storage, _)| storage).collect())
     }
 
     fn by_storage(&self, name: &[u8; 4]) -> Result<Vec<(u32, Box<[u8]>)>> {

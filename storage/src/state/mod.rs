@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   default   storage ++ key ++ !csn  ->  row, or a zero byte for a deletion       (see version_key)
+//!   deleted   CSN ++ storage ++ key, for each deletion                              (see garbage)
 //!   meta      applied positions, commit timestamps, storages to drop                (see meta)
 //! ```
 //!
@@ -25,7 +26,6 @@ mod scan;
 mod tuning;
 pub mod version_key;
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -59,10 +59,8 @@ pub struct StateStore {
     generation: AtomicU64,
     /// What the compaction filter may go by; grows only.
     horizon: Arc<AtomicU64>,
-    /// Storages that hold deletion markers, as meta has them.
-    marked: Mutex<HashSet<u32>>,
-    /// Where the pass over deletion markers stands.
-    pass: Mutex<garbage::Pass>,
+    /// The list of deletions is empty below this.
+    settled: Mutex<Vec<u8>>,
     /// When [`StateStore::check_room`] looked last, and whether there was room.
     room: Mutex<Option<(Instant, bool)>>,
 }
@@ -82,12 +80,10 @@ impl StateStore {
             pool: IteratorPool::new(),
             generation: AtomicU64::new(1),
             horizon,
-            marked: Mutex::new(HashSet::new()),
-            pass: Mutex::new(garbage::Pass::default()),
+            settled: Mutex::new(Vec::new()),
             room: Mutex::new(None),
         };
         store.check_format()?;
-        *store.marked.lock() = store.stored_marks()?;
         Ok(store)
     }
 
@@ -149,7 +145,8 @@ impl StateStore {
     pub fn flush(&self) -> Result<()> {
         let mut options = rocksdb::FlushOptions::new();
         options.set_wait(true);
-        self.db.flush_cfs_opt(&[self.default_family()?, self.meta_family()?], &options)?;
+        self.db
+            .flush_cfs_opt(&[self.default_family()?, self.deleted_family()?, self.meta_family()?], &options)?;
         self.pool.clear();
         Ok(())
     }
@@ -206,8 +203,14 @@ impl StateStore {
     /// Where memory and disk go.
     pub fn sizes(&self) -> Sizes {
         let of = |name: &rocksdb::properties::PropName| self.db.property_int_value(name).ok().flatten().unwrap_or(0);
+        let listed = self.deleted_family().ok().and_then(|family| {
+            self.db
+                .property_int_value_cf(family, properties::SIZE_ALL_MEM_TABLES)
+                .ok()
+                .flatten()
+        });
         Sizes {
-            memory_tables_bytes: of(properties::SIZE_ALL_MEM_TABLES),
+            memory_tables_bytes: of(properties::SIZE_ALL_MEM_TABLES) + listed.unwrap_or(0),
             block_cache_bytes: of(properties::BLOCK_CACHE_USAGE),
             table_readers_bytes: of(properties::ESTIMATE_TABLE_READERS_MEM),
             files_bytes: of(properties::TOTAL_SST_FILES_SIZE),
@@ -224,6 +227,10 @@ impl StateStore {
 
     fn meta_family(&self) -> Result<&rocksdb::ColumnFamily> {
         self.family(meta::FAMILY)
+    }
+
+    fn deleted_family(&self) -> Result<&rocksdb::ColumnFamily> {
+        self.family(garbage::DELETED_FAMILY)
     }
 
     fn family(&self, name: &'static str) -> Result<&rocksdb::ColumnFamily> {

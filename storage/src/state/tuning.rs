@@ -75,10 +75,10 @@ pub(super) fn open(path: &Path, options: &StateOptions, horizon: &Arc<AtomicU64>
     database.set_skip_stats_update_on_db_open(true);
 
     let versions = version_options(options, &cache, horizon);
-    let small = meta_options(&cache);
     let families = [
         ColumnFamilyDescriptor::new(rocksdb::DEFAULT_COLUMN_FAMILY_NAME, versions),
-        ColumnFamilyDescriptor::new(meta::FAMILY, small),
+        ColumnFamilyDescriptor::new(garbage::DELETED_FAMILY, plain_options(&cache, options.memory_table_bytes)),
+        ColumnFamilyDescriptor::new(meta::FAMILY, plain_options(&cache, META_TABLE_BYTES)),
     ];
     let db = DB::open_cf_descriptors(&database, path, families)?;
     Ok(db)
@@ -108,7 +108,9 @@ fn version_options(options: &StateOptions, cache: &Cache, horizon: &Arc<AtomicU6
     family.set_memtable_prefix_bloom_ratio(0.05);
     family.set_write_buffer_size(options.memory_table_bytes);
     family.set_max_write_buffer_number(4);
-    family.set_target_file_size_base(32 << 20);
+    // Levels in proportion to memory tables, so that a small store has the shape of a large one.
+    family.set_target_file_size_base(options.memory_table_bytes as u64);
+    family.set_max_bytes_for_level_base(8 * options.memory_table_bytes as u64);
     family.set_level_compaction_dynamic_level_bytes(true);
     family.set_level_zero_file_num_compaction_trigger(4);
     family.set_level_zero_slowdown_writes_trigger(20);
@@ -128,12 +130,15 @@ fn version_options(options: &StateOptions, cache: &Cache, horizon: &Arc<AtomicU6
     family
 }
 
-fn meta_options(cache: &Cache) -> Options {
+/// A memory table of positions and times.
+const META_TABLE_BYTES: usize = 8 << 20;
+
+fn plain_options(cache: &Cache, memory_table_bytes: usize) -> Options {
     let mut blocks = BlockBasedOptions::default();
     blocks.set_block_cache(cache);
     let mut family = Options::default();
     family.set_block_based_table_factory(&blocks);
-    family.set_write_buffer_size(8 << 20);
+    family.set_write_buffer_size(memory_table_bytes);
     family.set_compression_type(DBCompressionType::None);
     family
 }

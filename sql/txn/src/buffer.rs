@@ -9,7 +9,8 @@
 //!                    └ SAVEPOINT s: ROLLBACK TO s undoes to 3
 //! ```
 //!
-//! A key keeps its older writes only while a savepoint or a reader could ask for them. Scans on other threads read while the statement
+//! A key keeps its older writes only while a savepoint or a reader could ask for them, and the journal has one entry for each key and
+//! savepoint, however often the key is rewritten: it undoes all that came after it. Scans on other threads read while the statement
 //! writes: they take the lock for a batch of keys at a time. Above [`Limits::memory_bytes`] everything moves to a [`Spill`].
 
 use crate::spill::{Spill, SpillScan};
@@ -25,6 +26,8 @@ pub(crate) type Value = Option<Bytes>;
 
 /// Bookkeeping that a buffered write costs beyond its key and row, about.
 const OVERHEAD_BYTES: usize = 160;
+/// The same of an older write that is kept, and of its undo.
+const VERSION_BYTES: usize = 96;
 
 /// A transaction's uncommitted writes, shared with its readers.
 #[derive(Default)]
@@ -33,7 +36,7 @@ pub(crate) struct WriteBuffer(RwLock<Inner>);
 #[derive(Default)]
 struct Inner {
     storages: BTreeMap<u32, BTreeMap<Bytes, Versions>>,
-    /// Writes in memory in order of time, for undo.
+    /// What to undo, in order of time: for each mark and each key written since that mark, one entry from that mark on.
     journal: Vec<(u64, u32, Bytes)>,
     bytes: usize,
     next_seq: u64,
@@ -50,6 +53,12 @@ struct Versions {
 struct Version {
     seq: u64,
     value: Value,
+}
+
+impl Version {
+    fn row_bytes(&self) -> usize {
+        self.value.as_ref().map_or(0, Bytes::len)
+    }
 }
 
 impl Versions {
@@ -77,33 +86,33 @@ impl WriteBuffer {
         let row_bytes = value.as_ref().map_or(0, Bytes::len);
         let new = Version { seq, value };
         let tree = inner.storages.entry(storage).or_default();
-        let needed = |v: &Version, next: u64| shared || marks.iter().any(|&m| v.seq < m && m <= next);
-        let journaled = match tree.get_mut(key) {
-            Some(versions) => {
-                let old = std::mem::replace(&mut versions.last, new);
-                if needed(&old, seq) {
-                    inner.bytes += row_bytes + OVERHEAD_BYTES / 2;
-                    versions.older.push(old);
-                } else {
-                    let old_bytes = old.value.as_ref().map_or(0, Bytes::len);
-                    inner.bytes = (inner.bytes + row_bytes).saturating_sub(old_bytes);
-                }
-                tree.get_key_value(key).map(|(k, _)| k.clone())
-            }
-            None => {
-                let key = Bytes::copy_from_slice(key);
-                inner.bytes += key.len() + row_bytes + OVERHEAD_BYTES;
-                tree.insert(
-                    key.clone(),
-                    Versions {
-                        older: Vec::new(),
-                        last: new,
-                    },
-                );
-                Some(key)
-            }
+        let marked = |from: u64, to: u64| marks.partition_point(|&m| m <= from) < marks.partition_point(|&m| m <= to);
+        let Some(versions) = tree.get_mut(key) else {
+            let key = Bytes::copy_from_slice(key);
+            inner.bytes += key.len() + row_bytes + OVERHEAD_BYTES;
+            inner.journal.push((seq, storage, key.clone()));
+            let versions = Versions {
+                older: Vec::new(),
+                last: new,
+            };
+            tree.insert(key, versions);
+            return;
         };
-        inner.journal.extend(journaled.map(|key| (seq, storage, key)));
+        let old = std::mem::replace(&mut versions.last, new);
+        inner.bytes += row_bytes;
+        let starts = marked(old.seq, seq);
+        if starts || shared {
+            while let Some(idle) = versions.older.pop_if(|v| !shared && !marked(v.seq, old.seq)) {
+                inner.bytes = inner.bytes.saturating_sub(idle.row_bytes() + VERSION_BYTES);
+            }
+            versions.older.push(old);
+            inner.bytes += VERSION_BYTES;
+        } else {
+            inner.bytes = inner.bytes.saturating_sub(old.row_bytes());
+        }
+        if starts && let Some((key, _)) = tree.get_key_value(key) {
+            inner.journal.push((seq, storage, key.clone()));
+        }
     }
 
     /// The newest write of a key below `limit`. `Some(None)`: deleted.
@@ -134,27 +143,52 @@ impl WriteBuffer {
     pub(crate) fn undo_to(&self, mark: u64) {
         let mut inner = self.0.write();
         let inner = &mut *inner;
-        while let Some((seq, storage, key)) = inner.journal.pop_if(|(seq, _, _)| *seq >= mark) {
+        while let Some((_, storage, key)) = inner.journal.pop_if(|(seq, _, _)| *seq >= mark) {
             let Some(tree) = inner.storages.get_mut(&storage) else { continue };
             let Some(versions) = tree.get_mut(&key) else { continue };
-            if versions.last.seq != seq {
-                continue; // an older write that was forgotten already
-            }
-            let row_bytes = versions.last.value.as_ref().map_or(0, Bytes::len);
-            match versions.older.pop() {
-                Some(older) => {
-                    versions.last = older;
-                    inner.bytes = inner.bytes.saturating_sub(row_bytes + OVERHEAD_BYTES / 2);
-                }
-                None => {
-                    tree.remove(&key);
-                    inner.bytes = inner.bytes.saturating_sub(key.len() + row_bytes + OVERHEAD_BYTES);
+            while versions.last.seq >= mark {
+                let row_bytes = versions.last.row_bytes();
+                match versions.older.pop() {
+                    Some(older) => {
+                        versions.last = older;
+                        inner.bytes = inner.bytes.saturating_sub(row_bytes + VERSION_BYTES);
+                    }
+                    None => {
+                        tree.remove(&key);
+                        inner.bytes = inner.bytes.saturating_sub(key.len() + row_bytes + OVERHEAD_BYTES);
+                        break;
+                    }
                 }
             }
         }
         let next_seq = inner.next_seq;
         if let Some(spill) = &mut inner.spill {
             spill.undo(mark, next_seq);
+        }
+    }
+
+    /// Lets go of the means to undo to `from` or later marks, as nobody can ask for them any more: what was written since is undone
+    /// together with what was written from the mark before, `into`. `shared` as in [`WriteBuffer::write`].
+    pub(crate) fn merge_undo(&self, from: u64, into: u64, shared: bool) {
+        let mut inner = self.0.write();
+        let inner = &mut *inner;
+        let tail = inner.journal.split_off(inner.journal.partition_point(|(seq, _, _)| *seq < from));
+        for (seq, storage, key) in &tail {
+            let versions = inner.storages.get(storage).and_then(|tree| tree.get(key));
+            let undone_with_older = |v: &Versions| v.older.iter().any(|older| (into..*seq).contains(&older.seq));
+            if versions.is_some_and(|v| !undone_with_older(v)) {
+                inner.journal.push((*seq, *storage, key.clone()));
+            }
+        }
+        if shared {
+            return;
+        }
+        for (_, storage, key) in &tail {
+            if let Some(versions) = inner.storages.get_mut(storage).and_then(|tree| tree.get_mut(key)) {
+                while let Some(idle) = versions.older.pop_if(|v| v.seq >= into) {
+                    inner.bytes = inner.bytes.saturating_sub(idle.row_bytes() + VERSION_BYTES);
+                }
+            }
         }
     }
 

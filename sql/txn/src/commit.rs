@@ -67,7 +67,8 @@ pub(crate) async fn write_set(txn: &mut Transaction, catalog: &Catalog) -> Resul
     })
 }
 
-fn dropped_storages(changes: &[Change]) -> BTreeSet<StorageId> {
+/// Storages that these changes give up.
+pub(crate) fn dropped_storages(changes: &[Change]) -> BTreeSet<StorageId> {
     let drops = changes.iter().filter_map(|c| match c {
         Change::Drop(key) if key.class == Class::Partition => Some(StorageId(key.oid)),
         _ => None,
@@ -103,8 +104,7 @@ impl Transaction {
         let mut payloads = Payloads::new(&catalog, self.db.limits.stage_bytes);
         let seqs = buffer.move_to_spill(|| Spill::open(&folder), |storage, key, row| payloads.write(storage, key, row))?;
         drop(buffer);
-        self.staged_bytes += payloads.bytes;
-        if self.staged_bytes > self.db.limits.transaction_bytes {
+        if self.stages.grow(seqs.clone(), payloads.bytes) > self.db.limits.transaction_bytes {
             self.stages.stage_again(seqs);
             return Err(SqlError::new(
                 SqlState::PROGRAM_LIMIT_EXCEEDED,

@@ -1,6 +1,7 @@
 //! [`Database`]: what all sessions share on the consul.
 
 use crate::bootstrap::{self, CATALOG, FIRST_USER_STORAGE};
+use crate::commit;
 use crate::counter::Counter;
 use crate::lock::LockTable;
 use crate::lock::weak::StrongModes;
@@ -69,7 +70,7 @@ pub struct Database {
     oids: Counter,
     storages: Counter,
     txids: Counter,
-    /// When each table that was changed since the start was changed last.
+    /// When each table that was changed after the horizon was changed last.
     changed: Mutex<HashMap<Oid, Csn>>,
     row_ids: Mutex<HashMap<StorageId, Arc<AtomicI64>>>,
     spills: AtomicU64,
@@ -190,15 +191,20 @@ impl Database {
         Ok(counter.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Whatever was given before this start and is not in the state may be given again: nothing refers to it.
+    /// Whatever was given before this start and is not in the state may be given again: nothing refers to it. Deleted rows count as
+    /// being there, as stepping over them takes long when there are many.
     fn highest_row_id(&self, storage: StorageId) -> Result<i64> {
-        let mut scan = self
-            .replication
-            .state()
-            .scan(storage.0, &KeyRange::all(), self.replication.applied(), Direction::Backward);
-        match scan.next()? {
-            Some((key, _)) => crate::row_id::decode_row_id(key),
+        match self.replication.state().last_key(storage.0)? {
+            Some(key) => crate::row_id::decode_row_id(&key),
             None => Ok(0),
+        }
+    }
+
+    /// Forgets the row ids of storages that are not there any more, or never came to be.
+    pub(crate) fn forget_row_ids(&self, storages: impl IntoIterator<Item = StorageId>) {
+        let mut row_ids = self.row_ids.lock();
+        for storage in storages {
+            row_ids.remove(&storage);
         }
     }
 
@@ -255,7 +261,9 @@ impl Database {
         for key in changes.iter().map(Change::key).filter(|k| k.class == Class::Table) {
             changed.insert(key.oid, csn);
         }
+        drop(changed);
         self.catalog.store(Arc::new(next));
+        self.forget_row_ids(commit::dropped_storages(changes));
     }
 
     /// Whether a table's definition changed after a CSN.
@@ -285,6 +293,8 @@ impl Database {
     pub fn collect_garbage(&self) -> Result<curia_storage::state::Collected> {
         let wanted = Csn(self.replication.applied().0.saturating_sub(self.limits.retention_csns));
         let horizon = self.snapshots.advance_horizon(wanted);
+        // No snapshot is older, so nobody asks about changes up to there.
+        self.changed.lock().retain(|_, at| *at > horizon);
         Ok(self.replication.state().collect_garbage(horizon)?)
     }
 

@@ -24,6 +24,8 @@ pub(crate) struct Stages {
     staged: Vec<Stage>,
     /// Ranges of write numbers whose records were dropped only because later ones in them were undone, or were refused.
     again: Vec<Range<u64>>,
+    /// Bytes of what has left memory and is not undone, by write numbers.
+    sizes: Vec<(Range<u64>, u64)>,
 }
 
 struct Stage {
@@ -51,6 +53,21 @@ impl Stages {
             r.end = r.end.min(mark);
             r.start < r.end
         });
+        self.sizes.retain_mut(|(r, bytes)| {
+            if mark < r.end {
+                // About: writes are of about one size.
+                let kept = mark.saturating_sub(r.start);
+                *bytes = (u128::from(*bytes) * u128::from(kept) / u128::from(r.end - r.start)) as u64;
+                r.end = mark;
+            }
+            r.start < r.end
+        });
+    }
+
+    /// Takes note of how much left memory, and tells how much has in all.
+    pub(crate) fn grow(&mut self, seqs: Range<u64>, bytes: u64) -> u64 {
+        self.sizes.push((seqs, bytes));
+        self.sizes.iter().map(|(_, bytes)| bytes).sum()
     }
 
     /// No commit will name these.

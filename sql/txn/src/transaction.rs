@@ -87,8 +87,6 @@ pub struct Transaction {
     /// Tables locked as a whole instead of row by row.
     escalated: HashSet<Oid>,
     pub(crate) stages: Stages,
-    /// Bytes handed over as stage records.
-    pub(crate) staged_bytes: u64,
 }
 
 /// A point to undo to.
@@ -180,7 +178,6 @@ impl Transaction {
             counts: HashMap::new(),
             escalated: HashSet::new(),
             stages: Stages::default(),
-            staged_bytes: 0,
         })
     }
 
@@ -273,11 +270,17 @@ impl Transaction {
     }
 
     fn mark_statement(&mut self) {
-        self.statement = self.here();
+        let here = self.here();
+        let before = std::mem::replace(&mut self.statement, here);
+        let savepoint = self.savepoints.last().map(|s| s.mark.seq);
         if let Some(buffer) = &self.buffer {
             self.marks.truncate(self.savepoints.len());
             self.marks.push(self.statement.seq);
-            buffer.forget_undo_below(self.marks[0]);
+            match savepoint {
+                Some(savepoint) if savepoint < before.seq => buffer.merge_undo(before.seq, savepoint, Arc::strong_count(buffer) > 1),
+                Some(_) => {}
+                None => buffer.forget_undo_below(self.statement.seq),
+            }
         }
     }
 
@@ -364,10 +367,10 @@ impl Transaction {
 
     /// SAVEPOINT. A name may repeat; the newest hides the older.
     pub fn savepoint(&mut self, name: &str) {
-        let mark = self.here();
+        self.mark_statement();
         self.savepoints.push(Savepoint {
             name: name.to_owned(),
-            mark,
+            mark: self.statement,
         });
         self.reset_marks();
     }
@@ -384,8 +387,16 @@ impl Transaction {
     /// RELEASE SAVEPOINT: forgets it and those after it, keeping what was written. Errors: 3B001.
     pub fn release_savepoint(&mut self, name: &str) -> Result<()> {
         let at = self.find_savepoint(name)?;
+        let released = self.savepoints[at].mark.seq;
         self.savepoints.truncate(at);
+        self.statement = self.here();
         self.reset_marks();
+        if let Some(buffer) = &self.buffer {
+            match self.savepoints.last() {
+                Some(outer) => buffer.merge_undo(released, outer.mark.seq, Arc::strong_count(buffer) > 1),
+                None => buffer.forget_undo_below(self.statement.seq),
+            }
+        }
         Ok(())
     }
 
@@ -402,7 +413,7 @@ impl Transaction {
     fn reset_marks(&mut self) {
         self.marks.clear();
         self.marks.extend(self.savepoints.iter().map(|s| s.mark.seq));
-        self.marks.push(self.statement.seq.max(self.marks.last().copied().unwrap_or(0)));
+        self.marks.push(self.statement.seq);
     }
 
     fn undo_to(&mut self, mark: Mark) {
@@ -684,13 +695,35 @@ impl Transaction {
         let under_way = UnderWay {
             inner: Some((self.db.replication.commit(writes), changes, holdings)),
         };
-        let csn = under_way.await?;
+        let outcome = under_way.await;
+        if outcome.is_err() {
+            self.forget_fresh();
+        }
+        let csn = outcome?;
         forgotten.into_iter().for_each(|s| self.db.sequences.forget(s));
         Ok(csn)
     }
 
     /// Rolls back. The same as dropping it.
     pub fn rollback(self) {}
+
+    /// Nobody will ever know the storages that it made.
+    fn forget_fresh(&mut self) {
+        if !self.fresh.is_empty() {
+            let fresh = std::mem::take(&mut self.fresh);
+            fresh.iter().for_each(|s| self.db.sequences.forget(*s));
+            self.db.forget_row_ids(fresh);
+        }
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        // Locks that are still its own: it was never handed over.
+        if self.holdings.is_some() {
+            self.forget_fresh();
+        }
+    }
 }
 
 /// A commit that was handed over. Dropped before its end, it becomes an orphan.

@@ -225,3 +225,27 @@ async fn a_transaction_above_its_limit_is_refused() {
     }
     assert_eq!(code(&refused.unwrap()), "54000");
 }
+
+#[tokio::test]
+async fn what_a_savepoint_undoes_counts_towards_no_limit() {
+    let cluster = Cluster::with(|limits| {
+        limits.memory_bytes = 20_000;
+        limits.stage_bytes = 4_000;
+        limits.transaction_bytes = 300_000;
+    })
+    .await;
+    let t = cluster.table("t", &[]).await;
+    let mut tx = cluster.begin();
+    tx.insert(&t, &row(-1, 0, "stays")).await.unwrap();
+    tx.savepoint("s");
+    for _ in 0..10 {
+        tx.start_statement();
+        for id in 0..2_000 {
+            tx.insert(&t, &row(id, 0, "some text that takes room")).await.unwrap();
+        }
+        tx.rollback_to_savepoint("s").unwrap();
+    }
+    tx.commit().await.unwrap();
+    assert_eq!(cluster.rows(&t), [(-1, 0, "stays".into())]);
+    assert_eq!(cluster.direct.open_stages(), 0);
+}

@@ -139,3 +139,38 @@ async fn catalog_changes_are_undone_with_the_rest() {
     assert!(cluster.db.catalog().table(&path, "kept").is_some());
     assert!(cluster.db.catalog().table(&path, "gone").is_none());
 }
+
+/// Rows that fit into memory once fit however often they are rewritten, and whatever a savepoint could undo to.
+#[tokio::test]
+async fn rewriting_rows_under_savepoints_takes_no_more_room() {
+    let cluster = Cluster::with(|limits| limits.memory_bytes = 20_000).await;
+    let t = cluster.table("t", &[]).await;
+    cluster.fill(&t, &[(1, 0, "one"), (2, 0, "two")]).await;
+    let mut tx = cluster.begin();
+    add(&mut tx, &t, 1, 1).await.unwrap();
+    tx.savepoint("outer");
+    for round in 0..1_000 {
+        add(&mut tx, &t, 1, 1).await.unwrap();
+        tx.savepoint("inner");
+        add(&mut tx, &t, 1, 1).await.unwrap();
+        add(&mut tx, &t, 2, 1).await.unwrap();
+        if round % 3 == 0 {
+            tx.rollback_to_savepoint("inner").unwrap();
+            add(&mut tx, &t, 1, 1).await.unwrap();
+            add(&mut tx, &t, 2, 1).await.unwrap();
+        }
+        tx.release_savepoint("inner").unwrap();
+    }
+    tx.start_statement();
+    assert_eq!(rows(&tx, &t), [(1, 2_001, "one".into()), (2, 1_000, "two".into())]);
+    assert_eq!(
+        cluster.direct.stages.load(std::sync::atomic::Ordering::SeqCst),
+        0,
+        "it stays in memory"
+    );
+    tx.rollback_to_savepoint("outer").unwrap();
+    tx.start_statement();
+    assert_eq!(rows(&tx, &t), [(1, 1, "one".into()), (2, 0, "two".into())]);
+    tx.commit().await.unwrap();
+    assert_eq!(cluster.rows(&t), [(1, 1, "one".into()), (2, 0, "two".into())]);
+}

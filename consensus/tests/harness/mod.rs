@@ -41,7 +41,7 @@ pub struct Disk {
 }
 
 impl Disk {
-    fn write(&mut self, write: &Write) {
+    pub fn write(&mut self, write: &Write) {
         match write {
             Write::Append { log, entry } => {
                 let mut bytes = Vec::new();
@@ -106,6 +106,8 @@ pub struct Server {
     pub founding: Configuration,
     pub starts: u64,
     pub offices: Vec<Office>,
+    /// The limits, instead of the defaults.
+    pub config: Option<Config>,
     pub configure: fn(&mut Config),
 }
 
@@ -129,6 +131,7 @@ impl Server {
             founding,
             starts: 0,
             offices: Vec::new(),
+            config: None,
             configure: |_| {},
         }
     }
@@ -136,6 +139,14 @@ impl Server {
     pub fn restore(&mut self) -> Result<(), RestoreError> {
         self.starts += 1;
         let mut config = Config::new(self.id, Incarnation(self.starts), self.starts * 100 + self.id.0);
+        if let Some(limits) = self.config.clone() {
+            config = Config {
+                server: config.server,
+                incarnation: config.incarnation,
+                seed: config.seed,
+                ..limits
+            };
+        }
         (self.configure)(&mut config);
         self.state = self.flushed.clone();
         let bases = self.disk.bases.clone();

@@ -1,0 +1,181 @@
+//! The servers of a story, their clocks and the network between them. Only the story's commands make anything happen.
+//!
+//! What a server has to say goes into the network and stays there until it is delivered or dropped. A disk syncs at once
+//! unless the story holds it. After each step the world checks what must hold in every story: a term has one consul, and
+//! all servers apply the same transactions.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use curia_consensus::*;
+
+use crate::harness::Server;
+use crate::trace;
+
+/// Clocks move by this much at a time.
+pub const STEP: Duration = Duration::from_millis(50);
+
+type Rows = BTreeMap<GroupId, Vec<u8>>;
+
+#[derive(Default)]
+pub struct World {
+    pub servers: BTreeMap<ServerId, Server>,
+    pub network: Vec<Message>,
+    /// Servers whose disks sync only when told to.
+    pub held: BTreeSet<ServerId>,
+    /// Who can talk to whom: servers of one set; everybody when there is none.
+    pub islands: Vec<BTreeSet<ServerId>>,
+    /// Messages are not traced, nor what only says that a senator follows a term.
+    pub quiet: bool,
+    trace: Vec<String>,
+    /// Up to where each server's state was looked at.
+    seen: BTreeMap<ServerId, Csn>,
+    offices: BTreeMap<ServerId, Office>,
+    consuls: BTreeMap<Term, ServerId>,
+    applied: BTreeMap<Csn, Rows>,
+}
+
+impl World {
+    /// Adds a line to the trace.
+    pub fn say(&mut self, line: impl AsRef<str>) {
+        self.trace.extend(line.as_ref().lines().map(|line| line.trim_end().to_owned()));
+    }
+
+    pub fn take_trace(&mut self) -> String {
+        std::mem::take(&mut self.trace).into_iter().map(|line| line + "\n").collect()
+    }
+
+    /// The server, running or not.
+    pub fn server(&mut self, id: ServerId) -> Result<&mut Server, String> {
+        self.servers.get_mut(&id).ok_or_else(|| format!("there is no server {id}"))
+    }
+
+    /// The server's node, if it runs.
+    pub fn node(&mut self, id: ServerId) -> Result<&mut Node, String> {
+        let server = self.server(id)?;
+        server.node.as_mut().ok_or_else(|| format!("server {id} is down"))
+    }
+
+    pub fn ids(&self) -> Vec<ServerId> {
+        self.servers.keys().copied().collect()
+    }
+
+    /// Does what a server's outputs say, until it has no more to say.
+    pub fn collect(&mut self, id: ServerId) {
+        loop {
+            let held = self.held.contains(&id);
+            let Some(server) = self.servers.get_mut(&id).filter(|server| server.node.is_some()) else {
+                return;
+            };
+            let any = server.take();
+            if !held {
+                server.sync(usize::MAX);
+            }
+            let offices = std::mem::take(&mut server.offices);
+            self.network.append(&mut server.outbox);
+            for office in offices {
+                self.office(id, office);
+            }
+            self.look_at_state(id);
+            if !any {
+                return;
+            }
+        }
+    }
+
+    fn office(&mut self, id: ServerId, office: Office) {
+        if let Office::Inaugurating { term } | Office::Consul { term, .. } = office {
+            let consul = *self.consuls.entry(term).or_insert(id);
+            assert_eq!(consul, id, "term {term} has two consuls");
+        }
+        let senator = |office: &Office| matches!(office, Office::Senator { .. });
+        let before = self.offices.insert(id, office);
+        if !self.quiet || !senator(&office) || before.is_some_and(|before| !senator(&before)) {
+            self.say(format!("server {id} {}", trace::office(office)));
+        }
+    }
+
+    fn look_at_state(&mut self, id: ServerId) {
+        let seen = self.seen.entry(id).or_default();
+        let state = &self.servers[&id].state;
+        let news: Vec<_> = state.rows.range(seen.next()..).map(|(csn, rows)| (*csn, rows.clone())).collect();
+        *seen = state.applied.csn;
+        for (csn, rows) in news {
+            let first = self.applied.entry(csn).or_insert_with(|| rows.clone());
+            assert_eq!(*first, rows, "server {id} applies another {csn:?}");
+            self.say(format!("server {id} applies {csn:?}: {}", trace::rows(&rows)));
+        }
+    }
+
+    pub fn collect_all(&mut self) {
+        self.ids().into_iter().for_each(|id| self.collect(id));
+    }
+
+    /// Lets a server's clock go on.
+    pub fn tick(&mut self, id: ServerId, step: Duration) {
+        if let Some(server) = self.servers.get_mut(&id) {
+            server.now += step;
+            if let Some(node) = &mut server.node {
+                node.tick(server.now);
+            }
+        }
+    }
+
+    fn reaches(&self, from: ServerId, to: ServerId) -> bool {
+        self.islands.is_empty() || self.islands.iter().any(|island| island.contains(&from) && island.contains(&to))
+    }
+
+    /// Gives a message to its receiver, if it can be reached.
+    pub fn deliver(&mut self, message: Message) {
+        let (line, to) = (trace::message(&message), message.to);
+        let reached = self.reaches(message.from, to);
+        let node = self.servers.get_mut(&to).and_then(|server| server.node.as_mut());
+        let fate = match node.filter(|_| reached) {
+            None => Some("lost".to_owned()),
+            Some(node) => node.step(message).err().map(|refusal| format!("refused: {refusal}")),
+        };
+        if !self.quiet {
+            self.say(match fate {
+                Some(fate) => format!("{line} ({fate})"),
+                None => line,
+            });
+        }
+        self.collect(to);
+    }
+
+    /// Delivers what the chosen servers say to each other, until they are silent.
+    pub fn settle(&mut self, among: &BTreeSet<ServerId>) -> Result<(), String> {
+        self.collect_all();
+        for _ in 0..20_000 {
+            let next = self
+                .network
+                .iter()
+                .position(|message| among.contains(&message.from) && among.contains(&message.to));
+            let Some(at) = next else { return Ok(()) };
+            let message = self.network.remove(at);
+            self.deliver(message);
+        }
+        Err("they talk without end".to_owned())
+    }
+
+    /// Time passes for these servers while the network and the disks work, for all servers.
+    pub fn pass(&mut self, clocks: &[ServerId], time: Duration) -> Result<(), String> {
+        let everybody = self.ids().into_iter().collect();
+        let mut left = time;
+        while !left.is_zero() {
+            let step = left.min(STEP);
+            left -= step;
+            clocks.iter().for_each(|id| self.tick(*id, step));
+            self.settle(&everybody)?;
+        }
+        Ok(())
+    }
+
+    /// A server's process ends; its state is what was flushed.
+    pub fn crash(&mut self, id: ServerId, kept_writes: usize) -> Result<(), String> {
+        self.server(id)?.crash(kept_writes);
+        self.seen.remove(&id);
+        self.offices.remove(&id);
+        Ok(())
+    }
+}

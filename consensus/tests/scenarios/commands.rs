@@ -28,7 +28,12 @@ impl World {
             "elect" => self.elect(pick::first(command)?),
             "settle" => {
                 let among = pick::servers(self, command)?.into_iter().collect();
-                self.settle(&among)
+                let without: Vec<_> = command
+                    .named()
+                    .filter(|(name, _)| *name == "without")
+                    .map(|(_, kind)| kind)
+                    .collect();
+                self.settle(&among, &without)
             }
             "deliver" => self.deliver_command(command, false),
             "repeat" => self.deliver_command(command, true),
@@ -225,7 +230,7 @@ impl World {
             self.collect_all();
             self.network
                 .retain(|message| message.from == id || !matches!(message.body, Body::PreVote { .. }));
-            self.settle(&everybody)?;
+            self.settle(&everybody, &[])?;
             if matches!(self.node(id)?.office(), Office::Consul { .. }) {
                 outcome = Ok(());
                 break;

@@ -78,6 +78,14 @@ pub fn members_of(configuration: &mut Configuration, log: LogId) -> Result<&mut 
     }
 }
 
+/// Whether a message is of one of these kinds, or its line in a trace has one of these words.
+pub fn is_any(message: &Message, kinds: &[&str]) -> bool {
+    let line = trace::message(message);
+    let (_, said) = line.split_once(": ").unwrap_or_default();
+    let says = |kind: &&str| trace::kind(&message.body) == *kind || said.split([' ', ',', ':', ';']).any(|word| word == *kind);
+    kinds.iter().any(says)
+}
+
 /// Which messages a command means: `1>2`, `1>*`, `*>2` say between whom, other words of what kind.
 pub struct Which {
     pairs: Vec<(Option<ServerId>, Option<ServerId>)>,
@@ -110,7 +118,7 @@ impl Which {
                 from.is_none_or(|s| s == message.from) && to.is_none_or(|s| s == message.to)
             };
             (self.pairs.is_empty() || self.pairs.iter().any(between))
-                && (self.kinds.is_empty() || self.kinds.contains(trace::kind(&message.body)))
+                && (self.kinds.is_empty() || is_any(message, &self.kinds.iter().map(String::as_str).collect::<Vec<_>>()))
         };
         let found: Vec<_> = (0..network.len()).filter(|at| fits(&network[*at])).collect();
         match found.last() {

@@ -47,7 +47,7 @@ impl Node {
         }
         let (me, timeout) = (self.config.server, self.config.election_timeout);
         let alive = |server| server == me || self.rounds.alive(server, now, timeout);
-        let answered = self.senator.members().quorum(alive) && self.workers.iter().all(|worker| worker.members.quorum(alive));
+        let answered = self.senator.members().quorum(alive) && self.standing.memberships.iter().all(|members| members.quorum(alive));
         let (begun, done) = (u64::from(self.term_starts_written()), u64::from(self.serving.is_some()));
         let paces = &mut self.paces;
         let senate = paces.senate.stalled(self.senator.log.last().0, self.senator.commit.0, now, timeout);

@@ -12,18 +12,32 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::ids::{GroupId, Incarnation, ServerId, Tail, Term};
+use crate::ids::{GroupId, Incarnation, Index, ServerId, Tail, Term};
 use crate::message::{Body, Freshness, Message, Refusal};
 use crate::node::{HardState, Node};
 use crate::senate::{Role, Vote};
 
 impl Node {
+    /// Whether this server may become consul, as far as it knows.
+    pub(crate) fn may_stand(&self) -> bool {
+        self.senator.configuration.may_lead(self.config.server)
+    }
+
+    /// Whether this server keeps its logs in memory only: what it held in an earlier run is gone.
+    pub(crate) fn is_volatile(&self) -> bool {
+        self.senator.configuration.roles(self.config.server).is_some_and(|roles| !roles.log)
+    }
+
     /// Asks whether an election would succeed, or stands at once where nobody need be asked.
     pub(crate) fn seek_election(&mut self) {
         let me = self.config.server;
-        self.senator.role = Role::PreCandidate { granted: vec![me] };
+        self.senator.role = Role::PreCandidate {
+            granted: vec![me],
+            tails: BTreeMap::new(),
+            copying: None,
+        };
         if self.senator.alone_is_quorum() {
-            return self.stand();
+            return self.stand(false);
         }
         let body = Body::PreVote {
             tail: self.senator.log.tail(),
@@ -35,19 +49,21 @@ impl Node {
         }
     }
 
-    fn stand(&mut self) {
+    /// Stands for election in the next term; by the consul's own wish, or because others would agree.
+    pub(crate) fn stand(&mut self, transfer: bool) {
         self.enter_term(self.senator.term.next());
         let vote = Vote {
             server: self.config.server,
             incarnation: self.config.incarnation,
         };
         self.vote_for(vote);
+        self.senator.election_due = self.now.unwrap_or_default() + self.election_delay();
         self.senator.role = Role::Candidate {
             granted: BTreeMap::from([(vote.server, self.tails())]),
         };
         let body = Body::Vote {
             tail: self.senator.log.tail(),
-            transfer: false,
+            transfer,
         };
         for to in self.other_senators() {
             let message = self.request(to, self.senator.term, body.clone());
@@ -89,8 +105,12 @@ impl Node {
         self.consul_resolved = None;
     }
 
-    pub(crate) fn asked_for_pre_vote(&mut self, message: &Message, tail: Tail) {
-        let granted = message.term > self.senator.term && self.senator.up_to_date(tail) && !self.sticks_to_consul();
+    pub(crate) fn asked_for_pre_vote(&mut self, message: &Message, tail: Tail, freshness: Freshness) {
+        let granted = message.term > self.senator.term
+            && self.may_grant()
+            && self.senator.up_to_date(tail)
+            && !self.sticks_to_consul()
+            && !self.waits_for_fresher(freshness);
         let term = if granted { message.term } else { self.senator.term };
         let body = Body::PreVoteReply {
             granted,
@@ -101,10 +121,28 @@ impl Node {
         self.messages.push(reply);
     }
 
-    pub(crate) fn asked_for_vote(&mut self, message: &Message, tail: Tail) -> Result<(), Refusal> {
+    /// Whether others should have the chance to stand first, as this candidate would have to fetch much. Not for long: it
+    /// may be the only one left.
+    fn waits_for_fresher(&mut self, candidate: Freshness) -> bool {
+        let (own, far, now) = (self.freshness(), self.config.stale_entries_max, self.now.unwrap_or_default());
+        let stale = own.logged > candidate.logged + far || own.applied.0 > candidate.applied.0 + far;
+        stale && {
+            let since = *self.senator.refusing_since.get_or_insert(now);
+            now < since + self.config.election_timeout * 2
+        }
+    }
+
+    /// Whether this server votes at all: it keeps what it promises, and knows what it promises about.
+    fn may_grant(&self) -> bool {
+        !self.is_volatile() && self.senator.latest_configuration() > Index::ZERO
+    }
+
+    pub(crate) fn asked_for_vote(&mut self, message: &Message, tail: Tail, transfer: bool) -> Result<(), Refusal> {
         if message.term > self.senator.term {
-            // Who disturbs a living consul is not even told so: its term must not spread.
-            if self.sticks_to_consul() {
+            // Who disturbs a living consul is not even told so: its term must not spread. What the consul itself wishes
+            // disturbs nobody; but who has just started keeps still, as it may have forgotten another promise.
+            let starting = self.now.is_none_or(|now| now < self.senator.grants_from);
+            if starting || !transfer && self.sticks_to_consul() {
                 return Err(Refusal::Sticky);
             }
             self.enter_term(message.term);
@@ -113,7 +151,10 @@ impl Node {
             server: message.from,
             incarnation: message.incarnation,
         };
-        let granted = message.term == self.senator.term && self.senator.may_vote(candidate) && self.senator.up_to_date(tail);
+        let granted = message.term == self.senator.term
+            && self.may_grant()
+            && self.senator.may_vote(candidate)
+            && self.senator.up_to_date(tail);
         if granted {
             self.senator.election_due = self.now.unwrap_or_default() + self.election_delay();
             if self.senator.vote.is_none() {
@@ -126,19 +167,29 @@ impl Node {
         Ok(())
     }
 
-    pub(crate) fn pre_vote_granted(&mut self, from: ServerId, term: Term) {
-        if term != self.senator.term.next() {
+    pub(crate) fn pre_vote_answered(&mut self, from: ServerId, term: Term, granted: bool, tail: Tail) {
+        let me_volatile = self.is_volatile();
+        let seeking = matches!(self.senator.role, Role::PreCandidate { .. });
+        if !granted && term > self.senator.term {
+            self.enter_term(term);
+            if seeking && me_volatile {
+                self.seek_election(); // it had forgotten the term
+            }
             return;
         }
-        let Role::PreCandidate { granted } = &mut self.senator.role else {
+        let next = self.senator.term.next();
+        let Role::PreCandidate { granted: yes, tails, .. } = &mut self.senator.role else {
             return;
         };
-        if !granted.contains(&from) {
-            granted.push(from);
+        tails.insert(from, tail);
+        if granted && term == next && !yes.contains(&from) {
+            yes.push(from);
         }
-        let granted = granted.clone();
-        if self.senator.members().quorum(|server| granted.contains(&server)) {
-            self.stand();
+        let yes = yes.clone();
+        if self.senator.members().quorum(|server| yes.contains(&server)) {
+            self.stand(false);
+        } else if me_volatile {
+            self.copy_senate();
         }
     }
 
@@ -199,10 +250,16 @@ impl Node {
         self.messages.extend(self.persistence.hold(message));
     }
 
-    /// A random delay of one to two election time-outs.
+    /// A random delay of one to two election time-outs; the shorter half of it for those with the longest worker logs, as
+    /// long as the last consul knew some.
     pub(crate) fn election_delay(&mut self) -> Duration {
         let timeout = self.config.election_timeout;
-        let micros = u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX).max(1);
-        timeout + Duration::from_micros(self.random.below(micros))
+        let micros = u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX).max(2);
+        let delay = match self.senator.favoured {
+            None => self.random.below(micros),
+            Some(true) => self.random.below(micros / 2),
+            Some(false) => micros / 2 + self.random.below(micros / 2),
+        };
+        timeout + Duration::from_micros(delay)
     }
 }

@@ -15,6 +15,7 @@ use crate::message::{Body, Donated, Refusal, Section};
 use crate::node::Node;
 use crate::record::{Record, TermStart};
 use crate::senate::{Role, Rounds};
+use crate::transfer::Transfer;
 use crate::worker::cut::{self, Cut};
 
 /// How far a consul is in taking office.
@@ -45,6 +46,9 @@ impl Node {
         self.rounds = Rounds::new(now);
         self.paces = Paces::default();
         self.reads.ask_again();
+        self.transfer = Transfer::default();
+        self.standing.take_office();
+        self.find_peers();
         self.heartbeat_due = true;
         self.told_resolved = None;
         let noop = self.append_senate(Record::Noop);
@@ -215,7 +219,7 @@ impl Node {
             .workers
             .iter()
             .map(|worker| worker.log.base().csn)
-            .fold(self.sequencer.resolved(), Csn::max);
+            .fold(self.sequencer.resolved().max(self.standing.configuration.dropped_floor), Csn::max);
         let cut = cut::find(floor, self.workers.iter().map(|worker| (worker.group, worker.log.window())));
         for worker in &self.workers {
             self.sequencer.raise_timestamp(worker.log.base().timestamp);
@@ -246,5 +250,6 @@ impl Node {
         }
         self.serving = Some(csn);
         self.replaying = true;
+        self.take_over_change();
     }
 }

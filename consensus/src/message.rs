@@ -109,7 +109,10 @@ pub enum Body {
         last: bool,
     },
     /// The consul asks this server to stand for election at once (thesis, section 3.10).
-    TimeoutNow,
+    TimeoutNow {
+        /// Where the consul's senate log ends; this server's must end there too.
+        tail: Tail,
+    },
     /// Asks the consul for the CSN that a strict read needs.
     ReadIndex {
         /// Names the question.
@@ -152,6 +155,8 @@ pub struct Append {
     pub tails_known: bool,
     /// Grows with each flush to peers; the answer echoes it.
     pub round: u64,
+    /// No other server that could become consul has much longer worker logs than the receiver.
+    pub favoured: bool,
     /// Every entry of the senate's log up to here is committed.
     pub commit: Index,
     /// Every transaction up to here is resolved; nothing before the consul serves.

@@ -6,16 +6,19 @@ use std::time::Duration;
 use crate::check_quorum::Paces;
 use crate::commit::Sequencer;
 use crate::following::Arrivals;
-use crate::ids::{Csn, GroupId, Incarnation, Index, LogId, Participant, PersistSeq, ServerId, Tail, Term};
+use crate::ids::{ClusterId, Csn, GroupId, Incarnation, Index, LogId, Participant, PersistSeq, ServerId, Tail, Term};
 use crate::inauguration::Inauguration;
 use crate::log::Base;
+use crate::membership::Standing;
 use crate::message::Message;
 use crate::output::{AppliedTo, Apply, Office, Output, Write};
 use crate::persistence::Persistence;
 use crate::random::Random;
 use crate::reads::Reads;
 use crate::record::{Participants, Record};
+use crate::refusals::Refusals;
 use crate::senate::{Configuration, Role, Rounds, Senator, Vote};
+use crate::transfer::Transfer;
 use crate::worker::Worker;
 
 /// What a node is told once.
@@ -25,6 +28,8 @@ pub struct Config {
     pub server: ServerId,
     /// This run of it: different at each start, for instance random.
     pub incarnation: Incarnation,
+    /// The cluster that a server without a configuration may join.
+    pub cluster: Option<ClusterId>,
     /// Decides all the node's random choices.
     pub seed: u64,
     /// A server that hears from no consul for between one and two of these seeks an election.
@@ -39,6 +44,11 @@ pub struct Config {
     pub reads_max: usize,
     /// A read is given up after waiting so long.
     pub read_timeout: Duration,
+    /// A server becomes a voter of a log when it lacks at most so many of its entries.
+    pub catch_up_entries_max: u64,
+    /// A candidate whose worker logs or state lack so much of the voter's, in entries or transactions, is refused for two
+    /// election time-outs, while others may try.
+    pub stale_entries_max: u64,
     /// An append carries about so many bytes of each log.
     pub append_bytes_max: usize,
     /// An output hands out at most so many fragments to apply (of at least one transaction).
@@ -53,12 +63,15 @@ impl Config {
         Self {
             server,
             incarnation,
+            cluster: None,
             seed,
             election_timeout: Duration::from_millis(1000),
             unresolved_bytes_max: 64 << 20,
             lease_drift_percent: None,
             reads_max: 64 << 10,
             read_timeout: Duration::from_secs(5),
+            catch_up_entries_max: 4 << 10,
+            stale_entries_max: 64 << 10,
             append_bytes_max: 1 << 20,
             apply_fragments_max: 16 << 10,
             apply_bytes_max: 8 << 20,
@@ -110,6 +123,11 @@ pub struct Node {
     pub(crate) arrivals: Arrivals,
     /// Who answered this consul, and when.
     pub(crate) rounds: Rounds,
+    pub(crate) standing: Standing,
+    pub(crate) refusals: Refusals,
+    pub(crate) transfer: Transfer,
+    /// Everything up to here is durable in the state.
+    pub(crate) durable_applied: Csn,
     /// How this consul gets on.
     pub(crate) paces: Paces,
     pub(crate) reads: Reads,
@@ -128,7 +146,7 @@ impl Node {
     pub fn tick(&mut self, now: Duration) {
         if self.now.is_none() {
             // A lone server has nobody to wait for: no other can be consul, no other is asked.
-            let alone = self.senator.alone_is_quorum();
+            let alone = self.senator.alone_is_quorum() && self.may_stand();
             self.senator.election_due = if alone { now } else { now + self.election_delay() };
             self.senator.grants_from = now + self.config.election_timeout * 2;
         }
@@ -145,6 +163,8 @@ impl Node {
             }
             self.check_quorum(now);
             self.reads.heartbeat(now);
+            self.transfer_heartbeat(now);
+            self.finish_drops();
         }
         if std::mem::take(&mut self.senator.consul_spoke) {
             // Nobody knows how long after the last tick that was: counting from here promises more, never less.
@@ -154,7 +174,7 @@ impl Node {
         self.read_by_time(now);
         if now >= self.senator.election_due && self.senator.role != Role::Consul {
             self.senator.election_due = now + self.election_delay();
-            if self.senator.members().is_voter(self.config.server) {
+            if self.may_stand() {
                 self.seek_election();
             }
         }
@@ -209,7 +229,7 @@ impl Node {
         let senate = &self.senator;
         if senate.commit > senate.log.base().index {
             let term = senate.log.term_at(senate.commit).expect("what is committed is in the log");
-            let configuration = Some(senate.configuration.clone());
+            let configuration = Some(senate.configuration_at(senate.commit).1);
             bases.push((
                 LogId::Senate,
                 Base {
@@ -232,6 +252,7 @@ impl Node {
 
     /// The state is durable up to the checkpoint, and the log store holds its bases: what is below them is gone.
     pub fn truncate(&mut self, checkpoint: Checkpoint) {
+        self.durable_applied = self.durable_applied.max(checkpoint.csn);
         for (log, base) in checkpoint.bases {
             match log {
                 LogId::Senate => self.senator.log.rebase(base),
@@ -280,6 +301,11 @@ impl Node {
     /// The configuration in force.
     pub fn configuration(&self) -> &Arc<Configuration> {
         &self.senator.configuration
+    }
+
+    /// How many messages were refused, and why.
+    pub fn refusals(&self) -> &Refusals {
+        &self.refusals
     }
 
     /// Bytes that are sequenced and not yet handed out, and of stage records not yet on a quorum.
@@ -342,8 +368,11 @@ impl Node {
             return self.follow_resolved();
         }
         self.senator.count();
+        self.live_by_committed();
         self.inaugurate();
         if self.serving.is_some() {
+            self.advance_change();
+            self.advance_transfer();
             let Self { sequencer, workers, .. } = self;
             sequencer.resolve(|place| {
                 let guess = place.group.0 as usize;
@@ -367,14 +396,7 @@ impl Node {
 
     /// Whether there is no other server.
     pub(crate) fn lone(&self) -> bool {
-        let me = self.config.server;
-        let configuration = &self.senator.configuration;
-        let mut members = configuration
-            .groups
-            .iter()
-            .map(|(_, members)| members)
-            .chain([&configuration.senate]);
-        members.all(|members| members.all().all(|server| server == me))
+        self.standing.peers.is_empty()
     }
 
     /// Hands out resolved transactions in CSN order, up to the limits of one output.

@@ -37,6 +37,8 @@ pub enum ProposeError {
     GroupOrder(GroupId),
     /// There is no such group.
     UnknownGroup(GroupId),
+    /// The group takes no proposals: it is new and not yet on a quorum, or it is being dropped.
+    ClosedGroup(GroupId),
     /// The group has no such open stage record of this term.
     UnknownStage(GroupId, Index),
     /// The part's payload is longer than a record can be.
@@ -53,6 +55,7 @@ impl fmt::Display for ProposeError {
             ProposeError::Empty => f.write_str("a transaction needs at least one fragment"),
             ProposeError::GroupOrder(group) => write!(f, "group {group} is out of order or repeated"),
             ProposeError::UnknownGroup(group) => write!(f, "there is no group {group}"),
+            ProposeError::ClosedGroup(group) => write!(f, "group {group} takes no proposals yet, or not any more"),
             ProposeError::UnknownStage(group, index) => write!(f, "group {group} has no open stage record at {index}"),
             ProposeError::TooLarge(group) => write!(f, "the part for group {group} is too large for one record"),
         }
@@ -118,17 +121,34 @@ impl Node {
         Ok(csn)
     }
 
-    fn check_proposal(&self, parts: &[Part]) -> Result<u32, ProposeError> {
+    fn check_office(&self) -> Result<(), ProposeError> {
         if self.serving.is_none() {
             return Err(ProposeError::NotConsul);
         }
+        if self.transfer.under_way() {
+            return Err(ProposeError::Transferring);
+        }
+        Ok(())
+    }
+
+    /// A group that takes proposals.
+    fn open_group(&self, group: GroupId) -> Result<usize, ProposeError> {
+        let slot = self.slot(group).ok_or(ProposeError::UnknownGroup(group))?;
+        if !self.workers[slot].started(self.senator.term) || self.senator.configuration.dropping(group).is_some() {
+            return Err(ProposeError::ClosedGroup(group));
+        }
+        Ok(slot)
+    }
+
+    fn check_proposal(&self, parts: &[Part]) -> Result<u32, ProposeError> {
+        self.check_office()?;
         if parts.is_empty() {
             return Err(ProposeError::Empty);
         }
         let mut bytes = 0;
         let mut last = None;
         for part in parts {
-            let worker = self.worker(part.group).ok_or(ProposeError::UnknownGroup(part.group))?;
+            let worker = &self.workers[self.open_group(part.group)?];
             if last.replace(part.group).is_some_and(|last| last >= part.group) {
                 return Err(ProposeError::GroupOrder(part.group));
             }
@@ -149,10 +169,8 @@ impl Node {
     /// Sends a piece of a large write set ahead to a group's log, and gives its index there. It means nothing until a
     /// proposal of this consul in this term names it; [`Node::discard`] gives it up.
     pub fn stage(&mut self, group: GroupId, payload: Bytes) -> Result<Index, ProposeError> {
-        if self.serving.is_none() {
-            return Err(ProposeError::NotConsul);
-        }
-        let slot = self.slot(group).ok_or(ProposeError::UnknownGroup(group))?;
+        self.check_office()?;
+        let slot = self.open_group(group)?;
         if payload.len() > PAYLOAD_BYTES_MAX {
             return Err(ProposeError::TooLarge(group));
         }

@@ -173,7 +173,7 @@ impl Node {
     }
 
     fn lease_may_hold(&self) -> bool {
-        self.config.lease_drift_percent.is_some() && self.serving.is_some()
+        self.config.lease_drift_percent.is_some() && self.serving.is_some() && !self.transfer.was_tried()
     }
 
     /// Until when nobody else can have been elected: those who echoed a round stick to their consul for an election

@@ -18,12 +18,13 @@ impl Node {
         }
         let decided = self.term_starts_written();
         if heartbeat {
+            self.find_favourites();
             self.senator.peers.heartbeat();
             self.workers.iter_mut().for_each(|worker| worker.peers.heartbeat());
         }
         let resolved = self.serving.map(|_| self.sequencer.resolved());
         let mut round = None;
-        for to in self.peer_servers() {
+        for to in self.standing.peers.clone() {
             let mut sections = Vec::new();
             let limit = self.config.append_bytes_max;
             if self.senator.members().contains(to) {
@@ -44,6 +45,7 @@ impl Node {
                 resolved,
                 sections,
                 round,
+                favoured: self.standing.favours(to),
                 ..Append::default()
             };
             let message = self.request(to, self.senator.term, Body::Append(append));
@@ -55,17 +57,6 @@ impl Node {
             }
         }
         self.told_resolved = resolved;
-    }
-
-    /// Everybody else who stores a log.
-    fn peer_servers(&self) -> Vec<ServerId> {
-        let configuration = &self.senator.configuration;
-        let groups = configuration.groups.iter().map(|(_, members)| members);
-        let mut servers: Vec<_> = groups.chain([&configuration.senate]).flat_map(|members| members.all()).collect();
-        servers.sort_unstable();
-        servers.dedup();
-        servers.retain(|server| *server != self.config.server);
-        servers
     }
 
     /// Follows the consul of this term.
@@ -82,6 +73,8 @@ impl Node {
         }
         self.senator.role = Role::Follower { consul: Some(consul) };
         self.senator.consul_spoke = true;
+        self.senator.favoured = Some(append.favoured);
+        self.senator.refusing_since = None;
         self.senator.round = self.senator.round.max(append.round);
         // The fence: these logs change in this term only by appends of this consul, which come after it knows the tails.
         let tails = (!append.tails_known).then(|| self.tails());
@@ -89,6 +82,8 @@ impl Node {
             tails,
             sections: Vec::with_capacity(append.sections.len()),
             round: self.senator.round,
+            applied: self.applied,
+            durable_applied: self.durable_applied,
             ..AppendReply::default()
         };
         for section in &append.sections {
@@ -97,6 +92,7 @@ impl Node {
             }
         }
         self.senator.follow_commit(append.commit);
+        self.live_by_committed();
         if let Some(resolved) = append.resolved {
             self.consul_resolved = self.consul_resolved.max(Some(resolved));
         }
@@ -191,7 +187,10 @@ impl Node {
             return;
         }
         match slot {
-            None => self.senator.drop_suffix(after),
+            None => {
+                self.senator.drop_suffix(after);
+                self.forget_groups();
+            }
             Some(slot) => self.workers[slot].drop_suffix(after),
         }
         self.persistence.write(Write::DropSuffix { log, after });
@@ -213,6 +212,9 @@ impl Node {
         if let Some(tails) = reply.tails {
             self.learn_tails(from, tails);
         }
+        let durable = self.standing.durable.entry(from).or_default();
+        *durable = reply.durable_applied.max(*durable);
+        let mut gained = 0;
         for (log, matched) in reply.sections {
             let impossible = Refusal::Impossible("matching index");
             match log {
@@ -223,10 +225,15 @@ impl Node {
                 LogId::Group(group) => {
                     let Some(slot) = self.slot(group) else { continue };
                     let worker = &mut self.workers[slot];
+                    let before = worker.peers.matched(from);
                     worker.peers.answered(from, &worker.log, matched).map_err(|_| impossible)?;
+                    gained += worker.peers.matched(from).0 - before.0;
                     self.count(slot);
                 }
             }
+        }
+        if gained > 0 {
+            *self.standing.logged.entry(from).or_default() += gained;
         }
         Ok(())
     }

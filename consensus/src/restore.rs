@@ -14,6 +14,7 @@ use crate::commit::Sequencer;
 use crate::following::Arrivals;
 use crate::ids::{Csn, GroupId, Index, LogId, Timestamp};
 use crate::log::{Base, Log};
+use crate::membership::Standing;
 use crate::node::{Config, HardState, Node};
 use crate::output::Write;
 use crate::persistence::Persistence;
@@ -21,7 +22,9 @@ use crate::progress::Peers;
 use crate::random::Random;
 use crate::reads::Reads;
 use crate::record::{Entry, Record};
+use crate::refusals::Refusals;
 use crate::senate::{Configuration, Role, Rounds, Senator};
+use crate::transfer::Transfer;
 use crate::worker::Worker;
 
 /// Why a node can't be restored.
@@ -223,7 +226,8 @@ impl Restore {
         Err(RestoreError::Damaged { log, after })
     }
 
-    /// The node. With no configuration stored, it founds a cluster by `founding`.
+    /// The node. With no configuration stored, it founds a cluster by `founding`; without that either it waits for the
+    /// consul of `config.cluster`, if that is set, to make it part of the cluster.
     pub fn finish(mut self, founding: Option<Configuration>) -> Result<Node, RestoreError> {
         let mut persistence = Persistence::default();
         let mut senate = self.logs.remove(&LogId::Senate).unwrap_or_default().log;
@@ -238,13 +242,29 @@ impl Restore {
                 persistence.write(Write::Append { log: LogId::Senate, entry });
                 founding
             }
-            (None, None) => return Err(RestoreError::NoConfiguration),
+            (None, None) => match self.config.cluster {
+                Some(cluster) if senate.last() == Index::ZERO => Arc::new(Configuration::unknown(cluster)),
+                _ => return Err(RestoreError::NoConfiguration),
+            },
         };
         if persistence.is_idle() {
             senate.persisted(senate.last());
         }
-        let mut workers = Vec::with_capacity(configuration.groups.len());
-        for (group, members) in &configuration.groups {
+        // The groups live by the first configuration, until it is known which later ones are committed. But what a later
+        // one creates may be committed, and have entries here.
+        let (index, committed) = match self.configurations.first() {
+            Some((index, first)) => (*index, first.clone()),
+            None => (Index::ZERO, configuration.clone()),
+        };
+        let standing = Standing::new(index, committed.clone());
+        let mut groups = BTreeMap::new();
+        for (_, later) in &self.configurations {
+            for (group, members) in &later.groups {
+                groups.entry(*group).or_insert_with(|| members.clone());
+            }
+        }
+        let mut workers = Vec::with_capacity(groups.len());
+        for (group, members) in &groups {
             let log = LogId::Group(*group);
             let restored = self.logs.remove(&log).unwrap_or_default();
             let last = restored.log.last();
@@ -258,8 +278,13 @@ impl Restore {
             let Restored { log, applied, term_starts } = restored;
             workers.push(Worker::restore(*group, members.clone(), log, applied, &term_starts));
         }
-        if let Some(LogId::Group(group)) = self.logs.into_keys().next() {
-            return Err(RestoreError::UnknownGroup(group));
+        for log in self.logs.into_keys() {
+            match log {
+                // Dropped, and the log store had not finished with it.
+                LogId::Group(group) if group < configuration.next_group => persistence.write(Write::DropLog { log }),
+                LogId::Group(group) => return Err(RestoreError::UnknownGroup(group)),
+                LogId::Senate => {}
+            }
         }
         let senator = Senator {
             id: self.config.server,
@@ -274,6 +299,8 @@ impl Restore {
             peers: Peers::default(),
             consul_heard: None,
             consul_spoke: false,
+            favoured: None,
+            refusing_since: None,
             round: 0,
             verified: Index::ZERO,
             election_due: Duration::ZERO,
@@ -297,6 +324,10 @@ impl Restore {
             rounds: Rounds::default(),
             paces: Paces::default(),
             reads: Reads::default(),
+            standing,
+            refusals: Refusals::default(),
+            transfer: Transfer::default(),
+            durable_applied: self.applied.csn,
             heartbeat_due: false,
             next_heartbeat: Duration::ZERO,
             told_resolved: None,

@@ -10,15 +10,29 @@ impl Node {
     /// # Errors
     /// Why it was refused; the node is as before, though it may have an answer to send.
     pub fn step(&mut self, message: Message) -> Result<(), Refusal> {
+        let taken = self.take_message(message);
+        if let Err(refusal) = taken {
+            self.refusals.count(refusal);
+        }
+        taken
+    }
+
+    fn take_message(&mut self, message: Message) -> Result<(), Refusal> {
         self.check_envelope(&message)?;
         let (from, term) = (message.from, message.term);
         match &message.body {
-            Body::PreVote { tail, .. } => self.asked_for_pre_vote(&message, *tail),
-            Body::Vote { tail, .. } => {
-                let tail = *tail;
-                self.asked_for_vote(&message, tail)?;
+            Body::PreVote { tail, freshness } => self.asked_for_pre_vote(&message, *tail, *freshness),
+            Body::Vote { tail, transfer } => self.asked_for_vote(&message, *tail, *transfer)?,
+            Body::PreVoteReply { granted, tail, .. } => self.pre_vote_answered(from, term, *granted, *tail),
+            // A candidate copies the senate's log before it has a term to speak of.
+            Body::Fetch {
+                log: LogId::Senate,
+                after,
+            } => self.asked_for_senate(&message, *after),
+            Body::Fetched { log: LogId::Senate, .. } => {
+                let Body::Fetched { after, donated, .. } = message.body else { unreachable!() };
+                self.senate_fetched(from, after, donated)?;
             }
-            Body::PreVoteReply { granted: true, .. } => self.pre_vote_granted(from, term),
             _ if term < self.senator.term => {
                 // A consul or asker of an earlier term learns that it is one.
                 if matches!(message.body, Body::Append(_) | Body::Fetch { .. }) {
@@ -66,10 +80,10 @@ impl Node {
             | Body::Vote { .. }
             | Body::PreVoteReply { .. }
             | Body::VoteReply { granted: false, .. }
-            | Body::Fetched { log: LogId::Senate, .. }
             | Body::SnapshotFetch { .. }
             | Body::Snapshot { .. }
-            | Body::TimeoutNow => {}
+            | Body::Fetched { log: LogId::Senate, .. } => {}
+            Body::TimeoutNow { tail } => self.told_to_stand(from, tail)?,
             Body::ReadIndex { id } => self.asked_for_read(&message, id),
             Body::ReadIndexReply { id, csn } => self.read_answered(id, csn),
         }
@@ -83,7 +97,8 @@ impl Node {
         if message.to != self.config.server || message.from == self.config.server {
             return Err(Refusal::Address);
         }
-        if !self.is_member(message.from) {
+        let stranger = !self.knows(message.from);
+        if stranger && !self.hears_stranger(&message.body) {
             return Err(Refusal::Stranger);
         }
         let answers = match &message.body {
@@ -98,7 +113,7 @@ impl Node {
             | Body::Append(_)
             | Body::Fetch { .. }
             | Body::SnapshotFetch { .. }
-            | Body::TimeoutNow
+            | Body::TimeoutNow { .. }
             | Body::ReadIndex { .. } => false,
         };
         if answers && message.incarnation != self.config.incarnation {
@@ -107,7 +122,13 @@ impl Node {
         Ok(())
     }
 
-    fn is_member(&self, server: crate::ids::ServerId) -> bool {
-        self.senator.configuration.roles(server).is_some()
+    /// Who isn't in the configurations known here may be in a later one: a consul, or a candidate whose senate log is
+    /// ahead of this one (thesis, section 4.1). Whose log is not ahead is in none: it was removed, or comes from nowhere.
+    fn hears_stranger(&self, body: &Body) -> bool {
+        match body {
+            Body::PreVote { tail, .. } | Body::Vote { tail, .. } => *tail > self.senator.log.tail(),
+            Body::Append(_) | Body::Fetch { .. } | Body::SnapshotFetch { .. } | Body::TimeoutNow { .. } => true,
+            _ => false,
+        }
     }
 }

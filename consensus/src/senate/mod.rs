@@ -3,9 +3,11 @@
 //! It elects the consul, and its log holds the configuration: who sits in the senate, which worker groups there are and
 //! who stores their logs. Nothing here knows about transactions.
 
+mod change;
 mod rounds;
 mod senator;
 
+pub use change::{Change, ReconfigureError, Target};
 pub(crate) use rounds::Rounds;
 pub(crate) use senator::{Role, Senator};
 
@@ -84,6 +86,20 @@ impl Configuration {
             dropped_floor: Csn::ZERO,
         };
         configuration.fault().is_none().then_some(configuration)
+    }
+
+    /// Nothing is known but the cluster.
+    pub(crate) fn unknown(cluster: ClusterId) -> Self {
+        Self {
+            cluster,
+            feature_level: 0,
+            servers: Vec::new(),
+            senate: Members::default(),
+            groups: Vec::new(),
+            next_group: GroupId::ZERO,
+            dropping: Vec::new(),
+            dropped_floor: Csn::ZERO,
+        }
     }
 
     /// The roles of a server; `None` when it is not of the cluster.

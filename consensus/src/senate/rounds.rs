@@ -55,6 +55,11 @@ impl Rounds {
         now < self.heard_at(server).unwrap_or(self.since) + timeout
     }
 
+    /// The same, and that it did answer.
+    pub(crate) fn answers(&self, server: ServerId, now: Duration, timeout: Duration) -> bool {
+        self.heard_at(server).is_some_and(|heard| now < heard + timeout)
+    }
+
     /// A flush leaves now: its round. `now` may be too early, never too late.
     pub(crate) fn begin(&mut self, now: Duration) -> u64 {
         self.current += 1;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Configuration, Vote};
 use crate::ids::{GroupId, Index, ServerId, Tail, Term};
-use crate::log::Log;
+use crate::log::{Base, Log};
 use crate::progress::Peers;
 use crate::quorum::Members;
 use crate::record::{Entry, Record};
@@ -23,6 +23,10 @@ pub enum Role {
     PreCandidate {
         /// Who said yes, this server included.
         granted: Vec<ServerId>,
+        /// Where the senate logs of those who answered end.
+        tails: BTreeMap<ServerId, Tail>,
+        /// The log is being copied from this server: what follows this place was asked for.
+        copying: Option<(ServerId, Tail)>,
     },
     /// Stands for election in its term.
     Candidate {
@@ -62,6 +66,10 @@ pub struct Senator {
     pub(crate) consul_spoke: bool,
     /// The highest round of this term's consul that was heard of.
     pub(crate) round: u64,
+    /// Whether no other server has much longer worker logs, by the word of the last consul.
+    pub(crate) favoured: Option<bool>,
+    /// Since when candidates were refused for staleness.
+    pub(crate) refusing_since: Option<Duration>,
     /// When to seek an election unless a consul is heard from.
     pub(crate) election_due: Duration,
     /// Grant no vote to others before this: this run doesn't know whether it heard from a consul just before it started.
@@ -76,6 +84,20 @@ impl Senator {
 
     pub(crate) fn members(&self) -> &Members {
         &self.configuration.senate
+    }
+
+    /// Where the latest configuration is in the log; zero as long as there is none.
+    pub(crate) fn latest_configuration(&self) -> Index {
+        self.configurations.last().map_or(Index::ZERO, |(index, _)| *index)
+    }
+
+    /// The configuration after the entry at `index`, and where it is; what is known of it when there is none that early.
+    pub(crate) fn configuration_at(&self, index: Index) -> (Index, Arc<Configuration>) {
+        let passed = self.configurations.partition_point(|(at, _)| *at <= index);
+        match passed.checked_sub(1) {
+            Some(at) => self.configurations[at].clone(),
+            None => (Index::ZERO, Arc::new(Configuration::unknown(self.configuration.cluster))),
+        }
     }
 
     /// Enters a higher term, as a follower of nobody yet.
@@ -128,6 +150,16 @@ impl Senator {
     /// log may be something else.
     pub(crate) fn follow_commit(&mut self, commit: Index) {
         self.commit = self.commit.max(commit.min(self.verified));
+    }
+
+    /// Begins the log anew after a base.
+    pub(crate) fn install(&mut self, base: Base) {
+        assert!(base.index >= self.commit, "what is committed stays: {base:?}, commit {:?}", self.commit);
+        let configuration = base.configuration.clone().expect("a base of the senate has the configuration");
+        self.commit = base.index;
+        self.configurations = vec![(base.index, configuration.clone())];
+        self.configuration = configuration;
+        self.log = Log::new(base);
     }
 
     /// Drops the log after `index`, and the configurations in it.

@@ -87,6 +87,17 @@ impl Worker {
         worker
     }
 
+    /// The worker of a group that is new.
+    pub(crate) fn create(group: GroupId, members: Members) -> Self {
+        Self::restore(group, members, Log::default(), Index::ZERO, &[])
+    }
+
+    /// Others store the group from now on.
+    pub(crate) fn set_members(&mut self, members: Members) {
+        self.alone = members.all().count() == 1;
+        self.members = members;
+    }
+
     /// Takes note of a term-start in the log.
     pub(crate) fn learn(&mut self, entry: &Entry) {
         if let Record::TermStart(start) = &entry.record {

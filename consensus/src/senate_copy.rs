@@ -1,0 +1,102 @@
+//! A candidate without a log of its own copies the senate's (DESIGN 3.5).
+//!
+//! A server that stores no logs begins each run with nothing, or lags behind; nobody votes for it then, and an entry that
+//! only scribes hold would block every election for good. So it collects where the senate logs of a majority of voters end,
+//! copies the one that ends highest, and asks again. What it copies counts nowhere until it leads.
+
+use crate::ids::{LogId, ServerId, Tail};
+use crate::message::{Body, Donated, Message, Refusal, Section};
+use crate::node::Node;
+use crate::senate::Role;
+
+impl Node {
+    /// Copies the highest senate log among a majority that answered, if it is higher than the one here.
+    pub(crate) fn copy_senate(&mut self) {
+        let own = self.senator.log.tail();
+        let members = self.senator.members();
+        let Role::PreCandidate { tails, copying: None, .. } = &self.senator.role else {
+            return;
+        };
+        let highest = tails.iter().map(|(server, tail)| (*tail, *server)).max();
+        if let Some((tail, donor)) = highest
+            && tail > own
+            && members.quorum(|server| tails.contains_key(&server))
+        {
+            let after = self.senator.log.last_at_or_before(tail);
+            self.copy_senate_after(donor, after);
+        }
+    }
+
+    fn copy_senate_after(&mut self, donor: ServerId, index: crate::ids::Index) {
+        let after = Tail {
+            term: self.senator.log.term_at(index).unwrap_or_default(),
+            index,
+        };
+        if let Role::PreCandidate { copying, .. } = &mut self.senator.role {
+            *copying = Some((donor, after));
+        }
+        let log = LogId::Senate;
+        let message = self.request(donor, self.senator.term, Body::Fetch { log, after });
+        self.messages.push(message);
+    }
+
+    /// A candidate asks for what it lacks of the senate's log.
+    pub(crate) fn asked_for_senate(&mut self, message: &Message, after: Tail) {
+        let log = &self.senator.log;
+        let donated = if after.index < log.base().index {
+            Donated::Begins(log.base().clone())
+        } else {
+            match self.donate(LogId::Senate, after) {
+                Some(entries) => Donated::Entries(entries),
+                None => Donated::Parted(log.hint(after)),
+            }
+        };
+        let log = LogId::Senate;
+        let reply = self.reply(message, self.senator.term, Body::Fetched { log, after, donated });
+        self.send_when_durable(reply);
+    }
+
+    /// A piece of the senate's log came.
+    pub(crate) fn senate_fetched(&mut self, from: ServerId, after: Tail, donated: Donated) -> Result<(), Refusal> {
+        let Role::PreCandidate { copying, tails, .. } = &self.senator.role else {
+            return Ok(());
+        };
+        if *copying != Some((from, after)) {
+            return Ok(());
+        }
+        let wanted = tails.get(&from).copied().unwrap_or_default();
+        match donated {
+            Donated::Entries(entries) => {
+                let section = Section {
+                    log: LogId::Senate,
+                    base: None,
+                    previous: after,
+                    entries,
+                    complete: None,
+                };
+                self.check_section(&section)?;
+                for entry in &section.entries {
+                    self.take_entry(None, LogId::Senate, entry);
+                }
+                if section.entries.is_empty() || self.senator.log.tail() >= wanted {
+                    self.seek_election();
+                } else {
+                    self.copy_senate_after(from, self.senator.log.last());
+                }
+            }
+            Donated::Parted(hint) => {
+                let index = self.senator.log.last_at_or_before(hint).min(after.index.previous());
+                self.copy_senate_after(from, index.max(self.senator.commit));
+            }
+            Donated::Begins(base) => {
+                let index = base.index;
+                if base.configuration.is_none() || index <= self.senator.commit {
+                    return Err(Refusal::Impossible("base"));
+                }
+                self.senator.install(base);
+                self.copy_senate_after(from, index);
+            }
+        }
+        Ok(())
+    }
+}

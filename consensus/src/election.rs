@@ -151,10 +151,8 @@ impl Node {
             server: message.from,
             incarnation: message.incarnation,
         };
-        let granted = message.term == self.senator.term
-            && self.may_grant()
-            && self.senator.may_vote(candidate)
-            && self.senator.up_to_date(tail);
+        let granted =
+            message.term == self.senator.term && self.may_grant() && self.senator.may_vote(candidate) && self.senator.up_to_date(tail);
         if granted {
             self.senator.election_due = self.now.unwrap_or_default() + self.election_delay();
             if self.senator.vote.is_none() {

@@ -202,9 +202,16 @@ impl Configuration {
             return Err(ReconfigureError::UnknownServer(*unknown));
         }
         next.senate = next.retarget(LogId::Senate, &self.senate, change.senate.as_ref(), change)?;
-        let mut named: Vec<_> = change.groups.iter().map(|(group, _)| *group).chain(change.drop.iter().copied()).collect();
+        let mut named: Vec<_> = change
+            .groups
+            .iter()
+            .map(|(group, _)| *group)
+            .chain(change.drop.iter().copied())
+            .collect();
         named.sort_unstable();
-        let unknown = named.iter().find(|group| self.group(**group).is_none() || self.dropping(**group).is_some());
+        let unknown = named
+            .iter()
+            .find(|group| self.group(**group).is_none() || self.dropping(**group).is_some());
         let twice = named.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| &pair[0]);
         if let Some(group) = unknown.or(twice) {
             return Err(ReconfigureError::UnknownGroup(*group));
@@ -254,13 +261,7 @@ impl Configuration {
     }
 
     /// The members of a log: the target without the servers that leave, with those who must have the log.
-    fn complete(
-        &self,
-        log: Option<LogId>,
-        target: &Target,
-        old_voters: &[ServerId],
-        change: &Change,
-    ) -> Result<Members, ReconfigureError> {
+    fn complete(&self, log: Option<LogId>, target: &Target, old_voters: &[ServerId], change: &Change) -> Result<Members, ReconfigureError> {
         let staying = |servers: &[ServerId]| -> Vec<ServerId> {
             let stays = |server: &&ServerId| !change.remove.contains(server);
             servers.iter().filter(stays).copied().collect()

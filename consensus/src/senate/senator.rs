@@ -154,7 +154,11 @@ impl Senator {
 
     /// Begins the log anew after a base.
     pub(crate) fn install(&mut self, base: Base) {
-        assert!(base.index >= self.commit, "what is committed stays: {base:?}, commit {:?}", self.commit);
+        assert!(
+            base.index >= self.commit,
+            "what is committed stays: {base:?}, commit {:?}",
+            self.commit
+        );
         let configuration = base.configuration.clone().expect("a base of the senate has the configuration");
         self.commit = base.index;
         self.configurations = vec![(base.index, configuration.clone())];

@@ -47,7 +47,7 @@ pub fn message(message: &Message) -> String {
             let end = if *last { ", the last" } else { "" };
             format!("{group:?} {} from byte {offset}: {} bytes{end}", based(base), data.len())
         }
-        Body::TimeoutNow => "stand at once".to_owned(),
+        Body::TimeoutNow { .. } => "stand at once".to_owned(),
         Body::ReadIndex { id } => format!("read {id}"),
         Body::ReadIndexReply { id, csn: Some(csn) } => format!("read {id} at {csn:?}"),
         Body::ReadIndexReply { id, csn: None } => format!("read {id}: not serving"),
@@ -68,7 +68,7 @@ pub fn kind(body: &Body) -> &'static str {
         Body::Fetched { .. } => "fetch-reply",
         Body::SnapshotFetch { .. } => "snapshot",
         Body::Snapshot { .. } => "snapshot-reply",
-        Body::TimeoutNow => "timeout-now",
+        Body::TimeoutNow { .. } => "timeout-now",
         Body::ReadIndex { .. } => "read-index",
         Body::ReadIndexReply { .. } => "read-index-reply",
     }

@@ -162,7 +162,7 @@ pub fn decode_entry(input: Bytes) -> Result<(LogId, Entry), DecodeError> {
             timestamp: Timestamp(input.u64()?),
         }),
         (4, LogId::Group(_)) => Record::Stage(Payload::Held(input.rest())),
-        (5, LogId::Group(group)) => Record::Fragment(input.fragment(Participant { group, index }, keyed)?),
+        (5, LogId::Group(group)) => Record::Fragment(Arc::new(input.fragment(Participant { group, index }, keyed)?)),
         (6, LogId::Group(_)) => Record::Barrier,
         (1..=6, _) => return Err(DecodeError::Field("log")),
         _ => return Err(DecodeError::Kind(kind)),

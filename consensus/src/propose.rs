@@ -1,6 +1,7 @@
 //! The door for transactions: proposals, and the stage records that go ahead of large ones.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -109,7 +110,7 @@ impl Node {
                 stages: Stages::from(part.stages),
                 payload: Payload::Held(part.payload),
             };
-            self.append(slot, Record::Fragment(fragment));
+            self.append(slot, Record::Fragment(Arc::new(fragment)));
         }
         let place = place.expect("a proposal has parts");
         self.sequencer.push(Pending {

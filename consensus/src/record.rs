@@ -39,8 +39,8 @@ pub enum Record {
     TermStart(TermStart),
     /// Group: a piece of a large write set.
     Stage(Payload),
-    /// Group: its part of one transaction.
-    Fragment(Fragment),
+    /// Group: its part of one transaction; shared, because the log, its store and every peer hold it for a while.
+    Fragment(Arc<Fragment>),
     /// Group: an entry of the current term to count by, appended after a membership became joint.
     Barrier,
 }
@@ -181,16 +181,18 @@ impl Record {
     /// The payload, if this kind of record has one.
     pub fn payload(&self) -> Option<&Payload> {
         match self {
-            Record::Stage(payload) | Record::Fragment(Fragment { payload, .. }) => Some(payload),
-            Record::Noop | Record::Configuration(_) | Record::TermStart(_) | Record::Barrier => None,
+            Record::Stage(payload) => Some(payload),
+            Record::Fragment(fragment) => Some(&fragment.payload),
+            Record::Noop | Record::Configuration(_) | Record::Barrier | Record::TermStart(_) => None,
         }
     }
 
-    /// The payload, if this kind of record has one.
+    /// The payload, if this kind of record has one. A fragment that somebody else holds is copied.
     pub fn payload_mut(&mut self) -> Option<&mut Payload> {
         match self {
-            Record::Stage(payload) | Record::Fragment(Fragment { payload, .. }) => Some(payload),
-            Record::Noop | Record::Configuration(_) | Record::TermStart(_) | Record::Barrier => None,
+            Record::Stage(payload) => Some(payload),
+            Record::Fragment(fragment) => Some(&mut Arc::make_mut(fragment).payload),
+            Record::Noop | Record::Configuration(_) | Record::Barrier | Record::TermStart(_) => None,
         }
     }
 }

@@ -2,6 +2,8 @@
 
 mod harness;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use curia_consensus::*;
 use harness::Dice;
@@ -28,14 +30,14 @@ fn samples() -> Vec<(LogId, Entry, &'static str)> {
         index: Index(index),
     };
     let fragment = |participants, stages, key| {
-        Record::Fragment(Fragment {
+        Record::Fragment(Arc::new(Fragment {
             csn: Csn(5),
             timestamp: Timestamp(6),
             key,
             participants,
             stages,
             payload: payload.clone(),
-        })
+        }))
     };
     let entry = |record| Entry {
         index: Index(3),

@@ -90,14 +90,14 @@ fn log(entries: &[(u64, What)]) -> Vec<Entry> {
             } else {
                 Participants::Several(Arc::from(places))
             };
-            Record::Fragment(Fragment {
+            Record::Fragment(Arc::new(Fragment {
                 key: None,
                 csn: Csn(*csn),
                 timestamp: Timestamp(*csn),
                 participants,
                 stages: Stages::NONE,
                 payload: payload(),
-            })
+            }))
         }
         Stage => Record::Stage(payload()),
     };

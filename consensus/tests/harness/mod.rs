@@ -230,11 +230,11 @@ impl Server {
             panic!("a fragment is applied")
         };
         assert_eq!(fragment.csn, apply.csn);
-        let Payload::Held(bytes) = fragment.payload else { unreachable!() };
+        let Payload::Held(bytes) = &fragment.payload else { unreachable!() };
         if let Payload::Held(held) = &apply.payload {
-            assert_eq!(*held, bytes, "what is applied is what is on disk");
+            assert_eq!(held, bytes, "what is applied is what is on disk");
         }
-        row.extend_from_slice(&bytes);
+        row.extend_from_slice(bytes);
         let before = self.state.rows.entry(apply.csn).or_default().insert(apply.group, row);
         assert!(before.is_none(), "a fragment is applied once");
         if let Some(earlier) = self.state.timestamps.range(..apply.csn).next_back() {

@@ -130,7 +130,7 @@ impl Cluster {
             payload: Bytes::copy_from_slice(payload),
         }));
         let now = Timestamp(self.now.as_micros() as u64);
-        self.servers[self.consul].node.propose(now, &mut self.parts)?;
+        self.servers[self.consul].node.propose(now, None, &mut self.parts)?;
         Ok(())
     }
 

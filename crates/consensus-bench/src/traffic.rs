@@ -1,6 +1,6 @@
 //! How much is said: messages, and about how many bytes they take on a wire.
 
-use curia_consensus::{Append, AppendReply, Body, Entry, Message};
+use curia_consensus::{Append, AppendReply, Body, Donated, Entry, Message};
 
 /// What was sent.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,12 +29,15 @@ fn size(message: &Message) -> usize {
             Body::VoteReply { tails, .. } => 1 + tails.len() * GROUP_TAIL,
             Body::Append(Append { sections, .. }) => {
                 let entries = sections.iter().flat_map(|section| &section.entries);
-                2 * 8 + 1 + sections.len() * (GROUP_TAIL + 4) + entries.map(entry).sum::<usize>()
+                4 * 8 + 1 + sections.len() * (GROUP_TAIL + 4) + entries.map(entry).sum::<usize>()
             }
             Body::AppendReply(AppendReply { tails, sections, .. }) => {
-                1 + tails.as_ref().map_or(0, |tails| tails.len() * GROUP_TAIL) + sections.len() * (4 + TAIL + 1)
+                3 * 8 + 2 + tails.as_ref().map_or(0, |tails| tails.len() * GROUP_TAIL) + sections.len() * (4 + TAIL + 1)
             }
-            Body::Fetched { entries, .. } => GROUP_TAIL + entries.iter().flatten().map(entry).sum::<usize>(),
+            Body::Fetched {
+                donated: Donated::Entries(entries),
+                ..
+            } => GROUP_TAIL + entries.iter().map(entry).sum::<usize>(),
             _ => GROUP_TAIL, // of one size, whatever the cluster is
         }
 }

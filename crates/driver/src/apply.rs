@@ -57,8 +57,8 @@ fn flush_if_large(state: &StateStore, batch: ApplyBatch, limit: usize) -> Result
 fn read(log: &LogStore, group: GroupId, index: Index) -> Result<bytes::Bytes> {
     match log.read(LogId::Group(group), index)?.record {
         Record::Stage(Payload::Held(bytes)) => Ok(bytes),
-        Record::Fragment(fragment) => match fragment.payload {
-            Payload::Held(bytes) => Ok(bytes),
+        Record::Fragment(fragment) => match &fragment.payload {
+            Payload::Held(bytes) => Ok(bytes.clone()),
             Payload::Stored(_) => Err(missing(group, index)),
         },
         _ => Err(missing(group, index)),

@@ -39,15 +39,18 @@ struct CommandLine {
     /// Processor seconds of each throughput measurement.
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
-    /// Throughput measurements are repeated so often, ours and the peer's in turn; the median counts.
+    /// Throughput measurements are repeated so often, ours and the peer's in turn; the best of each counts.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// Print the resident memory of a cluster with so many idle groups, and nothing else.
     #[arg(long, hide = true)]
     resident_with: Option<u32>,
-    /// Run only the core's single-group throughput for a profiler.
+    /// Run transactions of one group each, out of so many, for a profiler, and nothing else.
     #[arg(long, hide = true)]
-    profile: Option<usize>,
+    profile: Option<u32>,
+    /// How many of them are proposed in one round.
+    #[arg(long, hide = true, default_value_t = 256)]
+    batch: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -73,10 +76,10 @@ fn run(arguments: &CommandLine) -> Result<()> {
     if let Some(groups) = arguments.resident_with {
         return memory::print_resident(groups);
     }
-    let spend = Duration::try_from_secs_f64(arguments.seconds)?;
-    if let Some(groups_of_each) = arguments.profile {
-        return throughput::profile(spend, groups_of_each);
+    if let Some(groups) = arguments.profile {
+        return throughput::profile(groups, arguments.batch);
     }
+    let spend = Duration::try_from_secs_f64(arguments.seconds)?;
     let wanted = |part| arguments.what.is_empty() || arguments.what.contains(&part);
     let mut table = Table::default();
     if wanted(Part::Throughput) {

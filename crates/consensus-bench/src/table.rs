@@ -58,10 +58,9 @@ impl Table {
     }
 }
 
-/// The middle value, or the upper one of two; zero of nothing.
-pub fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
+/// The best of several measurements of a cost: neighbours on the machine only ever add to it.
+pub fn least(costs: &[f64]) -> f64 {
+    costs.iter().copied().fold(f64::INFINITY, f64::min)
 }
 
 /// Integers from a hundred on, two places below.
@@ -85,10 +84,5 @@ mod tests {
         let text = table.markdown();
         assert!(text.contains("| speed | ≥ 2 | 2.50 | reached |"), "{text}");
         assert!(text.contains("| cost | ≤ 2 | 2.50 | **missed** |"), "{text}");
-    }
-
-    #[test]
-    fn the_median_ignores_an_outlier() {
-        assert_eq!(median(&mut [3.0, 1.0, 1000.0]).to_bits(), 3.0_f64.to_bits());
     }
 }

@@ -166,7 +166,7 @@ fn entry(log: LogId, index: Index, word: &str) -> Option<Entry> {
                 });
             }
             places.sort_unstable();
-            Record::Fragment(Fragment {
+            Record::Fragment(std::sync::Arc::new(Fragment {
                 csn,
                 timestamp: timestamp(csn),
                 key: None,
@@ -176,7 +176,7 @@ fn entry(log: LogId, index: Index, word: &str) -> Option<Entry> {
                 },
                 stages: Stages::from(stages),
                 payload: Payload::from(bytes::Bytes::from(format!("{term:?}{csn:?}"))),
-            })
+            }))
         }
     };
     Some(Entry { index, term, record })

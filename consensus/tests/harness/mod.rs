@@ -106,6 +106,7 @@ pub struct Server {
     pub founding: Configuration,
     pub starts: u64,
     pub offices: Vec<Office>,
+    pub reads: Vec<ReadReady>,
     /// The limits, instead of the defaults.
     pub config: Option<Config>,
     pub configure: fn(&mut Config),
@@ -131,6 +132,7 @@ impl Server {
             founding,
             starts: 0,
             offices: Vec::new(),
+            reads: Vec::new(),
             config: None,
             configure: |_| {},
         }
@@ -157,7 +159,9 @@ impl Server {
                 restore.entry(log, entry)?;
             }
         }
-        self.node = Some(restore.finish(Some(self.founding.clone()))?);
+        // Who joins a cluster waits for its consul to say who takes part.
+        let joins = self.config.as_ref().is_some_and(|limits| limits.cluster.is_some());
+        self.node = Some(restore.finish((!joins).then(|| self.founding.clone()))?);
         Ok(())
     }
 
@@ -188,6 +192,7 @@ impl Server {
         let output = self.node().take_output();
         let any = !output.is_empty();
         self.offices.extend(output.office);
+        self.reads.extend(output.reads);
         self.unsynced.extend(output.persist);
         self.outbox.extend(output.messages);
         for apply in output.apply {

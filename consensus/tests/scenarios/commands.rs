@@ -53,6 +53,10 @@ impl World {
             "propose" => self.propose(command),
             "stage" => self.stage(command),
             "discard" => self.discard(command),
+            "transfer" => self.transfer(command),
+            "reconfigure" => self.reconfigure(command),
+            "join" => self.join(command),
+            "read" => self.read(command),
             "checkpoint" => self.checkpoint(pick::first(command)?),
             "logs" => self.show_logs(command),
             "status" => self.show_status(command),
@@ -72,14 +76,7 @@ impl World {
     fn found(&mut self, command: &Command) -> Outcome {
         let mut servers = Vec::new();
         for word in command.plain().filter(|word| *word != "down") {
-            let (id, roles) = word.split_once(':').unwrap_or((word, "both"));
-            let roles = match roles {
-                "both" => Roles::BOTH,
-                "log" => Roles::LOG,
-                "state" => Roles::STATE,
-                _ => return Err(format!("{roles} is no role")),
-            };
-            servers.push((pick::server(id)?, roles));
+            servers.push(pick::server_with_roles(word)?);
         }
         let groups = command.value("groups").unwrap_or("1").parse().map_err(|_| "groups is a number")?;
         let ids: Vec<_> = servers.iter().map(|(id, _)| *id).collect();
@@ -354,6 +351,82 @@ impl World {
         Ok(())
     }
 
+    /// `transfer 1 2`: server 1 hands over to 2.
+    fn transfer(&mut self, command: &Command) -> Outcome {
+        let mut servers = command.plain().map(pick::server);
+        let (from, to) = (
+            servers.next().ok_or("a consul is missing")??,
+            servers.next().ok_or("a target is missing")??,
+        );
+        if let Err(why) = self.node(from)?.transfer(to) {
+            self.say(format!("refused: {why}"));
+        }
+        Ok(())
+    }
+
+    /// `join 4`: a server with an empty disk waits for the consul to make it part of the cluster.
+    fn join(&mut self, command: &Command) -> Outcome {
+        let id = pick::first(command)?;
+        let mut server = Server::member(id, vec![id], 1);
+        let known = self.servers.values().next().ok_or("there is no cluster")?;
+        (server.config, server.now) = (known.config.clone(), known.now);
+        if let Some(limits) = &mut server.config {
+            limits.cluster = Some(known.founding.cluster);
+        }
+        self.servers.insert(id, server);
+        self.restore(id)?;
+        self.tick(id, Duration::ZERO);
+        Ok(())
+    }
+
+    /// `reconfigure 1 senate=1,2+3 g0=1,2,3 add=4:both remove=3 create=1,2,3 drop=g1`, or `voters=1,2,4` for all logs.
+    fn reconfigure(&mut self, command: &Command) -> Outcome {
+        let id = pick::first(command)?;
+        let mut change = Change::default();
+        for (name, value) in command.named() {
+            match name {
+                "voters" => {
+                    let voters: Vec<_> = value.split(',').map(pick::server).collect::<Result<_, _>>()?;
+                    change = Change::voters(self.node(id)?.configuration(), &voters);
+                }
+                "senate" => change.senate = Some(pick::target(value)?),
+                "add" => change.add.push(pick::server_with_roles(value)?),
+                "remove" => change.remove.push(pick::server(value)?),
+                "create" => change.create.push(pick::target(value)?),
+                "drop" => change.drop.push(pick::group(value).ok_or("groups are dropped")?),
+                _ => {
+                    let group = pick::group(name).ok_or_else(|| format!("{name} is no part of a change"))?;
+                    change.groups.push((group, pick::target(value)?));
+                }
+            }
+        }
+        let outcome = self.node(id)?.reconfigure(&change);
+        self.say(match outcome {
+            Ok(index) => format!("senate.{index}"),
+            Err(why) => format!("refused: {why}"),
+        });
+        Ok(())
+    }
+
+    /// `read 2 id=7 [bounded=500ms|session=3|asof=2]`
+    fn read(&mut self, command: &Command) -> Outcome {
+        let id = pick::first(command)?;
+        let (mut read, mut level) = (1, ReadLevel::Strict);
+        for (name, value) in command.named() {
+            let csn = || value.parse().map(Csn).map_err(|_| format!("{value} is no CSN"));
+            match name {
+                "id" => read = value.parse().map_err(|_| "an id is a number")?,
+                "bounded" => level = ReadLevel::Bounded(pick::time(value).ok_or("a bound is a time")?),
+                "session" => level = ReadLevel::Session(csn()?),
+                "asof" => level = ReadLevel::AsOf(csn()?),
+                _ => return Err(format!("there is no read {name}")),
+            }
+        }
+        self.node(id)?.read(read, level);
+        self.tick(id, Duration::ZERO);
+        Ok(())
+    }
+
     fn checkpoint(&mut self, id: ServerId) -> Outcome {
         let moved = self.server(id)?.checkpoint();
         if !moved {
@@ -403,6 +476,10 @@ fn limits(command: &Command) -> Result<Config, String> {
             _ if pick::log(name).is_some() => {}
             "append_bytes_max" => config.append_bytes_max = number as usize,
             "unresolved_bytes_max" => config.unresolved_bytes_max = number,
+            "lease_drift_percent" => config.lease_drift_percent = Some(number as u8),
+            "catch_up_entries_max" => config.catch_up_entries_max = number,
+            "stale_entries_max" => config.stale_entries_max = number,
+            "reads_max" => config.reads_max = number as usize,
             "apply_fragments_max" => config.apply_fragments_max = number as usize,
             _ => return Err(format!("there is no limit {name}")),
         }

@@ -14,6 +14,18 @@ pub fn server(word: &str) -> Result<ServerId, String> {
     word.parse().map(ServerId).map_err(|_| format!("{word} is no server"))
 }
 
+/// `4`, or `4:log`, `4:state`.
+pub fn server_with_roles(word: &str) -> Result<(ServerId, Roles), String> {
+    let (id, roles) = word.split_once(':').unwrap_or((word, "both"));
+    let roles = match roles {
+        "both" => Roles::BOTH,
+        "log" => Roles::LOG,
+        "state" => Roles::STATE,
+        _ => return Err(format!("{roles} is no role")),
+    };
+    Ok((server(id)?, roles))
+}
+
 /// The servers that a command names; all of them when it names none.
 pub fn servers(world: &World, command: &Command) -> Result<Vec<ServerId>, String> {
     let named: Vec<_> = command
@@ -64,6 +76,15 @@ pub fn members(text: &str) -> Result<Members, String> {
     let (voters, learners) = text.split_once('+').unwrap_or((text, ""));
     let (outgoing, incoming) = voters.split_once("->").unwrap_or(("", voters));
     Members::joint(list(incoming)?, list(outgoing)?, list(learners)?).ok_or_else(|| format!("{text} are no members"))
+}
+
+/// `1,2+3`
+pub fn target(text: &str) -> Result<Target, String> {
+    let members = members(text)?;
+    Ok(Target {
+        voters: members.incoming().to_vec(),
+        learners: members.learners().to_vec(),
+    })
 }
 
 /// Where a configuration says who stores this log.

@@ -196,9 +196,12 @@ fn entry(log: LogId, entry: &Entry, void: bool) -> String {
     format!("{:?} {said}", entry.term)
 }
 
-/// `senate{1,2,3}`, and the groups whose members are others: voters, `->` during a change, learners behind `+`.
+/// `senate{1,2,3} 2 groups`, and the groups whose members are others: voters, `->` during a change, learners behind `+`.
 pub fn configuration(configuration: &Configuration) -> String {
     let mut said = format!("senate{}", members(&configuration.senate));
+    if configuration.groups.len() > 1 {
+        let _ = write!(said, " {} groups", configuration.groups.len());
+    }
     for (group, found) in &configuration.groups {
         if *found != configuration.senate {
             let _ = write!(said, " {group:?}{}", members(found));

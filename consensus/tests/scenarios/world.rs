@@ -71,12 +71,18 @@ impl World {
             if !held {
                 server.sync(usize::MAX);
             }
-            let offices = std::mem::take(&mut server.offices);
+            let (offices, reads) = (std::mem::take(&mut server.offices), std::mem::take(&mut server.reads));
             self.network.append(&mut server.outbox);
             for office in offices {
                 self.office(id, office);
             }
             self.look_at_state(id);
+            for ReadReady { id: read, result } in reads {
+                self.say(match result {
+                    Ok(csn) => format!("server {id} reads {read} at {csn:?}"),
+                    Err(error) => format!("server {id} gives read {read} up: {error:?}"),
+                });
+            }
             if !any {
                 return;
             }

@@ -48,6 +48,9 @@ struct CommandLine {
     /// Run transactions of one group each, out of so many, for a profiler, and nothing else.
     #[arg(long, hide = true)]
     profile: Option<u32>,
+    /// Run them on the peer.
+    #[arg(long, hide = true)]
+    peer: bool,
     /// How many of them are proposed in one round.
     #[arg(long, hide = true, default_value_t = 256)]
     batch: u64,
@@ -77,7 +80,10 @@ fn run(arguments: &CommandLine) -> Result<()> {
         return memory::print_resident(groups);
     }
     if let Some(groups) = arguments.profile {
-        return throughput::profile(groups, arguments.batch);
+        return match arguments.peer {
+            true => throughput::profile_peer(groups, arguments.batch),
+            false => throughput::profile(groups, arguments.batch),
+        };
     }
     let spend = Duration::try_from_secs_f64(arguments.seconds)?;
     let wanted = |part| arguments.what.is_empty() || arguments.what.contains(&part);

@@ -82,6 +82,19 @@ pub fn profile(groups: u32, batch: u64) -> Result<()> {
     Ok(())
 }
 
+/// The same of the peer.
+pub fn profile_peer(groups: u32, batch: u64) -> Result<()> {
+    let mut cluster = MultiRaft::start(groups as usize)?;
+    for at in 0..PROFILED {
+        cluster.propose((at % u64::from(groups)) as usize, &PAYLOAD);
+        if at % batch == batch - 1 {
+            cluster.round()?;
+        }
+    }
+    println!("{} entries", cluster.applied());
+    Ok(())
+}
+
 /// Measures ours and the peer's in turn.
 pub fn measure(spend: Duration, rounds: usize, table: &mut Table) -> Result<()> {
     for batch in [BATCH, 16] {

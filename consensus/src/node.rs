@@ -447,11 +447,8 @@ impl Node {
         output.apply.push(Apply {
             group: place.group,
             index: place.index,
-            csn,
-            timestamp: fragment.timestamp,
             key: fragment.key.filter(|_| first),
-            stages: fragment.stages.clone(),
-            payload: fragment.payload.clone(),
+            fragment: fragment.clone(),
         });
         worker.hand(place.index);
         bytes

@@ -4,13 +4,16 @@
 //! output may be done at once and in any order, because the node itself holds back what depends on a disk: a message or
 //! an effect that needs a batch to be durable appears only after [`crate::Node::persisted`] has named that batch.
 
+use std::ops::Deref;
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::ids::{Csn, GroupId, Index, Key, LogId, PersistSeq, ServerId, Term, Timestamp};
 use crate::log::Base;
 use crate::message::Message;
 use crate::node::HardState;
-use crate::record::{Entry, Payload, Stages};
+use crate::record::{Entry, Fragment};
 
 /// Things to do, in order of decision.
 #[derive(Debug, Default)]
@@ -178,24 +181,27 @@ pub enum ReadError {
     NoState,
 }
 
-/// A resolved fragment.
+/// A resolved fragment: its place, and what stands there.
 #[derive(Clone, Debug)]
 pub struct Apply {
     /// Its group.
     pub group: GroupId,
     /// Its place in the group's log.
     pub index: Index,
-    /// Its transaction's place in the commit order.
-    pub csn: Csn,
-    /// Its transaction's commit timestamp.
-    pub timestamp: Timestamp,
     /// Its transaction's idempotency key, given with the fragment of the first participant only: applied keys are kept
     /// with that group's state.
     pub key: Option<Key>,
-    /// Stage records of the same log whose payloads come first; read them from the log store.
-    pub stages: Stages,
-    /// The writes; `Stored` ones are read from the log store.
-    pub payload: Payload,
+    /// The fragment. Payloads of its stage records come first; they, and payloads that are `Stored`, are read from the log
+    /// store.
+    pub fragment: Arc<Fragment>,
+}
+
+impl Deref for Apply {
+    type Target = Fragment;
+
+    fn deref(&self) -> &Fragment {
+        &self.fragment
+    }
 }
 
 /// How far the state is once an output's fragments are applied.

@@ -209,7 +209,8 @@ impl Node {
                 }
                 None => {
                     let slot = self.workers.partition_point(|worker| worker.group < *group);
-                    self.workers.insert(slot, Worker::create(*group, members.clone()));
+                    let base = self.unplaced.remove(group).unwrap_or_default();
+                    self.workers.insert(slot, Worker::create(*group, members.clone(), base));
                     changed.push(*group);
                 }
             }

@@ -1,5 +1,6 @@
 //! The node: one server's senator and workers, driven by events.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -125,6 +126,8 @@ pub struct Node {
     pub(crate) rounds: Rounds,
     pub(crate) standing: Standing,
     pub(crate) refusals: Refusals,
+    /// Where the state is in groups that are not known here yet, or were not when the logs began.
+    pub(crate) unplaced: BTreeMap<GroupId, Base>,
     pub(crate) transfer: Transfer,
     /// Everything up to here is durable in the state.
     pub(crate) durable_applied: Csn,
@@ -268,10 +271,14 @@ impl Node {
     /// What is there to do now. Ask again until it is empty: one output is bounded in size.
     pub fn take_output(&mut self) -> Output {
         self.replicate();
-        let mut output = Output {
-            persist: self.persistence.take(),
-            ..Output::default()
-        };
+        let mut output = Output::default();
+        while let Some(persist) = self.persistence.take() {
+            if !self.is_volatile() {
+                output.persist = Some(persist);
+                break;
+            }
+            self.persisted(persist.seq); // memory is all the disk that it has
+        }
         output.messages = std::mem::take(&mut self.messages);
         self.hand_out(&mut output);
         output.reads = self.reads.take_ready(self.applied);

@@ -263,10 +263,18 @@ impl Restore {
                 groups.entry(*group).or_insert_with(|| members.clone());
             }
         }
+        let mut unplaced: BTreeMap<_, _> = self.applied.positions.iter().cloned().collect();
+        // Who keeps its logs in memory begins them where the state is.
+        let volatile = configuration.roles(self.config.server).is_none_or(|roles| !roles.log);
         let mut workers = Vec::with_capacity(groups.len());
         for (group, members) in &groups {
             let log = LogId::Group(*group);
-            let restored = self.logs.remove(&log).unwrap_or_default();
+            let position = unplaced.remove(group).filter(|_| volatile);
+            let mut restored = self.logs.remove(&log).unwrap_or_default();
+            if let Some(position) = position.filter(|position| position.index > restored.log.last()) {
+                restored.log = Log::new(position);
+                restored.term_starts.clear();
+            }
             let last = restored.log.last();
             if restored.applied > last {
                 return Err(RestoreError::LogBehindState {
@@ -280,6 +288,8 @@ impl Restore {
         }
         for log in self.logs.into_keys() {
             match log {
+                // Not known here yet.
+                LogId::Group(group) if volatile && unplaced.contains_key(&group) => {}
                 // Dropped, and the log store had not finished with it.
                 LogId::Group(group) if group < configuration.next_group => persistence.write(Write::DropLog { log }),
                 LogId::Group(group) => return Err(RestoreError::UnknownGroup(group)),
@@ -326,6 +336,7 @@ impl Restore {
             reads: Reads::default(),
             standing,
             refusals: Refusals::default(),
+            unplaced,
             transfer: Transfer::default(),
             durable_applied: self.applied.csn,
             heartbeat_due: false,

@@ -88,8 +88,9 @@ impl Worker {
     }
 
     /// The worker of a group that is new.
-    pub(crate) fn create(group: GroupId, members: Members) -> Self {
-        Self::restore(group, members, Log::default(), Index::ZERO, &[])
+    pub(crate) fn create(group: GroupId, members: Members, base: Base) -> Self {
+        let handed = base.index;
+        Self::restore(group, members, Log::new(base), handed, &[])
     }
 
     /// Others store the group from now on.

@@ -101,10 +101,13 @@ impl Node {
         if self.serving.is_none() {
             return Err(ReconfigureError::NotConsul);
         }
-        let current = self.standing.configuration.clone();
-        if self.senator.latest_configuration() > self.standing.index || !current.at_rest() {
+        if self.transfer.under_way() {
+            return Err(ReconfigureError::Transferring);
+        }
+        if !self.is_settled() {
             return Err(ReconfigureError::Underway);
         }
+        let current = self.standing.configuration.clone();
         let resolved = self.sequencer.resolved();
         let next = current.changed(change, resolved)?;
         for group in &change.drop {
@@ -119,6 +122,11 @@ impl Node {
             }
         }
         Ok(self.append_configuration(next))
+    }
+
+    /// Whether the latest configuration is committed, as far as this server knows, and at rest.
+    pub fn is_settled(&self) -> bool {
+        self.senator.latest_configuration() == self.standing.index && self.standing.configuration.at_rest()
     }
 
     /// New voters count at once, so they must have been learners that kept up.
@@ -208,9 +216,7 @@ impl Node {
                     changed.push(*group);
                 }
                 None => {
-                    let slot = self.workers.partition_point(|worker| worker.group < *group);
-                    let base = self.unplaced.remove(group).unwrap_or_default();
-                    self.workers.insert(slot, Worker::create(*group, members.clone(), base));
+                    self.create_worker(*group, members);
                     changed.push(*group);
                 }
             }
@@ -246,9 +252,26 @@ impl Node {
         self.count(slot);
     }
 
+    /// The latest configuration turned out not to be: what it created never was, what it dropped stays.
+    pub(crate) fn return_to_earlier(&mut self) {
+        self.forget_groups();
+        let committed = self.standing.configuration.clone();
+        for (group, members) in &committed.groups {
+            if self.slot(*group).is_none() && self.senator.configuration.group(*group).is_some() {
+                self.create_worker(*group, members);
+            }
+        }
+    }
+
+    fn create_worker(&mut self, group: GroupId, members: &Members) {
+        let slot = self.workers.partition_point(|worker| worker.group < group);
+        let base = self.unplaced.remove(&group).unwrap_or_default();
+        self.workers.insert(slot, Worker::create(group, members.clone(), base));
+    }
+
     /// Drops the workers of groups that are in no configuration any more: neither in the one that groups live by, nor in a
     /// later one of the log.
-    pub(crate) fn forget_groups(&mut self) {
+    fn forget_groups(&mut self) {
         let later = self.senator.configurations.iter().filter(|(index, _)| *index > self.standing.index);
         let known: Vec<_> = later.map(|(_, later)| later).chain([&self.standing.configuration]).collect();
         let gone: Vec<_> = self.workers.iter().map(|worker| worker.group).collect();
@@ -296,10 +319,7 @@ impl Node {
     /// Gives up groups that all states have applied to their end, durably.
     pub(crate) fn finish_drops(&mut self) {
         let configuration = &self.standing.configuration;
-        if configuration.dropping.is_empty() || self.serving.is_none() {
-            return;
-        }
-        if self.senator.latest_configuration() > self.standing.index || !configuration.at_rest() {
+        if configuration.dropping.is_empty() || self.serving.is_none() || !self.is_settled() {
             return;
         }
         let me = self.config.server;

@@ -214,6 +214,12 @@ impl Node {
         self.applied = self.applied.max(csn);
     }
 
+    /// The state is durable up to this CSN.
+    pub fn state_durable(&mut self, csn: Csn) {
+        assert!(csn <= self.applied, "only what is applied can be durable");
+        self.durable_applied = self.durable_applied.max(csn);
+    }
+
     /// Whether this server runs the state machines.
     pub(crate) fn runs_state(&self) -> bool {
         self.senator.configuration.roles(self.config.server).is_none_or(|roles| roles.state)

@@ -189,7 +189,7 @@ impl Node {
         match slot {
             None => {
                 self.senator.drop_suffix(after);
-                self.forget_groups();
+                self.return_to_earlier();
             }
             Some(slot) => self.workers[slot].drop_suffix(after),
         }

@@ -263,6 +263,14 @@ impl Restore {
                 groups.entry(*group).or_insert_with(|| members.clone());
             }
         }
+        // What the latest one lacks may still be needed, unless the log is gone already: then that one is committed.
+        groups.retain(|group, _| {
+            let stored = self
+                .logs
+                .get(&LogId::Group(*group))
+                .is_some_and(|stored| stored.log.last() > Index::ZERO);
+            stored || configuration.group(*group).is_some()
+        });
         let mut unplaced: BTreeMap<_, _> = self.applied.positions.iter().cloned().collect();
         // Who keeps its logs in memory begins them where the state is.
         let volatile = configuration.roles(self.config.server).is_none_or(|roles| !roles.log);

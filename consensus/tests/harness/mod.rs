@@ -4,6 +4,8 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod cluster;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -104,6 +106,8 @@ pub struct Server {
     pub flushed: State,
     pub now: Duration,
     pub founding: Configuration,
+    /// It founds nothing: it waits to be made part of the cluster.
+    pub joins: bool,
     pub starts: u64,
     pub offices: Vec<Office>,
     pub reads: Vec<ReadReady>,
@@ -130,6 +134,7 @@ impl Server {
             flushed: State::default(),
             now: Duration::ZERO,
             founding,
+            joins: false,
             starts: 0,
             offices: Vec::new(),
             reads: Vec::new(),
@@ -149,6 +154,9 @@ impl Server {
                 ..limits
             };
         }
+        if self.joins {
+            config.cluster = Some(self.founding.cluster);
+        }
         (self.configure)(&mut config);
         self.state = self.flushed.clone();
         let bases = self.disk.bases.clone();
@@ -160,7 +168,7 @@ impl Server {
             }
         }
         // Who joins a cluster waits for its consul to say who takes part.
-        let joins = self.config.as_ref().is_some_and(|limits| limits.cluster.is_some());
+        let joins = self.joins || self.config.as_ref().is_some_and(|limits| limits.cluster.is_some());
         self.node = Some(restore.finish((!joins).then(|| self.founding.clone()))?);
         Ok(())
     }
@@ -192,9 +200,14 @@ impl Server {
         let output = self.node().take_output();
         let any = !output.is_empty();
         self.offices.extend(output.office);
-        self.reads.extend(output.reads);
         self.unsynced.extend(output.persist);
         self.outbox.extend(output.messages);
+        for read in &output.reads {
+            if let Ok(csn) = read.result {
+                assert!(csn <= self.state.applied.csn, "a read is ready when its CSN is applied");
+            }
+        }
+        self.reads.extend(output.reads);
         for apply in output.apply {
             self.apply(apply);
         }
@@ -230,16 +243,23 @@ impl Server {
             };
             row.extend_from_slice(&bytes);
         }
-        let entry = self.disk.entry(LogId::Group(apply.group), apply.index);
-        let Record::Fragment(fragment) = entry.record else {
-            panic!("a fragment is applied")
+        let stored = self.disk.logs.contains_key(&LogId::Group(apply.group));
+        let bytes = match &apply.payload {
+            Payload::Held(held) if !stored => held.clone(), // this server stores no logs
+            payload => {
+                let entry = self.disk.entry(LogId::Group(apply.group), apply.index);
+                let Record::Fragment(fragment) = entry.record.clone() else {
+                    panic!("a fragment is applied")
+                };
+                assert_eq!(fragment.csn, apply.csn);
+                let Payload::Held(bytes) = &fragment.payload else { unreachable!() };
+                if let Payload::Held(held) = payload {
+                    assert_eq!(held, bytes, "what is applied is what is on disk");
+                }
+                bytes.clone()
+            }
         };
-        assert_eq!(fragment.csn, apply.csn);
-        let Payload::Held(bytes) = &fragment.payload else { unreachable!() };
-        if let Payload::Held(held) = &apply.payload {
-            assert_eq!(held, bytes, "what is applied is what is on disk");
-        }
-        row.extend_from_slice(bytes);
+        row.extend_from_slice(&bytes);
         let before = self.state.rows.entry(apply.csn).or_default().insert(apply.group, row);
         assert!(before.is_none(), "a fragment is applied once");
         if let Some(earlier) = self.state.timestamps.range(..apply.csn).next_back() {
@@ -296,6 +316,13 @@ impl Server {
                 self.disk.write(write);
             }
         }
+    }
+
+    /// Makes the state durable.
+    pub fn flush(&mut self) {
+        self.flushed = self.state.clone();
+        let csn = self.state.applied.csn;
+        self.node().state_durable(csn);
     }
 
     /// Makes the state durable and truncates the logs.

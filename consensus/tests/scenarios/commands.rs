@@ -37,6 +37,7 @@ impl World {
             }
             "deliver" => self.deliver_command(command, false),
             "repeat" => self.deliver_command(command, true),
+            "forge" => self.forge(command),
             "drop" => self.drop_command(command),
             "network" => self.show_network(),
             "partition" => self.partition(command),
@@ -247,6 +248,26 @@ impl World {
             found.iter().rev().for_each(|at| drop(self.network.remove(*at)));
         }
         messages.into_iter().for_each(|message| self.deliver(message));
+        Ok(())
+    }
+
+    /// `forge 1>2 vote cluster=9`: chosen messages arrive as copies with another `cluster`, `from`, `incarnation` or `term`
+    /// on the envelope.
+    fn forge(&mut self, command: &Command) -> Outcome {
+        for at in Which::of(command)?.find(&self.network) {
+            let mut message = self.network[at].clone();
+            for (name, value) in command.named() {
+                let number = value.parse().map_err(|_| format!("{name} is a number"))?;
+                match name {
+                    "cluster" => message.cluster = ClusterId(number),
+                    "from" => message.from = ServerId(number),
+                    "incarnation" => message.incarnation = Incarnation(number),
+                    "term" => message.term = Term(number),
+                    _ => return Err(format!("there is no {name} on an envelope")),
+                }
+            }
+            self.deliver(message);
+        }
         Ok(())
     }
 

@@ -278,12 +278,14 @@ impl Node {
     pub fn take_output(&mut self) -> Output {
         self.replicate();
         let mut output = Output::default();
-        while let Some(persist) = self.persistence.take() {
-            if !self.is_volatile() {
-                output.persist = Some(persist);
-                break;
+        if self.is_volatile() {
+            // Memory is all the disk that it has.
+            while let Some(persist) = self.persistence.take() {
+                self.persisted(persist.seq);
+                self.replicate();
             }
-            self.persisted(persist.seq); // memory is all the disk that it has
+        } else {
+            output.persist = self.persistence.take();
         }
         output.messages = std::mem::take(&mut self.messages);
         self.hand_out(&mut output);

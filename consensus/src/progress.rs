@@ -35,6 +35,11 @@ impl Peers {
         self.0.clear();
     }
 
+    /// A peer lost what it had.
+    pub(crate) fn forget(&mut self, server: ServerId) {
+        self.0.retain(|(s, _)| *s != server);
+    }
+
     /// How far a peer's copy is known to be the consul's.
     pub(crate) fn matched(&self, server: ServerId) -> Index {
         self.0

@@ -214,17 +214,26 @@ impl Node {
         }
         let durable = self.standing.durable.entry(from).or_default();
         *durable = reply.durable_applied.max(*durable);
+        // Who keeps its logs in memory has less after a restart, within one term too.
+        let volatile = self.senator.configuration.roles(from).is_some_and(|roles| !roles.log);
+        let lost = |matched: &Matched, known: Index| volatile && matches!(matched, Matched::Not(hint) if hint.index < known);
         let mut gained = 0;
         for (log, matched) in reply.sections {
             let impossible = Refusal::Impossible("matching index");
             match log {
                 LogId::Senate => {
                     let Self { senator, .. } = self;
+                    if lost(&matched, senator.peers.matched(from)) {
+                        senator.peers.forget(from);
+                    }
                     senator.peers.answered(from, &senator.log, matched).map_err(|_| impossible)?;
                 }
                 LogId::Group(group) => {
                     let Some(slot) = self.slot(group) else { continue };
                     let worker = &mut self.workers[slot];
+                    if lost(&matched, worker.peers.matched(from)) {
+                        worker.peers.forget(from);
+                    }
                     let before = worker.peers.matched(from);
                     worker.peers.answered(from, &worker.log, matched).map_err(|_| impossible)?;
                     gained += worker.peers.matched(from).0 - before.0;

@@ -21,6 +21,7 @@ use crate::source::{Inner, RowSource};
 use crate::walk;
 use crate::write::{DeletePlan, InsertPlan, LockPlan, UpdatePlan};
 use curia_bind::ir::*;
+use curia_catalog::system::system_table;
 use curia_catalog::{Catalog, Oid};
 use curia_parse::{INLINE_DEPTH, on_stack};
 use curia_txn::{TableLock, Transaction};
@@ -266,6 +267,31 @@ impl Plan {
             statement: Nested::new(statement, depth),
             catalog,
         })
+    }
+
+    /// Whether it is a query that calls any of these functions (`pg_proc.oid`).
+    pub fn calls(&self, functions: &[Oid]) -> bool {
+        let Bound::Query(query) = &self.statement.bound else { return false };
+        let mut found = walk::any_expression(
+            &query.rel,
+            &|e| matches!(&e.kind, ExprKind::Call { function, .. } if functions.contains(function)),
+        );
+        walk::each_rel(&query.rel, &mut |r| {
+            found |= matches!(r, Rel::Function { function, .. } if functions.contains(function));
+        });
+        found
+    }
+
+    /// Whether it is a query that reads any of these system views.
+    pub fn reads(&self, views: &[&str]) -> bool {
+        let Bound::Query(query) = &self.statement.bound else { return false };
+        let mut found = false;
+        walk::each_rel(&query.rel, &mut |r| {
+            if let Rel::System { table, .. } = r {
+                found |= system_table(*table).is_some_and(|t| views.contains(&t.name));
+            }
+        });
+        found
     }
 
     /// Result columns; empty when it returns none.

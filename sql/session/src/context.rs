@@ -3,8 +3,10 @@
 //! A statement may compute on other threads than its session's, so what its functions see is shared and thread-safe: the session's
 //! parameters behind a lock, its slot for sequence values, a copy of the formatting parameters as they were when the statement began.
 
+use crate::advisory::Journal;
 use crate::backends::{Backends, Cause, Interrupt};
 use crate::notice::{Notice, Notices};
+use crate::objects::OwnObjects;
 use crate::settings::{Scope, Settings, search_path, unrecognized};
 use curia_catalog::{Catalog, Oid, Sequence};
 use curia_execute::{CatalogScope, Engine, catalog_call};
@@ -21,7 +23,12 @@ const EPOCH_MICROS: i64 = 946_684_800_000_000;
 
 /// Microseconds since 2000-01-01 UTC, now.
 pub fn now_micros() -> i64 {
-    match SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
+    micros(SystemTime::now())
+}
+
+/// Microseconds since 2000-01-01 UTC.
+pub(crate) fn micros(at: SystemTime) -> i64 {
+    match at.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(d) => d.as_micros() as i64 - EPOCH_MICROS,
         Err(e) => -(e.duration().as_micros() as i64) - EPOCH_MICROS,
     }
@@ -36,6 +43,8 @@ pub struct Shared {
     pub(crate) interrupt: Arc<Interrupt>,
     pub(crate) settings: Mutex<Settings>,
     pub(crate) notices: Notices,
+    /// What advisory lock functions of the running statement did.
+    pub(crate) advisory: Mutex<Journal>,
     pub(crate) process: i32,
     pub(crate) role: Oid,
     pub(crate) user: String,
@@ -56,6 +65,8 @@ pub struct StatementContext {
     pub(crate) search_path: Arc<[String]>,
     /// The transaction may not write.
     pub(crate) read_only: bool,
+    /// Prepared statements and portals, for a statement that lists them.
+    pub(crate) own: Option<OwnObjects>,
 }
 
 impl Context for StatementContext {
@@ -112,6 +123,7 @@ mod proc {
     pub const INET_CLIENT_PORT: u32 = 2197;
     pub const LASTVAL: u32 = 2559;
     pub const PG_POSTMASTER_START_TIME: u32 = 2560;
+    pub const PG_BLOCKING_PIDS: u32 = 2561;
     pub const PG_SLEEP: u32 = 2626;
     pub const PG_MY_TEMP_SCHEMA: u32 = 2854;
     pub const PG_IS_OTHER_TEMP_SCHEMA: u32 = 2855;
@@ -130,17 +142,8 @@ impl StatementContext {
             proc::CURRENT_DATABASE => Datum::text(&s.database_name),
             proc::CURRENT_SCHEMA => self.schemas(false).first().map_or(Datum::Null, Datum::text),
             proc::CURRENT_SCHEMAS => {
-                let elements: Vec<Datum> = self.schemas(matches!(args, [Datum::Bool(true)])).iter().map(Datum::text).collect();
-                let dimensions = if elements.is_empty() {
-                    Vec::new()
-                } else {
-                    vec![(elements.len() as i32, 1)]
-                };
-                Datum::Array(Arc::new(ArrayValue {
-                    element: oid::NAME,
-                    dimensions,
-                    elements,
-                }))
+                let schemas = self.schemas(matches!(args, [Datum::Bool(true)]));
+                list(oid::NAME, schemas.iter().map(Datum::text).collect())
             }
             proc::NEXTVAL => {
                 self.may_write("nextval()")?;
@@ -191,7 +194,12 @@ impl StatementContext {
             }
             proc::PG_MY_TEMP_SCHEMA => Datum::Oid(0),
             proc::PG_IS_OTHER_TEMP_SCHEMA | proc::PG_IS_IN_RECOVERY => Datum::Bool(false),
-            _ => return Ok(None),
+            proc::PG_BLOCKING_PIDS => {
+                let process = i32::try_from(integer(args, 0)?).unwrap_or(0);
+                let blocking = s.database.blocking_sessions(process);
+                list(oid::INT4, blocking.into_iter().map(Datum::Int4).collect())
+            }
+            _ => return s.advisory_call(function, args),
         }))
     }
 
@@ -261,6 +269,20 @@ pub fn version() -> String {
         env!("CARGO_PKG_VERSION"),
         std::env::consts::ARCH
     )
+}
+
+/// A one-dimensional array.
+pub(crate) fn list(element: Oid, elements: Vec<Datum>) -> Datum {
+    let dimensions = if elements.is_empty() {
+        Vec::new()
+    } else {
+        vec![(elements.len() as i32, 1)]
+    };
+    Datum::Array(Arc::new(ArrayValue {
+        element,
+        dimensions,
+        elements,
+    }))
 }
 
 fn text(args: &[Datum], i: usize) -> Result<&str> {

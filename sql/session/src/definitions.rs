@@ -28,7 +28,7 @@ pub(crate) struct DefinitionQueries {
 impl DefinitionQueries {
     pub(crate) fn new(session: &mut Session, catalog: &Arc<Catalog>) -> DefinitionQueries {
         DefinitionQueries {
-            context: session.context(catalog),
+            context: session.context(catalog, None),
             waits: session.waits.clone(),
         }
     }

@@ -38,7 +38,7 @@ impl Session {
         let parsed = statements.pop();
         self.refuse_when_failed(parsed.as_ref().map(|p| &p.statement))?;
         let prepared = self.prepare(Arc::from(sql), parsed.map(Arc::new), types, out).await?;
-        self.statements.insert(name.to_owned(), prepared);
+        self.statements.insert(name.to_owned(), Arc::new(prepared));
         out.parse_complete();
         Ok(())
     }
@@ -50,7 +50,7 @@ impl Session {
         parsed: Option<Arc<Parsed>>,
         types: &[u32],
         out: &mut O,
-    ) -> Result<Arc<Prepared>, Stop> {
+    ) -> Result<Prepared, Stop> {
         let mut prepared = Prepared {
             sql,
             parsed,
@@ -58,6 +58,7 @@ impl Session {
             params: Vec::new(),
             fields: None,
             prepared_at: 0,
+            from_sql: false,
             planned: Mutex::new(None),
         };
         match prepared.statement() {
@@ -78,7 +79,7 @@ impl Session {
             None => {}
         }
         prepared.prepared_at = now_micros();
-        Ok(Arc::new(prepared))
+        Ok(prepared)
     }
 
     /// A prepared statement by name.
@@ -137,6 +138,7 @@ impl Session {
             )
             .into());
         }
+        let opened_at = self.statement_start;
         self.open_portal(
             portal,
             Portal {
@@ -145,6 +147,7 @@ impl Session {
                 formats: result_formats.to_vec(),
                 progress: Progress::Ready,
                 cursor: false,
+                opened_at,
             },
         )?;
         out.bind_complete();

@@ -29,6 +29,7 @@
 //! - [`sessions`]: opening one. [`backends`]: who is connected; cancel and shutdown. [`cores`]: the threads. [`remote`]: a session for other
 //!   threads. [`output`], [`notice`]: what a session says. `wait`: waiting that can be cancelled.
 
+mod advisory;
 pub mod backends;
 mod block;
 pub mod context;
@@ -40,6 +41,7 @@ mod extended;
 pub mod literal;
 mod names;
 pub mod notice;
+mod objects;
 pub mod output;
 pub mod password;
 pub mod plan_cache;

@@ -1,5 +1,7 @@
 //! Prepared statements and their plans.
 
+use crate::advisory::WAITING;
+use crate::objects::OWN_VIEWS;
 use crate::output::{Field, Output, Stop};
 use crate::plan_cache::Cached;
 use crate::session::Session;
@@ -25,6 +27,10 @@ pub struct Planned {
     pub writes: Option<&'static str>,
     /// The catalog version it was bound to.
     pub catalog_version: u64,
+    /// Whether it calls functions that may wait for an advisory lock.
+    pub waits: bool,
+    /// Whether it reads views of the session's own objects.
+    pub lists_own: bool,
 }
 
 /// A prepared statement, or a statement of a simple query on its way.
@@ -41,6 +47,8 @@ pub struct Prepared {
     pub fields: Option<Arc<[Field]>>,
     /// When it was prepared, microseconds since 2000-01-01 UTC.
     pub prepared_at: i64,
+    /// By PREPARE, not by a Parse message.
+    pub from_sql: bool,
     /// The newest plan.
     pub(crate) planned: Mutex<Option<Arc<Planned>>>,
 }
@@ -55,6 +63,7 @@ impl Prepared {
             params: Vec::new(),
             fields: None,
             prepared_at: 0,
+            from_sql: false,
             planned: Mutex::new(None),
         }
     }
@@ -192,6 +201,8 @@ impl Session {
             fields: returns.then(|| fields_of(plan.output())),
             writes,
             catalog_version: plan.catalog_version(),
+            waits: plan.calls(&WAITING),
+            lists_own: plan.reads(&OWN_VIEWS),
             plan,
         })
     }

@@ -101,6 +101,8 @@ pub(crate) struct Portal {
     pub progress: Progress,
     /// Made by DECLARE.
     pub cursor: bool,
+    /// Start of the statement that opened it, microseconds since 2000-01-01 UTC.
+    pub opened_at: i64,
 }
 
 /// What came of moving rows to the client.

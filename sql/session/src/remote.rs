@@ -243,7 +243,7 @@ impl Actor {
             fields: made.fields.clone(),
             parameters: made.params.clone(),
         };
-        self.prepared.insert(id, made);
+        self.prepared.insert(id, Arc::new(made));
         Ok(description)
     }
 

@@ -7,6 +7,7 @@ use crate::context::{Shared, StatementContext, now_micros, read_only};
 use crate::environment::Environment;
 use crate::literal;
 use crate::notice::{Notice, Severity};
+use crate::objects::OwnObjects;
 use crate::output::{Output, Stop};
 use crate::plan_cache::Cached;
 use crate::planning::{Planned, Prepared};
@@ -17,6 +18,7 @@ use crate::wait::Waits;
 use curia_catalog::Catalog;
 use curia_execute::Execution;
 use curia_parse::Parsed;
+use curia_txn::{LockWait, Transaction};
 use curia_types::{Datum, IoContext, Result, SqlError, SqlState};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,6 +26,9 @@ use std::time::{Duration, Instant};
 
 /// How often a single-statement transaction is run again by itself after 40001.
 const RETRIES: u32 = 10;
+
+/// Rows of a query that are computed before the first is sent, because it may wait for advisory locks.
+const HELD_ROWS_MAX: usize = 100_000;
 
 /// One client's session. Lives on one core.
 pub struct Session {
@@ -200,7 +205,7 @@ impl Session {
     }
 
     /// What functions of a statement see.
-    pub(crate) fn context(&mut self, catalog: &Arc<Catalog>) -> Arc<StatementContext> {
+    pub(crate) fn context(&mut self, catalog: &Arc<Catalog>, own: Option<OwnObjects>) -> Arc<StatementContext> {
         self.refresh_environment(catalog);
         Arc::new(StatementContext {
             shared: self.shared.clone(),
@@ -210,6 +215,7 @@ impl Session {
             catalog: catalog.clone(),
             search_path: self.environment.search_path.clone(),
             read_only: self.block.tx.as_ref().is_some_and(|t| t.read_only()),
+            own,
         })
     }
 
@@ -354,7 +360,8 @@ impl Session {
         if planned.params.len() != params.len() {
             return Err(SqlError::internal("a plan was given the wrong number of parameters").into());
         }
-        let context = self.context(&catalog);
+        let own = planned.lists_own.then(|| self.own_objects());
+        let context = self.context(&catalog, own);
         let execution = Execution {
             params,
             context: context.clone(),
@@ -363,21 +370,39 @@ impl Session {
             session_views: Some(context),
         };
         let waits = self.waits.clone();
+        let shared = self.shared.clone();
         let tx = self.transaction()?;
         if let Some(command) = planned.writes
             && tx.read_only()
         {
             return Err(read_only(command).into());
         }
-        tx.start_statement();
-        let outcome = waits.run(out, planned.plan.execute(tx, execution)).await?;
+        let rows_and_count = async {
+            loop {
+                tx.start_statement();
+                match waits.run(out, run_once(&planned, tx, execution.clone())).await {
+                    Err(Stop::Error(error)) => {
+                        let wanted = shared.advisory.lock().wanted();
+                        let Some(call) = wanted else { return Err(Stop::Error(error)) };
+                        tx.undo_statement();
+                        let wait = tx.advisory_lock(call.key, call.mode, call.scope(), LockWait::Block);
+                        waits.run(out, wait).await?;
+                        shared.advisory.lock().granted(call);
+                    }
+                    outcome => return outcome,
+                }
+            }
+        };
+        let outcome = rows_and_count.await;
+        shared.settle_advisory();
+        let (rows, affected) = outcome?;
         let word = prepared.statement().map_or("SELECT", |s| s.tag());
         let tag = match word {
             "SELECT" => Tag::Sent("SELECT"),
-            word => Tag::Affected(word, outcome.affected),
+            word => Tag::Affected(word, affected),
         };
         Ok(Ran {
-            rows: outcome.rows.map(|r| Rows::Plan(Box::new(r))),
+            rows,
             fields: planned.fields.clone(),
             tag,
         })
@@ -402,4 +427,26 @@ impl Session {
             }
         }
     }
+}
+
+/// Runs a plan once. A query that may have to wait for a lock and start over is computed to its end here.
+async fn run_once(planned: &Planned, tx: &mut Transaction, execution: Execution) -> Result<(Option<Rows>, u64)> {
+    let outcome = planned.plan.execute(tx, execution).await?;
+    let Some(mut source) = outcome.rows else {
+        return Ok((None, outcome.affected));
+    };
+    if !planned.waits {
+        return Ok((Some(Rows::Plan(Box::new(source))), outcome.affected));
+    }
+    let mut rows = Vec::new();
+    while source.next().await? {
+        if rows.len() == HELD_ROWS_MAX {
+            return Err(SqlError::new(
+                SqlState::PROGRAM_LIMIT_EXCEEDED,
+                format!("a query that waits for advisory locks cannot return more than {HELD_ROWS_MAX} rows"),
+            ));
+        }
+        rows.push(source.take_row());
+    }
+    Ok((Some(Rows::Values(rows.into_iter())), outcome.affected))
 }

@@ -170,6 +170,7 @@ impl Sessions {
             interrupt: registration.interrupt.clone(),
             settings: Mutex::new(settings),
             notices: Default::default(),
+            advisory: Default::default(),
             process: registration.process,
             role: role.oid,
             user: login.user,

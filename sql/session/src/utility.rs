@@ -63,7 +63,9 @@ impl Session {
                     depth: prepared.parsed.as_ref().map_or(1, |p| p.depth),
                     max_param: 0,
                 };
-                let made = self.prepare(prepared.sql.clone(), Some(Arc::new(parsed)), &types, out).await?;
+                let mut made = self.prepare(prepared.sql.clone(), Some(Arc::new(parsed)), &types, out).await?;
+                made.from_sql = true;
+                let made = Arc::new(made);
                 self.statements.insert(p.name.name.clone(), made);
             }
             Statement::Execute(e) => return self.execute_prepared(e, out).await,
@@ -254,6 +256,7 @@ impl Session {
                 self.statements.clear();
                 self.shared.settings.lock().reset_all();
                 self.shared.slot.discard_sequences();
+                self.shared.database.advisory_unlock_all(&self.shared.slot);
             }
             Discard::Plans => {
                 for statement in self.statements.values() {
@@ -293,6 +296,7 @@ impl Session {
                 tag: Tag::Sent("FETCH"),
             },
             cursor: true,
+            opened_at: self.statement_start,
         };
         Ok(self.open_portal(&d.name.name, portal)?)
     }
@@ -343,7 +347,7 @@ impl Session {
         let inner = Prepared::transient(&prepared.sql, Arc::new(parsed));
         let (planned, catalog) = self.plan_and_lock(&inner, out).await?;
         let lines = if e.options.analyze {
-            let context = self.context(&catalog);
+            let context = self.context(&catalog, None);
             let execution = Execution {
                 params: Arc::from([]),
                 context: context.clone(),

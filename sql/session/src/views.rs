@@ -1,8 +1,11 @@
-//! System views that only the session can fill: `pg_settings`, `pg_stat_activity`.
+//! System views that only the session can fill: `pg_settings`, `pg_stat_activity`, `pg_locks`, and those of its own objects.
 
-use crate::context::StatementContext;
+use crate::context::{StatementContext, micros};
+use crate::objects::ViewRows;
 use crate::settings::known::{Change, KNOWN, Kind, Unit};
+use curia_catalog::lookup::FIRST_DATABASE;
 use curia_execute::SessionViews;
+use curia_txn::{ListedLock, LockTarget};
 use curia_types::{ArrayValue, Datum, oid};
 use std::sync::Arc;
 
@@ -11,6 +14,9 @@ impl SessionViews for StatementContext {
         match view {
             "pg_settings" => Some(self.pg_settings()),
             "pg_stat_activity" => Some(self.pg_stat_activity()),
+            "pg_locks" => Some(self.pg_locks()),
+            "pg_prepared_statements" => Some(self.own.as_ref().map_or_else(Vec::new, |own| own.prepared_statements.clone())),
+            "pg_cursors" => Some(self.own.as_ref().map_or_else(Vec::new, |own| own.cursors.clone())),
             _ => None,
         }
     }
@@ -69,6 +75,10 @@ impl StatementContext {
             .collect()
     }
 
+    fn pg_locks(&self) -> ViewRows {
+        self.shared.database.list_locks().iter().map(lock_row).collect()
+    }
+
     /// One row a session; what other sessions run is theirs to tell and not shown yet.
     fn pg_stat_activity(&self) -> Vec<Vec<(&'static str, Datum)>> {
         let s = &self.shared;
@@ -97,6 +107,44 @@ impl StatementContext {
             })
             .collect()
     }
+}
+
+fn lock_row(lock: &ListedLock) -> Vec<(&'static str, Datum)> {
+    let mut row = vec![
+        ("virtualtransaction", Datum::text(lock.holder.to_string())),
+        ("pid", lock.process_id.map_or(Datum::Null, Datum::Int4)),
+        ("mode", Datum::text(lock.mode)),
+        ("granted", Datum::Bool(lock.granted)),
+        ("fastpath", Datum::Bool(lock.fast_path)),
+        (
+            "waitstart",
+            lock.waits_since.map_or(Datum::Null, |at| Datum::Timestamptz(micros(at))),
+        ),
+    ];
+    let (kind, target) = match lock.target {
+        LockTarget::Relation(oid) => (
+            "relation",
+            vec![("database", Datum::Oid(FIRST_DATABASE)), ("relation", Datum::Oid(oid))],
+        ),
+        LockTarget::VirtualTransaction(id) => ("virtualxid", vec![("virtualxid", Datum::text(id.to_string()))]),
+        // An xid has 32 bits; txid_current() counts on.
+        LockTarget::Transaction(id) => (
+            "transactionid",
+            vec![("transactionid", id.map_or(Datum::Null, |id| Datum::Oid(id as u32)))],
+        ),
+        LockTarget::Advisory(key) => (
+            "advisory",
+            vec![
+                ("database", Datum::Oid(FIRST_DATABASE)),
+                ("classid", Datum::Oid(key.class)),
+                ("objid", Datum::Oid(key.object)),
+                ("objsubid", Datum::Int2(key.form as i16)),
+            ],
+        ),
+    };
+    row.push(("locktype", Datum::text(kind)));
+    row.extend(target);
+    row
 }
 
 fn unit_name(unit: Unit) -> &'static str {

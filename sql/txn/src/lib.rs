@@ -41,9 +41,11 @@ pub mod transaction;
 pub mod view;
 pub mod violation;
 
+pub use advisory::{AdvisoryKey, AdvisoryMode, AdvisoryScope};
 pub use curia_storage::state::{Direction, KeyRange};
 pub use database::{Database, Limits};
 pub use layout::{IndexLayout, TableLayout};
+pub use lock::listing::{ListedLock, LockTarget, VirtualTransaction};
 pub use lock::{LockStrength, LockWait, TableLock};
 pub use replication::{CommitSender, CommitTicket, FragmentWrites, Replication, StageRef, StageSender, StageTicket, WriteSet};
 pub use rows::{Inserted, Locked, Seen};

@@ -5,10 +5,13 @@
 //! snapshot in use. A session stores its snapshot, then looks at the horizon; the collector stores the horizon, then looks at the
 //! snapshots. One of the two sees the other: the session takes a newer snapshot, or the collector stays below.
 
+use crate::advisory::AdvisoryLocks;
+use crate::database::Database;
 use crate::lock::Owner;
 use crate::lock::weak::WeakLocks;
 use crate::sequence::SequenceUse;
 use curia_consensus::ids::Csn;
+use curia_types::Result;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
@@ -22,11 +25,16 @@ pub struct SessionSlot {
     id: u32,
     process_id: AtomicI32,
     transactions: AtomicU64,
+    /// Number of the running transaction; 0 outside of one.
+    running: AtomicU64,
+    /// `txid_current()` of the running transaction; 0 until it is drawn.
+    txid: AtomicU64,
     /// Snapshot of the running statement or transaction.
     snapshot: AtomicU64,
     /// Snapshots that views outside the statement hold (portals, scans on other threads), with their number.
     pins: Mutex<BTreeMap<u64, u32>>,
     pub(crate) weak: WeakLocks,
+    pub(crate) advisory: AdvisoryLocks,
     /// Sequence values this session has drawn.
     pub(crate) sequences: SequenceUse,
 }
@@ -42,10 +50,54 @@ impl SessionSlot {
         self.sequences.discard();
     }
 
-    /// The lock owner for the next transaction.
-    pub(crate) fn next_owner(&self) -> Owner {
-        let n = self.transactions.fetch_add(1, Ordering::Relaxed);
-        Owner(u64::from(self.id) << 40 | n & ((1 << 40) - 1))
+    /// Begins a transaction: the owner of its locks.
+    pub(crate) fn begin(&self) -> Owner {
+        let owner = Owner::new(self.id, self.transactions.fetch_add(1, Ordering::Relaxed));
+        self.txid.store(0, Ordering::Relaxed);
+        self.running.store(owner.number(), Ordering::Release);
+        owner
+    }
+
+    /// The transaction has ended, or left the slot.
+    pub(crate) fn end(&self) {
+        self.running.store(0, Ordering::Release);
+        self.drop_snapshot();
+    }
+
+    /// The owner of the session's own locks.
+    pub(crate) fn owner(&self) -> Owner {
+        Owner::new(self.id, 0)
+    }
+
+    /// The running transaction.
+    pub(crate) fn transaction(&self) -> Option<Owner> {
+        match self.running.load(Ordering::Acquire) {
+            0 => None,
+            number => Some(Owner::new(self.id, number)),
+        }
+    }
+
+    /// `txid_current_if_assigned()` of the running transaction.
+    pub(crate) fn assigned_txid(&self) -> Option<u64> {
+        match self.txid.load(Ordering::Acquire) {
+            0 => None,
+            txid => Some(txid),
+        }
+    }
+
+    /// `txid_current()` of the running transaction, drawn when first asked for, by itself or by who waits for it; `None` outside of one.
+    pub(crate) fn txid(&self, db: &Database) -> Result<Option<u64>> {
+        if self.transaction().is_none() {
+            return Ok(None);
+        }
+        if let Some(txid) = self.assigned_txid() {
+            return Ok(Some(txid));
+        }
+        let drawn = db.next_txid()?;
+        match self.txid.compare_exchange(0, drawn, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => Ok(Some(drawn)),
+            Err(other) => Ok(Some(other)),
+        }
     }
 
     /// Takes the applied CSN as snapshot.
@@ -114,9 +166,12 @@ impl Snapshots {
             id: slots.next,
             process_id: AtomicI32::new(process_id),
             transactions: AtomicU64::new(1),
+            running: AtomicU64::new(0),
+            txid: AtomicU64::new(0),
             snapshot: AtomicU64::new(NONE),
             pins: Mutex::default(),
             weak: WeakLocks::default(),
+            advisory: AdvisoryLocks::default(),
             sequences: SequenceUse::default(),
         });
         slots.live.retain(|s| s.strong_count() > 0);

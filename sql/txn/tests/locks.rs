@@ -339,24 +339,3 @@ async fn ten_thousand_row_locks_are_taken_and_released() {
         assert_eq!(got.unwrap(), Locked::Gone);
     }
 }
-
-#[tokio::test]
-async fn advisory_locks_are_shared_or_exclusive_and_take_part_in_deadlocks() {
-    let cluster = Cluster::new().await;
-    let (mut one, mut two) = (cluster.begin(), cluster.begin());
-    assert!(one.advisory_lock(7, true, LockWait::NoWait).await.unwrap());
-    assert!(two.advisory_lock(7, true, LockWait::NoWait).await.unwrap());
-    assert!(!two.advisory_lock(7, false, LockWait::NoWait).await.unwrap());
-    assert!(two.advisory_lock(8, false, LockWait::NoWait).await.unwrap());
-    let mut waiting = Box::pin(one.advisory_lock(8, false, LockWait::Block));
-    waits!(waiting);
-    let error = two.advisory_lock(7, false, LockWait::Block).await.unwrap_err();
-    assert_eq!(code(&error), "40P01");
-    let detail = error.fields().detail.clone().unwrap();
-    assert!(
-        detail.contains("waits for ExclusiveLock on advisory lock [5,0,7,1]; blocked by process"),
-        "{detail}"
-    );
-    drop(two);
-    assert!(waiting.await.unwrap());
-}

@@ -9,6 +9,8 @@ mod driver;
 #[cfg(test)]
 mod extended;
 #[cfg(test)]
+mod locks;
+#[cfg(test)]
 mod server;
 #[cfg(test)]
 mod simple;

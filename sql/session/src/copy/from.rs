@@ -311,7 +311,7 @@ impl Session {
         let Bound::Insert(insert) = bound.bound else {
             return Err(SqlError::internal("an INSERT was bound to something else"));
         };
-        let context = self.context(&catalog);
+        let context = self.context(&catalog, None);
         let execution = Execution {
             params: Arc::from([]),
             context: context.clone(),

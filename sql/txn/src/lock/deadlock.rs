@@ -2,9 +2,12 @@
 //!
 //! A cycle can only come to be when somebody starts to wait: whoever holds or is served is not waiting at that moment. So each wait is
 //! checked once, when it starts, under one mutex that orders the starts; the request that would close a cycle is the one that fails.
+//!
+//! Who waits is a transaction. What it waits for may belong to a session (advisory locks): that waits if its transaction does.
 
-use super::mode::LockStrength;
+use super::listing::advisory_mode;
 use super::table::{ADVISORY, LockKey, LockTable, Mode, Owner, TABLES};
+use crate::advisory::AdvisoryKey;
 use curia_types::{Result, SqlError, SqlState};
 use hashbrown::{HashMap, HashSet};
 use parking_lot::{Mutex, MutexGuard};
@@ -15,12 +18,18 @@ pub(super) struct WaitsFor(Mutex<Waits>);
 
 /// The waits, locked.
 #[derive(Default)]
-pub(super) struct Waits(HashMap<Owner, Waiting>);
+pub(super) struct Waits {
+    waiting: HashMap<Owner, Waiting>,
+    /// The waiting transaction of each session that has one.
+    sessions: HashMap<u32, Owner>,
+}
 
 /// One wait.
 #[derive(Clone, Debug)]
 pub(super) struct Waiting {
     pub(super) key: LockKey,
+    /// Who will own it: the transaction, or its session.
+    pub(super) owner: Owner,
     pub(super) mode: Mode,
     pub(super) process_id: i32,
     pub(super) txid: u64,
@@ -35,19 +44,29 @@ impl WaitsFor {
 impl Waits {
     /// Notes a wait that is queued already, unless it closes a cycle.
     pub(super) fn add(&mut self, table: &LockTable, owner: Owner, waiting: Waiting) -> Result<()> {
-        self.0.insert(owner, waiting);
+        self.waiting.insert(owner, waiting);
+        self.sessions.insert(owner.session(), owner);
         match self.cycle(table, owner) {
             None => Ok(()),
             Some(cycle) => {
                 let error = self.report(&cycle);
-                self.0.remove(&owner);
+                self.remove(owner);
                 Err(error)
             }
         }
     }
 
     pub(super) fn remove(&mut self, owner: Owner) {
-        self.0.remove(&owner);
+        self.waiting.remove(&owner);
+        if self.sessions.get(&owner.session()) == Some(&owner) {
+            self.sessions.remove(&owner.session());
+        }
+    }
+
+    pub(super) fn blockers_of_session(&self, table: &LockTable, session: u32) -> Vec<Owner> {
+        self.sessions
+            .get(&session)
+            .map_or_else(Vec::new, |owner| self.blockers(table, *owner))
     }
 
     /// A path from `start` through waits back to it.
@@ -59,7 +78,7 @@ impl Waits {
             match todo.pop() {
                 Some(next) if next == start => return Some(path.iter().map(|(o, _)| *o).collect()),
                 Some(next) => {
-                    if self.0.contains_key(&next) && seen.insert(next) {
+                    if self.waiting.contains_key(&next) && seen.insert(next) {
                         let blockers = self.blockers(table, next);
                         path.push((next, blockers));
                     }
@@ -73,12 +92,23 @@ impl Waits {
     }
 
     fn blockers(&self, table: &LockTable, owner: Owner) -> Vec<Owner> {
-        self.0.get(&owner).map_or_else(Vec::new, |w| table.blockers(owner, &w.key))
+        let Some(waiting) = self.waiting.get(&owner) else {
+            return Vec::new();
+        };
+        let mut blockers = table.blockers(waiting.owner, &waiting.key);
+        for blocker in &mut blockers {
+            if blocker.is_session()
+                && let Some(transaction) = self.sessions.get(&blocker.session())
+            {
+                *blocker = *transaction;
+            }
+        }
+        blockers
     }
 
     /// The error as PostgreSQL words it: a line for each wait of the cycle.
     fn report(&self, cycle: &[Owner]) -> SqlError {
-        let waits: Vec<&Waiting> = cycle.iter().filter_map(|o| self.0.get(o)).collect();
+        let waits: Vec<&Waiting> = cycle.iter().filter_map(|o| self.waiting.get(o)).collect();
         let lines: Vec<String> = waits
             .iter()
             .enumerate()
@@ -94,12 +124,9 @@ impl Waits {
                 let what = match w.key.space {
                     TABLES => format!("{} on relation {} of database 5", w.mode.name, number(0)),
                     ADVISORY => {
-                        let mode = if w.mode == Mode::from(LockStrength::Share) {
-                            "ShareLock"
-                        } else {
-                            "ExclusiveLock"
-                        };
-                        format!("{mode} on advisory lock [5,{},{},1]", number(0), number(4))
+                        let mode = advisory_mode(w.mode.bit);
+                        let form = AdvisoryKey::from_bytes(&w.key.bytes).map_or(0, |key| key.form);
+                        format!("{mode} on advisory lock [5,{},{},{form}]", number(0), number(4))
                     }
                     _ => format!("ShareLock on transaction {}", by.txid),
                 };

@@ -3,12 +3,14 @@
 //! - [`mode`]: strengths and modes, and what conflicts with what.
 //! - [`table`]: who holds and who waits, in shards.
 //! - [`deadlock`]: who waits for whom; a wait that would close a cycle is refused at once with 40P01.
+//! - [`listing`]: what `pg_locks` shows of it.
 //! - [`weak`]: the fast path of the table locks that ordinary statements take.
 //!
-//! Locks live in memory only: they end with their transaction, and a new consul starts with none. ROLLBACK TO SAVEPOINT keeps locks
+//! Locks live in memory only: they end with their transaction, or session, and a new consul starts with none. ROLLBACK TO SAVEPOINT keeps locks
 //! that were taken since (PostgreSQL gives them back): a stated difference, which only makes others wait longer.
 
 pub mod deadlock;
+pub mod listing;
 pub mod mode;
 pub mod table;
 pub mod weak;

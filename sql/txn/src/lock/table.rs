@@ -15,6 +15,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::SystemTime;
 
 /// Number of shards; a power of two, well above the number of cores.
 const SHARDS: usize = 64;
@@ -22,6 +23,25 @@ const SHARDS: usize = 64;
 /// A transaction as a holder of locks: its session's slot and how many transactions that slot has seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Owner(pub(crate) u64);
+
+/// Bits of the transaction's number in an owner.
+const NUMBER_BITS: u32 = 40;
+
+impl Owner {
+    /// The owner for a session's transaction. Number 0 stands for the session itself, which owns advisory locks.
+    pub(crate) fn new(session: u32, number: u64) -> Owner {
+        Owner(u64::from(session) << NUMBER_BITS | number & ((1 << NUMBER_BITS) - 1))
+    }
+    pub(crate) fn session(self) -> u32 {
+        (self.0 >> NUMBER_BITS) as u32
+    }
+    pub(crate) fn number(self) -> u64 {
+        self.0 & ((1 << NUMBER_BITS) - 1)
+    }
+    pub(crate) fn is_session(self) -> bool {
+        self.number() == 0
+    }
+}
 
 /// What is locked: a space (a storage id, or one of the constants) and bytes in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,7 +120,22 @@ struct Entry {
 struct Waiter {
     owner: Owner,
     mode: Mode,
+    since: SystemTime,
     cell: Arc<Cell>,
+}
+
+/// A copy of an entry, for listing.
+pub(super) struct Listed {
+    pub(super) space: u32,
+    pub(super) bytes: Arc<[u8]>,
+    pub(super) holders: Vec<(Owner, u8)>,
+    pub(super) waiters: Vec<ListedWaiter>,
+}
+
+pub(super) struct ListedWaiter {
+    pub(super) owner: Owner,
+    pub(super) mode: Mode,
+    pub(super) since: SystemTime,
 }
 
 /// Where a waiter learns that it holds the lock.
@@ -129,9 +164,10 @@ pub(crate) struct Blocked<'a> {
     owner: Owner,
 }
 
-/// What a request tells about its transaction, for the message of a deadlock.
+/// The transaction that a request is made in. It is who waits, also where its session will own the lock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Identity {
+    pub(crate) transaction: Owner,
     pub(crate) process_id: i32,
     pub(crate) txid: u64,
 }
@@ -168,7 +204,8 @@ impl LockTable {
             return Acquire::Granted(Some(key));
         };
         let held = entry.held_by(owner);
-        if held & mode.bit != 0 || covers(space, held, mode) {
+        // Modes of an advisory lock are given back one by one, so each is held for itself.
+        if held & mode.bit != 0 || space != ADVISORY && covers(space, held, mode) {
             return Acquire::Granted(None);
         }
         if entry.admits(owner, mode, held != 0) {
@@ -184,7 +221,7 @@ impl LockTable {
     }
 
     /// Adds a lock that is known to conflict with nobody who holds one (weak modes that move over from a slot).
-    pub(super) fn insert_granted(&self, owner: Owner, key: LockKey, bits: u8) {
+    pub(crate) fn insert_granted(&self, owner: Owner, key: LockKey, bits: u8) {
         let mut shard = self.shard(key.hash).lock();
         match shard.find_mut(key.hash, |e| e.key == key) {
             Some(entry) => match entry.holders.iter_mut().find(|(o, _)| *o == owner) {
@@ -232,6 +269,39 @@ impl LockTable {
             }
         }
         wake.into_iter().for_each(Waker::wake);
+    }
+
+    /// Table and advisory locks, and whatever is waited for.
+    pub(super) fn entries(&self) -> Vec<Listed> {
+        let mut out = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.lock();
+            let shown = shard
+                .iter()
+                .filter(|e| !e.waiters.is_empty() || matches!(e.key.space, TABLES | ADVISORY));
+            out.extend(shown.map(|e| {
+                Listed {
+                    space: e.key.space,
+                    bytes: e.key.bytes.clone(),
+                    holders: e.holders.clone(),
+                    waiters: e
+                        .waiters
+                        .iter()
+                        .map(|w| ListedWaiter {
+                            owner: w.owner,
+                            mode: w.mode,
+                            since: w.since,
+                        })
+                        .collect(),
+                }
+            }));
+        }
+        out
+    }
+
+    /// Whom a session's wait is for; nobody when it waits for nothing.
+    pub(super) fn blockers_of_session(&self, session: u32) -> Vec<Owner> {
+        self.waits.lock().blockers_of_session(self, session)
     }
 
     /// Whom a queued request waits for: holders it conflicts with, and earlier waiters it conflicts with. Nobody once it is served.
@@ -384,6 +454,7 @@ impl<'a> Blocked<'a> {
             let waiter = Waiter {
                 owner,
                 mode,
+                since: SystemTime::now(),
                 cell: cell.clone(),
             };
             if held != 0 {
@@ -399,16 +470,18 @@ impl<'a> Blocked<'a> {
             key,
             mode,
             owner,
+            who: who.transaction,
             cell,
             done: false,
         };
         let waiting = Waiting {
             key: pending.key.clone(),
+            owner,
             mode,
             process_id: who.process_id,
             txid: who.txid,
         };
-        let verdict = graph.add(table, owner, waiting);
+        let verdict = graph.add(table, who.transaction, waiting);
         drop(graph);
         verdict?;
         Ok(Queued::Waiting { pending, fresh })
@@ -430,6 +503,7 @@ struct Pending<'a> {
     key: LockKey,
     mode: Mode,
     owner: Owner,
+    who: Owner,
     cell: Arc<Cell>,
     done: bool,
 }
@@ -450,7 +524,7 @@ impl Future for Pending<'_> {
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        self.table.waits.lock().remove(self.owner);
+        self.table.waits.lock().remove(self.who);
         if !self.done {
             self.table.cancel(self.owner, &self.key, self.mode, &self.cell);
         }

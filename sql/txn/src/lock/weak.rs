@@ -78,6 +78,11 @@ impl WeakLocks {
         false
     }
 
+    /// What is noted: tables and modes.
+    pub(super) fn noted(&self) -> Vec<(u32, u8)> {
+        self.0.lock().entries.clone()
+    }
+
     /// Moves what is noted on the table into the lock table.
     pub(crate) fn move_to(&self, locks: &LockTable, table: u32) {
         let mut noted = self.0.lock();

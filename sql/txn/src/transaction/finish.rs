@@ -1,0 +1,119 @@
+//! The end of a transaction.
+
+use super::{Holdings, Transaction};
+use crate::commit;
+use crate::orphan::Orphan;
+use crate::replication::CommitTicket;
+use curia_catalog::Change;
+use curia_consensus::ids::Csn;
+use curia_types::{Result, SqlError};
+
+/// How a commit went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The CSN; `None` when nothing was written.
+    pub csn: Option<Csn>,
+    /// Whether the catalog changed.
+    pub catalog_changed: bool,
+}
+
+impl Transaction {
+    /// Commits: returns once the writes are durable and applied. With nothing written it costs nothing. On an error nothing of the
+    /// transaction happened, except 08007, which says that nobody knows.
+    pub async fn commit(mut self) -> Result<Committed> {
+        if self.slot.sequences.has_unconfirmed() {
+            for ticket in self.db.sequences.confirm(&*self.db.replication, &self.slot.sequences)? {
+                ticket.await?;
+            }
+        }
+        if !self.has_writes() {
+            return Ok(Committed {
+                csn: None,
+                catalog_changed: false,
+            });
+        }
+        let catalog = self.catalog();
+        let writes = commit::write_set(&mut self, &catalog).await?;
+        if writes.fragments.is_empty() {
+            // All that had left memory was undone.
+            return Ok(Committed {
+                csn: None,
+                catalog_changed: false,
+            });
+        }
+        let (Some(holdings), changes) = (self.holdings.take(), std::mem::take(&mut self.changes)) else {
+            return Err(SqlError::internal("a transaction was committed twice"));
+        };
+        // The buffer goes before the wait: its rows are in the write set now.
+        self.buffer = None;
+        let forgotten = commit::dropped_sequences(&changes, &self.db.catalog());
+        let under_way = UnderWay {
+            inner: Some((self.db.replication.commit(writes), changes, holdings)),
+        };
+        let outcome = under_way.await;
+        if outcome.is_err() {
+            self.forget_fresh();
+        }
+        let csn = outcome?;
+        forgotten.into_iter().for_each(|s| self.db.sequences.forget(s));
+        Ok(csn)
+    }
+
+    /// Rolls back. The same as dropping it.
+    pub fn rollback(self) {}
+
+    /// Nobody will ever know the storages that it made.
+    fn forget_fresh(&mut self) {
+        if !self.fresh.is_empty() {
+            let fresh = std::mem::take(&mut self.fresh);
+            fresh.iter().for_each(|s| self.db.sequences.forget(*s));
+            self.db.forget_row_ids(fresh);
+        }
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        // Locks that are still its own: it was never handed over.
+        if self.holdings.is_some() {
+            self.forget_fresh();
+        }
+    }
+}
+
+/// A commit that was handed over. Dropped before its end, it becomes an orphan.
+struct UnderWay {
+    inner: Option<(CommitTicket, Vec<Change>, Holdings)>,
+}
+
+impl std::future::Future for UnderWay {
+    type Output = Result<Committed>;
+    fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<Self::Output> {
+        let Some((ticket, _, _)) = &mut self.inner else {
+            return std::task::Poll::Ready(Err(SqlError::internal("a finished commit was awaited again")));
+        };
+        let outcome = std::task::ready!(std::pin::Pin::new(ticket).poll(cx));
+        let Some((_, changes, holdings)) = self.inner.take() else {
+            return std::task::Poll::Ready(Err(SqlError::internal("a finished commit was awaited again")));
+        };
+        let outcome = outcome.map(|csn| {
+            holdings.db.publish(&changes, csn);
+            Committed {
+                csn: Some(csn),
+                catalog_changed: !changes.is_empty(),
+            }
+        });
+        drop(holdings); // only now: who waits for the locks finds the changes published
+        std::task::Poll::Ready(outcome)
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if let Some((ticket, changes, mut holdings)) = self.inner.take() {
+            holdings.leave_slot();
+            let db = holdings.db.clone();
+            db.orphans.push(Orphan { ticket, changes, holdings });
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! What a transaction holds until its end, also when its session goes away before that.
+
+use crate::database::Database;
+use crate::lock::{LockKey, Owner};
+use crate::slot::SessionSlot;
+use curia_catalog::Oid;
+use std::sync::Arc;
+
+/// Locks and the snapshot; given back when dropped.
+pub(crate) struct Holdings {
+    pub(super) db: Arc<Database>,
+    pub(super) slot: Arc<SessionSlot>,
+    pub(super) owner: Owner,
+    pub(super) keys: Vec<LockKey>,
+    /// Tables on which a strong mode was announced.
+    pub(super) announced: Vec<Oid>,
+    /// Whether the slot still serves this transaction.
+    pub(super) in_slot: bool,
+}
+
+impl Drop for Holdings {
+    fn drop(&mut self) {
+        for key in &self.keys {
+            self.db.locks.release(self.owner, key);
+        }
+        for &table in &self.announced {
+            self.db.strong.withdraw(table);
+        }
+        if self.in_slot {
+            self.slot.weak.release(&self.db.locks);
+            self.slot.advisory.end_transaction(self.slot.owner(), &self.db.locks);
+            self.slot.end();
+        }
+    }
+}
+
+impl Holdings {
+    /// Makes the slot free for another transaction while the locks stay.
+    pub(super) fn leave_slot(&mut self) {
+        self.keys.extend(self.slot.weak.leave(&self.db.locks));
+        let advisory = &self.slot.advisory;
+        self.keys
+            .extend(advisory.leave_transaction(self.slot.owner(), self.owner, &self.db.locks));
+        self.slot.end();
+        self.in_slot = false;
+    }
+}

@@ -431,9 +431,12 @@ fn refusal(error: ProposeError) -> SqlError {
             "could not commit because a staged part of the transaction is gone",
         ),
         ProposeError::TooLarge(_) => SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, error.to_string()),
-        ProposeError::Full | ProposeError::Known(_) | ProposeError::Empty | ProposeError::GroupOrder(_) | ProposeError::UnknownGroup(_) | ProposeError::ClosedGroup(_) => {
-            SqlError::internal(error.to_string())
-        }
+        ProposeError::Full
+        | ProposeError::Known(_)
+        | ProposeError::Empty
+        | ProposeError::GroupOrder(_)
+        | ProposeError::UnknownGroup(_)
+        | ProposeError::ClosedGroup(_) => SqlError::internal(error.to_string()),
     }
 }
 

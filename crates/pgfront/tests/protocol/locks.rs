@@ -21,10 +21,10 @@ fn until_waiting(w: &mut Wire, process: &str) {
 
 #[test]
 fn a_sessions_advisory_lock_outlives_transactions_and_ends_with_the_session() {
-    let (mut one_, mut two) = (Wire::open(shared()), Wire::open(shared()));
-    one_.query("BEGIN");
-    assert_eq!(one(&mut one_, "SELECT pg_advisory_lock(101)"), "");
-    one_.query("ROLLBACK");
+    let (mut first_, mut two) = (Wire::open(shared()), Wire::open(shared()));
+    first_.query("BEGIN");
+    assert_eq!(one(&mut first_, "SELECT pg_advisory_lock(101)"), "");
+    first_.query("ROLLBACK");
     assert_eq!(one(&mut two, "SELECT pg_try_advisory_lock(101)"), "f");
     assert_eq!(one(&mut two, "SELECT pg_try_advisory_lock_shared(101)"), "f");
     assert_eq!(
@@ -42,12 +42,12 @@ fn a_sessions_advisory_lock_outlives_transactions_and_ends_with_the_session() {
     two.send('Q', b"SELECT pg_advisory_lock(101), 'mine'\0");
     let mut three = Wire::open(shared());
     until_waiting(&mut three, &process);
-    let holder = one(&mut one_, "SELECT pg_backend_pid()");
+    let holder = one(&mut first_, "SELECT pg_backend_pid()");
     assert_eq!(
         one(&mut three, &format!("SELECT pg_blocking_pids({process})")),
         format!("{{{holder}}}")
     );
-    drop(one_);
+    drop(first_);
     let answer = two.until_ready();
     assert_eq!(kinds(&answer), "TDCZ");
     assert_eq!(answer[1].texts(), ["", "mine"]);
@@ -62,9 +62,10 @@ fn giving_back_what_is_not_held_is_false_and_warned_of() {
     let mut w = Wire::open(shared());
     let answer = w.query("SELECT pg_advisory_unlock(102)");
     let warning = answer.iter().find(|m| m.kind == 'N').expect("a warning");
+    let fields = warning.fields();
     assert_eq!(
-        warning.error(),
-        ("01000".to_owned(), "you don't own a lock of type ExclusiveLock".to_owned())
+        (fields[&'C'].as_str(), fields[&'M'].as_str()),
+        ("01000", "you don't own a lock of type ExclusiveLock")
     );
     assert_eq!(one(&mut w, "SELECT pg_advisory_unlock_shared(102)"), "f");
     assert_eq!(one(&mut w, "SELECT pg_advisory_lock(NULL) IS NULL"), "t");
@@ -72,8 +73,8 @@ fn giving_back_what_is_not_held_is_false_and_warned_of() {
 
 #[test]
 fn a_statement_that_waits_takes_each_lock_once_and_gives_each_back_once() {
-    let (mut one_, mut two, mut three) = (Wire::open(shared()), Wire::open(shared()), Wire::open(shared()));
-    one(&mut one_, "SELECT pg_advisory_lock(203)");
+    let (mut first_, mut two, mut three) = (Wire::open(shared()), Wire::open(shared()), Wire::open(shared()));
+    one(&mut first_, "SELECT pg_advisory_lock(203)");
     one(&mut two, "SELECT pg_advisory_lock(204)");
     let process = one(&mut two, "SELECT pg_backend_pid()");
     two.send(
@@ -86,7 +87,7 @@ fn a_statement_that_waits_takes_each_lock_once_and_gives_each_back_once() {
         "f",
         "it holds what it got while it waits"
     );
-    one(&mut one_, "SELECT pg_advisory_unlock(203)");
+    one(&mut first_, "SELECT pg_advisory_unlock(203)");
     let rows: Vec<Vec<String>> = two.until_ready().iter().filter(|m| m.kind == 'D').map(|m| m.texts()).collect();
     assert_eq!(rows, [["1", "", "t"], ["2", "", "f"], ["3", "", "f"]]);
     for n in 201..=203 {
@@ -98,8 +99,8 @@ fn a_statement_that_waits_takes_each_lock_once_and_gives_each_back_once() {
 
 #[test]
 fn advisory_locks_of_a_transaction_end_with_it_and_waits_end_by_lock_timeout_and_deadlock() {
-    let (mut one_, mut two) = (Wire::open(shared()), Wire::open(shared()));
-    one_.query("BEGIN; SELECT pg_advisory_xact_lock(301)");
+    let (mut first_, mut two) = (Wire::open(shared()), Wire::open(shared()));
+    first_.query("BEGIN; SELECT pg_advisory_xact_lock(301)");
     two.query("BEGIN");
     assert_eq!(one(&mut two, "SELECT pg_try_advisory_xact_lock_shared(301)"), "f");
     two.query("SET LOCAL lock_timeout = '20ms'");
@@ -109,7 +110,7 @@ fn advisory_locks_of_a_transaction_end_with_it_and_waits_end_by_lock_timeout_and
     two.send('Q', b"SELECT pg_advisory_xact_lock(301)\0");
     let mut three = Wire::open(shared());
     until_waiting(&mut three, &process);
-    assert_eq!(one_.failure("SELECT pg_advisory_lock(302)").0, "40P01");
+    assert_eq!(first_.failure("SELECT pg_advisory_lock(302)").0, "40P01");
     assert_eq!(kinds(&two.until_ready()), "TDCZ");
     two.query("COMMIT");
     assert_eq!(one(&mut three, "SELECT pg_try_advisory_lock(301)"), "t");
@@ -118,45 +119,48 @@ fn advisory_locks_of_a_transaction_end_with_it_and_waits_end_by_lock_timeout_and
 
 #[test]
 fn a_writer_that_waits_inside_an_insert_inserts_once() {
-    let (mut one_, mut two, mut three) = (Wire::open(shared()), Wire::open(shared()), Wire::open(shared()));
-    one_.query("CREATE TABLE advised (id int)");
-    one(&mut one_, "SELECT pg_advisory_lock(402)");
+    let (mut first_, mut two, mut three) = (Wire::open(shared()), Wire::open(shared()), Wire::open(shared()));
+    first_.query("CREATE TABLE advised (id int)");
+    one(&mut first_, "SELECT pg_advisory_lock(402)");
     let process = one(&mut two, "SELECT pg_backend_pid()");
     two.send(
         'Q',
         b"INSERT INTO advised SELECT n FROM generate_series(1, 3) AS g(n) WHERE pg_advisory_xact_lock(400 + n) IS NOT NULL\0",
     );
     until_waiting(&mut three, &process);
-    one(&mut one_, "SELECT pg_advisory_unlock(402)");
+    one(&mut first_, "SELECT pg_advisory_unlock(402)");
     assert_eq!(two.until_ready()[0].tag(), "INSERT 0 3");
-    assert_eq!(one_.rows("SELECT id FROM advised ORDER BY id"), [["1"], ["2"], ["3"]]);
+    assert_eq!(first_.rows("SELECT id FROM advised ORDER BY id"), [["1"], ["2"], ["3"]]);
 }
 
 #[test]
 fn row_and_table_locks_are_listed() {
-    let (mut one_, mut two, mut three) = (Wire::open(shared()), Wire::open(shared()), Wire::open(shared()));
-    one_.query("CREATE TABLE listed (id int PRIMARY KEY, v int); INSERT INTO listed VALUES (1, 0)");
-    one_.query("BEGIN; UPDATE listed SET v = 1 WHERE id = 1");
-    let (first, second) = (one(&mut one_, "SELECT pg_backend_pid()"), one(&mut two, "SELECT pg_backend_pid()"));
+    let (mut first_, mut two, mut three) = (Wire::open(shared()), Wire::open(shared()), Wire::open(shared()));
+    first_.query("CREATE TABLE listed (id int PRIMARY KEY, v int); INSERT INTO listed VALUES (1, 0)");
+    first_.query("BEGIN; UPDATE listed SET v = 1 WHERE id = 1");
+    let (holder, waiter) = (
+        one(&mut first_, "SELECT pg_backend_pid()"),
+        one(&mut two, "SELECT pg_backend_pid()"),
+    );
     two.send('Q', b"UPDATE listed SET v = 2 WHERE id = 1\0");
-    until_waiting(&mut three, &second);
+    until_waiting(&mut three, &waiter);
     assert_eq!(
         three.rows(&format!(
-            "SELECT pid, mode, granted FROM pg_locks WHERE relation = 'listed'::regclass AND pid IN ({first}, {second}) ORDER BY pid"
+            "SELECT pid, mode, granted FROM pg_locks WHERE relation = 'listed'::regclass AND pid IN ({holder}, {waiter}) ORDER BY pid"
         )),
-        [[&first, "RowExclusiveLock", "t"], [&second, "RowExclusiveLock", "t"]]
+        [[&holder, "RowExclusiveLock", "t"], [&waiter, "RowExclusiveLock", "t"]]
     );
     assert_eq!(
         three.rows(&format!(
             "SELECT b.pid, w.mode FROM pg_locks w JOIN pg_locks b ON b.transactionid = w.transactionid AND b.granted
-             WHERE NOT w.granted AND w.pid = {second}"
+             WHERE NOT w.granted AND w.pid = {waiter}"
         )),
-        [[&first, "ShareLock"]]
+        [[&holder, "ShareLock"]]
     );
-    one_.query("COMMIT");
+    first_.query("COMMIT");
     assert_eq!(two.until_ready()[0].tag(), "UPDATE 1");
     assert_eq!(
-        three.rows(&format!("SELECT count(*) FROM pg_locks WHERE pid IN ({first}, {second})")),
+        three.rows(&format!("SELECT count(*) FROM pg_locks WHERE pid IN ({holder}, {waiter})")),
         [["0"]]
     );
 }

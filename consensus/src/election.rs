@@ -25,7 +25,7 @@ impl Node {
 
     /// Whether this server keeps its logs in memory only: what it held in an earlier run is gone.
     pub(crate) fn is_volatile(&self) -> bool {
-        self.senator.configuration.roles(self.config.server).is_some_and(|roles| !roles.log)
+        self.senator.roles.is_some_and(|roles| !roles.log)
     }
 
     /// Asks whether an election would succeed, or stands at once where nobody need be asked.

@@ -222,7 +222,7 @@ impl Node {
 
     /// Whether this server runs the state machines.
     pub(crate) fn runs_state(&self) -> bool {
-        self.senator.configuration.roles(self.config.server).is_none_or(|roles| roles.state)
+        self.senator.roles.is_none_or(|roles| roles.state)
     }
 
     /// Where the logs could begin if the state were made durable now; `None` while handed-out work is not applied, or

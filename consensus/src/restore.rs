@@ -306,6 +306,7 @@ impl Restore {
         }
         let senator = Senator {
             id: self.config.server,
+            roles: configuration.roles(self.config.server),
             term: self.hard_state.term,
             vote: self.hard_state.vote,
             durable_term: self.hard_state.term,

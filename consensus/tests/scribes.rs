@@ -245,3 +245,19 @@ fn three_with_both_roles_one_scribe_and_one_reader() {
         }
     }
 }
+
+#[test]
+fn a_state_only_server_that_is_removed_does_not_begin_to_write_its_log() {
+    let mut cluster = three_and_two();
+    let consul = cluster.elect();
+    let other = 9 - consul;
+    let change = Change {
+        remove: ids(&[other]),
+        ..Change::default()
+    };
+    cluster.commit("a");
+    cluster.change(&change);
+    cluster.commit("b");
+    assert_eq!(cluster.configuration(consul).roles(ServerId(other)), None);
+    assert_eq!(cluster.server(other).disk.logs.len(), 0);
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Configuration, Vote};
+use super::{Configuration, Roles, Vote};
 use crate::ids::{GroupId, Index, ServerId, Tail, Term};
 use crate::log::{Base, Log};
 use crate::progress::Peers;
@@ -42,6 +42,8 @@ pub enum Role {
 pub struct Senator {
     /// This server.
     pub(crate) id: ServerId,
+    /// What it does, by the last configuration that named it; one that doesn't (it was removed) changes nothing about that.
+    pub(crate) roles: Option<Roles>,
     /// The current term. Whatever depends on it leaves only when `durable_term` has reached it.
     pub(crate) term: Term,
     /// The vote in the current term.
@@ -162,6 +164,7 @@ impl Senator {
         let configuration = base.configuration.clone().expect("a base of the senate has the configuration");
         self.commit = base.index;
         self.configurations = vec![(base.index, configuration.clone())];
+        self.roles = configuration.roles(self.id).or(self.roles);
         self.configuration = configuration;
         self.log = Log::new(base);
     }
@@ -181,6 +184,7 @@ impl Senator {
         if let Record::Configuration(configuration) = &entry.record {
             self.configurations.push((entry.index, configuration.clone()));
             self.configuration = configuration.clone();
+            self.roles = configuration.roles(self.id).or(self.roles);
         }
     }
 }

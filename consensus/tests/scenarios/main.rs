@@ -1,7 +1,7 @@
 //! Protocol stories: every file in `testdata/consensus` is one, with the trace that it must give.
 //!
 //! `testdata/consensus/README.md` says how to read and to write one. Each file is a test of its own, named after it;
-//! arguments that are not options choose those whose names contain them. `UPDATE_SCENARIOS=1` writes the traces that were
+//! arguments choose those whose names contain them. `UPDATE_SCENARIOS=1` writes the traces that were
 //! found into the files, to be read before they are believed.
 //!
 //! The `datadriven` crate has much the same format, but forgets the order of arguments and takes one command a block; a
@@ -26,16 +26,49 @@ use world::World;
 
 const UPDATE: &str = "UPDATE_SCENARIOS=1 cargo test -p curia-consensus --test scenarios";
 
+/// What the arguments of a test binary ask for; other options of such binaries are passed over.
+#[derive(Default)]
+struct Asked {
+    /// Names, or parts of names.
+    names: Vec<String>,
+    exact: bool,
+    list: bool,
+    ignored: bool,
+}
+
+impl Asked {
+    fn of(arguments: impl Iterator<Item = String>) -> Self {
+        let (mut asked, mut value) = (Self::default(), false);
+        for argument in arguments {
+            match argument.as_str() {
+                _ if std::mem::take(&mut value) => {}
+                "--exact" => asked.exact = true,
+                "--list" => asked.list = true,
+                "--ignored" => asked.ignored = true,
+                "--format" | "--test-threads" | "--skip" | "--color" | "--logfile" | "-Z" => value = true,
+                option if option.starts_with('-') => {}
+                _ => asked.names.push(argument),
+            }
+        }
+        asked
+    }
+
+    fn wants(&self, story: &str) -> bool {
+        let fits = |name: &String| if self.exact { story == name } else { story.contains(name.as_str()) };
+        !self.ignored && (self.names.is_empty() || self.names.iter().any(fits))
+    }
+}
+
 fn main() -> ExitCode {
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let asked = Asked::of(std::env::args().skip(1));
     let update = std::env::var_os("UPDATE_SCENARIOS").is_some();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/consensus");
     let stories: BTreeMap<String, PathBuf> = find(&root)
         .into_iter()
         .map(|path| (name(&root, &path), path))
-        .filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str())))
+        .filter(|(name, _)| asked.wants(name))
         .collect();
-    if std::env::args().any(|argument| argument == "--list") {
+    if asked.list {
         stories.keys().for_each(|name| println!("{name}: test"));
         return ExitCode::SUCCESS;
     }
@@ -54,7 +87,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     println!(
-        "failed: {}\nwhere the new traces are right: {UPDATE} {}",
+        "failed: {}\nwhere the new traces are right: {UPDATE} -- {}",
         failed.join(", "),
         failed.join(" ")
     );

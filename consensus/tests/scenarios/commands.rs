@@ -61,6 +61,7 @@ impl World {
             "checkpoint" => self.checkpoint(pick::first(command)?),
             "logs" => self.show_logs(command),
             "status" => self.show_status(command),
+            "count" => self.count(command),
             "quietly" => {
                 self.quiet = true;
                 let outcome = self.run(&command.inner()?);
@@ -73,8 +74,21 @@ impl World {
         outcome
     }
 
+    /// `count settle`: any command, with the numbers of messages delivered instead of the messages.
+    fn count(&mut self, command: &Command) -> Outcome {
+        self.tally.clear();
+        self.quiet = true;
+        let outcome = self.run(&command.inner()?);
+        self.quiet = false;
+        let counts = self.tally.iter().map(|(kind, count)| format!("{count} {kind}"));
+        let line = counts.collect::<Vec<_>>().join(", ");
+        self.say(line);
+        outcome
+    }
+
     /// `servers 1 2 3 groups=2 [g1=1,2] [append_bytes_max=300] [down]`
     fn found(&mut self, command: &Command) -> Outcome {
+        self.forget();
         let mut servers = Vec::new();
         for word in command.plain().filter(|word| *word != "down") {
             servers.push(pick::server_with_roles(word)?);

@@ -27,6 +27,8 @@ pub struct World {
     pub islands: Vec<BTreeSet<ServerId>>,
     /// Messages are not traced, nor what only says that a senator follows a term.
     pub quiet: bool,
+    /// How many messages of each kind were delivered.
+    pub tally: BTreeMap<&'static str, usize>,
     trace: Vec<String>,
     /// Up to where each server's state was looked at.
     seen: BTreeMap<ServerId, Csn>,
@@ -39,6 +41,12 @@ impl World {
     /// Adds a line to the trace.
     pub fn say(&mut self, line: impl AsRef<str>) {
         self.trace.extend(line.as_ref().lines().map(|line| line.trim_end().to_owned()));
+    }
+
+    /// Another cluster takes this one's place.
+    pub fn forget(&mut self) {
+        let trace = std::mem::take(&mut self.trace);
+        *self = Self { trace, ..Self::default() };
     }
 
     pub fn take_trace(&mut self) -> String {
@@ -134,6 +142,7 @@ impl World {
     /// Gives a message to its receiver, if it can be reached.
     pub fn deliver(&mut self, message: Message) {
         let (line, to) = (trace::message(&message), message.to);
+        *self.tally.entry(trace::kind(&message.body)).or_default() += 1;
         let reached = self.reaches(message.from, to);
         let node = self.servers.get_mut(&to).and_then(|server| server.node.as_mut());
         let fate = match node.filter(|_| reached) {

@@ -20,7 +20,7 @@ use crate::senate::{Role, Vote};
 impl Node {
     /// Whether this server may become consul, as far as it knows.
     pub(crate) fn may_stand(&self) -> bool {
-        self.senator.configuration.may_lead(self.config.server)
+        !self.senator.damaged && self.senator.configuration.may_lead(self.config.server)
     }
 
     /// Whether this server keeps its logs in memory only: what it held in an earlier run is gone.
@@ -100,7 +100,6 @@ impl Node {
         self.reads.ask_again();
         self.inauguration = None;
         self.serving = None;
-        self.replaying = false;
         self.arrivals.clear();
         self.consul_resolved = None;
     }
@@ -134,7 +133,7 @@ impl Node {
 
     /// Whether this server votes at all: it keeps what it promises, and knows what it promises about.
     fn may_grant(&self) -> bool {
-        !self.is_volatile() && self.senator.latest_configuration() > Index::ZERO
+        !self.is_volatile() && !self.senator.damaged && self.senator.latest_configuration() > Index::ZERO
     }
 
     pub(crate) fn asked_for_vote(&mut self, message: &Message, tail: Tail, transfer: bool) -> Result<(), Refusal> {

@@ -4,15 +4,26 @@
 //! verified its place in the log, and when the log has this term's start: before that it can't know which older fragments
 //! are void, and the same CSN may stand there twice. It hands out in CSN order across all groups, so that its state is
 //! always an exact prefix of the commit order.
+//!
+//! **After group snapshots** (and where groups were dropped) there are CSNs whose fragments no log here will ever show:
+//!
+//! ```text
+//!   group 0   base at 20 ...... 21 .. 23        CSN 13 was in group 0 only: below its base
+//!   group 1   .. 11  12  14 ... 22              12 was in both: group 1 hands out its fragment, group 0 has it
+//!             └── applied up to 12              13 is passed over once every log is known to be complete up to 13
+//! ```
+//!
+//! A place at or below its group's base counts as applied. A CSN that nobody has a fragment of is passed over when it is at
+//! or below the highest such base and every worker knows that none of its fragments up to there is still to come.
 
 use std::collections::BTreeMap;
 
 use crate::commit::Pending;
-use crate::ids::{Csn, Index, Participant};
+use crate::ids::{Csn, GroupId, Index, Participant};
 use crate::node::Node;
-use crate::record::{Entry, Fragment, Record};
+use crate::record::{Entry, Fragment};
 use crate::senate::Role;
-use crate::worker::cut::for_each_live;
+use crate::worker::Worker;
 
 /// Fragments of transactions that are not handed out yet, by CSN: one of each.
 pub(crate) type Arrivals = BTreeMap<Csn, Pending>;
@@ -20,6 +31,7 @@ pub(crate) type Arrivals = BTreeMap<Csn, Pending>;
 fn arrival(place: Participant, fragment: &Fragment) -> Pending {
     Pending {
         timestamp: fragment.timestamp,
+        key: fragment.key,
         place,
         participants: fragment.participants.clone(),
         bytes: 0,
@@ -32,56 +44,103 @@ impl Node {
         let (Role::Follower { .. }, Some(resolved)) = (&self.senator.role, self.consul_resolved) else {
             return;
         };
-        let (term, next) = (self.senator.term, self.sequencer.next());
-        for worker in &mut self.workers {
+        for slot in self.gathering.take() {
+            let worker = &self.workers[slot];
             // A state must never be ahead of the log beside it.
             let ready = worker.verified.min(worker.log.durable());
-            if worker.term_start.term != term || ready < worker.term_start_index {
-                continue;
+            if worker.term_start.term == self.senator.term && ready >= worker.term_start_index && !worker.installing() {
+                self.gather(slot, ready);
             }
-            let group = worker.group;
-            let mut take = |entry: &Entry, fragment: &Fragment| {
-                if fragment.csn >= next {
-                    let place = Participant { group, index: entry.index };
-                    self.arrivals.entry(fragment.csn).or_insert_with(|| arrival(place, fragment));
-                }
-            };
-            if worker.gathered < worker.term_start_index {
-                let older = worker.log.window().take_while(|entry| entry.index <= worker.term_start_index);
-                for_each_live(older.collect::<Vec<_>>().into_iter(), &mut take);
-                worker.gathered = worker.term_start_index;
-            }
-            for index in worker.gathered.0 + 1..=ready.0 {
-                if let Some(entry) = worker.log.get(Index(index))
-                    && let Record::Fragment(fragment) = &entry.record
-                {
-                    take(entry, fragment);
-                }
-            }
-            worker.gathered = worker.gathered.max(ready);
         }
-        while let Some(first) = self.arrivals.first_entry() {
-            let csn = *first.key();
-            if csn != self.sequencer.next() || csn > resolved {
-                break;
+        self.take_arrivals(resolved);
+    }
+
+    /// Notes the fragments of a log up to `ready` that are to be handed out.
+    pub(crate) fn gather(&mut self, slot: usize, ready: Index) {
+        let Self {
+            workers,
+            arrivals,
+            sequencer,
+            ..
+        } = self;
+        let (next, group) = (sequencer.next(), workers[slot].group);
+        // It has what this term's consul found, and with it everything that was ever committed.
+        workers[slot].damaged = false;
+        workers[slot].gather(ready, |entry: &Entry, fragment: &Fragment| {
+            if fragment.csn >= next {
+                let place = Participant { group, index: entry.index };
+                arrivals.entry(fragment.csn).or_insert_with(|| arrival(place, fragment));
             }
-            let workers = &self.workers;
-            let verified = |place: Participant| {
-                workers
-                    .iter()
-                    .find(|worker| worker.group == place.group)
-                    .is_some_and(|worker| worker.gathered >= place.index)
+        });
+    }
+
+    /// Moves arrivals up to `limit`, which are resolved, into the commit order, as far as all their fragments are here.
+    pub(crate) fn take_arrivals(&mut self, limit: Csn) {
+        loop {
+            let next = self.sequencer.next();
+            let Some(first) = self.arrivals.first_entry().filter(|first| *first.key() == next && next <= limit) else {
+                if self.pass_over(limit) {
+                    continue;
+                }
+                return;
             };
-            if !first.get().places(verified) {
-                break;
+            let workers = &self.workers;
+            let here = |place: Participant| match find(workers, place.group) {
+                Some(worker) => worker.gathered.max(worker.handed) >= place.index,
+                // It was dropped when everything that it had was applied.
+                None => next <= self.senator.configuration.dropped_floor,
+            };
+            if !first.get().places(here) {
+                return;
             }
             let resolved = first.remove();
             for place in resolved.all_places() {
-                if let Some(worker) = self.workers.iter_mut().find(|worker| worker.group == place.group) {
+                if let Some(slot) = self.slot(place.group) {
+                    let worker = &mut self.workers[slot];
                     worker.commit = worker.commit.max(place.index);
                 }
             }
             self.sequencer.push_resolved(resolved);
         }
     }
+
+    /// Passes over CSNs without fragments here that are in the state already. Whether it passed any.
+    fn pass_over(&mut self, limit: Csn) -> bool {
+        let end = self.installed.0.max(self.senator.configuration.dropped_floor);
+        let next = self.sequencer.next();
+        if next > end || !self.sequencer.is_empty() {
+            return false;
+        }
+        let complete = self.workers.iter().map(|worker| worker.complete).min().unwrap_or_default();
+        let before_arrival = self.arrivals.first_key_value().map_or(Csn(u64::MAX), |(csn, _)| Csn(csn.0 - 1));
+        let to = end.min(complete).min(before_arrival).min(limit.max(self.known_resolved()));
+        if to < next {
+            return false;
+        }
+        let timestamp = if to == self.installed.0 {
+            self.installed.1
+        } else {
+            Default::default()
+        };
+        self.sequencer.pass_to(to, timestamp);
+        self.passed = true;
+        true
+    }
+
+    /// Everything up to here is resolved: a base stands there, or a group was dropped there.
+    pub(crate) fn known_resolved(&self) -> Csn {
+        self.installed.0.max(self.senator.configuration.dropped_floor)
+    }
+
+    /// Whether group snapshots took this server past CSNs that it has not handed out.
+    pub(crate) fn healing(&self) -> bool {
+        self.sequencer.handed().0 < self.known_resolved()
+    }
+}
+
+fn find(workers: &[Worker], group: GroupId) -> Option<&Worker> {
+    workers
+        .binary_search_by_key(&group, |worker| worker.group)
+        .ok()
+        .map(|at| &workers[at])
 }

@@ -5,24 +5,24 @@
 //! ```
 //!
 //! The senate elects by the senate's log, so the new consul's workers may lack entries that are on quorums. Only the
-//! tails of a quorum of each group, reported under the fence of this term, say which log holds them all.
+//! tails of a quorum of each group, reported under the fence of this term, say which log holds them all. How it is copied
+//! is in [`crate::adoption`].
 
 use std::collections::BTreeMap;
 
 use crate::check_quorum::Paces;
-use crate::ids::{Csn, GroupId, Index, LogId, ServerId, Tail};
-use crate::message::{Body, Donated, Refusal, Section};
+use crate::ids::{Csn, GroupId, Index, ServerId, Tail};
 use crate::node::Node;
 use crate::record::{Record, TermStart};
 use crate::senate::{Role, Rounds};
 use crate::transfer::Transfer;
-use crate::worker::cut::{self, Cut};
+use crate::worker::cut;
 
 /// How far a consul is in taking office.
 #[derive(Debug)]
 pub(crate) struct Inauguration {
-    /// The tails of each server's worker logs, reported at this term.
-    tails: BTreeMap<ServerId, Vec<(GroupId, Tail)>>,
+    /// Where each server's worker logs end, reported at this term; ascending by group.
+    pub(crate) tails: BTreeMap<ServerId, Vec<(GroupId, Tail)>>,
     /// Before it commits, the set of groups and their members isn't known.
     noop: Index,
     step: Step,
@@ -30,10 +30,30 @@ pub(crate) struct Inauguration {
 
 #[derive(Debug)]
 enum Step {
-    /// Collecting tails and adopting logs.
-    Adopting,
-    /// The cut is written to all groups; final once they all have it on quorums.
-    Deciding(Cut),
+    /// Waiting for the no-op.
+    Confirming,
+    /// Collecting tails and adopting the logs of these groups.
+    Adopting(Vec<GroupId>),
+    /// The cut is written to all groups; final once these have it on quorums too.
+    Deciding(Csn, Vec<GroupId>),
+    /// The cut is final; what it takes in is given to the state.
+    Replaying(Csn),
+}
+
+impl Inauguration {
+    /// Where a server's log of a group ends, if it said so.
+    pub(crate) fn tail(&self, server: ServerId, group: GroupId) -> Option<Tail> {
+        let tails = self.tails.get(&server)?;
+        let at = tails.binary_search_by_key(&group, |(group, _)| *group).ok()?;
+        Some(tails[at].1)
+    }
+
+    /// A server's word on a group counts no longer: it is gone.
+    pub(crate) fn forget_tail(&mut self, server: ServerId, group: GroupId) {
+        if let Some(tails) = self.tails.get_mut(&server) {
+            tails.retain(|(known, _)| *known != group);
+        }
+    }
 }
 
 impl Node {
@@ -48,146 +68,73 @@ impl Node {
         self.reads.ask_again();
         self.transfer = Transfer::default();
         self.standing.take_office();
+        self.reported.clear();
         self.find_peers();
         self.heartbeat_due = true;
         self.told_resolved = None;
         let noop = self.append_senate(Record::Noop);
         self.inauguration = Some(Inauguration {
-            tails: granted,
+            tails: BTreeMap::new(),
             noop,
-            step: Step::Adopting,
+            step: Step::Confirming,
         });
+        for (server, tails) in granted {
+            self.learn_tails(server, tails);
+        }
     }
 
     /// Goes on with taking office, as far as that is possible now.
     pub(crate) fn inaugurate(&mut self) {
-        let Some(mut inauguration) = self.inauguration.take() else { return };
-        if self.senator.commit < inauguration.noop {
+        while let Some(mut inauguration) = self.inauguration.take() {
+            let step = match std::mem::replace(&mut inauguration.step, Step::Confirming) {
+                Step::Confirming if self.senator.commit < inauguration.noop => Err(Step::Confirming),
+                Step::Confirming => Ok(Step::Adopting(self.workers.iter().map(|worker| worker.group).collect())),
+                Step::Adopting(mut groups) => {
+                    groups.retain(|group| !self.adopt(*group, &mut inauguration));
+                    if groups.is_empty() {
+                        let cut = self.decide();
+                        Ok(Step::Deciding(cut, self.workers.iter().map(|worker| worker.group).collect()))
+                    } else {
+                        Err(Step::Adopting(groups))
+                    }
+                }
+                Step::Deciding(cut, mut groups) => {
+                    let term = self.senator.term;
+                    while groups
+                        .last()
+                        .is_some_and(|group| self.worker(*group).is_none_or(|worker| worker.started(term)))
+                    {
+                        groups.pop();
+                    }
+                    if groups.is_empty() {
+                        self.begin_replay(cut);
+                        Ok(Step::Replaying(cut))
+                    } else {
+                        Err(Step::Deciding(cut, groups))
+                    }
+                }
+                Step::Replaying(cut) => {
+                    self.take_arrivals(cut);
+                    if self.sequencer.next() > cut {
+                        return self.serve(cut);
+                    }
+                    Err(Step::Replaying(cut))
+                }
+            };
+            let goes_on = step.is_ok();
+            inauguration.step = step.unwrap_or_else(|step| step);
             self.inauguration = Some(inauguration);
-            return;
-        }
-        if matches!(inauguration.step, Step::Adopting) {
-            if !self.adopt(&inauguration.tails) {
-                self.inauguration = Some(inauguration);
+            if !goes_on {
                 return;
             }
-            inauguration.step = Step::Deciding(self.decide());
-        }
-        let term = self.senator.term;
-        if !self.workers.iter().all(|worker| worker.started(term)) {
-            self.inauguration = Some(inauguration);
-            return;
-        }
-        if let Step::Deciding(cut) = inauguration.step {
-            self.serve(cut);
         }
     }
 
-    /// Brings every group's log to the highest among a quorum of its members. Whether all of them are there, durably.
-    fn adopt(&mut self, tails: &BTreeMap<ServerId, Vec<(GroupId, Tail)>>) -> bool {
-        let mut adopted = true;
-        for slot in 0..self.workers.len() {
-            let worker = &self.workers[slot];
-            let tail_of = |server: ServerId| {
-                let reported = tails.get(&server)?;
-                reported
-                    .iter()
-                    .find(|(group, _)| *group == worker.group)
-                    .map(|(_, tail)| (*tail, server))
-            };
-            let own = worker.log.tail();
-            match worker.members.all().filter_map(tail_of).max() {
-                Some((highest, donor)) if worker.members.quorum(|server| tail_of(server).is_some()) => {
-                    if highest > own {
-                        self.fetch(slot, donor, highest);
-                    }
-                    adopted &= highest <= own && self.workers[slot].log.durable() == own.index;
-                }
-                _ => adopted = false,
-            }
-        }
-        adopted
-    }
-
-    /// Asks a donor for what this group's log lacks of the donor's.
-    fn fetch(&mut self, slot: usize, donor: ServerId, tail: Tail) {
-        let worker = &mut self.workers[slot];
-        if worker.fetching.is_some() {
-            return;
-        }
-        let index = if worker.fetched > Index::ZERO {
-            worker.fetched
-        } else {
-            worker.log.last_at_or_before(tail)
-        };
-        self.ask(slot, donor, index);
-    }
-
-    fn ask(&mut self, slot: usize, donor: ServerId, index: Index) {
-        let worker = &mut self.workers[slot];
-        let after = Tail {
-            term: worker.log.term_at(index).unwrap_or_default(),
-            index,
-        };
-        worker.fetching = Some(after);
-        let message = self.request(
-            donor,
-            self.senator.term,
-            Body::Fetch {
-                log: LogId::Group(self.workers[slot].group),
-                after,
-            },
-        );
-        self.send_when_durable(message);
-    }
-
-    /// A donor answered.
-    pub(crate) fn fetched(&mut self, from: ServerId, group: GroupId, after: Tail, donated: Donated) -> Result<(), Refusal> {
-        let Some(slot) = self.slot(group) else { return Ok(()) };
-        if !self.adopting() || self.workers[slot].fetching != Some(after) {
-            return Ok(()); // too late
-        }
-        let log = LogId::Group(group);
-        let worker = &mut self.workers[slot];
-        worker.fetching = None;
-        worker.fetch_moves = true;
-        let Donated::Entries(entries) = donated else {
-            // The donor's log parted from this one earlier: go back by a term. What was handed out here is in both.
-            let index = worker.log.hint(after).index.max(worker.handed.min(after.index.previous()));
-            worker.fetched = Index::ZERO;
-            self.ask(slot, from, index);
-            return Ok(());
-        };
-        self.check_section(&Section {
-            log,
-            base: None,
-            previous: after,
-            entries: entries.clone(),
-            complete: None,
-        })?;
-        // Entries that conflict go as they are met: what is already handed out here stands in the donor's log too.
-        for entry in &entries {
-            self.take_entry(Some(slot), log, entry);
-        }
-        let reported = self
-            .inauguration
-            .as_ref()
-            .and_then(|inauguration| inauguration.tails.get(&from))
-            .into_iter()
-            .flatten();
-        let wanted = reported.filter(|(g, _)| *g == group).map(|(_, tail)| *tail).max();
-        let last = entries.last().map_or(after.index, |entry| entry.index);
-        self.workers[slot].fetched = last;
-        if wanted.is_some_and(|wanted| wanted.index > last) && last > after.index {
-            self.ask(slot, from, last);
-        }
-        Ok(())
-    }
-
-    fn adopting(&self) -> bool {
+    /// Whether logs are still being adopted.
+    pub(crate) fn adopting(&self) -> bool {
         self.inauguration
             .as_ref()
-            .is_some_and(|inauguration| matches!(inauguration.step, Step::Adopting))
+            .is_some_and(|inauguration| matches!(inauguration.step, Step::Confirming | Step::Adopting(_)))
     }
 
     /// Whether the logs are adopted and the term-starts written, so that groups' entries may be sent.
@@ -197,29 +144,35 @@ impl Node {
 
     /// A server reports the tails of its worker logs, at this term.
     pub(crate) fn learn_tails(&mut self, from: ServerId, tails: Vec<(GroupId, Tail)>) {
-        if self.adopting()
-            && let Some(inauguration) = &mut self.inauguration
-        {
-            inauguration.tails.entry(from).or_insert(tails);
+        if !self.adopting() {
+            return;
+        }
+        if let Some(inauguration) = &mut self.inauguration {
+            let known = inauguration.tails.entry(from).or_default();
+            let mut all: BTreeMap<_, _> = tails.into_iter().collect();
+            all.extend(known.drain(..));
+            *known = all.into_iter().collect();
         }
     }
 
     /// Whether a server needs not report its tails any more.
     pub(crate) fn tails_known(&self, server: ServerId) -> bool {
-        self.inauguration
-            .as_ref()
-            .is_none_or(|inauguration| inauguration.tails.contains_key(&server))
-            || !self.adopting()
+        let Some(inauguration) = &self.inauguration else { return true };
+        match &inauguration.step {
+            Step::Confirming => inauguration.tails.contains_key(&server),
+            Step::Adopting(groups) => groups.iter().all(|group| {
+                let stores = self.worker(*group).is_some_and(|worker| worker.members.contains(server));
+                !stores || inauguration.tail(server, *group).is_some()
+            }),
+            Step::Deciding(..) | Step::Replaying(_) => true,
+        }
     }
 
     /// Finds the cut over the adopted logs and writes it to every group.
-    fn decide(&mut self) -> Cut {
-        // What is known to be resolved: in the state, or below a log's base.
-        let floor = self
-            .workers
-            .iter()
-            .map(|worker| worker.log.base().csn)
-            .fold(self.sequencer.resolved().max(self.standing.configuration.dropped_floor), Csn::max);
+    fn decide(&mut self) -> Csn {
+        // What is known to be resolved: handed out here, below a log's base, or the end of a group that is gone.
+        let bases = self.workers.iter().map(|worker| worker.log.base().csn);
+        let floor = bases.fold(self.sequencer.resolved().max(self.known_resolved()), Csn::max);
         let cut = cut::find(floor, self.workers.iter().map(|worker| (worker.group, worker.log.window())));
         for worker in &self.workers {
             self.sequencer.raise_timestamp(worker.log.base().timestamp);
@@ -230,7 +183,7 @@ impl Node {
             }
         }
         let timestamp = cut.whole.iter().map(|whole| whole.timestamp).max().unwrap_or_default();
-        self.sequencer.raise_timestamp(timestamp);
+        self.sequencer.raise_timestamp(timestamp.max(self.installed.1));
         let start = TermStart {
             cut: cut.csn,
             timestamp: self.sequencer.last_timestamp(),
@@ -238,18 +191,35 @@ impl Node {
         for slot in 0..self.workers.len() {
             self.append(slot, Record::TermStart(start));
         }
-        cut
+        cut.csn
     }
 
-    /// The decision is on quorums of all groups, hence final.
-    fn serve(&mut self, cut: Cut) {
-        let csn = cut.csn;
-        self.sequencer.inaugurate(cut);
-        for worker in &mut self.workers {
-            worker.begin_term(csn, self.sequencer.last_timestamp());
+    /// The decision is on quorums of all groups, hence final: which fragments count is known.
+    fn begin_replay(&mut self, cut: Csn) {
+        for slot in 0..self.workers.len() {
+            self.begin_term(slot, cut);
         }
-        self.serving = Some(csn);
-        self.replaying = true;
+    }
+
+    /// A group's term-start by this consul is in its log.
+    pub(crate) fn begin_term(&mut self, slot: usize, cut: Csn) {
+        let worker = &mut self.workers[slot];
+        assert_eq!(
+            worker.term_start.cut, cut,
+            "every group starts the term with the same cut: {:?}",
+            worker.group
+        );
+        worker.damaged = false;
+        let start = worker.term_start_index;
+        self.gather(slot, start);
+        let timestamp = self.sequencer.last_timestamp();
+        self.workers[slot].last_fragment = (start, cut, timestamp);
+    }
+
+    /// Everything that the cut takes in is in the commit order.
+    fn serve(&mut self, cut: Csn) {
+        self.serving = Some(cut);
+        self.inauguration = None;
         self.take_over_change();
     }
 }

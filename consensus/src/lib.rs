@@ -46,6 +46,7 @@
 //!
 //! Broken internal invariants panic, so that the damage doesn't spread. Input never does: it is refused with a reason.
 
+mod adoption;
 mod check_quorum;
 mod codec;
 mod commit;
@@ -54,6 +55,7 @@ mod following;
 pub mod ids;
 mod inauguration;
 mod log;
+mod log_read;
 mod membership;
 mod message;
 mod node;
@@ -70,8 +72,11 @@ mod replication;
 mod restore;
 mod senate;
 mod senate_copy;
+mod slots;
+mod snapshot;
 mod step;
 mod transfer;
+mod truncation;
 mod worker;
 
 pub use codec::{
@@ -80,7 +85,7 @@ pub use codec::{
 pub use ids::{ClusterId, Csn, GroupId, Incarnation, Index, Key, LogId, Participant, PersistSeq, ServerId, Tail, Term, Timestamp};
 pub use log::{Base, Log, TermStartAt};
 pub use message::{Append, AppendReply, Body, Donated, Freshness, Matched, Message, Refusal, Section};
-pub use node::{Checkpoint, Config, HardState, Node};
+pub use node::{Config, HardState, Node};
 pub use output::{
     AppliedTo, Apply, InstallChunk, LogRead, Missing, Office, Output, Persist, ReadError, ReadReady, SnapshotPiece, SnapshotRead, Write,
 };
@@ -92,4 +97,5 @@ pub use refusals::Refusals;
 pub use restore::{AppliedState, Restore, RestoreError};
 pub use senate::{Change, Configuration, ReconfigureError, Roles, Target, Vote};
 pub use transfer::TransferError;
+pub use truncation::Checkpoint;
 pub use worker::cut;

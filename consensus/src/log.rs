@@ -9,7 +9,8 @@
 //!
 //! The log store has every entry after the base. In memory are the terms of all of them, as runs (a term takes a few
 //! bytes however many entries it wrote), and the entries of the *window*: those not yet durable, or not yet handed to the
-//! state machine, or wanted by a peer.
+//! state machine, and as many before them as a limit allows, for peers. Payloads of durable entries leave memory earlier
+//! when they are many; what is not in memory is read back from the log store.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -38,6 +39,16 @@ pub struct Base {
     pub configuration: Option<Arc<Configuration>>,
 }
 
+impl Base {
+    /// The place that it stands at.
+    pub fn tail(&self) -> Tail {
+        Tail {
+            term: self.term,
+            index: self.index,
+        }
+    }
+}
+
 /// A term-start that the log went past.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct TermStartAt {
@@ -55,9 +66,20 @@ pub struct Log {
     runs: VecDeque<(Index, Term)>,
     /// The last entries, without a gap, up to `last`.
     window: VecDeque<Entry>,
+    /// What the window takes of memory.
+    window_bytes: usize,
+    /// Payloads up to here are not in memory.
+    spilled: Index,
     last: Index,
     durable: Index,
+    /// Bytes of all entries that were ever appended here.
+    total_bytes: u64,
+    /// (index, total bytes up to it), one for each [`MARK_EVERY_BYTES`], ascending.
+    marks: VecDeque<(Index, u64)>,
 }
+
+/// How finely it is known how long the parts of a log are.
+const MARK_EVERY_BYTES: u64 = 256 << 10;
 
 impl Log {
     /// An empty log after a base.
@@ -140,20 +162,14 @@ impl Log {
         self.window.get(usize::try_from(offset).ok()?)
     }
 
-    /// The entry at `index`, if it is in the window.
-    pub fn get_mut(&mut self, index: Index) -> Option<&mut Entry> {
-        let offset = index.0.checked_sub(self.window_first().0)?;
-        self.window.get_mut(usize::try_from(offset).ok()?)
+    /// The entry at `index`, if it is in the window and its payload in memory.
+    pub fn held(&self, index: Index) -> Option<&Entry> {
+        self.get(index).filter(|entry| entry.is_held())
     }
 
     /// The entries in the window, oldest first.
     pub fn window(&self) -> impl DoubleEndedIterator<Item = &Entry> + ExactSizeIterator {
         self.window.iter()
-    }
-
-    /// The entries in the window, oldest first.
-    pub fn window_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
-        self.window.iter_mut()
     }
 
     /// Index of the oldest entry in the window, or one past the end when it is empty.
@@ -183,12 +199,27 @@ impl Log {
             self.runs.push_back((entry.index, entry.term));
         }
         self.last = entry.index;
+        self.window_bytes += entry.held_bytes();
+        self.measure(entry.bytes() as u64);
         self.window.push_back(entry);
         self.window.back().expect("just pushed")
     }
 
-    /// Notes an entry that is on disk and needed by nobody: only its term is kept.
-    pub fn push_released(&mut self, index: Index, term: Term) {
+    fn measure(&mut self, bytes: u64) {
+        self.total_bytes += bytes;
+        if self.total_bytes - self.marks.back().map_or(0, |(_, bytes)| *bytes) >= MARK_EVERY_BYTES {
+            self.marks.push_back((self.last, self.total_bytes));
+        }
+    }
+
+    /// About how many bytes the entries after `index` take.
+    pub fn bytes_after(&self, index: Index) -> u64 {
+        let passed = self.marks.partition_point(|(at, _)| *at <= index);
+        self.total_bytes - passed.checked_sub(1).map_or(0, |at| self.marks[at].1)
+    }
+
+    /// Notes an entry of so many bytes that is on disk and needed by nobody: only its term is kept.
+    pub fn push_released(&mut self, index: Index, term: Term, bytes: usize) {
         assert!(self.window.is_empty(), "released entries come before the window");
         let tail = self.tail();
         assert!(
@@ -199,6 +230,7 @@ impl Log {
             self.runs.push_back((index, term));
         }
         self.last = index;
+        self.measure(bytes as u64);
     }
 
     /// Everything up to `index` is on disk.
@@ -214,7 +246,15 @@ impl Log {
             return;
         }
         let keep = (index.0 + 1).saturating_sub(self.window_first().0) as usize;
-        self.window.truncate(keep);
+        self.window_bytes -= self
+            .window
+            .drain(keep.min(self.window.len())..)
+            .map(|entry| entry.held_bytes())
+            .sum::<usize>();
+        self.spilled = self.spilled.min(index);
+        while self.marks.back().is_some_and(|(at, _)| *at > index) {
+            self.marks.pop_back();
+        }
         while self.runs.back().is_some_and(|(first, _)| *first > index) {
             self.runs.pop_back();
         }
@@ -222,12 +262,51 @@ impl Log {
         self.durable = self.durable.min(index);
     }
 
-    /// Lets go of the window's entries up to `index`, as far as they are durable.
-    pub fn release(&mut self, index: Index) {
+    /// Lets go of the window's entries up to `index`, as far as they are durable, until it takes no more than so many
+    /// bytes.
+    pub fn release(&mut self, index: Index, bytes_max: usize) {
         let index = index.min(self.durable);
-        while self.window.front().is_some_and(|entry| entry.index <= index) {
-            self.window.pop_front();
+        while self.window_bytes > bytes_max
+            && let Some(entry) = self.window.pop_front_if(|entry| entry.index <= index)
+        {
+            self.window_bytes -= entry.held_bytes();
         }
+    }
+
+    /// Lets go of payloads that the log store has, oldest first, until the window takes no more than so many bytes.
+    pub fn spill(&mut self, bytes_max: usize) {
+        let mut index = self.spilled.next().max(self.window_first());
+        while self.window_bytes > bytes_max && index <= self.durable {
+            self.release_payload(index);
+            self.spilled = index;
+            index = index.next();
+        }
+    }
+
+    /// Lets go of one entry's payload, which the log store has.
+    pub fn release_payload(&mut self, index: Index) {
+        assert!(index <= self.durable, "a payload that is not durable stays in memory");
+        let Some(offset) = index.0.checked_sub(self.window_first().0) else {
+            return;
+        };
+        if let Some(entry) = self.window.get_mut(offset as usize) {
+            self.window_bytes -= entry.held_bytes();
+            if let Some(payload) = entry.record.payload_mut() {
+                payload.release();
+            }
+            self.window_bytes += entry.held_bytes();
+        }
+    }
+
+    /// Whether the log holds, or is past, the entry with this term and index.
+    pub fn holds(&self, place: Tail) -> bool {
+        place.index <= self.base.index || self.term_at(place.index) == Some(place.term)
+    }
+
+    /// Begins anew after a base that describes entries which are not here.
+    pub fn replace(&mut self, base: Base) {
+        assert!(base.index > self.base.index, "a base moves up");
+        *self = Self::new(base);
     }
 
     /// Moves the base up: what is at or below it will be gone from the log store.
@@ -241,7 +320,10 @@ impl Log {
             Some(base.term),
             "a base describes the entry that it stands at"
         );
-        self.release(base.index);
+        self.release(base.index, 0);
+        while self.marks.len() > 1 && self.marks[1].0 <= base.index {
+            self.marks.pop_front();
+        }
         while self.runs.len() > 1 && self.runs[1].0 <= base.index.next() {
             self.runs.pop_front();
         }

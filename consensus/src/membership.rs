@@ -213,6 +213,7 @@ impl Node {
                 Some(slot) if self.workers[slot].members == *members => {}
                 Some(slot) => {
                     self.workers[slot].set_members(members.clone());
+                    self.sending.insert(slot);
                     changed.push(*group);
                 }
                 None => {
@@ -241,7 +242,7 @@ impl Node {
             let cut = Csn(self.sequencer.next().0 - 1);
             let timestamp = self.sequencer.last_timestamp();
             let index = self.append(slot, Record::TermStart(TermStart { cut, timestamp }));
-            self.workers[slot].begin_term(cut, timestamp);
+            self.begin_term(slot, cut);
             Some(index)
         } else if !self.workers[slot].members.at_rest() {
             Some(self.append(slot, Record::Barrier))
@@ -267,6 +268,7 @@ impl Node {
         let slot = self.workers.partition_point(|worker| worker.group < group);
         let base = self.unplaced.remove(&group).unwrap_or_default();
         self.workers.insert(slot, Worker::create(group, members.clone(), base));
+        self.renumber();
     }
 
     /// Drops the workers of groups that are in no configuration any more: neither in the one that groups live by, nor in a
@@ -280,6 +282,7 @@ impl Node {
             .filter(|group| known.iter().all(|configuration| configuration.group(*group).is_none()));
         for group in gone.collect::<Vec<_>>() {
             self.workers.retain(|worker| worker.group != group);
+            self.renumber();
             let log = LogId::Group(group);
             self.persistence.write(Write::DropLog { log });
         }
@@ -300,12 +303,8 @@ impl Node {
     pub(crate) fn advance_change(&mut self) {
         while let Some((group, index)) = self.standing.barriers.last().copied() {
             if let Some(slot) = self.slot(group) {
-                let worker = &mut self.workers[slot];
-                if worker.commit < index {
+                if self.workers[slot].commit < index {
                     return;
-                }
-                if worker.handed < index && index == worker.term_start_index && worker.log.window_first() <= index {
-                    worker.hand(index); // a new group's log begins with it
                 }
             }
             self.standing.barriers.pop();

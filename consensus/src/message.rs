@@ -179,7 +179,31 @@ pub struct Section {
     /// What follows it.
     pub entries: Vec<Entry>,
     /// Every fragment of the group that counts, up to this CSN, is at or below the last entry here.
-    pub complete: Option<Csn>,
+    pub complete: Csn,
+    /// No fragment after the last entry here names a stage record at or below this.
+    pub closed: Index,
+}
+
+impl Section {
+    /// A section that says nothing yet.
+    pub(crate) fn new(log: LogId) -> Self {
+        Self {
+            log,
+            base: None,
+            previous: Tail::default(),
+            entries: Vec::new(),
+            complete: Csn::ZERO,
+            closed: Index::ZERO,
+        }
+    }
+
+    /// The last entry that it speaks of.
+    pub(crate) fn last(&self) -> Tail {
+        self.entries.last().map_or(self.previous, |entry| Tail {
+            term: entry.term,
+            index: entry.index,
+        })
+    }
 }
 
 /// How far a server's logs are, durably.
@@ -197,6 +221,8 @@ pub struct AppendReply {
     pub durable_applied: Csn,
     /// Group snapshots took it past CSNs whose fragments it will never see: sections must say what is complete.
     pub healing: bool,
+    /// The run of the server that answers: another one may not have what this one had.
+    pub run: Incarnation,
 }
 
 /// What became of a section.

@@ -7,19 +7,24 @@ use std::time::Duration;
 use crate::check_quorum::Paces;
 use crate::commit::Sequencer;
 use crate::following::Arrivals;
-use crate::ids::{ClusterId, Csn, GroupId, Incarnation, Index, LogId, Participant, PersistSeq, ServerId, Tail, Term};
+use crate::ids::{ClusterId, Csn, GroupId, Incarnation, Index, LogId, Participant, PersistSeq, ServerId, Tail, Term, Timestamp};
 use crate::inauguration::Inauguration;
 use crate::log::Base;
+use crate::log_read::LogReads;
 use crate::membership::Standing;
 use crate::message::Message;
-use crate::output::{AppliedTo, Apply, Office, Output, Write};
+use crate::output::{AppliedTo, Apply, InstallChunk, Office, Output, Write};
 use crate::persistence::Persistence;
 use crate::random::Random;
 use crate::reads::Reads;
 use crate::record::{Participants, Record};
 use crate::refusals::Refusals;
+use crate::replication::Reported;
 use crate::senate::{Configuration, Role, Rounds, Senator, Vote};
+use crate::slots::Slots;
+use crate::snapshot::SnapshotReads;
 use crate::transfer::Transfer;
+use crate::truncation::Checkpoint;
 use crate::worker::Worker;
 
 /// What a node is told once.
@@ -52,6 +57,20 @@ pub struct Config {
     pub stale_entries_max: u64,
     /// An append carries about so many bytes of each log.
     pub append_bytes_max: usize,
+    /// A message carries about so many bytes of entries.
+    pub message_bytes_max: usize,
+    /// So many bytes of one log may be on their way to one peer, and so many entries.
+    pub peer_window_bytes_max: usize,
+    /// See `peer_window_bytes_max`.
+    pub peer_window_entries_max: u64,
+    /// Proposals to a group wait while so many bytes of its log are on no quorum. One transaction may exceed it, alone.
+    pub group_window_bytes_max: u64,
+    /// About so many bytes of entries that are not needed here stay in memory for peers, over all groups.
+    pub memory_bytes_max: usize,
+    /// A log keeps about so many bytes for members that lag, before they get a snapshot.
+    pub retained_bytes_max: u64,
+    /// So many reads of the log store for other servers may be under way.
+    pub log_reads_max: usize,
     /// An output hands out at most so many fragments to apply (of at least one transaction).
     pub apply_fragments_max: usize,
     /// An output hands out at most so many bytes to apply (of at least one transaction).
@@ -74,6 +93,13 @@ impl Config {
             catch_up_entries_max: 4 << 10,
             stale_entries_max: 64 << 10,
             append_bytes_max: 1 << 20,
+            message_bytes_max: 8 << 20,
+            peer_window_bytes_max: 8 << 20,
+            peer_window_entries_max: 64 << 10,
+            group_window_bytes_max: 32 << 20,
+            memory_bytes_max: 64 << 20,
+            retained_bytes_max: 256 << 20,
+            log_reads_max: 256,
             apply_fragments_max: 16 << 10,
             apply_bytes_max: 8 << 20,
         }
@@ -89,15 +115,6 @@ pub struct HardState {
     pub vote: Option<Vote>,
 }
 
-/// Where the logs may begin, once the state that was applied when this was made is durable.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Checkpoint {
-    /// Everything up to this CSN must be durable in the state.
-    pub csn: Csn,
-    /// The new bases, of those logs that can move.
-    pub bases: Vec<(LogId, Base)>,
-}
-
 /// One server's consensus. See the crate's page for the contract.
 #[derive(Debug)]
 pub struct Node {
@@ -110,8 +127,6 @@ pub struct Node {
     pub(crate) inauguration: Option<Inauguration>,
     /// The cut that this consul serves from.
     pub(crate) serving: Option<Csn>,
-    /// Whether transactions up to the cut are still to be handed out.
-    pub(crate) replaying: bool,
     pub(crate) persistence: Persistence,
     pub(crate) random: Random,
     pub(crate) now: Option<Duration>,
@@ -122,6 +137,30 @@ pub struct Node {
     pub(crate) told: Option<Office>,
     /// Fragments that a follower has and may not hand out yet.
     pub(crate) arrivals: Arrivals,
+    /// The highest CSN at which a base stands or a snapshot was installed, and its commit timestamp.
+    pub(crate) installed: (Csn, Timestamp),
+    /// CSNs were passed over since the driver was last told how far the state is.
+    pub(crate) passed: bool,
+    /// Workers with something to send.
+    pub(crate) sending: Slots,
+    /// Workers whose log some peer isn't known to have.
+    pub(crate) unsettled: Slots,
+    /// Workers whose log went on in a way that may let the commit order go on.
+    pub(crate) gathering: Slots,
+    /// Workers whose position moved since the driver was last told.
+    pub(crate) moved: Slots,
+    /// What each peer last said of itself; a consul's.
+    pub(crate) reported: BTreeMap<ServerId, Reported>,
+    pub(crate) log_reads: LogReads,
+    pub(crate) snapshot_reads: SnapshotReads,
+    /// Pieces of snapshots for the state.
+    pub(crate) installs: Vec<InstallChunk>,
+    /// The groups whose snapshots are being copied; the first is asked for.
+    pub(crate) pulls: Vec<GroupId>,
+    /// Everything up to here is in snapshots that survive the loss of every state server.
+    pub(crate) snapshot_floor: Csn,
+    /// Where a scribe's logs may begin once snapshots cover it.
+    pub(crate) noted_bases: Option<Checkpoint>,
     /// Who answered this consul, and when.
     pub(crate) rounds: Rounds,
     pub(crate) standing: Standing,
@@ -158,12 +197,9 @@ impl Node {
         if now >= self.next_heartbeat {
             self.next_heartbeat = now + self.config.election_timeout / 10;
             self.heartbeat_due = true;
-            for worker in &mut self.workers {
-                // A fetch that was lost is tried again; one that goes on is left alone.
-                if !std::mem::take(&mut worker.fetch_moves) {
-                    worker.fetching = None;
-                }
-            }
+            self.fetch_heartbeat();
+            self.pull_on(true);
+            self.truncate_scribe();
             self.check_quorum(now);
             self.reads.heartbeat(now);
             self.transfer_heartbeat(now);
@@ -195,7 +231,10 @@ impl Node {
                     LogId::Senate => self.senator.log.persisted(index),
                     LogId::Group(group) => {
                         if let Some(slot) = self.slot(group) {
-                            self.workers[slot].log.persisted(index);
+                            let worker = &mut self.workers[slot];
+                            worker.log.persisted(index);
+                            worker.log.spill(worker.memory_bytes_max);
+                            self.gathering.insert(slot);
                             self.count(slot);
                         }
                     }
@@ -212,6 +251,7 @@ impl Node {
     pub fn applied(&mut self, csn: Csn) {
         assert!(csn <= self.sequencer.handed().0, "only what was handed out can be applied");
         self.applied = self.applied.max(csn);
+        self.sequencer.applied(csn);
     }
 
     /// The state is durable up to this CSN.
@@ -223,55 +263,6 @@ impl Node {
     /// Whether this server runs the state machines.
     pub(crate) fn runs_state(&self) -> bool {
         self.senator.roles.is_none_or(|roles| roles.state)
-    }
-
-    /// Where the logs could begin if the state were made durable now; `None` while handed-out work is not applied, or
-    /// when no log could move.
-    ///
-    /// Call it, make the state durable, then tell both the log store and [`Node::truncate`].
-    pub fn checkpoint(&mut self) -> Option<Checkpoint> {
-        let (csn, timestamp) = self.sequencer.handed();
-        if self.applied != csn || self.serving.is_none() || self.replaying {
-            return None;
-        }
-        let mut bases = Vec::new();
-        let senate = &self.senator;
-        if senate.commit > senate.log.base().index {
-            let term = senate.log.term_at(senate.commit).expect("what is committed is in the log");
-            let configuration = Some(senate.configuration_at(senate.commit).1);
-            bases.push((
-                LogId::Senate,
-                Base {
-                    index: senate.commit,
-                    term,
-                    configuration,
-                    ..Base::default()
-                },
-            ));
-        }
-        for worker in &mut self.workers {
-            worker.settle();
-            let base = worker.possible_base(csn, timestamp);
-            if base.index > worker.log.base().index {
-                bases.push((LogId::Group(worker.group), base));
-            }
-        }
-        (!bases.is_empty()).then_some(Checkpoint { csn, bases })
-    }
-
-    /// The state is durable up to the checkpoint, and the log store holds its bases: what is below them is gone.
-    pub fn truncate(&mut self, checkpoint: Checkpoint) {
-        self.durable_applied = self.durable_applied.max(checkpoint.csn);
-        for (log, base) in checkpoint.bases {
-            match log {
-                LogId::Senate => self.senator.log.rebase(base),
-                LogId::Group(group) => {
-                    if let Some(slot) = self.slot(group) {
-                        self.workers[slot].log.rebase(base);
-                    }
-                }
-            }
-        }
     }
 
     /// What is there to do now. Ask again until it is empty: one output is bounded in size.
@@ -289,7 +280,12 @@ impl Node {
         }
         output.messages = std::mem::take(&mut self.messages);
         self.hand_out(&mut output);
-        output.reads = self.reads.take_ready(self.applied);
+        output.log_reads = std::mem::take(&mut self.log_reads.asked);
+        output.snapshot_reads = std::mem::take(&mut self.snapshot_reads.asked);
+        output.installs = std::mem::take(&mut self.installs);
+        if self.applied >= self.installed.0 {
+            output.reads = self.reads.take_ready(self.applied);
+        }
         let office = self.office();
         if self.told != Some(office) {
             self.told = Some(office);
@@ -351,12 +347,11 @@ impl Node {
         let term = self.senator.term;
         let worker = &mut self.workers[slot];
         let entry = worker.log.append(term, record).clone();
-        let index = entry.index;
+        let (index, log) = (entry.index, LogId::Group(worker.group));
+        worker.window_bytes += entry.bytes() as u64;
         worker.learn(&entry);
-        self.persistence.write(Write::Append {
-            log: LogId::Group(worker.group),
-            entry,
-        });
+        self.persistence.write(Write::Append { log, entry });
+        self.sending.insert(slot);
         index
     }
 
@@ -371,7 +366,8 @@ impl Node {
 
     /// Where the worker logs here end.
     pub(crate) fn tails(&self) -> Vec<(GroupId, Tail)> {
-        self.workers.iter().map(|worker| (worker.group, worker.log.tail())).collect()
+        let known = self.workers.iter().filter(|worker| !worker.damaged);
+        known.map(|worker| (worker.group, worker.log.tail())).collect()
     }
 
     /// Takes every step that what is known now allows.
@@ -401,6 +397,20 @@ impl Node {
         }
     }
 
+    /// The workers were numbered anew.
+    pub(crate) fn renumber(&mut self) {
+        for slots in [&mut self.sending, &mut self.unsettled, &mut self.gathering, &mut self.moved] {
+            slots.reset(self.workers.len());
+        }
+        let memory = self.memory_bytes_max();
+        self.workers.iter_mut().for_each(|worker| worker.memory_bytes_max = memory);
+    }
+
+    /// How many bytes of entries one group's log may keep in memory.
+    fn memory_bytes_max(&self) -> usize {
+        self.config.memory_bytes_max / self.workers.len().max(1)
+    }
+
     /// Counts a group's quorum after its log became durable somewhere.
     pub(crate) fn count(&mut self, slot: usize) {
         if self.senator.role == Role::Consul {
@@ -428,44 +438,65 @@ impl Node {
                 }
             }
         }
+        if self.sequencer.is_empty() && self.healing() {
+            // CSNs are passed over only while nothing waits.
+            self.advance();
+        }
         let (csn, timestamp) = self.sequencer.handed();
-        if self.replaying && self.serving.is_some_and(|cut| csn >= cut) {
-            // Nothing before the term-starts is left to apply: what stands there and wasn't handed out is void.
-            self.replaying = false;
-            for worker in &mut self.workers {
-                worker.hand(worker.term_start_index.max(worker.handed));
-            }
-        }
         let mut positions = Vec::new();
-        for worker in &mut self.workers {
-            if std::mem::take(&mut worker.moved) {
-                positions.push((worker.group, worker.position(csn, timestamp)));
+        let volatile = self.is_volatile();
+        for slot in self.moved.take() {
+            let worker = &mut self.workers[slot];
+            let position = worker.position(csn, timestamp);
+            if volatile && worker.log.bytes_after(worker.log.base().index) > worker.memory_bytes_max as u64 {
+                let base = worker.possible_base(csn, timestamp);
+                if base.index > worker.log.base().index {
+                    worker.rebase(base);
+                }
             }
+            positions.push((worker.group, position));
         }
-        if !positions.is_empty() {
-            output.applied = Some(AppliedTo { csn, timestamp, positions });
+        if std::mem::take(&mut self.passed) || !positions.is_empty() {
+            if self.runs_state() {
+                output.applied = Some(AppliedTo { csn, timestamp, positions });
+            } else {
+                self.applied(csn);
+            }
         }
     }
 
     fn hand_out_fragment(&mut self, csn: Csn, place: Participant, first: bool, output: &mut Output) -> usize {
-        let slot = self.slot(place.group).expect("a participant's group exists");
+        let Some(slot) = self.slot(place.group) else { return 0 }; // of a group that was dropped
+        let state = self.runs_state();
+        let volatile = self.is_volatile();
         let worker = &mut self.workers[slot];
-        let entry = worker.log.get(place.index).expect("what is not handed out is in the window");
+        if place.index <= worker.handed {
+            return 0; // a snapshot brought it
+        }
+        let Some(entry) = worker.log.get(place.index) else {
+            panic!("what is not handed out is in memory: {place:?} of {csn:?}")
+        };
         let Record::Fragment(fragment) = &entry.record else {
-            panic!("a participant list names a fragment: {place:?}")
+            panic!("a participant list names a fragment: {place:?} of {csn:?}")
         };
         assert_eq!(
             fragment.csn, csn,
             "a participant list names the transaction's own fragments: {place:?}"
         );
         let bytes = fragment.payload.len();
-        output.apply.push(Apply {
-            group: place.group,
-            index: place.index,
-            key: fragment.key.filter(|_| first),
-            fragment: fragment.clone(),
-        });
+        if state {
+            let held = |index: &Index| worker.log.held(*index).and_then(|entry| entry.record.payload()).cloned();
+            let stages = fragment.stages.as_slice().iter().filter(|_| volatile);
+            output.apply.push(Apply {
+                group: place.group,
+                index: place.index,
+                key: fragment.key.filter(|_| first),
+                fragment: fragment.clone(),
+                staged: stages.filter_map(held).collect(),
+            });
+        }
         worker.hand(place.index);
+        self.moved.insert(slot);
         bytes
     }
 }

@@ -13,7 +13,7 @@ use crate::ids::{Csn, GroupId, Index, Key, LogId, PersistSeq, ServerId, Term, Ti
 use crate::log::Base;
 use crate::message::Message;
 use crate::node::HardState;
-use crate::record::{Entry, Fragment};
+use crate::record::{Entry, Fragment, Payload};
 
 /// Things to do, in order of decision.
 #[derive(Debug, Default)]
@@ -194,6 +194,8 @@ pub struct Apply {
     /// The fragment. Payloads of its stage records come first; they, and payloads that are `Stored`, are read from the log
     /// store.
     pub fragment: Arc<Fragment>,
+    /// On a server without a log store: the payloads of the fragment's stage records.
+    pub staged: Vec<Payload>,
 }
 
 impl Deref for Apply {

@@ -1,27 +1,85 @@
 //! How far each peer's copy of a log is, as the consul knows it.
 //!
 //! A consul first *probes*: one append at a time, until one matches. Then it *streams*: the next entries leave before
-//! the last ones are acknowledged. What is lost on the way is noticed when a heartbeat finds no progress, and sent again.
+//! the last ones are acknowledged, up to a window of bytes and entries. What is lost on the way is noticed when a heartbeat
+//! finds no progress, and sent again. What memory doesn't have is read from the log store, one piece at a time; what the
+//! log store doesn't have either lies below the log's base, which is sent instead.
 
-use crate::ids::{Index, ServerId};
-use crate::log::Log;
+use std::collections::VecDeque;
+
+use crate::ids::{Index, LogId, ServerId, Tail};
+use crate::log::{Base, Log};
 use crate::message::{Matched, Section};
+use crate::quorum::Members;
+use crate::record::Entry;
+
+/// How much of one log may be on its way to one peer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window {
+    /// In one message, about.
+    pub(crate) append_bytes: usize,
+    /// Not yet acknowledged, about.
+    pub(crate) bytes: usize,
+    pub(crate) entries: u64,
+}
 
 /// A peer's copy of one log.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Progress {
     /// The log is the consul's up to here, durably.
-    pub(crate) matched: Index,
+    matched: Index,
     /// The next entry to send.
     next: Index,
     /// Probing, and an append is under way.
     waiting: bool,
     streaming: bool,
+    /// To be told of the log even when it lacks nothing.
+    announce: bool,
     /// `matched` at the last heartbeat.
     at_heartbeat: Index,
+    /// Appends under way: the last entry and the bytes of each.
+    flights: VecDeque<(Index, usize)>,
+    flight_bytes: usize,
+    /// What was read from the log store for it.
+    read: VecDeque<Entry>,
+    /// What is being read for it follows this entry.
+    reading: Option<Index>,
 }
 
-/// A log's peers, few; those that never answered are not in it.
+impl Progress {
+    fn ground(&mut self) {
+        self.flights.clear();
+        self.flight_bytes = 0;
+    }
+
+    fn acknowledge(&mut self, matched: Index) {
+        self.matched = self.matched.max(matched);
+        while let Some((_, bytes)) = self.flights.pop_front_if(|(last, _)| *last <= self.matched) {
+            self.flight_bytes -= bytes;
+        }
+    }
+
+    /// The entry at `index`, from memory or as it was read.
+    fn entry<'a>(&'a self, log: &'a Log, index: Index) -> Option<&'a Entry> {
+        log.held(index).or_else(|| {
+            let offset = index.0.checked_sub(self.read.front()?.index.0)?;
+            self.read.get(usize::try_from(offset).ok()?)
+        })
+    }
+}
+
+/// What to do for a peer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// It has everything, or as much is under way as may be.
+    Nothing,
+    /// Send this.
+    Send(Section),
+    /// Read what follows this entry from the log store.
+    Read(Index),
+}
+
+/// A log's peers, few; those that nothing was sent to are not in it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Peers(Vec<(ServerId, Progress)>);
 
@@ -35,9 +93,9 @@ impl Peers {
         self.0.clear();
     }
 
-    /// A peer lost what it had.
+    /// Forgets a peer: it started again, and may not have what it had.
     pub(crate) fn forget(&mut self, server: ServerId) {
-        self.0.retain(|(s, _)| *s != server);
+        self.0.retain(|(peer, _)| *peer != server);
     }
 
     /// How far a peer's copy is known to be the consul's.
@@ -48,61 +106,106 @@ impl Peers {
             .map_or(Index::ZERO, |(_, progress)| progress.matched)
     }
 
+    /// Whether every member but this one is known to have everything up to `last`.
+    pub(crate) fn settled(&self, members: &Members, me: ServerId, last: Index) -> bool {
+        members
+            .all()
+            .all(|server| server == me || self.0.iter().any(|(s, p)| *s == server && p.matched >= last && !p.announce))
+    }
+
     fn progress(&mut self, server: ServerId, log: &Log) -> &mut Progress {
         if let Some(at) = self.0.iter().position(|(s, _)| *s == server) {
             return &mut self.0[at].1;
         }
-        let next = log.last().next();
         let fresh = Progress {
-            matched: Index::ZERO,
-            next,
-            waiting: false,
-            streaming: false,
-            at_heartbeat: Index::ZERO,
+            next: log.last().next(),
+            ..Progress::default()
         };
         self.0.push((server, fresh));
         &mut self.0.last_mut().expect("just pushed").1
     }
 
-    /// What to send to a peer now, of at most about `bytes_max` bytes; `None` when there is nothing, or what there is
-    /// isn't in memory any more.
-    pub(crate) fn section(&mut self, server: ServerId, log_id: crate::ids::LogId, log: &Log, bytes_max: usize) -> Option<Section> {
+    /// Tells every peer of the log, with the next section.
+    pub(crate) fn announce(&mut self) {
+        self.0.iter_mut().for_each(|(_, progress)| progress.announce = true);
+    }
+
+    /// Tells this peer of the log, with the next section.
+    pub(crate) fn announce_to(&mut self, server: ServerId, log: &Log) {
+        self.progress(server, log).announce = true;
+    }
+
+    /// What to do for a peer now. `base` is what the log begins with, for one that lacks what comes before.
+    pub(crate) fn next(&mut self, server: ServerId, log_id: LogId, log: &Log, window: Window, base: impl FnOnce() -> Base) -> Next {
         let progress = self.progress(server, log);
-        if progress.waiting || progress.streaming && progress.next > log.last() {
-            return None;
+        if progress.waiting {
+            return Next::Nothing;
         }
+        let mut section = Section::new(log_id);
         let previous = progress.next.previous();
-        let previous = crate::ids::Tail {
-            term: log.term_at(previous)?,
-            index: previous,
+        let Some(term) = log.term_at(previous).filter(|_| previous >= log.base().index) else {
+            let base = base();
+            (progress.waiting, progress.streaming) = (true, false);
+            progress.next = base.index.next();
+            progress.ground();
+            section.previous = Tail {
+                term: base.term,
+                index: base.index,
+            };
+            section.base = Some(base);
+            return Next::Send(section);
         };
-        let mut entries = Vec::new();
-        let mut bytes = 0;
-        let mut index = progress.next;
-        while index <= log.last() && bytes < bytes_max {
-            let entry = log.get(index)?;
-            if let Some(crate::record::Payload::Stored(_)) = entry.record.payload() {
-                break;
+        section.previous = Tail { term, index: previous };
+        let mut room = window.append_bytes;
+        if progress.streaming {
+            room = room.min(window.bytes.saturating_sub(progress.flight_bytes));
+            if progress.next.0 - progress.matched.0 > window.entries {
+                room = 0;
             }
-            bytes += 64 + entry.record.payload().map_or(0, crate::record::Payload::len);
-            entries.push(entry.clone());
+        }
+        let (mut bytes, mut index) = (0, progress.next);
+        while index <= log.last()
+            && bytes < room
+            && let Some(entry) = progress.entry(log, index)
+        {
+            bytes += entry.bytes();
+            section.entries.push(entry.clone());
             index = index.next();
         }
-        if progress.streaming {
-            progress.next = index;
-            if entries.is_empty() {
-                return None;
-            }
-        } else {
+        let announce = std::mem::take(&mut progress.announce);
+        if !progress.streaming {
             progress.waiting = true;
+            return Next::Send(section);
         }
-        Some(Section {
-            log: log_id,
-            base: None,
-            previous,
-            entries,
-            complete: None,
-        })
+        if section.entries.is_empty() {
+            if announce {
+                return Next::Send(section);
+            }
+            let lacks = index <= log.last() && room > 0 && progress.reading.is_none();
+            if lacks {
+                progress.reading = Some(previous);
+                return Next::Read(previous);
+            }
+            return Next::Nothing;
+        }
+        progress.next = index;
+        progress.flights.push_back((index.previous(), bytes));
+        progress.flight_bytes += bytes;
+        while progress.read.pop_front_if(|entry| entry.index < index).is_some() {}
+        Next::Send(section)
+    }
+
+    /// The log store answered: what follows `after`, or that it doesn't have that. Whether the peer still needs it.
+    pub(crate) fn read(&mut self, server: ServerId, after: Index, entries: Vec<Entry>) -> bool {
+        let Some((_, progress)) = self.0.iter_mut().find(|(s, _)| *s == server) else {
+            return false;
+        };
+        if progress.reading != Some(after) {
+            return false;
+        }
+        progress.reading = None;
+        progress.read = entries.into();
+        true
     }
 
     /// Takes a peer's answer.
@@ -113,10 +216,10 @@ impl Peers {
                 if index > log.last() {
                     return Err(Impossible);
                 }
-                progress.matched = progress.matched.max(index);
+                progress.acknowledge(index);
                 progress.next = progress.next.max(index.next());
                 if !progress.streaming {
-                    progress.next = index.next().max(progress.matched.next());
+                    progress.next = progress.matched.next();
                 }
                 (progress.streaming, progress.waiting) = (true, false);
             }
@@ -124,8 +227,14 @@ impl Peers {
                 if hint.index < progress.matched || hint.index.next() >= progress.next {
                     return Ok(()); // answers an append that a later answer has overtaken
                 }
-                progress.next = log.last_at_or_before(hint).next().max(progress.matched.next());
+                // Below the log's beginning there is nothing to find: the base goes there.
+                progress.next = if hint.index < log.base().index {
+                    Index::ZERO
+                } else {
+                    log.last_at_or_before(hint).next().max(progress.matched.next())
+                };
                 (progress.streaming, progress.waiting) = (false, false);
+                progress.ground();
             }
         }
         Ok(())
@@ -137,6 +246,8 @@ impl Peers {
             progress.waiting = false;
             if progress.matched == progress.at_heartbeat && progress.next > progress.matched.next() && progress.streaming {
                 progress.next = progress.matched.next();
+                progress.ground();
+                progress.reading = None;
             }
             progress.at_heartbeat = progress.matched;
         }

@@ -77,6 +77,9 @@ impl Node {
     /// applied ones the state knows.
     pub fn propose(&mut self, timestamp: Timestamp, key: Option<Key>, parts: &mut Vec<Part>) -> Result<Csn, ProposeError> {
         let bytes = self.check_proposal(parts)?;
+        if let Some(known) = key.and_then(|key| self.sequencer.known(key)) {
+            return Err(ProposeError::Known(known));
+        }
         let csn = self.sequencer.next();
         let timestamp = self.sequencer.timestamp(timestamp);
         let participants = match parts.as_slice() {
@@ -102,6 +105,7 @@ impl Node {
             place.get_or_insert(Participant { group: part.group, index });
             worker.name_stages(&part.stages, index);
             worker.last_fragment = (index, csn, timestamp);
+            worker.sequenced(index);
             let fragment = Fragment {
                 csn,
                 timestamp,
@@ -115,6 +119,7 @@ impl Node {
         let place = place.expect("a proposal has parts");
         self.sequencer.push(Pending {
             timestamp,
+            key,
             place,
             participants,
             bytes,
@@ -161,7 +166,7 @@ impl Node {
             }
             bytes += part.payload.len() as u64;
         }
-        if !self.has_room(bytes) {
+        if !self.has_room(parts.iter().map(|part| (part.group, part.payload.len() as u64))) {
             return Err(ProposeError::Full);
         }
         Ok(u32::try_from(bytes).unwrap_or(u32::MAX))
@@ -175,7 +180,7 @@ impl Node {
         if payload.len() > PAYLOAD_BYTES_MAX {
             return Err(ProposeError::TooLarge(group));
         }
-        if !self.has_room(payload.len() as u64) {
+        if !self.has_room([(group, payload.len() as u64)]) {
             return Err(ProposeError::Full);
         }
         self.sequencer.stage(payload.len() as u64);
@@ -187,13 +192,24 @@ impl Node {
     /// Gives up stage records that no proposal will name. Unknown ones are ignored: the term that opened them is over.
     pub fn discard(&mut self, group: GroupId, stages: &[Index]) {
         if let Some(slot) = self.slot(group) {
-            self.workers[slot].discard_stages(stages);
+            let worker = &mut self.workers[slot];
+            worker.discard_stages(stages);
+            // Others keep them until they are told.
+            worker.peers.announce();
+            self.sending.insert(slot);
         }
     }
 
-    /// Whether a proposal of so many bytes would find room.
-    pub fn has_room(&self, bytes: u64) -> bool {
+    /// Whether a proposal with so many bytes for each of these groups would find room: among all that is unresolved, and
+    /// in the window of every group.
+    pub fn has_room(&self, parts: impl IntoIterator<Item = (GroupId, u64)>) -> bool {
+        let mut all = 0;
+        let mut windows_have = parts.into_iter().map(|(group, bytes)| {
+            all += bytes;
+            let waiting = self.worker(group).map_or(0, |worker| worker.window_bytes);
+            waiting == 0 || waiting + bytes <= self.config.group_window_bytes_max
+        });
         let waiting = self.sequencer.bytes();
-        waiting == 0 || waiting + bytes <= self.config.unresolved_bytes_max
+        windows_have.all(|has| has) && (waiting == 0 || waiting + all <= self.config.unresolved_bytes_max)
     }
 }

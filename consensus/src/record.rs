@@ -177,6 +177,23 @@ impl From<Bytes> for Payload {
     }
 }
 
+impl Entry {
+    /// About how many bytes it takes, its payload included wherever that is.
+    pub fn bytes(&self) -> usize {
+        64 + self.record.payload().map_or(0, Payload::len)
+    }
+
+    /// Whether its payload, if it has one, is in memory.
+    pub fn is_held(&self) -> bool {
+        !matches!(self.record.payload(), Some(Payload::Stored(_)))
+    }
+
+    /// About how many bytes of memory it takes.
+    pub(crate) fn held_bytes(&self) -> usize {
+        if self.is_held() { self.bytes() } else { 64 }
+    }
+}
+
 impl Record {
     /// The payload, if this kind of record has one.
     pub fn payload(&self) -> Option<&Payload> {

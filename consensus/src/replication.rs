@@ -1,12 +1,21 @@
 //! Copying logs: the consul sends, everybody else follows (thesis, section 3.5).
 
-use crate::ids::{Index, LogId, ServerId, Tail};
-use crate::log::Log;
+use crate::ids::{Csn, Incarnation, Index, LogId, ServerId, Tail};
+use crate::log::{Base, Log};
 use crate::message::{Append, AppendReply, Body, Matched, Refusal, Section};
 use crate::node::Node;
 use crate::output::Write;
+use crate::progress::{Next, Window};
 use crate::record::{Entry, Record};
 use crate::senate::Role;
+use crate::worker::Stated;
+
+/// What a peer last said of itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reported {
+    run: Incarnation,
+    healing: bool,
+}
 
 impl Node {
     /// Sends every peer what it lacks; and, when a heartbeat is due, a sign of life.
@@ -14,26 +23,23 @@ impl Node {
         let heartbeat = std::mem::take(&mut self.heartbeat_due);
         let asking = self.ask_for_reads();
         if self.senator.role != Role::Consul || self.lone() {
+            self.sending.take();
             return;
         }
-        let decided = self.term_starts_written();
         if heartbeat {
             self.find_favourites();
-            self.senator.peers.heartbeat();
-            self.workers.iter_mut().for_each(|worker| worker.peers.heartbeat());
+            self.send_again();
         }
+        // Nothing of a group leaves before its log is adopted, and that ends with its term-start.
+        let slots = if self.term_starts_written() {
+            self.sending.take()
+        } else {
+            Vec::new()
+        };
         let resolved = self.serving.map(|_| self.sequencer.resolved());
         let mut round = None;
         for to in self.standing.peers.clone() {
-            let mut sections = Vec::new();
-            let limit = self.config.append_bytes_max;
-            if self.senator.members().contains(to) {
-                sections.extend(self.senator.peers.section(to, LogId::Senate, &self.senator.log, limit));
-            }
-            // Nothing of a group leaves before its log is adopted, and that ends with its term-start.
-            for worker in self.workers.iter_mut().filter(|worker| decided && worker.members.contains(to)) {
-                sections.extend(worker.peers.section(to, LogId::Group(worker.group), &worker.log, limit));
-            }
+            let sections = self.sections(to, &slots);
             let news = resolved > self.told_resolved;
             if sections.is_empty() && !heartbeat && !news && !asking {
                 continue;
@@ -43,10 +49,10 @@ impl Node {
                 tails_known: self.tails_known(to),
                 commit: self.senator.commit,
                 resolved,
+                snapshot_floor: self.snapshot_floor,
                 sections,
                 round,
                 favoured: self.standing.favours(to),
-                ..Append::default()
             };
             let message = self.request(to, self.senator.term, Body::Append(append));
             // Entries may be on others' disks before they are on the consul's own; its term and vote may not.
@@ -57,6 +63,94 @@ impl Node {
             }
         }
         self.told_resolved = resolved;
+        for slot in slots {
+            let worker = &self.workers[slot];
+            if !worker.peers.settled(&worker.members, self.config.server, worker.log.last()) {
+                self.unsettled.insert(slot);
+            }
+        }
+    }
+
+    /// What was sent and not answered since the last heartbeat is to be sent again.
+    fn send_again(&mut self) {
+        self.senator.peers.heartbeat();
+        let Self {
+            workers,
+            unsettled,
+            sending,
+            config,
+            ..
+        } = self;
+        unsettled.retain(|slot| {
+            let worker = &mut workers[slot];
+            let settled = worker.peers.settled(&worker.members, config.server, worker.log.last());
+            if !settled {
+                worker.peers.heartbeat();
+                sending.insert(slot);
+            }
+            !settled
+        });
+        let healing: Vec<_> = self.reported.iter().filter(|(_, reported)| reported.healing).collect();
+        for (server, _) in healing {
+            for (slot, worker) in self.workers.iter_mut().enumerate() {
+                worker.peers.announce_to(*server, &worker.log);
+                self.sending.insert(slot);
+            }
+        }
+    }
+
+    /// What to send to a peer: of the senate, and of these groups. Who doesn't answer gets signs of life only.
+    fn sections(&mut self, to: ServerId, slots: &[usize]) -> Vec<Section> {
+        let window = Window {
+            append_bytes: self.config.append_bytes_max,
+            bytes: self.config.peer_window_bytes_max,
+            entries: self.config.peer_window_entries_max,
+        };
+        let mut sections = Vec::new();
+        if self.senator.members().contains(to) {
+            let log = &self.senator.log;
+            let next = self.senator.peers.next(to, LogId::Senate, log, window, || log.base().clone());
+            if let Next::Send(section) = next {
+                sections.push(section);
+            }
+        }
+        let now = self.now.unwrap_or_default();
+        if !self.rounds.alive(to, now, self.config.election_timeout) {
+            return sections;
+        }
+        let mut room = self.config.message_bytes_max;
+        let assigned = Csn(self.sequencer.next().0 - 1);
+        for slot in slots {
+            let worker = &mut self.workers[*slot];
+            if !worker.members.contains(to) {
+                continue;
+            }
+            if room == 0 {
+                self.sending.insert(*slot);
+                continue;
+            }
+            let (log, log_id) = (&worker.log, LogId::Group(worker.group));
+            match worker.peers.next(to, log_id, log, window, || log.base().clone()) {
+                Next::Nothing => {}
+                Next::Read(after) => {
+                    let upto = log.last();
+                    self.read_for_peer(to, log_id, after, upto);
+                }
+                Next::Send(mut section) => {
+                    let last = section.last().index;
+                    if last == log.last() && self.serving.is_some() {
+                        section.complete = assigned;
+                    }
+                    section.closed = worker.first_open_stage().map_or(last, |open| open.previous().min(last));
+                    room = room.saturating_sub(section.entries.iter().map(Entry::bytes).sum());
+                    if !section.entries.is_empty() && last < log.last() {
+                        self.sending.insert(*slot);
+                    }
+                    sections.push(section);
+                }
+            }
+        }
+        sections
     }
 
     /// Follows the consul of this term.
@@ -84,10 +178,12 @@ impl Node {
             round: self.senator.round,
             applied: self.applied,
             durable_applied: self.durable_applied,
-            ..AppendReply::default()
+            healing: self.healing(),
+            run: self.config.incarnation,
         };
+        self.snapshot_floor = self.snapshot_floor.max(append.snapshot_floor);
         for section in &append.sections {
-            if let Some(matched) = self.take_section(section) {
+            if let Some(matched) = self.take_section(consul, section) {
                 reply.sections.push((section.log, matched));
             }
         }
@@ -118,6 +214,12 @@ impl Node {
         if last.term > self.senator.term {
             return Err(Refusal::Impossible("entry term"));
         }
+        if let Some(base) = &section.base {
+            let described = base.tail() == section.previous && base.term_start.term <= base.term;
+            if !described || base.configuration.is_some() != (section.log == LogId::Senate) {
+                return Err(Refusal::Impossible("base"));
+            }
+        }
         let (log, decided) = match section.log {
             LogId::Senate => (&self.senator.log, self.senator.commit),
             LogId::Group(group) => match self.worker(group) {
@@ -135,27 +237,53 @@ impl Node {
         }
     }
 
-    /// Takes what a section brings; `None` when the log isn't known here.
-    fn take_section(&mut self, section: &Section) -> Option<Matched> {
-        let slot = match section.log {
-            LogId::Senate => None,
-            LogId::Group(group) => Some(self.slot(group)?),
-        };
+    /// Takes what a section brings; `None` when there is nothing to say yet.
+    fn take_section(&mut self, consul: ServerId, section: &Section) -> Option<Matched> {
+        let slot = self.known(section.log)?;
         let log = self.log(slot);
         let previous = section.previous;
-        if previous.index > log.base().index && log.term_at(previous.index) != Some(previous.term) {
-            return Some(Matched::Not(log.hint(previous)));
+        if !log.holds(previous) {
+            let Some(base) = &section.base else {
+                return Some(Matched::Not(log.hint(previous)));
+            };
+            match slot {
+                None => self.take_senate_base(base),
+                Some(slot) if self.runs_state() => {
+                    self.pull_snapshot(slot, consul, base.index);
+                    return None;
+                }
+                Some(slot) => self.take_base(slot, base.clone()),
+            }
         }
-        let upto = section.entries.last().map_or(previous.index, |entry| entry.index);
+        let upto = section.last().index;
         for entry in &section.entries {
             self.take_entry(slot, section.log, entry);
         }
-        let verified = match slot {
-            None => &mut self.senator.verified,
-            Some(slot) => &mut self.workers[slot].verified,
-        };
-        *verified = upto.max(*verified);
+        match slot {
+            None => self.senator.verified = upto.max(self.senator.verified),
+            Some(slot) => {
+                let worker = &mut self.workers[slot];
+                worker.verified = upto.max(worker.verified);
+                worker.state(Stated {
+                    upto,
+                    complete: section.complete,
+                    closed: section.closed,
+                });
+                self.gathering.insert(slot);
+            }
+        }
         Some(Matched::Upto(upto))
+    }
+
+    fn take_senate_base(&mut self, base: &Base) {
+        let log = LogId::Senate;
+        let (before, last) = (self.senator.log.base().index, self.senator.log.last());
+        self.senator.install(base.clone());
+        if last > before {
+            self.persistence.write(Write::DropSuffix { log, after: before });
+        }
+        let base = base.clone();
+        self.persistence.write(Write::Base { log, base });
     }
 
     /// Takes an entry that follows what the log has in common with the consul's.
@@ -175,10 +303,8 @@ impl Node {
                 self.workers[slot].learn(entry);
             }
         }
-        self.persistence.write(Write::Append {
-            log: log_id,
-            entry: entry.clone(),
-        });
+        let entry = entry.clone();
+        self.persistence.write(Write::Append { log: log_id, entry });
     }
 
     /// Drops what a log has after `index`.
@@ -196,7 +322,7 @@ impl Node {
         self.persistence.write(Write::DropSuffix { log, after });
     }
 
-    fn log(&self, slot: Option<usize>) -> &Log {
+    pub(crate) fn log(&self, slot: Option<usize>) -> &Log {
         slot.map_or(&self.senator.log, |slot| &self.workers[slot].log)
     }
 
@@ -205,38 +331,49 @@ impl Node {
         if self.senator.role != Role::Consul {
             return Ok(());
         }
+        let now = self.now.unwrap_or_default();
+        let was_alive = self.rounds.alive(from, now, self.config.election_timeout);
         if !self.rounds.echoed(from, reply.round) {
             return Err(Refusal::Impossible("round"));
         }
         self.confirm_reads(self.rounds.confirmed(self.senator.members(), self.config.server));
+        let fenced = reply.tails.is_some();
         if let Some(tails) = reply.tails {
             self.learn_tails(from, tails);
         }
         let durable = self.standing.durable.entry(from).or_default();
         *durable = reply.durable_applied.max(*durable);
-        // Who keeps its logs in memory has less after a restart, within one term too.
-        let volatile = self.senator.configuration.roles(from).is_some_and(|roles| !roles.log);
-        let lost = |matched: &Matched, known: Index| volatile && matches!(matched, Matched::Not(hint) if hint.index < known);
+        let reported = Reported {
+            run: reply.run,
+            healing: reply.healing,
+        };
+        let before = self.reported.insert(from, reported);
+        if before.is_some_and(|before| before.run != reply.run) {
+            // It started again: what it had only in memory is gone.
+            self.senator.peers.forget(from);
+            for (slot, worker) in self.workers.iter_mut().enumerate() {
+                worker.peers.forget(from);
+                self.sending.insert(slot);
+            }
+        } else if !was_alive || fenced {
+            let Self { unsettled, sending, .. } = self;
+            unsettled.iter().for_each(|slot| sending.insert(slot));
+        }
         let mut gained = 0;
         for (log, matched) in reply.sections {
             let impossible = Refusal::Impossible("matching index");
             match log {
                 LogId::Senate => {
                     let Self { senator, .. } = self;
-                    if lost(&matched, senator.peers.matched(from)) {
-                        senator.peers.forget(from);
-                    }
                     senator.peers.answered(from, &senator.log, matched).map_err(|_| impossible)?;
                 }
                 LogId::Group(group) => {
                     let Some(slot) = self.slot(group) else { continue };
                     let worker = &mut self.workers[slot];
-                    if lost(&matched, worker.peers.matched(from)) {
-                        worker.peers.forget(from);
-                    }
                     let before = worker.peers.matched(from);
                     worker.peers.answered(from, &worker.log, matched).map_err(|_| impossible)?;
                     gained += worker.peers.matched(from).0 - before.0;
+                    self.sending.insert(slot);
                     self.count(slot);
                 }
             }
@@ -245,27 +382,5 @@ impl Node {
             *self.standing.logged.entry(from).or_default() += gained;
         }
         Ok(())
-    }
-
-    /// What follows `after` in a log here, for a consul that lacks it; `None` when the log doesn't have `after`.
-    pub(crate) fn donate(&self, log: LogId, after: Tail) -> Option<Vec<Entry>> {
-        let log = match log {
-            LogId::Senate => &self.senator.log,
-            LogId::Group(group) => &self.worker(group)?.log,
-        };
-        if log.term_at(after.index) != Some(after.term) || after.index.next() < log.window_first() {
-            return None;
-        }
-        let mut bytes = 0;
-        let entries = log.window().skip((after.index.0 + 1 - log.window_first().0) as usize);
-        let room = |entry: &&Entry| {
-            bytes += 64 + entry.record.payload().map_or(0, |payload| payload.len());
-            bytes
-                <= self
-                    .config
-                    .append_bytes_max
-                    .max(64 + entry.record.payload().map_or(0, |payload| payload.len()))
-        };
-        Some(entries.take_while(room).cloned().collect())
     }
 }

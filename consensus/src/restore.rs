@@ -14,6 +14,7 @@ use crate::commit::Sequencer;
 use crate::following::Arrivals;
 use crate::ids::{Csn, GroupId, Index, LogId, Timestamp};
 use crate::log::{Base, Log};
+use crate::log_read::LogReads;
 use crate::membership::Standing;
 use crate::node::{Config, HardState, Node};
 use crate::output::Write;
@@ -24,6 +25,8 @@ use crate::reads::Reads;
 use crate::record::{Entry, Record};
 use crate::refusals::Refusals;
 use crate::senate::{Configuration, Role, Rounds, Senator};
+use crate::slots::Slots;
+use crate::snapshot::SnapshotReads;
 use crate::transfer::Transfer;
 use crate::worker::Worker;
 
@@ -136,6 +139,15 @@ struct Restored {
     applied: Index,
     /// The term-starts in the log.
     term_starts: Vec<Entry>,
+    /// What stood after this is unknown.
+    damaged: Option<Index>,
+}
+
+impl Restored {
+    fn cut_after(&mut self, after: Index) {
+        self.log.drop_suffix(after);
+        self.term_starts.retain(|start| start.index <= after);
+    }
 }
 
 impl Restore {
@@ -149,13 +161,6 @@ impl Restore {
         let mut logs = BTreeMap::new();
         let mut configurations = Vec::new();
         for (log, base) in bases {
-            if base.csn > applied.csn {
-                return Err(RestoreError::StateBehindLog {
-                    log,
-                    base: base.csn,
-                    applied: applied.csn,
-                });
-            }
             if log == LogId::Senate {
                 configurations.extend(base.configuration.clone().map(|configuration| (base.index, configuration)));
             }
@@ -165,7 +170,7 @@ impl Restore {
                 Restored {
                     log: Log::new(base),
                     applied: position,
-                    term_starts: Vec::new(),
+                    ..Restored::default()
                 },
             );
         }
@@ -213,24 +218,34 @@ impl Restore {
             _ => {}
         }
         if entry.index <= restored.applied {
-            restored.log.push_released(entry.index, entry.term);
+            restored.log.push_released(entry.index, entry.term, entry.bytes());
         } else {
             restored.log.push(entry);
         }
         Ok(())
     }
 
-    /// Records of this log after `after` were durable and are damaged.
-    pub fn damaged(&mut self, log: LogId, after: Index) -> Result<(), RestoreError> {
-        // Whoever has other servers can repair it from them; as long as this core serves alone, there is no other.
-        Err(RestoreError::Damaged { log, after })
+    /// Records of this log after `after` were durable and are damaged: where the log ended is not known. Say so after its
+    /// entries; those after `after` are not kept.
+    pub fn damaged(&mut self, log: LogId, after: Index) {
+        let restored = self.logs.entry(log).or_default();
+        let after = after.max(restored.log.base().index);
+        restored.damaged = Some(restored.damaged.map_or(after, |before| before.min(after)));
     }
 
     /// The node. With no configuration stored, it founds a cluster by `founding`; without that either it waits for the
     /// consul of `config.cluster`, if that is set, to make it part of the cluster.
     pub fn finish(mut self, founding: Option<Configuration>) -> Result<Node, RestoreError> {
         let mut persistence = Persistence::default();
-        let mut senate = self.logs.remove(&LogId::Senate).unwrap_or_default().log;
+        let Restored {
+            log: mut senate,
+            damaged: senate_damaged,
+            ..
+        } = self.logs.remove(&LogId::Senate).unwrap_or_default();
+        if let Some(after) = senate_damaged {
+            senate.drop_suffix(after);
+            self.configurations.retain(|(index, _)| *index <= after);
+        }
         let configuration = match (self.configurations.last().cloned(), founding) {
             (Some((_, configuration)), _) => configuration,
             (None, Some(founding)) => {
@@ -250,6 +265,9 @@ impl Restore {
         if persistence.is_idle() {
             senate.persisted(senate.last());
         }
+        if let Some(after) = senate_damaged {
+            persistence.write(Write::DropSuffix { log: LogId::Senate, after });
+        }
         // The groups live by the first configuration, until it is known which later ones are committed. But what a later
         // one creates may be committed, and have entries here.
         let (index, committed) = match self.configurations.first() {
@@ -263,6 +281,13 @@ impl Restore {
                 groups.entry(*group).or_insert_with(|| members.clone());
             }
         }
+        let me = self.config.server;
+        if let Some(after) = senate_damaged
+            && configuration.senate.all().all(|server| server == me)
+        {
+            return Err(RestoreError::Damaged { log: LogId::Senate, after });
+        }
+        let scribe = configuration.roles(me).is_some_and(|roles| !roles.state);
         // What the latest one lacks may still be needed, unless the log is gone already: then that one is committed.
         groups.retain(|group, _| {
             let stored = self
@@ -271,29 +296,70 @@ impl Restore {
                 .is_some_and(|stored| stored.log.last() > Index::ZERO);
             stored || configuration.group(*group).is_some()
         });
-        let mut unplaced: BTreeMap<_, _> = self.applied.positions.iter().cloned().collect();
         // Who keeps its logs in memory begins them where the state is.
-        let volatile = configuration.roles(self.config.server).is_none_or(|roles| !roles.log);
+        let volatile = configuration.roles(me).is_none_or(|roles| !roles.log);
+        let mut unplaced: BTreeMap<_, _> = self.applied.positions.iter().cloned().collect();
         let mut workers = Vec::with_capacity(groups.len());
         for (group, members) in &groups {
             let log = LogId::Group(*group);
-            let position = unplaced.remove(group).filter(|_| volatile);
             let mut restored = self.logs.remove(&log).unwrap_or_default();
-            if let Some(position) = position.filter(|position| position.index > restored.log.last()) {
-                restored.log = Log::new(position);
-                restored.term_starts.clear();
+            let lone = !volatile && members.all().all(|server| server == me);
+            if let Some(after) = restored.damaged {
+                if lone {
+                    return Err(RestoreError::Damaged { log, after });
+                }
+                if restored.log.last() > after {
+                    persistence.write(Write::DropSuffix { log, after });
+                }
+                restored.cut_after(after);
             }
-            let last = restored.log.last();
-            if restored.applied > last {
-                return Err(RestoreError::LogBehindState {
+            let position = unplaced.remove(group).unwrap_or_default();
+            let base = restored.log.base();
+            if base.csn > self.applied.csn && position.index < base.index && !scribe {
+                return Err(RestoreError::StateBehindLog {
                     log,
-                    last,
-                    applied: restored.applied,
+                    base: base.csn,
+                    applied: self.applied.csn,
                 });
             }
-            let Restored { log, applied, term_starts } = restored;
-            workers.push(Worker::restore(*group, members.clone(), log, applied, &term_starts));
+            if !restored.log.holds(position.tail()) {
+                if lone {
+                    return Err(RestoreError::LogBehindState {
+                        log,
+                        last: restored.log.last(),
+                        applied: position.index,
+                    });
+                }
+                // A snapshot was installed, and the log didn't come to begin after it.
+                if restored.log.last() > base.index {
+                    let after = base.index;
+                    persistence.write(Write::DropSuffix { log, after });
+                }
+                let base = position.clone();
+                persistence.write(Write::Base { log, base });
+                restored.log.replace(position.clone());
+                restored.term_starts.clear();
+            }
+            let damaged = restored.damaged.is_some();
+            let Restored {
+                log, applied, term_starts, ..
+            } = restored;
+            let mut worker = Worker::restore(*group, members.clone(), log, applied.max(position.index), &term_starts);
+            worker.damaged = damaged;
+            workers.push(worker);
         }
+        if scribe {
+            // It has no state: it goes on from where all its logs begin.
+            let bases = workers.iter().map(|worker| worker.log.base());
+            if let Some(first) = bases.min_by_key(|base| base.csn) {
+                (self.applied.csn, self.applied.timestamp) = (first.csn, first.timestamp);
+            }
+        }
+        let ends = workers
+            .iter()
+            .map(|worker| worker.log.base())
+            .chain(self.applied.positions.iter().map(|(_, base)| base));
+        let installed = ends.map(|base| (base.csn, base.timestamp)).max().unwrap_or_default();
         for log in self.logs.into_keys() {
             match log {
                 // Not known here yet.
@@ -324,8 +390,9 @@ impl Restore {
             verified: Index::ZERO,
             election_due: Duration::ZERO,
             grants_from: Duration::ZERO,
+            damaged: senate_damaged.is_some(),
         };
-        Ok(Node {
+        let mut node = Node {
             random: Random::new(self.config.seed),
             config: self.config,
             senator,
@@ -333,13 +400,25 @@ impl Restore {
             sequencer: Sequencer::new(self.applied.csn, self.applied.timestamp),
             inauguration: None,
             serving: None,
-            replaying: false,
             persistence,
             now: None,
             applied: self.applied.csn,
             messages: Vec::new(),
             told: None,
             arrivals: Arrivals::new(),
+            installed,
+            passed: false,
+            sending: Slots::default(),
+            unsettled: Slots::default(),
+            gathering: Slots::default(),
+            moved: Slots::default(),
+            reported: BTreeMap::new(),
+            log_reads: LogReads::default(),
+            snapshot_reads: SnapshotReads::default(),
+            installs: Vec::new(),
+            pulls: Vec::new(),
+            snapshot_floor: Csn::ZERO,
+            noted_bases: None,
             rounds: Rounds::default(),
             paces: Paces::default(),
             reads: Reads::default(),
@@ -352,6 +431,9 @@ impl Restore {
             next_heartbeat: Duration::ZERO,
             told_resolved: None,
             consul_resolved: None,
-        })
+        };
+        node.renumber();
+        node.moved.take();
+        Ok(node)
     }
 }

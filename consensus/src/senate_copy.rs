@@ -42,18 +42,7 @@ impl Node {
 
     /// A candidate asks for what it lacks of the senate's log.
     pub(crate) fn asked_for_senate(&mut self, message: &Message, after: Tail) {
-        let log = &self.senator.log;
-        let donated = if after.index < log.base().index {
-            Donated::Begins(log.base().clone())
-        } else {
-            match self.donate(LogId::Senate, after) {
-                Some(entries) => Donated::Entries(entries),
-                None => Donated::Parted(log.hint(after)),
-            }
-        };
-        let log = LogId::Senate;
-        let reply = self.reply(message, self.senator.term, Body::Fetched { log, after, donated });
-        self.send_when_durable(reply);
+        self.donate(message, LogId::Senate, after);
     }
 
     /// A piece of the senate's log came.
@@ -67,13 +56,9 @@ impl Node {
         let wanted = tails.get(&from).copied().unwrap_or_default();
         match donated {
             Donated::Entries(entries) => {
-                let section = Section {
-                    log: LogId::Senate,
-                    base: None,
-                    previous: after,
-                    entries,
-                    complete: None,
-                };
+                let mut section = Section::new(LogId::Senate);
+                section.previous = after;
+                section.entries = entries;
                 self.check_section(&section)?;
                 for entry in &section.entries {
                     self.take_entry(None, LogId::Senate, entry);

@@ -1,7 +1,7 @@
 //! Where messages come in. Everything here is input: it is checked before it changes anything.
 
-use crate::ids::{LogId, Tail};
-use crate::message::{Body, Donated, Message, Refusal};
+use crate::ids::LogId;
+use crate::message::{Body, Message, Refusal};
 use crate::node::Node;
 
 impl Node {
@@ -63,12 +63,7 @@ impl Node {
             }
             Body::AppendReply(reply) => self.answered(from, reply)?,
             Body::Fetch { log, after } => {
-                let donated = match self.donate(log, after) {
-                    Some(entries) => Donated::Entries(entries),
-                    None => Donated::Parted(Tail::default()),
-                };
-                let reply = self.reply(&message, self.senator.term, Body::Fetched { log, after, donated });
-                self.send_when_durable(reply);
+                self.donate(&message, log, after);
             }
             Body::Fetched {
                 log: LogId::Group(group),
@@ -79,9 +74,15 @@ impl Node {
             | Body::Vote { .. }
             | Body::PreVoteReply { .. }
             | Body::VoteReply { granted: false, .. }
-            | Body::SnapshotFetch { .. }
-            | Body::Snapshot { .. }
             | Body::Fetched { log: LogId::Senate, .. } => {}
+            Body::SnapshotFetch { group, csn, offset } => self.asked_for_snapshot(&message, group, csn, offset),
+            Body::Snapshot {
+                group,
+                base,
+                offset,
+                data,
+                last,
+            } => self.take_piece(from, group, base, offset, data, last)?,
             Body::TimeoutNow { tail } => self.told_to_stand(from, tail)?,
             Body::ReadIndex { id } => self.asked_for_read(&message, id),
             Body::ReadIndexReply { id, csn } => self.read_answered(id, csn),

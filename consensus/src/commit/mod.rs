@@ -8,16 +8,20 @@
 //! A transaction is resolved when all its fragments *and those of every transaction before it* are on quorums. There is
 //! no prepare and no commit record: the fragments name each other, and the cut decides after a failure.
 
+mod keys;
+
 use std::collections::VecDeque;
 
-use crate::ids::{Csn, Participant, Timestamp};
+use crate::ids::{Csn, Key, Participant, Timestamp};
 use crate::record::Participants;
-use crate::worker::cut::Cut;
+use keys::Keys;
 
 /// A transaction between its CSN and its application.
 #[derive(Debug)]
 pub(crate) struct Pending {
     pub(crate) timestamp: Timestamp,
+    /// Its client's name for it.
+    pub(crate) key: Option<Key>,
     /// One of its fragments.
     pub(crate) place: Participant,
     /// All of them.
@@ -58,6 +62,8 @@ pub(crate) struct Sequencer {
     last_timestamp: Timestamp,
     /// Bytes of what is pending, and of stage records that are not yet on a quorum.
     bytes: u64,
+    /// The keys of transactions that are not reported applied.
+    keys: Keys,
 }
 
 impl Sequencer {
@@ -70,26 +76,6 @@ impl Sequencer {
             last_timestamp: timestamp,
             ..Self::default()
         }
-    }
-
-    /// Takes up the verdict of an inauguration: what the cut takes in is resolved, what it leaves out never happened.
-    pub(crate) fn inaugurate(&mut self, cut: Cut) {
-        assert!(cut.csn >= self.resolved, "a cut takes nothing back that was resolved");
-        self.depose();
-        for whole in cut.whole {
-            self.last_timestamp = self.last_timestamp.max(whole.timestamp);
-            if whole.csn > self.resolved {
-                assert_eq!(whole.csn, self.next(), "the cut is gap-free");
-                self.pending.push_back(Pending {
-                    timestamp: whole.timestamp,
-                    place: whole.place,
-                    participants: whole.participants,
-                    bytes: 0,
-                });
-            }
-        }
-        assert_eq!(self.next(), cut.csn.next(), "everything up to the cut is known");
-        self.resolved = cut.csn;
     }
 
     /// The CSN that the next transaction gets.
@@ -127,7 +113,18 @@ impl Sequencer {
         assert!(pending.timestamp > self.last_timestamp, "commit timestamps grow with the CSN");
         self.last_timestamp = pending.timestamp;
         self.bytes += u64::from(pending.bytes);
+        self.keys.insert(pending.key, self.next());
         self.pending.push_back(pending);
+    }
+
+    /// The CSN of a transaction with this key that is not reported applied.
+    pub(crate) fn known(&self, key: Key) -> Option<Csn> {
+        self.keys.get(key)
+    }
+
+    /// Everything up to here is in the state, which knows the keys.
+    pub(crate) fn applied(&mut self, csn: Csn) {
+        self.keys.forget_upto(csn);
     }
 
     /// The next transaction, of which a follower knows that it is resolved.
@@ -135,8 +132,25 @@ impl Sequencer {
         assert_eq!(self.resolved.next(), self.next(), "a follower sequences nothing");
         // A consul that was deposed may have given higher timestamps to transactions that never happened.
         self.last_timestamp = self.last_timestamp.max(pending.timestamp);
+        self.keys.insert(pending.key, self.next());
         self.pending.push_back(pending);
         self.resolved = self.resolved.next();
+    }
+
+    /// Whether nothing waits to be handed out.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// Everything up to here is in the state already: group snapshots brought it.
+    pub(crate) fn pass_to(&mut self, csn: Csn, timestamp: Timestamp) {
+        assert!(
+            self.is_empty() && csn >= self.resolved,
+            "what is passed over is not waiting to be handed out"
+        );
+        (self.handed, self.resolved) = (csn, csn);
+        self.handed_timestamp = self.handed_timestamp.max(timestamp);
+        self.last_timestamp = self.last_timestamp.max(timestamp);
     }
 
     /// Counts a stage record, until [`Sequencer::unstage`].
@@ -181,6 +195,7 @@ impl Sequencer {
     /// Forgets what isn't resolved: another consul decides about it.
     pub(crate) fn depose(&mut self) {
         self.pending.truncate((self.resolved.0 - self.handed.0) as usize);
+        self.keys.forget_after(self.resolved);
         self.bytes = self.pending.iter().map(|pending| u64::from(pending.bytes)).sum();
     }
 }

@@ -76,6 +76,8 @@ pub struct Senator {
     pub(crate) election_due: Duration,
     /// Grant no vote to others before this: this run doesn't know whether it heard from a consul just before it started.
     pub(crate) grants_from: Duration,
+    /// Durable records of the log were lost: this server doesn't know what it promised, until it has a later consul's.
+    pub(crate) damaged: bool,
 }
 
 impl Senator {
@@ -143,7 +145,7 @@ impl Senator {
         if reached > self.commit && self.log.term_at(reached) == Some(self.term) {
             self.commit = reached;
             if self.alone_is_quorum() {
-                self.log.release(reached);
+                self.log.release(reached, 0);
             }
         }
     }
@@ -167,6 +169,26 @@ impl Senator {
         self.roles = configuration.roles(self.id).or(self.roles);
         self.configuration = configuration;
         self.log = Log::new(base);
+    }
+
+    /// Where the log could begin; `None` when that is where it begins.
+    pub(crate) fn possible_base(&self) -> Option<Base> {
+        let index = self.commit.min(self.log.durable());
+        (index > self.log.base().index).then(|| Base {
+            index,
+            term: self.log.term_at(index).expect("what is committed is in the log"),
+            configuration: Some(self.configuration_at(index).1),
+            ..Base::default()
+        })
+    }
+
+    /// Lets the log begin after a base, over entries that are here.
+    pub(crate) fn rebase(&mut self, base: Base) {
+        let passed = self.configurations.partition_point(|(at, _)| *at <= base.index);
+        if let Some(first) = passed.checked_sub(1) {
+            self.configurations.drain(..first);
+        }
+        self.log.rebase(base);
     }
 
     /// Drops the log after `index`, and the configurations in it.

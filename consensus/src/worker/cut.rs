@@ -13,7 +13,7 @@
 //! A fragment is void when a later term-start in its log has a lower cut than its CSN. The same CSN may stand in a log
 //! twice, once void.
 
-use crate::ids::{Csn, GroupId, Participant, Timestamp};
+use crate::ids::{Csn, GroupId, Key, Participant, Timestamp};
 use crate::record::{Entry, Fragment, Participants, Record};
 
 /// A transaction that the cut takes in.
@@ -23,6 +23,8 @@ pub struct Whole {
     pub csn: Csn,
     /// Its commit timestamp.
     pub timestamp: Timestamp,
+    /// Its idempotency key.
+    pub key: Option<Key>,
     /// One of its fragments.
     pub place: Participant,
     /// All of them.
@@ -77,7 +79,12 @@ where
         // Several terms may have given this CSN, when none of them lived to see it resolved; one at most is whole.
         let mut owners = same_csn.chunk_by(|a, b| a.entry.term == b.entry.term).filter_map(whole);
         let Some(owner) = owners.next() else { break };
-        assert!(owners.next().is_none(), "two complete owners of CSN {}", owner.csn);
+        if let Some(other) = owners.next() {
+            panic!(
+                "two complete owners of CSN {}: at {:?} and at {:?}",
+                owner.csn, owner.place, other.place
+            );
+        }
         cut.csn = owner.csn;
         cut.whole.push(owner);
     }
@@ -94,6 +101,7 @@ fn whole(fragments: &[Live<'_>]) -> Option<Whole> {
     complete.then(|| Whole {
         csn: fragment.csn,
         timestamp: fragment.timestamp,
+        key: fragment.key,
         place: *place,
         participants: fragment.participants.clone(),
     })

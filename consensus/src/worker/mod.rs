@@ -4,19 +4,20 @@
 //! term, and it takes an append only while its senator's durable term is the append's.
 
 pub mod cut;
+mod gather;
 mod stages;
 
 use std::collections::VecDeque;
 
-use crate::ids::{Csn, GroupId, Index, ServerId, Tail, Term, Timestamp};
+use crate::adoption::Fetching;
+use crate::ids::{Csn, GroupId, Index, ServerId, Term, Timestamp};
 use crate::log::{Base, Log, TermStartAt};
 use crate::progress::Peers;
 use crate::quorum::Members;
 use crate::record::{Entry, Record};
+use crate::snapshot::Pull;
+pub(crate) use gather::Stated;
 use stages::LiveStage;
-
-/// How many entries stay in memory for peers that lag behind.
-const RETAINED_ENTRIES_MAX: u64 = 64 << 10;
 
 /// A server's member of one worker group.
 #[derive(Debug)]
@@ -32,22 +33,32 @@ pub struct Worker {
     pub(crate) term_start_index: Index,
     /// Everything up to here is handed out to be applied, or will never be applied.
     pub(crate) handed: Index,
-    /// Whether `handed` moved since the driver was last told.
-    pub(crate) moved: bool,
-    /// The last fragment of the log that counts; the term-start if none came after it.
+    /// The fragments after `handed` that count, as far as they are known, in log order.
+    live: VecDeque<Index>,
+    /// The last fragment of the log that counts; the log's base if none came after it.
     pub(crate) last_fragment: (Index, Csn, Timestamp),
     /// How far the other members' logs are; a consul's.
     pub(crate) peers: Peers,
+    /// Bytes of what this consul appended and no quorum has.
+    pub(crate) window_bytes: u64,
     /// The log agrees with this term's consul's up to here; a follower's.
     pub(crate) verified: Index,
-    /// Fragments up to here are known to the follower's commit order.
+    /// Fragments up to here are known to the commit order.
     pub(crate) gathered: Index,
-    /// A consul asked a donor for what follows this, and has no answer yet.
-    pub(crate) fetching: Option<Tail>,
-    /// The log agrees with the donor's up to here; zero where that isn't known.
-    pub(crate) fetched: Index,
-    /// Whether a donor answered since the last heartbeat.
-    pub(crate) fetch_moves: bool,
+    /// Every fragment that counts, up to this CSN, is at or below `gathered`.
+    pub(crate) complete: Csn,
+    /// What the consul said of its log, until this one is as far.
+    stated: VecDeque<Stated>,
+    /// What a new consul asked a donor.
+    pub(crate) fetching: Option<Fetching>,
+    /// The snapshot that is being copied to this server.
+    pub(crate) pull: Option<Pull>,
+    /// Durable records of the log were lost: where it ended is not known, until it holds a term-start of a later consul.
+    pub(crate) damaged: bool,
+    /// The last snapshot that was installed.
+    installed: (Csn, Timestamp),
+    /// So many bytes of entries that are not needed here stay in memory for peers.
+    pub(crate) memory_bytes_max: usize,
     /// Whether this server alone stores the log, so that no peer needs entries from memory.
     alone: bool,
     /// Stage records that must stay, oldest first.
@@ -69,14 +80,19 @@ impl Worker {
             term_start: base.term_start,
             term_start_index: base.index,
             handed,
-            moved: false,
+            live: VecDeque::new(),
             last_fragment: (base.index, base.csn, base.timestamp),
             peers: Peers::default(),
+            window_bytes: 0,
             verified: Index::ZERO,
             gathered: Index::ZERO,
+            complete: base.csn,
+            stated: VecDeque::new(),
             fetching: None,
-            fetched: Index::ZERO,
-            fetch_moves: false,
+            pull: None,
+            damaged: false,
+            installed: (base.csn, base.timestamp),
+            memory_bytes_max: usize::MAX,
             stages: VecDeque::new(),
             term_starts: Vec::new(),
             log,
@@ -88,9 +104,10 @@ impl Worker {
     }
 
     /// The worker of a group that is new.
-    pub(crate) fn create(group: GroupId, members: Members, base: Base) -> Self {
-        let handed = base.index;
-        Self::restore(group, members, Log::new(base), handed, &[])
+    /// Its state, if there is one from an earlier run, is at `position`.
+    pub(crate) fn create(group: GroupId, members: Members, position: Base) -> Self {
+        let handed = position.index;
+        Self::restore(group, members, Log::new(position), handed, &[])
     }
 
     /// Others store the group from now on.
@@ -104,7 +121,11 @@ impl Worker {
         if let Record::TermStart(start) = &entry.record {
             assert!(
                 entry.term > self.term_start.term,
-                "a term starts once in a log, and terms never fall"
+                "a term starts once in a log, and terms never fall: {:?} has {:?}, then {:?} at {:?}",
+                self.group,
+                self.term_start,
+                entry.term,
+                entry.index
             );
             self.term_start = TermStartAt {
                 term: entry.term,
@@ -117,9 +138,18 @@ impl Worker {
 
     /// Drops the log after `index`: it conflicts with the consul's.
     pub(crate) fn drop_suffix(&mut self, index: Index) {
-        assert!(index >= self.handed, "what was handed out stays");
+        assert!(
+            index >= self.handed,
+            "what was handed out stays: {:?} drops what follows {index:?}, but {:?} is handed out",
+            self.group,
+            self.handed
+        );
         self.log.drop_suffix(index);
         self.term_starts.retain(|(at, _)| *at <= index);
+        self.find_term_start();
+    }
+
+    fn find_term_start(&mut self) {
         let base = self.log.base();
         (self.term_start_index, self.term_start) = self.term_starts.last().copied().unwrap_or((base.index, base.term_start));
     }
@@ -127,22 +157,18 @@ impl Worker {
     /// Another term begins: nothing is known of its consul's log yet, nor of the peers'.
     pub(crate) fn enter_term(&mut self) {
         self.peers.clear();
+        self.window_bytes = 0;
         (self.verified, self.gathered) = (Index::ZERO, Index::ZERO);
+        self.stated.clear();
         self.fetching = None;
-        self.fetched = Index::ZERO;
         self.stages.clear();
+        self.live.clear();
+        self.abandon_pull();
     }
 
     /// Whether the current term's start is on a quorum.
     pub(crate) fn started(&self, term: Term) -> bool {
         self.term_start.term == term && self.commit >= self.term_start_index
-    }
-
-    /// The current term's start is final on all groups.
-    pub(crate) fn begin_term(&mut self, cut: Csn, timestamp: Timestamp) {
-        assert_eq!(self.term_start.cut, cut, "every group starts the term with the same cut");
-        self.last_fragment = (self.term_start_index, cut, timestamp);
-        self.restore_stages();
     }
 
     /// Moves the consul's commit index, by how far each member's log is known to be durable. Gives the bytes of the stage
@@ -157,6 +183,12 @@ impl Worker {
             return 0;
         }
         let before = std::mem::replace(&mut self.commit, reached);
+        if self.window_bytes > 0 {
+            for index in before.0 + 1..=reached.0 {
+                let bytes = self.log.get(Index(index)).map_or(0, |entry| entry.bytes() as u64);
+                self.window_bytes = self.window_bytes.saturating_sub(bytes);
+            }
+        }
         let released = self.release_stages(before, reached);
         self.forget_stages();
         released
@@ -164,58 +196,78 @@ impl Worker {
 
     /// Moves the position: everything up to `index` is handed out, or will never be.
     pub(crate) fn hand(&mut self, index: Index) {
-        assert!(index >= self.handed, "what is handed out is in log order");
-        assert!(index <= self.commit.max(self.verified), "what is handed out is on a quorum");
+        assert!(
+            index >= self.handed,
+            "what is handed out is in log order: {:?} at {index:?} after {:?}",
+            self.group,
+            self.handed
+        );
+        assert!(
+            index <= self.commit.max(self.verified),
+            "what is handed out is on a quorum: {:?} at {index:?}, commit {:?}, verified {:?}",
+            self.group,
+            self.commit,
+            self.verified
+        );
         self.handed = index;
-        self.moved = true;
+        while self.live.pop_front_if(|live| *live <= index).is_some() {}
         self.forget_stages();
-        // Where there are peers, the last entries stay for those who lag.
-        let kept = if self.alone { 0 } else { RETAINED_ENTRIES_MAX };
-        self.log.release(Index(index.0.min(self.log.last().0.saturating_sub(kept))));
+        self.trim();
     }
 
-    /// Moves the position over records after the last fragment that will never be applied: the term-start, the void
-    /// fragments before it, and stage records that were given up.
-    pub(crate) fn settle(&mut self) {
-        if self.handed >= self.last_fragment.0 {
-            let open = self.first_open_stage().map_or(self.log.last(), Index::previous);
-            let index = open.min(self.commit);
-            if index > self.handed {
-                self.hand(index);
-            }
+    /// Lets memory go down to its limit.
+    pub(crate) fn trim(&mut self) {
+        // Where there are peers, the last entries stay for those who lag.
+        let kept = if self.alone { 0 } else { self.memory_bytes_max };
+        self.log.release(self.handed, kept);
+    }
+
+    /// Moves the position over records that will never be applied: the term-start, void fragments, stage records that were
+    /// given up. Whether it moved. Only once it is known which fragments count.
+    pub(crate) fn settle(&mut self) -> bool {
+        let known = self.commit.min(self.log.durable()).max(self.gathered);
+        let live = self.live.front().map_or(known, |index| index.previous());
+        let open = self.first_open_stage().map_or(known, Index::previous);
+        let index = known.min(live).min(open);
+        if index <= self.handed {
+            return false;
         }
+        self.hand(index);
+        true
     }
 
     /// Where the log could begin, were everything up to the position applied, at this CSN and commit timestamp.
     pub(crate) fn possible_base(&self, csn: Csn, timestamp: Timestamp) -> Base {
-        let (index, csn, timestamp) = match self.first_stage() {
-            None => (self.handed, csn, timestamp),
-            Some(stage) if stage.index > self.handed => (self.handed, csn, timestamp),
-            Some(LiveStage {
-                index,
-                before: Some((csn, timestamp)),
-                ..
-            }) => (index.previous(), csn, timestamp),
-            Some(LiveStage { before: None, .. }) => return self.log.base().clone(),
-        };
-        assert!(
-            index >= self.term_start_index,
-            "the position is past the term-start before anything is truncated"
-        );
-        self.base_at(index, csn, timestamp)
+        match self.first_stage() {
+            Some(LiveStage { index, before, .. }) if index <= self.handed => match before {
+                Some((csn, timestamp)) if index.previous() > self.log.base().index => self.base_at(index.previous(), csn, timestamp),
+                _ => self.log.base().clone(),
+            },
+            _ => self.base_at(self.handed, csn, timestamp),
+        }
     }
 
     /// The position, when everything up to this CSN is handed out.
     pub(crate) fn position(&self, csn: Csn, timestamp: Timestamp) -> Base {
+        // A snapshot may be ahead of the other groups.
+        let (csn, timestamp) = self.installed.max((csn, timestamp));
         self.base_at(self.handed, csn, timestamp)
     }
 
     fn base_at(&self, index: Index, csn: Csn, timestamp: Timestamp) -> Base {
+        let base = self.log.base();
+        if index <= base.index {
+            // Nothing happened since: the base holds at a later CSN too.
+            let later = csn > base.csn;
+            return Base {
+                csn: if later { csn } else { base.csn },
+                timestamp: if later { timestamp } else { base.timestamp },
+                ..base.clone()
+            };
+        }
         let term = self.log.term_at(index).expect("the position is inside the log");
         let passed = self.term_starts.partition_point(|(at, _)| *at <= index);
-        let term_start = passed
-            .checked_sub(1)
-            .map_or(self.log.base().term_start, |at| self.term_starts[at].1);
+        let term_start = passed.checked_sub(1).map_or(base.term_start, |at| self.term_starts[at].1);
         Base {
             index,
             term,
@@ -224,5 +276,58 @@ impl Worker {
             term_start,
             configuration: None,
         }
+    }
+
+    /// Takes note that the log begins after a base, over entries that are here.
+    pub(crate) fn rebase(&mut self, base: Base) {
+        if self.gathered >= self.term_start_index {
+            self.gathered = self.gathered.max(base.index);
+        }
+        self.log.rebase(base);
+        self.after_base();
+    }
+
+    /// What a snapshot at `base` holds is in the state (or, on a scribe, elsewhere). Whether the log begins anew after it;
+    /// where the log has what the snapshot has, it stays as it is.
+    pub(crate) fn take_base(&mut self, base: Base, term: Term) -> bool {
+        if base.index <= self.log.base().index {
+            return false;
+        }
+        let here = self.log.term_at(base.index) == Some(base.term);
+        let index = base.index;
+        self.complete = self.complete.max(base.csn);
+        self.installed = self.installed.max((base.csn, base.timestamp));
+        if !here {
+            assert!(
+                self.handed < index,
+                "what was applied is in every snapshot: {:?} lacks {:?} of {:?}, but {:?} is handed out",
+                self.group,
+                index,
+                base.term,
+                self.handed
+            );
+            self.last_fragment = (index, base.csn, base.timestamp);
+            self.log.replace(base);
+            self.live.clear();
+            self.stages.clear();
+            self.stated.clear();
+            self.gathered = Index::ZERO;
+            self.after_base();
+        }
+        self.commit = self.commit.max(index);
+        self.verified = self.verified.max(index);
+        if self.handed < index {
+            self.hand(index);
+        }
+        if self.term_start.term == term && self.term_start_index == self.log.base().index {
+            self.gathered = self.gathered.max(index);
+        }
+        !here
+    }
+
+    fn after_base(&mut self) {
+        let index = self.log.base().index;
+        self.term_starts.retain(|(at, _)| *at > index);
+        self.find_term_start();
     }
 }

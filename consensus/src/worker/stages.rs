@@ -7,8 +7,6 @@
 
 use super::Worker;
 use crate::ids::{Csn, Index, Timestamp};
-use crate::record::Record;
-use crate::worker::cut::for_each_live;
 
 /// A stage record that must not be truncated yet.
 #[derive(Clone, Copy, Debug)]
@@ -58,8 +56,18 @@ impl Worker {
     /// The fragment at `fragment` names these.
     pub(crate) fn name_stages(&mut self, stages: &[Index], fragment: Index) {
         for index in stages {
-            let at = self.find(*index).expect("named stages are open");
-            self.stages[at].state = StageState::Until(fragment);
+            if let Some(at) = self.find(*index) {
+                self.stages[at].state = StageState::Until(fragment);
+            }
+        }
+    }
+
+    /// No fragment to come names a stage record up to here.
+    pub(super) fn close_stages(&mut self, upto: Index) {
+        for stage in self.stages.iter_mut().take_while(|stage| stage.index <= upto) {
+            if stage.state == StageState::Open {
+                stage.state = StageState::GivenUp;
+            }
         }
     }
 
@@ -80,7 +88,7 @@ impl Worker {
             StageState::Open => false,
             StageState::Until(fragment) => fragment <= self.handed,
             // Its bytes count until it is on a quorum.
-            StageState::GivenUp => stage.index <= self.commit,
+            StageState::GivenUp => stage.index <= self.commit.max(self.gathered),
         }) {
             self.stages.pop_front();
         }
@@ -91,7 +99,7 @@ impl Worker {
     }
 
     /// The first stage record that stays for a fragment still to come or to be handed out.
-    pub(super) fn first_open_stage(&self) -> Option<Index> {
+    pub(crate) fn first_open_stage(&self) -> Option<Index> {
         self.stages
             .iter()
             .find(|stage| stage.state != StageState::GivenUp)
@@ -103,39 +111,25 @@ impl Worker {
     pub(super) fn release_stages(&mut self, before: Index, reached: Index) -> u64 {
         let from = self.stages.partition_point(|stage| stage.index <= before);
         // Peers that lag still need them from memory.
-        let (durable, alone, mut bytes) = (self.log.durable(), self.alone, 0);
+        let mut bytes = 0;
         for stage in self.stages.iter().skip(from).take_while(|stage| stage.index <= reached) {
-            if let Some(payload) = self.log.get_mut(stage.index).and_then(|entry| entry.record.payload_mut()) {
-                bytes += payload.len() as u64;
-                if stage.index <= durable && alone {
-                    payload.release();
-                }
+            let payload = self.log.get(stage.index).and_then(|entry| entry.record.payload());
+            bytes += payload.map_or(0, |payload| payload.len() as u64);
+            if stage.index <= self.log.durable() && self.alone {
+                self.log.release_payload(stage.index);
             }
         }
         bytes
     }
 
-    /// Keeps the stage records of earlier terms that fragments still to be handed out name.
-    pub(super) fn restore_stages(&mut self) {
-        let mut stages = Vec::new();
-        for_each_live(self.log.window(), |entry, fragment| {
-            if entry.index > self.handed {
-                let state = StageState::Until(entry.index);
-                stages.extend(fragment.stages.as_slice().iter().map(|index| LiveStage {
-                    index: *index,
-                    before: None,
-                    state,
-                }));
-            }
+    /// Keeps the stage records of earlier terms that fragments still to be handed out name: (stage, fragment).
+    pub(super) fn restore_stages(&mut self, mut named: Vec<(Index, Index)>) {
+        named.sort_unstable();
+        let stages = named.into_iter().map(|(index, fragment)| LiveStage {
+            index,
+            before: None,
+            state: StageState::Until(fragment),
         });
-        stages.sort_unstable_by_key(|stage| stage.index);
-        self.stages = stages.into();
-        if self.alone {
-            for entry in self.log.window_mut() {
-                if let Record::Stage(payload) = &mut entry.record {
-                    payload.release();
-                }
-            }
-        }
+        self.stages = stages.collect();
     }
 }

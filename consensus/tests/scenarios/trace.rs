@@ -128,7 +128,7 @@ fn append_said(append: &Append) -> String {
         base,
         previous,
         entries,
-        complete,
+        .. // what is complete, and which stage records are closed, would repeat itself in every line
     } in &append.sections
     {
         let _ = write!(line, "; {log:?} ");
@@ -136,9 +136,6 @@ fn append_said(append: &Append) -> String {
             let _ = write!(line, "{}, ", based(base));
         }
         let _ = write!(line, "after {}: {}", place(*previous), list(*log, entries));
-        if let Some(complete) = complete {
-            let _ = write!(line, ", complete to {complete:?}");
-        }
     }
     line
 }

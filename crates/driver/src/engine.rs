@@ -22,7 +22,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use curia_consensus::ids::{Csn, GroupId, Term, Timestamp};
-use curia_consensus::{AppliedTo, Apply, Node, Office, Part, Persist, ProposeError};
+use curia_consensus::{AppliedTo, Apply, LogRead, Missing, Node, Office, Part, Persist, ProposeError};
 use curia_storage::log::LogStore;
 use curia_storage::{StateStore, StorageError};
 use curia_txn::{CommitSender, StageRef, StageSender, WriteSet};
@@ -229,7 +229,10 @@ impl Engine {
     }
 
     fn commit(&mut self, writes: WriteSet, sender: CommitSender) {
-        if !self.node.has_room(writes.fragments.iter().map(|f| f.payload.len() as u64).sum()) {
+        if !self
+            .node
+            .has_room(writes.fragments.iter().map(|f| (f.group, f.payload.len() as u64)))
+        {
             self.held = Some(Request::Commit(writes, sender));
             return;
         }
@@ -256,7 +259,7 @@ impl Engine {
     }
 
     fn stage(&mut self, group: GroupId, payload: Bytes, sender: StageSender) {
-        if !self.node.has_room(payload.len() as u64) {
+        if !self.node.has_room([(group, payload.len() as u64)]) {
             self.held = Some(Request::Stage(group, payload, sender));
             return;
         }
@@ -285,7 +288,21 @@ impl Engine {
             if !output.apply.is_empty() || output.applied.is_some() {
                 self.apply(&output.apply, output.applied.as_ref())?;
             }
+            for read in &output.log_reads {
+                self.read_log(read)?;
+            }
         }
+    }
+
+    /// Reads entries for another server.
+    fn read_log(&mut self, read: &LogRead) -> Result<(), DriverError> {
+        let entries = match self.log.read_range(read.log, read.after, read.upto, read.bytes_max) {
+            Ok(entries) => Ok(entries),
+            Err(StorageError::NoEntry { .. }) => Err(Missing),
+            Err(error) => return Err(error.into()),
+        };
+        self.node.log_read(read.id, entries);
+        Ok(())
     }
 
     fn note(&mut self, office: Office) {

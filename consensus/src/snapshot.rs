@@ -1,0 +1,333 @@
+//! Group snapshots: how a server gets what no log holds any more.
+//!
+//! Who lacks the entries below a log's base asks for the group's snapshot, piece by piece, one piece under way at a time;
+//! so it is never sent faster than it is installed, goes on where it stopped, and takes no part in any append. Data is
+//! opaque: the driver takes snapshots of the state and installs them.
+//!
+//! ```text
+//!   lacks the base's entry ──► SnapshotFetch ──► Snapshot, pieces ──► InstallChunk ──► driver: installed ──► log begins
+//!                                   ▲                  │                                                     at the base
+//!                                   └──────────────────┘
+//! ```
+//!
+//! A snapshot at CSN s brings this server's group past CSNs that other groups' logs may still have to show it; the rule is
+//! in [`crate::following`]. A scribe has no state to bring anywhere: it takes the base alone.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::ids::{Csn, GroupId, Incarnation, Index, LogId, ServerId, Term};
+use crate::log::Base;
+use crate::message::{Body, Message, Refusal};
+use crate::node::Node;
+use crate::output::{InstallChunk, Missing, SnapshotPiece, SnapshotRead, Write};
+use crate::worker::Worker;
+
+/// A server that didn't send a piece for so many heartbeats is given up.
+const PATIENCE_HEARTBEATS: u8 = 4;
+
+/// A snapshot that is being copied to this server.
+#[derive(Debug)]
+pub(crate) struct Pull {
+    from: ServerId,
+    /// The base must be here or after it.
+    needs: Index,
+    /// The snapshot's, once known.
+    base: Option<Base>,
+    /// Bytes of it that are handed to the driver.
+    offset: u64,
+    /// A piece came since the last heartbeat.
+    moves: bool,
+    /// Heartbeats without a piece.
+    silence: u8,
+    /// All of it is handed to the driver.
+    whole: bool,
+}
+
+/// What this server reads of its state for others: one piece for each.
+#[derive(Debug, Default)]
+pub(crate) struct SnapshotReads {
+    last_id: u64,
+    waiting: BTreeMap<ServerId, Piece>,
+    /// The snapshots under way.
+    bases: BTreeMap<(ServerId, GroupId), Base>,
+    /// To be given to the driver.
+    pub(crate) asked: Vec<SnapshotRead>,
+}
+
+#[derive(Debug)]
+struct Piece {
+    id: u64,
+    group: GroupId,
+    offset: u64,
+    incarnation: Incarnation,
+    term: Term,
+}
+
+impl Pull {
+    fn new(from: ServerId, needs: Index) -> Self {
+        Self {
+            from,
+            needs,
+            base: None,
+            offset: 0,
+            moves: false,
+            silence: 0,
+            whole: false,
+        }
+    }
+}
+
+impl Worker {
+    /// Whether the driver is putting a snapshot of the group into the state.
+    pub(crate) fn installing(&self) -> bool {
+        self.pull.as_ref().is_some_and(|pull| pull.whole)
+    }
+
+    /// Gives up a snapshot that is not wholly here.
+    pub(crate) fn abandon_pull(&mut self) {
+        self.pull.take_if(|pull| !pull.whole);
+    }
+}
+
+impl Node {
+    /// Copies a group's snapshot at or after `needs` from a server, unless that goes on already.
+    pub(crate) fn pull_snapshot(&mut self, slot: usize, from: ServerId, needs: Index) {
+        let worker = &mut self.workers[slot];
+        if worker
+            .pull
+            .as_ref()
+            .is_some_and(|pull| pull.whole || pull.from == from && pull.needs >= needs)
+        {
+            return;
+        }
+        worker.pull = Some(Pull::new(from, needs));
+        let group = worker.group;
+        if !self.pulls.contains(&group) {
+            self.pulls.push(group);
+        }
+        if self.pulls.first() == Some(&group) {
+            self.ask_for_piece(slot);
+        }
+    }
+
+    fn ask_for_piece(&mut self, slot: usize) {
+        let worker = &self.workers[slot];
+        let Some(pull) = worker.pull.as_ref().filter(|pull| !pull.whole) else {
+            return;
+        };
+        let body = Body::SnapshotFetch {
+            group: worker.group,
+            csn: pull.base.as_ref().map_or(Csn::ZERO, |base| base.csn),
+            offset: pull.offset,
+        };
+        let message = self.request(pull.from, self.senator.term, body);
+        self.send_when_durable(message);
+    }
+
+    /// Goes on with the next group's snapshot when the first is done; asks again for what was lost.
+    pub(crate) fn pull_on(&mut self, heartbeat: bool) {
+        while let Some(group) = self.pulls.first().copied() {
+            let slot = self.slot(group).filter(|slot| self.workers[*slot].pull.is_some());
+            let Some(slot) = slot else {
+                self.pulls.remove(0);
+                if !heartbeat && let Some(next) = self.pulls.first().and_then(|next| self.slot(*next)) {
+                    self.ask_for_piece(next);
+                }
+                continue;
+            };
+            if heartbeat
+                && let Some(pull) = &mut self.workers[slot].pull
+                && !std::mem::take(&mut pull.moves)
+            {
+                pull.silence += 1;
+                let (silent, from) = (pull.silence >= PATIENCE_HEARTBEATS && !pull.whole, pull.from);
+                if silent && self.inauguration.is_some() {
+                    self.ask_another(slot, from);
+                } else {
+                    self.ask_for_piece(slot);
+                }
+            }
+            return;
+        }
+    }
+
+    /// Another server asks for a piece of a group's snapshot.
+    pub(crate) fn asked_for_snapshot(&mut self, message: &Message, group: GroupId, csn: Csn, offset: u64) {
+        let able = self.runs_state() && !self.healing() && self.worker(group).is_some_and(|worker| !worker.installing());
+        if !able {
+            let body = Body::Snapshot {
+                group,
+                base: None,
+                offset,
+                data: Bytes::new(),
+                last: false,
+            };
+            let reply = self.reply(message, self.senator.term, body);
+            self.messages.push(reply);
+            return;
+        }
+        let reads = &mut self.snapshot_reads;
+        let base = reads
+            .bases
+            .get(&(message.from, group))
+            .filter(|base| csn != Csn::ZERO && base.csn == csn);
+        let (base, offset) = (base.cloned(), if base.is_some() { offset } else { 0 });
+        reads.last_id += 1;
+        let piece = Piece {
+            id: reads.last_id,
+            group,
+            offset,
+            incarnation: message.incarnation,
+            term: self.senator.term,
+        };
+        reads.waiting.insert(message.from, piece);
+        reads.asked.retain(|read| read.to != message.from);
+        reads.asked.push(SnapshotRead {
+            id: reads.last_id,
+            group,
+            to: message.from,
+            base,
+            offset,
+            bytes_max: self.config.append_bytes_max,
+        });
+    }
+
+    /// The state's answer to a [`SnapshotRead`].
+    pub fn snapshot_read(&mut self, id: u64, result: Result<SnapshotPiece, Missing>) {
+        let reads = &mut self.snapshot_reads;
+        let Some(to) = reads.waiting.iter().find(|(_, piece)| piece.id == id).map(|(to, _)| *to) else {
+            return;
+        };
+        let Some(piece) = reads.waiting.remove(&to).filter(|piece| piece.term == self.senator.term) else {
+            return;
+        };
+        let group = piece.group;
+        let (base, data, last) = match result {
+            Ok(read) => (Some(read.base), read.data, read.last),
+            Err(Missing) => (None, Bytes::new(), false),
+        };
+        match base.clone().filter(|_| !last) {
+            Some(base) => drop(reads.bases.insert((to, group), base)),
+            None => drop(reads.bases.remove(&(to, group))),
+        }
+        let body = Body::Snapshot {
+            group,
+            base,
+            offset: piece.offset,
+            data,
+            last,
+        };
+        let message = self.message(to, piece.incarnation, piece.term, body);
+        self.messages.push(message);
+    }
+
+    /// A piece of a snapshot came.
+    pub(crate) fn take_piece(
+        &mut self,
+        from: ServerId,
+        group: GroupId,
+        base: Option<Base>,
+        offset: u64,
+        data: Bytes,
+        last: bool,
+    ) -> Result<(), Refusal> {
+        let term = self.senator.term;
+        let Some(slot) = self.slot(group) else { return Ok(()) };
+        let worker = &mut self.workers[slot];
+        let Some(pull) = worker.pull.as_mut().filter(|pull| pull.from == from && !pull.whole) else {
+            return Ok(()); // too late
+        };
+        let Some(base) = base else {
+            self.ask_another(slot, from);
+            return Ok(());
+        };
+        if base.term > term || base.term_start.term > base.term || base.configuration.is_some() {
+            return Err(Refusal::Impossible("snapshot's base"));
+        }
+        if base.index < pull.needs {
+            self.ask_another(slot, from);
+            return Ok(());
+        }
+        if worker.log.holds(base.tail()) {
+            worker.pull = None; // the log came in the meantime
+            self.pull_on(false);
+            return Ok(());
+        }
+        let begins = offset == 0 && pull.offset == 0;
+        if !begins && (pull.base.as_ref() != Some(&base) || pull.offset != offset) {
+            if offset == 0 {
+                pull.offset = 0; // another snapshot, from its beginning
+            } else {
+                return Ok(());
+            }
+        }
+        pull.base = Some(base.clone());
+        pull.offset += data.len() as u64;
+        (pull.moves, pull.silence, pull.whole) = (true, 0, last);
+        self.installs.push(InstallChunk {
+            group,
+            base,
+            offset,
+            data,
+            last,
+        });
+        if !last {
+            self.ask_for_piece(slot);
+        }
+        Ok(())
+    }
+
+    /// A server gives no snapshot that would do: a new consul asks another one, a follower the consul again later.
+    fn ask_another(&mut self, slot: usize, from: ServerId) {
+        let Some(pull) = self.workers[slot].pull.take_if(|_| self.inauguration.is_some()) else {
+            return;
+        };
+        let sources = self.snapshot_sources();
+        let at = sources.iter().position(|server| *server == from).map_or(0, |at| at + 1);
+        if let Some(next) = sources.get(at % sources.len().max(1)) {
+            // With the next heartbeat: whoever goes round in vain doesn't do it in haste.
+            self.workers[slot].pull = Some(Pull::new(*next, pull.needs));
+        }
+    }
+
+    /// The other servers that run the state machines.
+    pub(crate) fn snapshot_sources(&self) -> Vec<ServerId> {
+        let servers = self.senator.configuration.servers.iter();
+        let others = servers.filter(|(server, roles)| roles.state && *server != self.config.server);
+        others.map(|(server, _)| *server).collect()
+    }
+
+    /// The state holds a group's snapshot at this CSN, durably and with its position.
+    pub fn installed(&mut self, group: GroupId, csn: Csn) {
+        let Some(slot) = self.slot(group) else { return };
+        let pull = self.workers[slot].pull.take_if(|pull| pull.whole);
+        let Some(base) = pull.and_then(|pull| pull.base).filter(|base| base.csn == csn) else {
+            return;
+        };
+        self.take_base(slot, base);
+        self.pull_on(false);
+        self.advance();
+    }
+
+    /// What a group's log holds up to `base` is in the state, or needs to be in none: the log may begin there.
+    pub(crate) fn take_base(&mut self, slot: usize, base: Base) {
+        let term = self.senator.term;
+        let worker = &mut self.workers[slot];
+        let (before, last) = (worker.log.base().index, worker.log.last());
+        if (base.csn, base.timestamp) > self.installed {
+            self.installed = (base.csn, base.timestamp);
+        }
+        if worker.take_base(base.clone(), term) {
+            let log = LogId::Group(worker.group);
+            if last > before {
+                self.persistence.write(Write::DropSuffix { log, after: before });
+            }
+            self.persistence.write(Write::Base { log, base });
+            self.workers[slot].fetching = None;
+        }
+        self.moved.insert(slot);
+        self.gathering.insert(slot);
+    }
+}

@@ -1,0 +1,117 @@
+//! Where logs may begin.
+//!
+//! A server with state truncates what its state holds durably. The consul keeps what members still need, up to a limit;
+//! who needs more than that gets a snapshot. A scribe holds no state: it lets go of what the consul says is in snapshots
+//! that survive the loss of every state server, and of nothing where there are none.
+
+use crate::ids::{Csn, LogId};
+use crate::log::Base;
+use crate::node::Node;
+use crate::output::Write;
+use crate::senate::Role;
+
+/// Where the logs may begin, once the state that was applied when this was made is durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Everything up to this CSN must be durable in the state.
+    pub csn: Csn,
+    /// The new bases, of those logs that can move.
+    pub bases: Vec<(LogId, Base)>,
+}
+
+impl Node {
+    /// Where the logs could begin if the state were made durable now; `None` while handed-out work is not applied, while
+    /// it isn't known which fragments count, or when nothing could move.
+    ///
+    /// Call it, make the state durable, then tell both the log store and [`Node::truncate`].
+    pub fn checkpoint(&mut self) -> Option<Checkpoint> {
+        if self.applied != self.sequencer.handed().0 || !self.runs_state() {
+            return None;
+        }
+        let checkpoint = self.possible_bases()?;
+        (!checkpoint.bases.is_empty() || checkpoint.csn > self.durable_applied).then_some(checkpoint)
+    }
+
+    fn possible_bases(&mut self) -> Option<Checkpoint> {
+        let consul = self.serving.is_some();
+        let follows = matches!(self.senator.role, Role::Follower { .. }) && self.consul_resolved.is_some();
+        // The base rule asks for a final term-start: that of a consul which serves.
+        if !consul && !follows || self.healing() {
+            return None;
+        }
+        let (csn, timestamp) = self.sequencer.handed();
+        let mut bases = Vec::new();
+        bases.extend(self.senator.possible_base().map(|base| (LogId::Senate, base)));
+        for slot in 0..self.workers.len() {
+            let (me, term, limit) = (self.config.server, self.senator.term, self.config.retained_bytes_max);
+            let worker = &mut self.workers[slot];
+            if worker.term_start.term != term || worker.gathered < worker.term_start_index || worker.installing() {
+                continue;
+            }
+            if worker.settle() {
+                self.moved.insert(slot);
+            }
+            let base = worker.possible_base(csn, timestamp);
+            let needed = consul && !worker.peers.settled(&worker.members, me, base.index);
+            let kept = needed && worker.log.bytes_after(worker.log.base().index) <= limit;
+            if base.index > worker.log.base().index && !kept {
+                bases.push((LogId::Group(worker.group), base));
+            }
+        }
+        Some(Checkpoint { csn, bases })
+    }
+
+    /// The state is durable up to the checkpoint, and the log store holds its bases: what is below them is gone.
+    pub fn truncate(&mut self, checkpoint: Checkpoint) {
+        self.durable_applied = self.durable_applied.max(checkpoint.csn);
+        for (log, base) in checkpoint.bases {
+            self.begin_at(log, base);
+        }
+    }
+
+    fn begin_at(&mut self, log: LogId, base: Base) {
+        match log {
+            LogId::Senate if base.index > self.senator.log.base().index => self.senator.rebase(base),
+            LogId::Senate => {}
+            LogId::Group(group) => {
+                // A snapshot may have come in between.
+                if let Some(slot) = self.slot(group)
+                    && base.index > self.workers[slot].log.base().index
+                {
+                    self.workers[slot].rebase(base);
+                }
+            }
+        }
+    }
+
+    /// Everything up to this CSN is in snapshots that survive the loss of every state server: scribes may truncate it. For
+    /// consuls; never said where there is no such storage.
+    pub fn snapshots_durable(&mut self, csn: Csn) {
+        self.snapshot_floor = self.snapshot_floor.max(csn);
+    }
+
+    /// Truncates a scribe's logs: bases are noted now and then, and taken when snapshots cover them.
+    pub(crate) fn truncate_scribe(&mut self) {
+        if self.runs_state() || self.is_volatile() {
+            return;
+        }
+        let Some(noted) = self.noted_bases.take() else {
+            self.noted_bases = self.possible_bases().filter(|noted| !noted.bases.is_empty());
+            return;
+        };
+        if noted.csn > self.snapshot_floor || self.snapshot_floor == Csn::ZERO {
+            self.noted_bases = Some(noted);
+            return;
+        }
+        for (log, base) in noted.bases {
+            let now = match log {
+                LogId::Senate => self.senator.log.base().index,
+                LogId::Group(group) => self.worker(group).map_or(base.index, |worker| worker.log.base().index),
+            };
+            if base.index > now {
+                self.begin_at(log, base.clone());
+                self.persistence.write(Write::Base { log, base });
+            }
+        }
+    }
+}

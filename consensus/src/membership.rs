@@ -40,6 +40,8 @@ pub(crate) struct Standing {
     pub(crate) memberships: Vec<Members>,
     /// Everybody else who takes part, by the latest configuration or by this one.
     pub(crate) peers: Vec<ServerId>,
+    /// Groups that take no proposals any more: they are being dropped, or gone by the latest configuration.
+    pub(crate) closed: Vec<GroupId>,
     /// Records that must get to quorums before the change under way can go on; a serving consul's.
     barriers: Vec<(GroupId, Index)>,
     /// The change under way waits for nothing but the barriers.
@@ -59,6 +61,7 @@ impl Standing {
             index,
             memberships: Vec::new(),
             peers: Vec::new(),
+            closed: Vec::new(),
             barriers: Vec::new(),
             unfinished: false,
             durable: BTreeMap::new(),
@@ -165,7 +168,7 @@ impl Node {
         index
     }
 
-    /// Finds out who else takes part.
+    /// Finds out who else takes part, and which groups don't.
     pub(crate) fn find_peers(&mut self) {
         let me = self.config.server;
         let (latest, committed) = (&self.senator.configuration, &self.standing.configuration);
@@ -173,6 +176,10 @@ impl Node {
         let mut peers: Vec<_> = both.map(|(server, _)| *server).filter(|server| *server != me).collect();
         peers.sort_unstable();
         peers.dedup();
+        let dropping = latest.dropping.iter().map(|(group, _)| *group);
+        let gone = committed.groups.iter().map(|(group, _)| *group);
+        let gone = gone.filter(|group| latest.group(*group).is_none());
+        self.standing.closed = dropping.chain(gone).collect();
         self.standing.peers = peers;
     }
 

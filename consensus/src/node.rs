@@ -284,7 +284,7 @@ impl Node {
         output.snapshot_reads = std::mem::take(&mut self.snapshot_reads.asked);
         output.installs = std::mem::take(&mut self.installs);
         if self.applied >= self.installed.0 {
-            output.reads = self.reads.take_ready(self.applied);
+            output.reads = self.reads.take_ready(self.runs_state().then_some(self.applied));
         }
         let office = self.office();
         if self.told != Some(office) {

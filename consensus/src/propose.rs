@@ -140,7 +140,7 @@ impl Node {
     /// A group that takes proposals.
     fn open_group(&self, group: GroupId) -> Result<usize, ProposeError> {
         let slot = self.slot(group).ok_or(ProposeError::UnknownGroup(group))?;
-        if !self.workers[slot].started(self.senator.term) || self.senator.configuration.dropping(group).is_some() {
+        if !self.workers[slot].started(self.senator.term) || self.standing.closed.contains(&group) {
             return Err(ProposeError::ClosedGroup(group));
         }
         Ok(slot)

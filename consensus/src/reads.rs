@@ -124,8 +124,28 @@ impl Reads {
         self.again = true;
     }
 
-    /// What is ready once everything up to `applied` is in the state.
-    pub(crate) fn take_ready(&mut self, applied: Csn) -> Vec<ReadReady> {
+    /// None of the reads can be served here.
+    fn refuse(&mut self, error: ReadError) {
+        let for_tick = self.for_tick.drain(..).map(|(read, _)| read);
+        let asked = self.asked.drain(..).map(|(_, _, asker)| asker);
+        let here = self.unasked.drain(..).chain(asked).filter_map(|asker| match asker {
+            Asker::Here(read) => Some(read),
+            Asker::Peer { .. } => None,
+        });
+        let applying = std::mem::take(&mut self.applying).into_values();
+        let refused = for_tick.chain(here).chain(applying).map(|read| ReadReady {
+            id: read.id,
+            result: Err(error),
+        });
+        self.ready.extend(refused);
+    }
+
+    /// What is ready once everything up to `applied` is in the state; without a state, nothing ever is.
+    pub(crate) fn take_ready(&mut self, applied: Option<Csn>) -> Vec<ReadReady> {
+        let Some(applied) = applied else {
+            self.refuse(ReadError::NoState);
+            return std::mem::take(&mut self.ready);
+        };
         while let Some(first) = self.applying.first_entry()
             && first.key().0 <= applied
         {

@@ -243,7 +243,10 @@ impl Server {
             };
             row.extend_from_slice(&bytes);
         }
-        let stored = self.disk.logs.contains_key(&LogId::Group(apply.group));
+        let id = self.id;
+        let stores = self.node().configuration().roles(id).is_some_and(|roles| roles.log);
+        let log = self.disk.logs.get(&LogId::Group(apply.group));
+        let stored = stores || log.is_some_and(|log| log.contains_key(&apply.index));
         let bytes = match &apply.payload {
             Payload::Held(held) if !stored => held.clone(), // this server stores no logs
             payload => {

@@ -44,6 +44,9 @@ impl Node {
         let (Role::Follower { .. }, Some(resolved)) = (&self.senator.role, self.consul_resolved) else {
             return;
         };
+        if self.senator.roles.is_none() {
+            return; // whether it has a state at all is still to be learned
+        }
         for slot in self.gathering.take() {
             let worker = &self.workers[slot];
             // A state must never be ahead of the log beside it.

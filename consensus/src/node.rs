@@ -262,7 +262,7 @@ impl Node {
 
     /// Whether this server runs the state machines.
     pub(crate) fn runs_state(&self) -> bool {
-        self.senator.roles.is_none_or(|roles| roles.state)
+        self.senator.roles.is_some_and(|roles| roles.state)
     }
 
     /// What is there to do now. Ask again until it is empty: one output is bounded in size.

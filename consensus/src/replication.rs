@@ -110,8 +110,13 @@ impl Node {
         if self.senator.members().contains(to) {
             let log = &self.senator.log;
             let next = self.senator.peers.next(to, LogId::Senate, log, window, || log.base().clone());
-            if let Next::Send(section) = next {
-                sections.push(section);
+            match next {
+                Next::Nothing => {}
+                Next::Read(after) => {
+                    let upto = self.senator.log.last();
+                    self.read_for_peer(to, LogId::Senate, after, upto);
+                }
+                Next::Send(section) => sections.push(section),
             }
         }
         let now = self.now.unwrap_or_default();

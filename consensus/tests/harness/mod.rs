@@ -201,6 +201,10 @@ impl Server {
         let any = !output.is_empty();
         self.offices.extend(output.office);
         self.unsynced.extend(output.persist);
+        for read in output.log_reads {
+            let result = self.read_log(&read);
+            self.node().log_read(read.id, result);
+        }
         self.outbox.extend(output.messages);
         for read in &output.reads {
             if let Ok(csn) = read.result {
@@ -227,6 +231,23 @@ impl Server {
             self.node().applied(applied.csn);
         }
         any
+    }
+
+    fn read_log(&self, read: &LogRead) -> Result<Vec<Entry>, Missing> {
+        let stored = self.disk.logs.get(&read.log).ok_or(Missing)?;
+        let mut bytes = 0;
+        let mut entries = Vec::new();
+        for (index, encoded) in stored.range(read.after.next()..=read.upto) {
+            if entries.is_empty() && *index != read.after.next() {
+                return Err(Missing);
+            }
+            if bytes >= read.bytes_max && !entries.is_empty() {
+                break;
+            }
+            bytes += encoded.len();
+            entries.push(self.disk.entry(read.log, *index));
+        }
+        if entries.is_empty() { Err(Missing) } else { Ok(entries) }
     }
 
     fn apply(&mut self, apply: Apply) {

@@ -1,39 +1,139 @@
 //! From resolved fragments to the state.
 //!
-//! All fragments of an output go into one atomic write together with the positions they lead to. Where that would be too
-//! large, rows go ahead in writes of their own: they carry CSNs that nobody reads before they are published, and after a
-//! crash in between they are written again, the same.
+//! The fragments of an output go into one atomic write together with the positions they lead to. Where that would be too
+//! large, rows go ahead in *slices*, each a write of its own: they carry CSNs that nobody reads before they are published,
+//! and after a crash in between they are written again, the same.
+//!
+//! ```text
+//!   output   fragment  fragment ─ stage stage stage stage rows │ positions
+//!   writes   └──────── slice ─────────┘└──── slice ────┘└──── last ────┘
+//! ```
+//!
+//! Between two slices the driver takes up and logs what arrived meanwhile, so that a large transaction keeps others from
+//! their place in the log, and the node from its clock, for one slice at most. They are applied after it, as the order of
+//! CSNs has it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
 
 use curia_consensus::ids::{GroupId, Index, LogId};
 use curia_consensus::{AppliedTo, Apply, Payload, Record};
 use curia_storage::state::ApplyBatch;
 use curia_storage::{Result, StateStore, StorageError, log::LogStore};
 
-/// Applies fragments in order, then moves the positions. When it fails for want of space, it can be called again with the
-/// same arguments.
-pub(crate) fn apply(state: &StateStore, log: &LogStore, fragments: &[Apply], to: Option<&AppliedTo>, batch_bytes_max: usize) -> Result<()> {
-    let mut batch = ApplyBatch::new();
-    for fragment in fragments {
-        for stage in fragment.stages.as_slice() {
-            add(&mut batch, fragment, &read(log, fragment.group, *stage)?)?;
-            batch = flush_if_large(state, batch, batch_bytes_max)?;
-        }
-        match &fragment.payload {
-            Payload::Held(bytes) => add(&mut batch, fragment, bytes)?,
-            Payload::Stored(_) => add(&mut batch, fragment, &read(log, fragment.group, fragment.index)?)?,
-        }
-        batch = flush_if_large(state, batch, batch_bytes_max)?;
+/// What was handed out and is not in the state yet, in CSN order.
+#[derive(Default)]
+pub(crate) struct Applying {
+    queue: VecDeque<Work>,
+    /// Bytes of payloads in the queue.
+    bytes: u64,
+    /// How far the first of the queue is.
+    at: Place,
+}
+
+struct Work {
+    fragments: Vec<Apply>,
+    to: Option<AppliedTo>,
+    bytes: u64,
+    /// Time spent on it.
+    time: Duration,
+}
+
+/// The next piece to apply: a stage record of a fragment, or, past the last of them, the fragment's own rows.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    fragment: usize,
+    stage: usize,
+}
+
+/// What a slice led to.
+pub(crate) enum Slice {
+    /// The first output of the queue is not done.
+    More,
+    /// An output is in the state, up to here, after this time of work; nothing moved when that is `None`.
+    Done(Option<AppliedTo>, Duration),
+}
+
+impl Applying {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
     }
-    if let Some(to) = to {
-        for (group, position) in &to.positions {
-            batch.applied(*group, position.clone());
-        }
-        batch.committed(to.csn, to.timestamp);
-        if !fragments.is_empty() {
-            batch.commit_timestamp(to.csn, to.timestamp);
+
+    /// Bytes held in memory, about.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(crate) fn push(&mut self, fragments: Vec<Apply>, to: Option<AppliedTo>) {
+        let held = fragments.iter().map(|f| match &f.payload {
+            Payload::Held(bytes) => bytes.len() as u64,
+            Payload::Stored(_) => 0,
+        });
+        let bytes = held.sum();
+        self.bytes += bytes;
+        self.queue.push_back(Work {
+            fragments,
+            to,
+            bytes,
+            time: Duration::ZERO,
+        });
+    }
+
+    /// So much time was spent on the first of the queue.
+    pub(crate) fn spent(&mut self, time: Duration) {
+        if let Some(work) = self.queue.front_mut() {
+            work.time += time;
         }
     }
-    if batch.is_empty() { Ok(()) } else { state.apply(batch) }
+
+    /// Applies the first of the queue, or a slice of about so many bytes of it. When it fails for want of space, it can be
+    /// called again. `None`: there is nothing to apply.
+    pub(crate) fn slice(&mut self, state: &StateStore, log: &LogStore, slice_bytes: usize) -> Result<Option<Slice>> {
+        let Some(work) = self.queue.front() else { return Ok(None) };
+        let mut batch = ApplyBatch::new();
+        let mut at = self.at;
+        while let Some(fragment) = work.fragments.get(at.fragment) {
+            if batch.bytes() >= slice_bytes {
+                state.apply(batch)?;
+                self.at = at;
+                return Ok(Some(Slice::More));
+            }
+            match fragment.stages.as_slice().get(at.stage) {
+                Some(stage) => {
+                    add(&mut batch, fragment, &read(log, fragment.group, *stage)?)?;
+                    at.stage += 1;
+                }
+                None => {
+                    match &fragment.payload {
+                        Payload::Held(bytes) => add(&mut batch, fragment, bytes)?,
+                        Payload::Stored(_) => add(&mut batch, fragment, &read(log, fragment.group, fragment.index)?)?,
+                    }
+                    at = Place {
+                        fragment: at.fragment + 1,
+                        stage: 0,
+                    };
+                }
+            }
+        }
+        if let Some(to) = &work.to {
+            for (group, position) in &to.positions {
+                batch.applied(*group, position.clone());
+            }
+            batch.committed(to.csn, to.timestamp);
+            if !work.fragments.is_empty() {
+                batch.commit_timestamp(to.csn, to.timestamp);
+            }
+        }
+        if !batch.is_empty() {
+            state.apply(batch)?;
+        }
+        self.at = Place::default();
+        let done = self.queue.pop_front();
+        Ok(done.map(|work| {
+            self.bytes -= work.bytes;
+            Slice::Done(work.to, work.time)
+        }))
+    }
 }
 
 fn add(batch: &mut ApplyBatch, fragment: &Apply, payload: &[u8]) -> Result<()> {
@@ -44,15 +144,6 @@ fn add(batch: &mut ApplyBatch, fragment: &Apply, payload: &[u8]) -> Result<()> {
         batch.fragment(fragment.csn, payload)
     }
 }
-
-fn flush_if_large(state: &StateStore, batch: ApplyBatch, limit: usize) -> Result<ApplyBatch> {
-    if batch.bytes() < limit {
-        return Ok(batch);
-    }
-    state.apply(batch)?;
-    Ok(ApplyBatch::new())
-}
-
 /// A payload that is only in the log.
 fn read(log: &LogStore, group: GroupId, index: Index) -> Result<bytes::Bytes> {
     match log.read(LogId::Group(group), index)?.record {

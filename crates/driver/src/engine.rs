@@ -7,7 +7,8 @@
 //!              └────────────── what arrives during a round is the next one's batch ───────────┘
 //! ```
 //!
-//! Batching is natural: nobody waits for company, and while one sync runs the requests of all others gather.
+//! Batching is natural: nobody waits for company, and while one sync runs the requests of all others gather. A large
+//! transaction is applied in slices, a round for each (`apply`).
 //!
 //! **A full disk.** Room in the log is reserved before anything is sequenced, so a request that finds none is refused
 //! with 53100 and has not happened. What was sequenced before is written when there is room; until then its sessions
@@ -22,13 +23,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use curia_consensus::ids::{Csn, GroupId, Term, Timestamp};
-use curia_consensus::{AppliedTo, Apply, LogRead, Missing, Node, Office, Part, Persist, ProposeError};
+use curia_consensus::{AppliedTo, LogRead, Missing, Node, Office, Part, Persist, ProposeError};
 use curia_storage::log::LogStore;
 use curia_storage::{StateStore, StorageError};
 use curia_txn::{CommitSender, StageRef, StageSender, WriteSet};
 use curia_types::{SqlError, SqlState};
 
-use crate::apply;
+use crate::apply::{Applying, Slice};
 use crate::failure::DriverError;
 use crate::handle::Published;
 use crate::measure;
@@ -58,6 +59,8 @@ pub(crate) struct Engine {
     room_seen: Option<Instant>,
     /// Sequenced and not yet answered, in CSN order.
     commits: VecDeque<(Csn, CommitSender)>,
+    /// On the way into the state.
+    applying: Applying,
     /// Answered when they are durable.
     stages: Vec<(StageSender, GroupId, StageRef)>,
     /// Scratch for the parts of a proposal.
@@ -100,6 +103,7 @@ impl Engine {
             unwritten_bytes: 0,
             room_seen: None,
             commits: VecDeque::new(),
+            applying: Applying::default(),
             stages: Vec::new(),
             parts: Vec::new(),
             checkpoints: Vec::new(),
@@ -132,9 +136,11 @@ impl Engine {
         while self.ending.is_none() {
             self.gather()?;
             self.node.tick(self.started.elapsed());
-            self.settle()?;
-            self.truncate_if_due()?;
+            if !self.advance()? {
+                self.truncate_if_due()?;
+            }
         }
+        self.settle()?;
         self.refuse_rest();
         while self.held.is_some() {
             self.take_up_held();
@@ -149,9 +155,12 @@ impl Engine {
     /// Takes up requests: waits for one, then takes what else is there, up to the limits of a batch.
     fn gather(&mut self) -> Result<(), DriverError> {
         let (mut count, mut bytes) = (0, 0);
+        if self.applying.bytes() > self.options.unresolved_bytes_max {
+            return Ok(()); // what is logged waits for the state; more of it would only take memory
+        }
         self.take_up_held();
         // With work in hand there is nothing to wait for.
-        let patience = if self.held.is_some() || self.node.unresolved_bytes() > 0 {
+        let patience = if self.held.is_some() || !self.applying.is_empty() || self.node.unresolved_bytes() > 0 {
             Duration::ZERO
         } else {
             self.options.tick_interval
@@ -272,13 +281,17 @@ impl Engine {
         }
     }
 
-    /// Does what the node asks until it asks for nothing.
+    /// Does what the node asks until it asks for nothing and all of it is in the state.
     pub(crate) fn settle(&mut self) -> Result<(), DriverError> {
+        while self.advance()? {}
+        Ok(())
+    }
+
+    /// Does what the node asks, and applies what came of it or a slice of that. Whether there is more to apply.
+    fn advance(&mut self) -> Result<bool, DriverError> {
         loop {
             let output = self.node.take_output();
-            if output.is_empty() {
-                return Ok(());
-            }
+            let idle = output.is_empty();
             if let Some(office) = output.office {
                 self.note(office);
             }
@@ -286,10 +299,16 @@ impl Engine {
                 self.persist(&persist)?;
             }
             if !output.apply.is_empty() || output.applied.is_some() {
-                self.apply(&output.apply, output.applied.as_ref())?;
+                self.applying.push(output.apply, output.applied);
             }
             for read in &output.log_reads {
                 self.read_log(read)?;
+            }
+            // What was applied lets the node go on.
+            match self.apply()? {
+                Some(Slice::More) => return Ok(true),
+                None if idle => return Ok(false),
+                None | Some(Slice::Done(..)) => {}
             }
         }
     }
@@ -338,13 +357,24 @@ impl Engine {
         Ok(())
     }
 
-    /// Applies fragments, publishes the CSN and answers those who wait for it.
-    fn apply(&mut self, fragments: &[Apply], to: Option<&AppliedTo>) -> Result<(), DriverError> {
+    /// Applies the next output or a slice of it. When it is done, publishes the CSN and answers those who wait for it.
+    fn apply(&mut self) -> Result<Option<Slice>, DriverError> {
+        if self.applying.is_empty() {
+            return Ok(None);
+        }
         let begun = Instant::now();
-        self.until_there_is_room("the state", |engine| {
-            apply::apply(&engine.state, &engine.log, fragments, to, engine.options.apply_bytes_max)
+        let slice = self.until_there_is_room("the state", |engine| {
+            engine.applying.slice(&engine.state, &engine.log, engine.options.apply_bytes_max)
         })?;
-        let Some(to) = to else { return Ok(()) };
+        match &slice {
+            Some(Slice::Done(Some(to), before)) => self.publish(to, *before + begun.elapsed()),
+            Some(Slice::More) => self.applying.spent(begun.elapsed()),
+            _ => {}
+        }
+        Ok(slice)
+    }
+
+    fn publish(&mut self, to: &AppliedTo, time: Duration) {
         self.node.applied(to.csn);
         let before = self.published.applied.swap(to.csn.0, Ordering::Release);
         self.published.resolved.store(self.node.resolved().0, Ordering::Relaxed);
@@ -355,8 +385,7 @@ impl Engine {
         for (csn, sender) in self.commits.drain(..answered) {
             let _ = sender.send(Ok(csn)); // who no longer waits will find it applied
         }
-        measure::applied(to.csn.0 - before, to.csn, self.node.resolved(), begun.elapsed());
-        Ok(())
+        measure::applied(to.csn.0 - before, to.csn, self.node.resolved(), time);
     }
 
     /// Repeats what fails for want of space until there is some. Meanwhile new writes are refused.

@@ -202,6 +202,32 @@ fn a_large_write_set_goes_ahead_in_stages_and_appears_as_a_whole() {
     assert_eq!(wait(late).expect_err("their term is over").code(), SqlState::SERIALIZATION_FAILURE);
 }
 
+/// Catches: a large transaction that keeps everybody from the log until all of it is applied.
+#[test]
+fn the_log_takes_records_while_a_large_transaction_is_applied() {
+    let mut place = Place::new();
+    place.options.apply_bytes_max = 4 << 10;
+    let driver = place.start();
+    let row = "x".repeat(4 << 10);
+    let pieces: Vec<_> = (0..400)
+        .map(|n| stage(&driver, 1, &[(&format!("large {n}"), &row)]).expect("a piece is logged"))
+        .collect();
+    let mut large = commit(&driver, vec![staged(1, pieces, &[("end", "of it")])]);
+    let later = commit(&driver, vec![fragment(2, &[("later", "row")])]);
+    let mut logged = 0;
+    while large.try_outcome().is_none() {
+        stage(&driver, 0, &[("piece", "of another")]).expect("a piece is logged");
+        logged += 1;
+        if get(&driver, "later").is_some() {
+            assert!(get(&driver, "end").is_some(), "what came later is seen after it only");
+        }
+    }
+    assert!(logged > 10, "the log took {logged} records meanwhile");
+    assert!(wait(later).is_ok());
+    assert_eq!(get(&driver, "large 399").as_deref(), Some(row.as_str()));
+    assert_eq!(get(&driver, "later").as_deref(), Some("row"));
+}
+
 #[test]
 fn the_log_is_truncated_as_it_grows_and_what_it_held_is_in_the_state() {
     let mut place = Place::new();

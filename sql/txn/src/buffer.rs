@@ -24,6 +24,9 @@ use std::ops::Bound;
 /// A buffered value: a row, or `None` for a deletion.
 pub(crate) type Value = Option<Bytes>;
 
+/// Where a walk over what has left memory stands: a storage, and the first key in it.
+pub(crate) type SpillPlace = (u32, Bytes);
+
 /// Bookkeeping that a buffered write costs beyond its key and row, about.
 const OVERHEAD_BYTES: usize = 160;
 /// The same of an older write that is kept, and of its undo.
@@ -287,23 +290,31 @@ impl WriteBuffer {
     }
 
     /// Gives the newest write of each key that has moved out of memory, is not undone, has no newer write in memory, and whose number is
-    /// in one of the ranges.
-    pub(crate) fn for_each_spilled(
+    /// in one of the ranges: from a place on, until about so many bytes were given. Returns the place to go on from; `None` at the end.
+    pub(crate) fn piece_of_spilled(
         &self,
         ranges: &[std::ops::Range<u64>],
+        from: SpillPlace,
+        bytes_max: usize,
         mut each: impl FnMut(u32, &[u8], Option<&[u8]>) -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<Option<SpillPlace>> {
         let inner = self.0.read();
-        let Some(spill) = &inner.spill else { return Ok(()) };
-        for storage in spill.storages() {
+        let Some(spill) = &inner.spill else { return Ok(None) };
+        let mut bytes = 0;
+        let (first, mut start) = from;
+        for storage in spill.storages().into_iter().filter(|s| *s >= first) {
             let memory = inner.storages.get(&storage);
-            for found in spill.scan_all(storage) {
+            for found in spill.scan_from(storage, &std::mem::take(&mut start)) {
                 let (key, seq, value) = found?;
+                if bytes >= bytes_max {
+                    return Ok(Some((storage, key)));
+                }
                 if ranges.iter().any(|r| r.contains(&seq)) && !memory.is_some_and(|t| t.contains_key(&key[..])) {
+                    bytes += key.len() + value.as_ref().map_or(0, Bytes::len);
                     each(storage, &key, value.as_deref())?;
                 }
             }
         }
-        Ok(())
+        Ok(None)
     }
 }

@@ -1,11 +1,11 @@
 //! From a transaction's buffer and catalog changes to its write set.
 
 use crate::bootstrap::COUNTERS;
-use crate::database::write_changes;
+use crate::database::{Database, write_changes};
 use crate::replication::{FragmentWrites, WriteSet};
 use crate::sequence::counter_key;
 use crate::spill::Spill;
-use crate::stage::Payloads;
+use crate::stage::{Payloads, Stages};
 use crate::transaction::Transaction;
 use bytes::Bytes;
 use curia_catalog::{Catalog, Change, Class, Object, StorageId};
@@ -20,7 +20,14 @@ pub(crate) async fn write_set(txn: &mut Transaction, catalog: &Catalog) -> Resul
     txn.stages.settle().await;
     let mut payloads = Payloads::new(catalog, db.limits.stage_bytes);
     if let Some(buffer) = &txn.buffer {
-        buffer.for_each_spilled(txn.stages.again(), |storage, key, row| payloads.write(storage, key, row))?;
+        let again = txn.stages.again().to_vec();
+        let mut place = (!again.is_empty()).then(Default::default);
+        while let Some(from) = place {
+            place = buffer.piece_of_spilled(&again, from, db.limits.memory_bytes, |storage, key, row| {
+                payloads.write(storage, key, row)
+            })?;
+            stage_full(&mut txn.stages, &db, &mut payloads).await?;
+        }
         buffer.for_each(|storage, key, row| payloads.write(storage, key, row))?;
     }
     let changes = txn.changes();
@@ -39,9 +46,7 @@ pub(crate) async fn write_set(txn: &mut Transaction, catalog: &Catalog) -> Resul
         write_changes(changes, payloads.writer(GroupId(0)))?;
     }
     // Pieces that reached the size go ahead; what is left is the fragments' own.
-    for (group, payload) in std::mem::take(&mut payloads.full) {
-        txn.stages.push(&db.replication, group, u64::MAX - 1..u64::MAX, payload).await?;
-    }
+    stage_full(&mut txn.stages, &db, &mut payloads).await?;
     let mut fragments: BTreeMap<GroupId, FragmentWrites> = BTreeMap::new();
     for (group, stages) in txn.stages.places().await? {
         let payload = Bytes::from(curia_storage::fragment::FragmentWriter::new().finish());
@@ -65,6 +70,14 @@ pub(crate) async fn write_set(txn: &mut Transaction, catalog: &Catalog) -> Resul
     Ok(WriteSet {
         fragments: fragments.into_values().collect(),
     })
+}
+
+/// Hands over what has reached the size of a stage record.
+async fn stage_full(stages: &mut Stages, db: &Database, payloads: &mut Payloads<'_>) -> Result<()> {
+    for (group, payload) in std::mem::take(&mut payloads.full) {
+        stages.push(&db.replication, group, u64::MAX - 1..u64::MAX, payload).await?;
+    }
+    Ok(())
 }
 
 /// Storages that these changes give up.

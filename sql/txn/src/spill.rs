@@ -114,9 +114,9 @@ impl Spill {
         }
     }
 
-    /// Every key of a storage with its newest write.
-    pub(crate) fn scan_all(&self, storage: u32) -> impl Iterator<Item = Result<(Bytes, u64, Value)>> {
-        let mut scan = self.scan(storage, &KeyRange::all(), Direction::Forward, u64::MAX);
+    /// Every key of a storage from `start` on, with its newest write.
+    pub(crate) fn scan_from(&self, storage: u32, start: &[u8]) -> impl Iterator<Item = Result<(Bytes, u64, Value)>> {
+        let mut scan = self.scan(storage, &KeyRange::all().from(start), Direction::Forward, u64::MAX);
         std::iter::from_fn(move || scan.next().transpose())
     }
 }

@@ -3,9 +3,10 @@
 //! Clients on current-thread runtimes, as sessions are, commit one row each, one after the other: alone, and while a
 //! transaction of a million rows is staged, committed and applied.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use curia_storage::fragment::FragmentWriter;
 use curia_storage::log::{LogOptions, LogStore};
 use curia_storage::state::StateOptions;
 use curia_txn::{FragmentWrites, Replication, WriteSet};
+use metrics::{Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 
 const TABLE: u32 = 100;
 const LARGE: u32 = 101;
@@ -31,6 +33,7 @@ fn main() -> Result<(), Failure> {
         .nth(1)
         .map_or_else(|| std::env::temp_dir().join("curia-commits"), PathBuf::from);
     std::fs::create_dir_all(folder.join("log"))?;
+    metrics::set_global_recorder(Sums).map_err(|e| e.to_string())?;
     let (log, recovery) = LogStore::open(Arc::new(RealFiles), &folder.join("log"), LogOptions::new(1))?;
     let state = Arc::new(StateStore::open(&folder.join("state"), &StateOptions::default())?);
     let driver = Arc::new(Driver::start(DriverOptions::default(), Incarnation(1), log, recovery, state)?);
@@ -72,6 +75,52 @@ async fn stage_large(driver: &Arc<Driver>) -> Result<Vec<curia_txn::StageRef>, F
         }
     }
     Ok(stages)
+}
+
+/// Adds up the driver's own measures, by name.
+struct Sums;
+
+static SUMS: Mutex<BTreeMap<String, (f64, u64)>> = Mutex::new(BTreeMap::new());
+
+struct Sum(String);
+
+impl HistogramFn for Sum {
+    fn record(&self, value: f64) {
+        if let Ok(mut sums) = SUMS.lock() {
+            let (sum, count) = sums.entry(self.0.clone()).or_default();
+            *sum += value;
+            *count += 1;
+        }
+    }
+}
+
+impl Recorder for Sums {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::noop()
+    }
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::from_arc(Arc::new(Sum(key.name().to_owned())))
+    }
+}
+
+/// What the driver's steps took since the last call, in parts of the time that passed.
+fn steps(elapsed: f64) {
+    let Ok(mut sums) = SUMS.lock() else { return };
+    for (name, (sum, count)) in std::mem::take(&mut *sums) {
+        if name.ends_with("_seconds") {
+            let micros = sum * 1e6 / count as f64;
+            println!(
+                "    {name}: {:.1} % of the time, {micros:.1} microseconds each",
+                sum * 100.0 / elapsed
+            );
+        }
+    }
 }
 
 struct Load {
@@ -133,6 +182,7 @@ impl Load {
             at(0.99),
             at(1.0)
         );
+        steps(elapsed);
         Ok(())
     }
 }

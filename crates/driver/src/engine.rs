@@ -381,10 +381,12 @@ impl Engine {
         if before != to.csn.0 {
             self.published.waiters.send_replace(to.csn);
         }
+        let begun = Instant::now();
         let answered = self.commits.partition_point(|(csn, _)| *csn <= to.csn);
         for (csn, sender) in self.commits.drain(..answered) {
             let _ = sender.send(Ok(csn)); // who no longer waits will find it applied
         }
+        measure::answered(begun.elapsed());
         measure::applied(to.csn.0 - before, to.csn, self.node.resolved(), time);
     }
 

@@ -20,6 +20,11 @@ pub(crate) fn applied(transactions: u64, applied: Csn, resolved: Csn, time: Dura
     metrics::histogram!("curia_apply_seconds").record(time.as_secs_f64());
 }
 
+/// The sessions of a batch were told, in this time.
+pub(crate) fn answered(time: Duration) {
+    metrics::histogram!("curia_answer_seconds").record(time.as_secs_f64());
+}
+
 /// Size of the log on disk.
 pub(crate) fn log_bytes(bytes: u64) {
     metrics::gauge!("curia_log_bytes").set(bytes as f64);

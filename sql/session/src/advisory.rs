@@ -10,7 +10,8 @@
 //! ```
 //!
 //! The journal has what the earlier runs did, so that nothing is locked or given back twice. A query that calls a waiting function is
-//! computed to its end before the first row leaves.
+//! computed to its end before the first row leaves. Where a statement cannot run again (COPY TO, EXPLAIN ANALYZE), a lock that is not
+//! free is refused with 0A000.
 
 use crate::context::Shared;
 use crate::notice::Notice;
@@ -71,9 +72,14 @@ impl Call {
     }
 }
 
+/// Calls that a statement which may run again can make (54000).
+const CALLS_MAX: usize = 100_000;
+
 /// What the runs of one statement did.
 #[derive(Default)]
 pub(crate) struct Journal {
+    /// The statement can run again, so its calls are to be noted.
+    repeatable: bool,
     /// Calls of this run, with their answers.
     now: Vec<(Call, bool)>,
     /// Calls of earlier runs that this one has not come to.
@@ -114,10 +120,18 @@ impl Shared {
             },
         };
         if let (What::Lock(_), false) = (call.what, answer) {
-            journal.wanted = Some(call);
+            journal.wanted = journal.repeatable.then_some(call);
             return Err(SqlError::unsupported("waiting for an advisory lock in this place"));
         }
-        journal.now.push((call, answer));
+        if journal.repeatable {
+            if journal.now.len() >= CALLS_MAX {
+                return Err(SqlError::new(
+                    SqlState::PROGRAM_LIMIT_EXCEEDED,
+                    format!("a statement cannot call advisory lock functions more than {CALLS_MAX} times"),
+                ));
+            }
+            journal.now.push((call, answer));
+        }
         Ok(Some(match call.what {
             What::Lock(_) => void(),
             What::Try(_) | What::Unlock => Datum::Bool(answer),
@@ -137,9 +151,15 @@ impl Shared {
         held
     }
 
-    /// A statement begins or ends: what an earlier run of it locked, and its last did not ask for, is given back.
+    /// A statement begins that can run again.
+    pub(crate) fn note_advisory(&self) {
+        self.advisory.lock().repeatable = true;
+    }
+
+    /// It ends: what an earlier run of it locked, and its last did not ask for, is given back.
     pub(crate) fn settle_advisory(&self) {
         let mut journal = self.advisory.lock();
+        journal.repeatable = false;
         journal.now.clear();
         journal.wanted = None;
         for (call, answer) in journal.before.drain(..) {

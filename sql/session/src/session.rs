@@ -377,6 +377,9 @@ impl Session {
         {
             return Err(read_only(command).into());
         }
+        if planned.waits || planned.writes.is_some() {
+            shared.note_advisory();
+        }
         let rows_and_count = async {
             loop {
                 tx.start_statement();

@@ -202,3 +202,17 @@ fn a_session_lists_its_prepared_statements_and_cursors() {
         0
     );
 }
+
+#[test]
+fn where_a_statement_cannot_run_again_a_lock_that_is_not_free_is_refused() {
+    let (mut holder, mut w) = (Wire::open(shared()), Wire::open(shared()));
+    one(&mut holder, "SELECT pg_advisory_lock(501)");
+    assert_eq!(w.failure("EXPLAIN ANALYZE SELECT pg_advisory_lock(501)").0, "0A000");
+    assert_eq!(w.failure("SELECT 1/0").0, "22012", "it is forgotten then");
+    one(&mut holder, "SELECT pg_advisory_unlock(501)");
+    assert_eq!(one(&mut w, "SELECT count(pg_advisory_lock(501)) FROM generate_series(1, 3)"), "3");
+    for _ in 0..3 {
+        assert_eq!(one(&mut w, "SELECT pg_advisory_unlock(501)"), "t");
+    }
+    assert_eq!(one(&mut holder, "SELECT pg_try_advisory_lock(501)"), "t");
+}

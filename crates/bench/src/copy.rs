@@ -3,7 +3,7 @@
 use crate::peer::{Kind, Peer, Peers};
 use crate::report::{Row, Table};
 use crate::{Result, Setting};
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use futures::SinkExt;
 use std::fmt::Write;
 use std::pin::pin;
@@ -12,7 +12,7 @@ use std::time::Instant;
 /// Rows copied in one round.
 const ROWS: u32 = 1_000_000;
 /// Rows of one CopyData message.
-const ROWS_A_MESSAGE: u32 = 500;
+pub const ROWS_A_MESSAGE: u32 = 500;
 
 /// Rows a second, in thousands.
 pub async fn measure(peers: &Peers, setting: &Setting) -> Result<Table> {
@@ -42,20 +42,19 @@ pub async fn measure(peers: &Peers, setting: &Setting) -> Result<Table> {
 }
 
 fn messages() -> Vec<Bytes> {
+    (0..ROWS / ROWS_A_MESSAGE).map(message).collect()
+}
+
+/// The `number`-th message of [`ROWS_A_MESSAGE`] rows.
+pub fn message(number: u32) -> Bytes {
     let filler = " ".repeat(84);
-    (0..ROWS / ROWS_A_MESSAGE)
-        .map(|message| {
-            let mut text = String::new();
-            for row in 1..=ROWS_A_MESSAGE {
-                let aid = message * ROWS_A_MESSAGE + row;
-                // Writing to a String cannot fail.
-                let _ = writeln!(text, "{aid}\t{}\t0\t{filler}", (aid - 1) / 100_000 + 1);
-            }
-            let mut bytes = BytesMut::with_capacity(text.len());
-            bytes.put_slice(text.as_bytes());
-            bytes.freeze()
-        })
-        .collect()
+    let mut text = String::new();
+    for row in 1..=ROWS_A_MESSAGE {
+        let aid = number * ROWS_A_MESSAGE + row;
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{aid}\t{}\t0\t{filler}", (aid - 1) / 100_000 + 1);
+    }
+    Bytes::from(text)
 }
 
 /// Seconds from COPY to the end of its commit.

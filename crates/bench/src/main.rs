@@ -5,6 +5,7 @@
 //! curia-bench all                     everything below, as one Markdown page
 //! curia-bench pgbench --clients 8     TPC-B and select-only, simple and prepared
 //! curia-bench copy                    COPY of pgbench_accounts rows
+//! curia-bench copy-large              peak memory under COPY, INSERT .. SELECT and ORDER BY of several times the limits
 //! curia-bench steps                   cost per step of the point path
 //! curia-bench queries                 count and sum over the loaded table
 //! curia-bench memory                  resident memory, idle and for each connection
@@ -14,6 +15,7 @@
 //! Both servers live at once, one idle while the other is measured, in rounds that swap who goes first.
 
 mod copy;
+mod large;
 mod memory;
 mod metrics;
 mod peer;
@@ -80,6 +82,8 @@ enum What {
     Pgbench,
     /// COPY FROM of pgbench_accounts rows.
     Copy,
+    /// Peak memory under statements over several times the memory limits.
+    CopyLarge,
     /// Cost per step of the point path.
     Steps,
     /// Queries over the whole table.
@@ -118,6 +122,9 @@ async fn run(what: What, setting: &Setting) -> Result<()> {
     }
     if wanted(What::Copy) {
         copy::measure(&peers, setting).await?.print();
+    }
+    if wanted(What::CopyLarge) {
+        large::measure(setting, folder).await?.print();
     }
     if wanted(What::Pgbench) || wanted(What::Steps) || wanted(What::Queries) || wanted(What::Restart) {
         for peer in peers.both() {

@@ -39,6 +39,8 @@ struct Start {
     log: PathBuf,
     /// PostgreSQL refuses to run as root; (uid, gid) of the account to use instead.
     account: Option<(u32, u32)>,
+    /// Further options.
+    options: Vec<String>,
 }
 
 /// Longest time either server may take to answer.
@@ -60,7 +62,7 @@ impl Peers {
         fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
         Ok(Peers {
             postgres: start_postgres(setting, &folder.join("postgres"))?,
-            curia: start_curia(setting, folder)?,
+            curia: start_curia(setting, folder, &[])?,
         })
     }
 
@@ -85,12 +87,15 @@ impl Peers {
     }
 }
 
-fn start_curia(setting: &Setting, folder: &Path) -> Result<Peer> {
+/// Starts Curia with further options on a fresh folder under `folder`.
+pub fn start_curia(setting: &Setting, folder: &Path, options: &[&str]) -> Result<Peer> {
+    fs::create_dir_all(folder)?;
     let start = Start {
         program: setting.curia.clone(),
         data: folder.join("curia"),
         log: folder.join("curia.log"),
         account: None,
+        options: options.iter().map(|o| (*o).to_owned()).collect(),
     };
     let child = start.spawn(0)?;
     let mut peer = Peer {
@@ -119,6 +124,7 @@ fn start_postgres(setting: &Setting, folder: &Path) -> Result<Peer> {
         data: folder.join("data"),
         log: folder.join("postgres.log"),
         account,
+        options: Vec::new(),
     };
     let made = as_account(Command::new(setting.pgbin.join("initdb")), account)
         .current_dir(folder)
@@ -179,6 +185,7 @@ impl Start {
                 "127.0.0.1:0",
             ]);
         }
+        command.args(&self.options);
         let folder = self.data.parent().ok_or("the data folder has no parent")?;
         command
             .current_dir(folder)

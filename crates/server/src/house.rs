@@ -67,6 +67,7 @@ impl House {
         let engine = EngineConfig {
             threads: options.query_threads,
             memory_bytes: bytes(options.query_memory.0),
+            statement_bytes: bytes(options.query_memory.0) / 4,
             spill_folder: folder.spill(),
             ..EngineConfig::default()
         };

@@ -491,11 +491,7 @@ impl Binder<'_> {
         if frame.exclude.is_some() {
             return Err(SqlError::unsupported("EXCLUDE in a window frame").at(at(frame.pos)));
         }
-        let unit = match frame.unit {
-            ast::FrameUnit::Rows => FrameUnit::Rows,
-            ast::FrameUnit::Range => FrameUnit::Range,
-            ast::FrameUnit::Groups => FrameUnit::Groups,
-        };
+        let unit = frame.unit;
         if unit == FrameUnit::Groups && order_by.is_empty() {
             return Err(SqlError::new(SqlState::WINDOWING_ERROR, "GROUPS mode requires an ORDER BY clause").at(at(frame.pos)));
         }

@@ -5,6 +5,7 @@
 //! `curia-execute` lowers this to a point plan or to a DataFusion plan (columns are named `c{ColId}` there).
 
 use curia_catalog::{Oid, Table};
+pub use curia_parse::ast::{FrameUnit, LockStrength, LockWait, SetOperator as SetOp};
 use curia_types::{Datum, PgType};
 use std::sync::Arc;
 
@@ -232,15 +233,6 @@ pub struct WindowFrame {
     pub end: FrameBound,
 }
 
-/// Frame unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // SQL's own words
-pub enum FrameUnit {
-    Rows,
-    Range,
-    Groups,
-}
-
 /// Frame bound.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)] // SQL's own words
@@ -442,15 +434,6 @@ pub enum JoinKind {
     Full,
 }
 
-/// Set operator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // SQL's own words
-pub enum SetOp {
-    Union,
-    Intersect,
-    Except,
-}
-
 /// A row lock clause on one scan.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RowLock {
@@ -460,25 +443,6 @@ pub struct RowLock {
     pub strength: LockStrength,
     /// What to do with locked rows.
     pub wait: LockWait,
-}
-
-/// Row lock strength, weakest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs)] // SQL's own words
-pub enum LockStrength {
-    KeyShare,
-    Share,
-    NoKeyUpdate,
-    Update,
-}
-
-/// What a lock request does when it would wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // SQL's own words
-pub enum LockWait {
-    Block,
-    NoWait,
-    SkipLocked,
 }
 
 /// A query with its result shape.

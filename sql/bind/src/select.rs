@@ -500,17 +500,7 @@ impl Binder<'_> {
                     return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
                 }
                 let Some(row_key) = item.row_key else { continue };
-                let strength = match lock.strength {
-                    ast::LockStrength::Update => LockStrength::Update,
-                    ast::LockStrength::NoKeyUpdate => LockStrength::NoKeyUpdate,
-                    ast::LockStrength::Share => LockStrength::Share,
-                    ast::LockStrength::KeyShare => LockStrength::KeyShare,
-                };
-                let wait = match lock.wait {
-                    ast::LockWait::Block => LockWait::Block,
-                    ast::LockWait::NoWait => LockWait::NoWait,
-                    ast::LockWait::SkipLocked => LockWait::SkipLocked,
-                };
+                let (strength, wait) = (lock.strength, lock.wait);
                 // Clauses on one table combine to the strongest lock; NOWAIT wins over SKIP LOCKED.
                 match out.iter_mut().find(|l| l.row_key == row_key) {
                     Some(l) => {

@@ -106,11 +106,6 @@ impl Binder<'_> {
                 self.check_hashable(&probe)?;
             }
         }
-        let op = match op {
-            ast::SetOperator::Union => SetOp::Union,
-            ast::SetOperator::Intersect => SetOp::Intersect,
-            ast::SetOperator::Except => SetOp::Except,
-        };
         Ok(Query {
             rel: Rel::SetOp {
                 op,

@@ -1,6 +1,7 @@
 //! [`Engine`]: what plans share: the database, the analytics pool, DataFusion's memory and spill folder.
 
 use crate::plan::Plan;
+use crate::spill::Budget;
 use curia_bind::ir::BoundStatement;
 use curia_catalog::Catalog;
 use curia_parse::{INLINE_DEPTH, on_stack};
@@ -20,12 +21,15 @@ pub struct EngineConfig {
     pub stack_bytes: usize,
     /// Statements on the pool's blocking threads at a time; further ones wait.
     pub running: usize,
-    /// Memory that all analytic queries share; above it they spill, or fail with 53200.
+    /// Memory that all DataFusion plans share, and once more the row operators of all statements; above it they spill, and what cannot
+    /// be spilled fails with 53200.
     pub memory_bytes: usize,
-    /// Memory that the row operators of one statement may keep; 53200 above it.
+    /// The part of it that the row operators of one statement may keep.
     pub statement_bytes: usize,
     /// Where spilled data goes.
     pub spill_folder: PathBuf,
+    /// Spilled data of all statements; 53400 above it.
+    pub spill_bytes: u64,
     /// Rows in a batch.
     pub batch_rows: usize,
 }
@@ -37,8 +41,9 @@ impl Default for EngineConfig {
             stack_bytes: 64 << 20,
             running: 64,
             memory_bytes: 1 << 30,
-            statement_bytes: 512 << 20,
+            statement_bytes: 256 << 20,
             spill_folder: std::env::temp_dir(),
+            spill_bytes: 100 << 30,
             batch_rows: 8192,
         }
     }
@@ -51,6 +56,8 @@ pub struct Engine {
     /// Taken out only when the engine goes: a runtime must not be dropped on an asynchronous thread.
     pool: Option<tokio::runtime::Runtime>,
     pub(crate) environment: Arc<RuntimeEnv>,
+    /// What the row operators of all statements hold.
+    pub(crate) rows: Arc<Budget>,
 }
 
 /// Nesting up to which DataFusion plans a statement; deeper ones run as row operators.
@@ -99,10 +106,12 @@ impl Engine {
         let environment = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(FairSpillPool::new(config.memory_bytes)))
             .with_temp_file_path(&config.spill_folder)
+            .with_max_temp_directory_size(config.spill_bytes)
             .build_arc()
             .map_err(|e| SqlError::internal(format!("could not set up the spill folder: {e}")))?;
         Ok(Arc::new(Engine {
             database,
+            rows: Budget::new(config.memory_bytes, None),
             config,
             pool: Some(pool),
             environment,

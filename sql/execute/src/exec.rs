@@ -1,17 +1,17 @@
 //! One execution of a plan: what every operator and expression of it may ask for.
 
+use crate::engine::Engine;
 use crate::eval::Memo;
-use crate::rows::Row;
+use crate::spill::{Budget, Kept, Room};
 use crate::system::SessionViews;
 use curia_catalog::Catalog;
 use curia_functions::Context;
 use curia_txn::ReadView;
 use curia_types::text_io;
-use curia_types::{Datum, PgType, Result, SqlError, SqlState};
+use curia_types::{Datum, PgType, Result, SqlError};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Says whether a statement should stop. The session implements it; operators ask at every row or batch.
 pub trait Interrupt: Send + Sync {
@@ -52,24 +52,24 @@ pub struct Exec {
     pub(crate) interrupt: Arc<dyn Interrupt>,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) session_views: Option<Arc<dyn SessionViews>>,
-    memory: AtomicUsize,
-    memory_limit: usize,
-    kept: Mutex<Kept>,
+    /// Where its operators keep rows.
+    pub(crate) room: Room,
+    shared: Mutex<Shared>,
 }
 
 /// A common table expression's frame and, once computed, its rows.
-type Cte = (Vec<Datum>, Option<Arc<Vec<Row>>>);
+type Cte = (Vec<Datum>, Option<Kept>);
 
-/// What operators keep for the length of the statement.
+/// What operators share for the length of the statement.
 #[derive(Default)]
-struct Kept {
+struct Shared {
     memos: HashMap<usize, Memo>,
     ctes: HashMap<u32, Cte>,
-    working: HashMap<u32, Arc<Vec<Row>>>,
+    working: HashMap<u32, Kept>,
 }
 
 impl Exec {
-    pub(crate) fn new(view: ReadView, e: Execution, memory_limit: usize) -> Exec {
+    pub(crate) fn new(view: ReadView, e: Execution, engine: &Engine) -> Exec {
         Exec {
             view,
             params: e.params,
@@ -77,9 +77,11 @@ impl Exec {
             interrupt: e.interrupt,
             catalog: e.catalog,
             session_views: e.session_views,
-            memory: AtomicUsize::new(0),
-            memory_limit,
-            kept: Mutex::default(),
+            room: Room {
+                budget: Budget::new(engine.config.statement_bytes, Some(engine.rows.clone())),
+                disk: engine.environment.disk_manager.clone(),
+            },
+            shared: Mutex::default(),
         }
     }
 
@@ -87,16 +89,6 @@ impl Exec {
     #[inline]
     pub(crate) fn check_cancel(&self) -> Result<()> {
         self.interrupt.check()
-    }
-
-    /// Counts memory that an operator keeps; 53200 at the statement's limit.
-    pub(crate) fn charge(&self, bytes: usize) -> Result<()> {
-        let total = self.memory.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if total > self.memory_limit {
-            return Err(SqlError::new(SqlState::OUT_OF_MEMORY, "out of memory")
-                .detail(format!("The statement reached its limit of {} bytes.", self.memory_limit)));
-        }
-        Ok(())
     }
 
     /// Casts by text output and input; or to another typmod of the same type.
@@ -111,22 +103,23 @@ impl Exec {
     }
 
     pub(crate) fn memo<R>(&self, id: usize, f: impl FnOnce(&mut Memo) -> R) -> R {
-        f(self.kept.lock().memos.entry(id).or_default())
+        f(self.shared.lock().memos.entry(id).or_default())
     }
 
     pub(crate) fn begin_cte(&self, id: u32, frame: &[Datum]) {
-        self.kept.lock().ctes.insert(id, (frame.to_vec(), None));
+        self.shared.lock().ctes.insert(id, (frame.to_vec(), None));
     }
     pub(crate) fn cte(&self, id: u32) -> Cte {
-        self.kept.lock().ctes.get(&id).cloned().unwrap_or_default()
+        self.shared.lock().ctes.get(&id).cloned().unwrap_or_default()
     }
-    pub(crate) fn set_cte(&self, id: u32, rows: Arc<Vec<Row>>) {
-        self.kept.lock().ctes.entry(id).or_default().1 = Some(rows);
+    pub(crate) fn set_cte(&self, id: u32, rows: Kept) {
+        self.shared.lock().ctes.entry(id).or_default().1 = Some(rows);
     }
-    pub(crate) fn working(&self, id: u32) -> Arc<Vec<Row>> {
-        self.kept.lock().working.get(&id).cloned().unwrap_or_default()
+    /// The working table of a recursive definition; `None` outside its recursive term.
+    pub(crate) fn working(&self, id: u32) -> Option<Kept> {
+        self.shared.lock().working.get(&id).cloned()
     }
-    pub(crate) fn set_working(&self, id: u32, rows: Arc<Vec<Row>>) {
-        self.kept.lock().working.insert(id, rows);
+    pub(crate) fn set_working(&self, id: u32, rows: Kept) {
+        self.shared.lock().working.insert(id, rows);
     }
 }

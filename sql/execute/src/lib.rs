@@ -19,7 +19,8 @@
 //! - [`engine`], [`plan`], [`source`], [`exec`]: the doors above.
 //! - [`eval`]: the evaluator of expressions; [`order`], [`comparison`], [`registry`]: what values and functions mean to plans.
 //! - [`rewrite`], [`access`], [`walk`]: filters to their scans, and scans to their keys.
-//! - [`rows`]: row operators; `analytic`: DataFusion; `write`: INSERT, UPDATE, DELETE, FOR UPDATE, COPY.
+//! - [`rows`]: row operators; `spill`: where they keep rows beyond their memory; `analytic`: DataFusion; `write`: INSERT, UPDATE, DELETE,
+//!   FOR UPDATE, COPY.
 //! - [`system`]: the rows of `pg_catalog` and `information_schema`.
 
 pub mod access;
@@ -35,6 +36,7 @@ pub mod registry;
 pub mod rewrite;
 pub mod rows;
 pub mod source;
+mod spill;
 pub mod system;
 pub mod walk;
 mod write;

@@ -19,7 +19,7 @@ use crate::rewrite;
 use crate::rows::{Compiler, Op, describe, positions};
 use crate::source::{Inner, RowSource};
 use crate::walk;
-use crate::write::{DeletePlan, InsertPlan, LockPlan, UpdatePlan};
+use crate::write::{ChangePlan, InsertPlan, LockPlan};
 use curia_bind::ir::*;
 use curia_catalog::system::system_table;
 use curia_catalog::{Catalog, Oid};
@@ -54,8 +54,7 @@ enum Body {
     Query(Source),
     Locking(LockPlan),
     Insert(InsertPlan),
-    Update(UpdatePlan),
-    Delete(DeletePlan),
+    Change(ChangePlan),
 }
 
 /// What running a plan led to.
@@ -240,8 +239,8 @@ impl Plan {
                 }
             },
             Bound::Insert(i) => (Body::Insert(InsertPlan::compile(c, i, depth)?), Some(i.table.oid)),
-            Bound::Update(u) => (Body::Update(UpdatePlan::compile(c, u, depth)?), Some(u.table.oid)),
-            Bound::Delete(d) => (Body::Delete(DeletePlan::compile(c, d, depth)?), Some(d.table.oid)),
+            Bound::Update(u) => (Body::Change(ChangePlan::update(c, u, depth)?), Some(u.table.oid)),
+            Bound::Delete(d) => (Body::Change(ChangePlan::delete(c, d, depth)?), Some(d.table.oid)),
         };
         let locking = matches!(body, Body::Locking(_));
         let mut oids = statement.tables.clone();
@@ -315,8 +314,7 @@ impl Plan {
         match &*self.body {
             Body::Query(_) | Body::Locking(_) => PlanKind::Select,
             Body::Insert(_) => PlanKind::Insert,
-            Body::Update(_) => PlanKind::Update,
-            Body::Delete(_) => PlanKind::Delete,
+            Body::Change(p) => p.kind(),
         }
     }
     /// Whether it runs in place on the session's thread, without DataFusion.
@@ -325,8 +323,7 @@ impl Plan {
             Body::Query(s) => matches!(s.how, How::Point(_)),
             Body::Locking(p) => matches!(p.source.how, How::Point(_)),
             Body::Insert(p) => matches!(p.source.how, How::Point(_)),
-            Body::Update(p) => matches!(p.source.how, How::Point(_)),
-            Body::Delete(p) => matches!(p.source.how, How::Point(_)),
+            Body::Change(p) => matches!(p.source.how, How::Point(_)),
         }
     }
 
@@ -336,10 +333,9 @@ impl Plan {
         if execution.params.len() < self.statement.params.len() {
             return Err(SqlError::internal("too few parameter values"));
         }
-        let limit = self.engine.config.statement_bytes;
         match &*self.body {
             Body::Query(source) => {
-                let exec = Arc::new(Exec::new(tx.read_view(), execution, limit));
+                let exec = Arc::new(Exec::new(tx.read_view(), execution, &self.engine));
                 let rows = source.open(&self.engine, exec, self.output.clone())?;
                 Ok(Outcome {
                     affected: 0,
@@ -348,8 +344,7 @@ impl Plan {
             }
             Body::Locking(plan) => plan.execute(&self.engine, tx, execution, self.output.clone()).await,
             Body::Insert(plan) => plan.execute(&self.engine, tx, execution, self.output.clone()).await,
-            Body::Update(plan) => plan.execute(&self.engine, tx, execution, self.output.clone()).await,
-            Body::Delete(plan) => plan.execute(&self.engine, tx, execution, self.output.clone()).await,
+            Body::Change(plan) => plan.execute(&self.engine, tx, execution, self.output.clone()).await,
         }
     }
 
@@ -359,8 +354,7 @@ impl Plan {
             Body::Query(s) => s.explain(&mut lines),
             Body::Locking(p) => indented("LockRows".to_owned(), &p.source, &mut lines),
             Body::Insert(p) => indented(format!("Insert on {}", p.layout.table().name), &p.source, &mut lines),
-            Body::Update(p) => indented(format!("Update on {}", p.layout.table().name), &p.source, &mut lines),
-            Body::Delete(p) => indented(format!("Delete on {}", p.layout.table().name), &p.source, &mut lines),
+            Body::Change(p) => indented(p.describe(), &p.source, &mut lines),
         }
         lines
     }

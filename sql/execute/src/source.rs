@@ -6,6 +6,7 @@
 use crate::eval::Env;
 use crate::exec::Exec;
 use crate::rows::{Cursor, Row};
+use crate::spill::Kept;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use curia_bind::ir::OutputColumn;
@@ -34,8 +35,6 @@ pub(crate) enum Inner {
         cursor: Box<dyn Cursor>,
         positions: Vec<usize>,
     },
-    /// Already there.
-    Held(std::vec::IntoIter<Row>),
     /// Rows from the analytics pool.
     Rows {
         from: mpsc::Receiver<Result<Vec<Row>>>,
@@ -56,6 +55,13 @@ impl RowSource {
             current: Row::new(),
             given: 0,
         }
+    }
+
+    /// Rows that are already computed.
+    pub(crate) fn kept(columns: Arc<[OutputColumn]>, exec: Arc<Exec>, rows: &Kept) -> RowSource {
+        let cursor = Box::new(rows.rows());
+        let positions = (0..columns.len()).collect();
+        RowSource::new(columns, Inner::Cursor { exec, cursor, positions })
     }
 
     /// Result columns.
@@ -91,11 +97,6 @@ impl RowSource {
                         self.current.extend(positions.iter().map(|p| row[*p].clone()));
                         row.clear();
                     }
-                    return Ok(true);
-                }
-                Inner::Held(rows) => {
-                    let Some(row) = rows.next() else { return Ok(false) };
-                    self.current = row;
                     return Ok(true);
                 }
                 Inner::Rows { from, held } => match held.next() {

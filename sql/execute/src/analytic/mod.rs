@@ -22,7 +22,7 @@ use curia_types::{Result, SqlError, SqlState};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::session_state::SessionState;
-use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionConfig;
 use futures::StreamExt;
 use parking_lot::Mutex;
@@ -69,18 +69,40 @@ impl Analytic {
         Ok(from)
     }
 
-    async fn run(&self, state: SessionState, exec: Arc<Exec>, to: &mpsc::Sender<Result<RecordBatch>>) -> Result<()> {
-        let logical = lower::Lowering::new(exec.clone(), self.catalog.clone()).statement(&self.rel, &self.wanted)?;
-        let physical = state.create_physical_plan(&logical).await.map_err(error)?;
+    /// Runs it. A hash join keeps one side in memory; when that does not fit and no row has come out, it runs again with joins that sort,
+    /// which spill.
+    async fn run(&self, mut state: SessionState, exec: Arc<Exec>, to: &mpsc::Sender<Result<RecordBatch>>) -> Result<()> {
+        loop {
+            let logical = lower::Lowering::new(exec.clone(), self.catalog.clone()).statement(&self.rel, &self.wanted)?;
+            let physical = state.create_physical_plan(&logical).await.map_err(error)?;
+            let mut sent = false;
+            match self.stream(&physical, &state, &exec, to, &mut sent).await {
+                Err(e) if e.code() == SqlState::OUT_OF_MEMORY && !sent && joins_by_hash(&*physical) => {
+                    state.config_mut().options_mut().optimizer.prefer_hash_join = false;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    async fn stream(
+        &self,
+        physical: &Arc<dyn ExecutionPlan>,
+        state: &SessionState,
+        exec: &Exec,
+        to: &mpsc::Sender<Result<RecordBatch>>,
+        sent: &mut bool,
+    ) -> Result<()> {
         let mut stream = execute_stream(physical.clone(), state.task_ctx()).map_err(error)?;
         while let Some(batch) = stream.next().await {
             exec.check_cancel()?;
             if to.send(Ok(batch.map_err(error)?)).await.is_err() {
                 return Ok(());
             }
+            *sent = true;
         }
         if let Some(measured) = &self.measured {
-            *measured.lock() = datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(&*physical)
+            *measured.lock() = datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(&**physical)
                 .indent(false)
                 .to_string();
         }
@@ -98,10 +120,19 @@ impl Analytic {
     }
 }
 
+fn joins_by_hash(plan: &dyn ExecutionPlan) -> bool {
+    plan.name() == "HashJoinExec" || plan.children().into_iter().any(|c| joins_by_hash(&**c))
+}
+
+/// Memory that one sort sets aside for merging what it spilled.
+const MERGE_BYTES: usize = 10 << 20;
+
 /// DataFusion's state for one query.
 fn session(engine: &Engine) -> SessionState {
+    let threads = engine.config.threads.max(1);
     let config = SessionConfig::new()
-        .with_target_partitions(engine.config.threads.max(1))
+        .with_target_partitions(threads)
+        .with_sort_spill_reservation_bytes(MERGE_BYTES.min(engine.config.memory_bytes / (8 * threads)))
         .with_batch_size(engine.config.batch_rows)
         .with_information_schema(false)
         .with_create_default_catalog_and_schema(false);
@@ -112,7 +143,7 @@ fn session(engine: &Engine) -> SessionState {
 }
 
 /// The client's error inside an error of DataFusion.
-fn error(e: DataFusionError) -> SqlError {
+pub(crate) fn error(e: DataFusionError) -> SqlError {
     let mut current: &(dyn std::error::Error + 'static) = &e;
     loop {
         if let Some(sql) = current.downcast_ref::<SqlError>() {
@@ -130,6 +161,15 @@ fn error(e: DataFusionError) -> SqlError {
         if let Some(arrow::error::ArrowError::ExternalError(inner)) = current.downcast_ref::<arrow::error::ArrowError>() {
             current = &**inner;
             continue;
+        }
+        if let Some(io) = current.downcast_ref::<std::io::Error>() {
+            if io.kind() == std::io::ErrorKind::StorageFull {
+                return SqlError::new(SqlState::DISK_FULL, format!("could not write to a temporary file: {io}"));
+            }
+            // DataFusion gives this case no type of its own.
+            if io.to_string().contains("max_temp_directory_size") {
+                return SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "temporary files exceed their limit");
+            }
         }
         match current.source() {
             Some(next) => current = next,

@@ -4,6 +4,7 @@ use super::run::{all, boolean, call};
 use super::{Env, Subquery, Use};
 use crate::order;
 use crate::rows::{Cursor, Row};
+use crate::spill::Hold;
 use curia_types::datum::ArrayValue;
 use curia_types::{Datum, Result, SqlError, SqlState};
 use std::collections::{HashMap, HashSet};
@@ -22,9 +23,15 @@ const MEMO_ENTRIES: usize = 10_000;
 enum Remembered {
     Value(Datum),
     /// The first column of all rows.
-    Column(Arc<Vec<Datum>>),
-    /// Keys of the first column, and whether a NULL was among them.
-    Set(Arc<HashSet<Vec<u8>>>, bool),
+    Column(Arc<(Vec<Datum>, Hold)>),
+    /// Keys of the first column.
+    Set(Arc<Set>),
+}
+
+struct Set {
+    keys: HashSet<Vec<u8>>,
+    has_null: bool,
+    _hold: Hold,
 }
 
 impl Subquery {
@@ -56,15 +63,15 @@ impl Subquery {
         };
         match (&self.kind, remembered) {
             (_, Remembered::Value(d)) => Ok(d),
-            (Use::Compare { arg, .. }, Remembered::Set(set, has_null)) => {
+            (Use::Compare { arg, .. }, Remembered::Set(set)) => {
                 let x = arg.eval(env, row)?;
-                Ok(if set.is_empty() && !has_null {
+                Ok(if set.keys.is_empty() && !set.has_null {
                     Datum::Bool(false)
                 } else if x.is_null() {
                     Datum::Null
-                } else if set.contains(&order::key_of(&x)) {
+                } else if set.keys.contains(&order::key_of(&x)) {
                     Datum::Bool(true)
-                } else if has_null {
+                } else if set.has_null {
                     Datum::Null
                 } else {
                     Datum::Bool(false)
@@ -73,7 +80,7 @@ impl Subquery {
             (Use::Compare { arg, function, all, .. }, Remembered::Column(values)) => {
                 let x = arg.eval(env, row)?;
                 let mut result = Some(*all);
-                for v in values.iter() {
+                for v in &values.0 {
                     match call(function, env, &[x.clone(), v.clone()])? {
                         Datum::Bool(b) if b != *all => return Ok(Datum::Bool(b)),
                         Datum::Bool(_) => {}
@@ -101,7 +108,7 @@ impl Subquery {
                 Remembered::Value(first)
             }
             Use::Array { element } => {
-                let elements = column(&mut *cursor, env)?;
+                let (elements, _hold) = column(&mut *cursor, env)?;
                 if elements.iter().any(|e| matches!(e, Datum::Array(_))) {
                     return Ok(Remembered::Value(super::run::array(elements, *element, true)?));
                 }
@@ -117,10 +124,24 @@ impl Subquery {
                 })))
             }
             Use::Compare { hashable: true, .. } => {
-                let values = column(&mut *cursor, env)?;
-                let has_null = values.iter().any(Datum::is_null);
-                let set = values.iter().filter(|v| !v.is_null()).map(order::key_of).collect();
-                Remembered::Set(Arc::new(set), has_null)
+                let (mut keys, mut has_null, mut hold) = (HashSet::new(), false, Hold::new(&env.exec.room));
+                while let Some(row) = cursor.next(env)? {
+                    match first_column(row) {
+                        Datum::Null => has_null = true,
+                        value => {
+                            let key = order::key_of(&value);
+                            let bytes = key.len() + 48;
+                            if keys.insert(key) {
+                                hold.must_fit(bytes)?;
+                            }
+                        }
+                    }
+                }
+                Remembered::Set(Arc::new(Set {
+                    keys,
+                    has_null,
+                    _hold: hold,
+                }))
             }
             Use::Compare { .. } => Remembered::Column(Arc::new(column(&mut *cursor, env)?)),
         })
@@ -131,11 +152,12 @@ fn first_column(row: Row) -> Datum {
     row.into_iter().next().unwrap_or(Datum::Null)
 }
 
-fn column(cursor: &mut dyn Cursor, env: Env<'_>) -> Result<Vec<Datum>> {
-    let mut out = Vec::new();
+fn column(cursor: &mut dyn Cursor, env: Env<'_>) -> Result<(Vec<Datum>, Hold)> {
+    let (mut out, mut hold) = (Vec::new(), Hold::new(&env.exec.room));
     while let Some(row) = cursor.next(env)? {
-        env.exec.charge(64)?;
-        out.push(first_column(row));
+        let value = first_column(row);
+        hold.must_fit(order::row_bytes(std::slice::from_ref(&value)))?;
+        out.push(value);
     }
-    Ok(out)
+    Ok((out, hold))
 }

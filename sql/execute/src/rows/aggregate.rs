@@ -1,9 +1,14 @@
-//! GROUP BY and aggregates, by hashing; grouping sets; DISTINCT and ORDER BY inside calls.
+//! GROUP BY and aggregates; grouping sets; DISTINCT and ORDER BY inside calls.
+//!
+//! Groups are hashed. Rows of groups for which there is no room wait in a sorter by group, and are aggregated group after group when the
+//! input is at its end. Where the state of a group grows with its rows (DISTINCT, ORDER BY, `array_agg`) all rows go that way, so that
+//! one group's state is held at a time.
 
-use super::sort::{Key, compare_keys, evaluate};
-use super::{Cursor, Held, Op, Operator, Row};
+use super::sort::{Key, evaluate, same};
+use super::{Cursor, Op, Operator, Row};
 use crate::eval::{Env, Program};
 use crate::order;
+use crate::spill::{By, Hold, Sorted, Sorter};
 use curia_bind::ir::RelColumn;
 use curia_functions::{Accumulator, AggregateKernel, CallTypes};
 use curia_types::{Datum, PgType, Result};
@@ -23,25 +28,47 @@ pub struct Call {
 }
 
 impl Call {
-    fn fresh(&self) -> State {
+    fn fresh(&self, env: Env<'_>) -> State {
+        let ordered = (self.distinct || !self.order_by.is_empty()).then(|| {
+            let types = self.arg_types.iter().filter(|_| self.distinct);
+            let by: Vec<By> = self.order_by.iter().map(|k| k.by).chain(types.map(|t| By::ascending(*t))).collect();
+            Box::new(Ordered {
+                sorter: Sorter::new(&env.exec.room, by.clone()),
+                by,
+                seen: HashSet::new(),
+                hold: Hold::new(&env.exec.room),
+            })
+        });
         State {
             accumulator: (self.function.new)(&CallTypes {
                 args: &self.arg_types,
                 ret: self.ret,
             }),
-            seen: HashSet::new(),
-            held: Vec::new(),
+            ordered,
         }
+    }
+
+    /// Whether a group's state grows with its rows.
+    fn grows(&self) -> bool {
+        self.distinct || !self.order_by.is_empty() || self.function.ordered
     }
 }
 
 /// One call's state in one group.
 struct State {
     accumulator: Box<dyn Accumulator>,
-    /// Keys of arguments taken, with DISTINCT.
+    /// Arguments that wait to be put in order.
+    ordered: Option<Box<Ordered>>,
+}
+
+/// Arguments of a call with DISTINCT or ORDER BY. DISTINCT puts equal arguments side by side: PostgreSQL allows ORDER BY only over the
+/// arguments then.
+struct Ordered {
+    sorter: Sorter,
+    by: Vec<By>,
+    /// Keys of arguments taken, with DISTINCT, as far as there was room: these need not be taken again.
     seen: HashSet<Vec<u8>>,
-    /// (sort keys, arguments), with ORDER BY.
-    held: Vec<(Vec<Datum>, Vec<Datum>)>,
+    hold: Hold,
 }
 
 impl State {
@@ -52,26 +79,34 @@ impl State {
             return Ok(());
         }
         let args = call.args.iter().map(|a| a.eval(env, row)).collect::<Result<Vec<_>>>()?;
+        let Some(ordered) = &mut self.ordered else {
+            return self.accumulator.accumulate(&args);
+        };
+        let mut keys = evaluate(&call.order_by, env, row)?;
         if call.distinct {
             let key = order::typed_key(&call.arg_types, &args);
-            env.exec.charge(key.len() + 48)?;
-            if !self.seen.insert(key) {
+            if ordered.seen.contains(&key) {
                 return Ok(());
             }
+            if ordered.hold.fits(key.len() + 48) {
+                ordered.seen.insert(key);
+            }
+            keys.extend(args.iter().cloned());
         }
-        if call.order_by.is_empty() {
-            return self.accumulator.accumulate(&args);
-        }
-        let keys = evaluate(&call.order_by, env, row)?;
-        env.exec.charge(order::row_bytes(&keys) + order::row_bytes(&args))?;
-        self.held.push((keys, args));
-        Ok(())
+        ordered.sorter.push(keys, args)
     }
 
-    fn finish(mut self, call: &Call) -> Result<Datum> {
-        self.held.sort_by(|a, b| compare_keys(&call.order_by, &a.0, &b.0));
-        for (_, args) in &self.held {
-            self.accumulator.accumulate(args)?;
+    fn finish(mut self, call: &Call, env: Env<'_>) -> Result<Datum> {
+        if let Some(ordered) = self.ordered {
+            let mut last: Option<Vec<Datum>> = None;
+            let mut rows = ordered.sorter.finish()?;
+            while let Some((keys, args)) = rows.next_keyed(env)? {
+                if call.distinct && last.as_ref().is_some_and(|last| same(&ordered.by, last, &keys)) {
+                    continue;
+                }
+                self.accumulator.accumulate(&args)?;
+                last = Some(keys);
+            }
         }
         self.accumulator.finish()
     }
@@ -93,6 +128,41 @@ struct Group {
     states: Vec<State>,
 }
 
+impl Group {
+    fn new(op: &Aggregate, env: Env<'_>, values: Row) -> Group {
+        Group {
+            values,
+            states: op.calls.iter().map(|c| c.fresh(env)).collect(),
+        }
+    }
+
+    fn take(&mut self, op: &Aggregate, env: Env<'_>, row: &Row, hold: &mut Hold) -> Result<()> {
+        let mut grown = 0;
+        for (call, state) in op.calls.iter().zip(&mut self.states) {
+            let before = state.accumulator.size();
+            state.take(call, env, row)?;
+            grown += state.accumulator.size().saturating_sub(before);
+        }
+        if grown > 0 { hold.must_fit(grown) } else { Ok(()) }
+    }
+
+    fn finish(self, op: &Aggregate, env: Env<'_>) -> Result<Row> {
+        let mut row = self.values;
+        for (state, call) in self.states.into_iter().zip(&op.calls) {
+            row.push(state.finish(call, env)?);
+        }
+        Ok(row)
+    }
+}
+
+impl Aggregate {
+    /// The order of rows that wait: number of the grouping set, then the group's values.
+    fn by(&self) -> Vec<By> {
+        let types = self.group_types.iter().map(|t| By::ascending(*t));
+        [By::ascending(PgType::INT4)].into_iter().chain(types).collect()
+    }
+}
+
 impl Operator for Aggregate {
     fn columns(&self) -> &[RelColumn] {
         &self.columns
@@ -100,78 +170,110 @@ impl Operator for Aggregate {
     fn open(self: Arc<Self>, env: Env<'_>) -> Result<Box<dyn Cursor>> {
         let all: Vec<usize> = (0..self.groups.len()).collect();
         let sets: Vec<Vec<usize>> = self.sets.clone().unwrap_or_else(|| vec![all]);
+        let grows = self.calls.iter().any(Call::grows);
+        let mut wait: Option<Sorter> = None;
         // Groups in order of their first row.
         let mut groups: Vec<Group> = Vec::new();
         let mut index: HashMap<Vec<u8>, usize> = HashMap::new();
-        let mut sizes = 0usize;
+        let mut hold = Hold::new(&env.exec.room);
         let mut input = self.input.clone().open(env)?;
+        let mut any = false;
         while let Some(row) = input.next(env)? {
             env.exec.check_cancel()?;
+            any = true;
             let values = self.groups.iter().map(|p| p.eval(env, &row)).collect::<Result<Row>>()?;
             for (n, set) in sets.iter().enumerate() {
                 let mut key = vec![n as u8, (n >> 8) as u8];
                 set.iter()
                     .for_each(|i| order::write_key(self.group_types[*i].oid, &values[*i], &mut key));
-                let at = match index.get(&key) {
-                    Some(at) => *at,
+                let known = index.get(&key).copied();
+                let values = || -> Row {
+                    let value = |(i, v): (usize, &Datum)| if set.contains(&i) { v.clone() } else { Datum::Null };
+                    values.iter().enumerate().map(value).collect()
+                };
+                let at = match known {
+                    Some(at) => at,
                     None => {
-                        let values: Row = values
-                            .iter()
-                            .enumerate()
-                            .map(|(i, v)| if set.contains(&i) { v.clone() } else { Datum::Null })
-                            .collect();
-                        env.exec
-                            .charge(key.len() + order::row_bytes(&values) + 128 + 64 * self.calls.len())?;
+                        let values = values();
+                        let size = key.len() + order::row_bytes(&values) + 128 + 64 * self.calls.len();
+                        // An empty set has one group: its rows need not wait for others.
+                        if !set.is_empty() && (grows || wait.is_some() || !hold.fits(size)) {
+                            let sorter = wait.get_or_insert_with(|| Sorter::new(&env.exec.room, self.by()));
+                            let keys = [Datum::Int4(n as i32)].into_iter().chain(values).collect();
+                            sorter.push(keys, row.clone())?;
+                            continue;
+                        }
                         index.insert(key, groups.len());
-                        groups.push(Group {
-                            values,
-                            states: self.calls.iter().map(Call::fresh).collect(),
-                        });
+                        groups.push(Group::new(&self, env, values));
                         groups.len() - 1
                     }
                 };
-                for (call, state) in self.calls.iter().zip(&mut groups[at].states) {
-                    let before = state.accumulator.size();
-                    state.take(call, env, &row)?;
-                    sizes += state.accumulator.size().saturating_sub(before);
-                }
-                if sizes > 1 << 16 {
-                    env.exec.charge(std::mem::take(&mut sizes))?;
-                }
+                groups[at].take(&self, env, &row, &mut hold)?;
             }
         }
-        // An empty set has a row even when there is none to group.
-        for (n, set) in sets.iter().enumerate().filter(|(_, s)| s.is_empty()) {
-            if !index.contains_key(&vec![n as u8, (n >> 8) as u8]) {
-                let values = vec![Datum::Null; self.groups.len()];
-                debug_assert!(set.is_empty());
-                groups.push(Group {
-                    values,
-                    states: self.calls.iter().map(Call::fresh).collect(),
-                });
-            }
+        if !any {
+            // An empty set has a row even when there is none to group.
+            let empty = sets.iter().filter(|s| s.is_empty());
+            groups.extend(empty.map(|_| Group::new(&self, env, vec![Datum::Null; self.groups.len()])));
         }
-        let rows = groups
-            .into_iter()
-            .map(|g| {
-                let mut row = g.values;
-                for (state, call) in g.states.into_iter().zip(&self.calls) {
-                    row.push(state.finish(call)?);
-                }
-                Ok(row)
-            })
-            .collect::<Result<Vec<Row>>>()?;
-        Ok(Box::new(Held(rows.into_iter())))
+        Ok(Box::new(AggregateCursor {
+            by: self.by(),
+            op: self,
+            groups: groups.into_iter(),
+            hold,
+            waiting: wait.map(Sorter::finish).transpose()?,
+            ahead: None,
+        }))
     }
     fn describe(&self) -> String {
         let names: Vec<&str> = self.calls.iter().map(|c| c.name).collect();
-        format!(
-            "{} ({})",
-            if self.groups.is_empty() { "Aggregate" } else { "HashAggregate" },
-            names.join(", ")
-        )
+        let how = if self.groups.is_empty() {
+            "Aggregate"
+        } else if self.calls.iter().any(Call::grows) {
+            "GroupAggregate"
+        } else {
+            "HashAggregate"
+        };
+        format!("{how} ({})", names.join(", "))
     }
     fn inputs(&self) -> Vec<Arc<Op>> {
         vec![self.input.clone()]
+    }
+}
+
+/// The hashed groups, then those whose rows wait.
+struct AggregateCursor {
+    op: Arc<Aggregate>,
+    by: Vec<By>,
+    groups: std::vec::IntoIter<Group>,
+    hold: Hold,
+    waiting: Option<Sorted>,
+    /// The first row of the next group, with its keys.
+    ahead: Option<(Vec<Datum>, Row)>,
+}
+
+impl Cursor for AggregateCursor {
+    fn next(&mut self, env: Env<'_>) -> Result<Option<Row>> {
+        let op = self.op.clone();
+        if let Some(group) = self.groups.next() {
+            return group.finish(&op, env).map(Some);
+        }
+        self.hold.clear();
+        let Some(waiting) = &mut self.waiting else { return Ok(None) };
+        let first = match self.ahead.take() {
+            Some(first) => Some(first),
+            None => waiting.next_keyed(env)?,
+        };
+        let Some((keys, row)) = first else { return Ok(None) };
+        let mut group = Group::new(&op, env, keys[1..].to_vec());
+        group.take(&op, env, &row, &mut self.hold)?;
+        while let Some((next, row)) = waiting.next_keyed(env)? {
+            if !same(&self.by, &keys, &next) {
+                self.ahead = Some((next, row));
+                break;
+            }
+            group.take(&op, env, &row, &mut self.hold)?;
+        }
+        group.finish(&op, env).map(Some)
     }
 }

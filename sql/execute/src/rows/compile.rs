@@ -8,13 +8,14 @@ use super::function::{FunctionScan, ProjectSet};
 use super::join::{HashJoin, NestedLoop};
 use super::measure::Measured;
 use super::scan::{Access, TableScan};
-use super::setop::SetOp;
+use super::setop::{Append, Counted};
 use super::sort::{Distinct, Key, Sort};
 use super::window::Window;
 use crate::access;
 use crate::comparison::{Comparison, comparison};
 use crate::eval::{Program, Scope, compile, correlated};
 use crate::registry;
+use crate::spill::By;
 use crate::walk;
 use curia_bind::ir::*;
 use curia_catalog::{Catalog, Oid, Table};
@@ -84,9 +85,11 @@ impl Compiler {
             .map(|k| {
                 Ok(Key {
                     program: compile(&k.expr, &scope, self)?,
-                    ty: k.expr.ty,
-                    descending: k.descending,
-                    nulls_first: k.nulls_first,
+                    by: By {
+                        ty: k.expr.ty,
+                        descending: k.descending,
+                        nulls_first: k.nulls_first,
+                    },
                 })
             })
             .collect()
@@ -206,19 +209,25 @@ impl Compiler {
                 };
                 Arc::new(Distinct { input, on })
             }
-            Rel::SetOp { op, all, inputs, columns } => Arc::new(SetOp {
-                op: *op,
-                all: *all,
-                inputs: inputs
+            Rel::SetOp { op, all, inputs, columns } => {
+                let inputs = inputs
                     .iter()
                     .map(|(r, ids)| {
                         let input = self.relation(r, frame)?;
                         let positions = positions(&*input, ids)?;
                         Ok((input, positions))
                     })
-                    .collect::<Result<_>>()?,
-                columns: columns.clone(),
-            }),
+                    .collect::<Result<_>>()?;
+                let columns = columns.clone();
+                match (*op, *all) {
+                    (SetOp::Union, true) => Arc::new(Append { inputs, columns }),
+                    (SetOp::Union, false) => Arc::new(Distinct {
+                        input: Arc::new(Append { inputs, columns }),
+                        on: None,
+                    }),
+                    (op, all) => Arc::new(Counted { op, all, inputs, columns }),
+                }
+            }
             Rel::With { ctes, body } => {
                 let mut definitions = Vec::new();
                 for cte in ctes {

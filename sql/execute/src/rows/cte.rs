@@ -1,10 +1,11 @@
 //! Common table expressions: computed on first use, kept for the statement; recursive ones run to their fixed point.
 
-use super::{Cursor, Op, Operator, Row, Shared, collect};
+use super::{Cursor, Op, Operator, Row};
 use crate::eval::Env;
 use crate::order;
+use crate::spill::{Hold, Kept, Spool};
 use curia_bind::ir::RelColumn;
-use curia_types::{PgType, Result};
+use curia_types::{PgType, Result, SqlError};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -25,36 +26,48 @@ impl Definition {
         positions.iter().map(|p| row[*p].clone()).collect()
     }
 
-    fn compute(&self, env: Env<'_>) -> Result<Vec<Row>> {
+    fn compute(&self, env: Env<'_>) -> Result<Kept> {
+        let room = &env.exec.room;
         let mut cursor = self.query.clone().open(env)?;
-        let rows: Vec<Row> = collect(&mut *cursor, env)?
-            .into_iter()
-            .map(|r| Self::pick(&self.positions, r))
-            .collect();
+        let mut result = Spool::new(room);
         let Some((term, positions, all)) = &self.recursive else {
-            return Ok(rows);
-        };
-        let mut seen: HashSet<Vec<u8>> = HashSet::new();
-        let mut working: Vec<Row> = rows
-            .into_iter()
-            .filter(|r| *all || seen.insert(order::typed_key(&self.types, r)))
-            .collect();
-        let mut result = working.clone();
-        while !working.is_empty() {
-            env.exec.set_working(self.id, Arc::new(working));
-            let mut cursor = term.clone().open(env)?;
-            let mut fresh = Vec::new();
             while let Some(row) = cursor.next(env)? {
-                let row = Self::pick(positions, row);
-                if *all || seen.insert(order::typed_key(&self.types, &row)) {
-                    env.exec.charge(2 * order::row_bytes(&row))?;
-                    fresh.push(row);
+                result.push(Self::pick(&self.positions, row))?;
+            }
+            return result.finish();
+        };
+        // With UNION every row comes in once; their keys are all in memory.
+        let (mut seen, mut hold) = (HashSet::new(), Hold::new(room));
+        let mut is_new = |row: &Row| -> Result<bool> {
+            if *all {
+                return Ok(true);
+            }
+            let key = order::typed_key(&self.types, row);
+            let bytes = key.len() + 48;
+            let new = seen.insert(key);
+            if new {
+                hold.must_fit(bytes)?;
+            }
+            Ok(new)
+        };
+        let mut positions_now = &self.positions;
+        loop {
+            let (mut fresh, mut any) = (Spool::new(room), false);
+            while let Some(row) = cursor.next(env)? {
+                let row = Self::pick(positions_now, row);
+                if is_new(&row)? {
+                    any = true;
+                    result.push(row.clone())?;
+                    fresh.push(row)?;
                 }
             }
-            result.extend(fresh.iter().cloned());
-            working = fresh;
+            if !any {
+                return result.finish();
+            }
+            env.exec.set_working(self.id, fresh.finish()?);
+            cursor = term.clone().open(env)?;
+            positions_now = positions;
         }
-        Ok(result)
     }
 }
 
@@ -102,15 +115,15 @@ impl Operator for CteScan {
         let rows = match known {
             Some(rows) => rows,
             None => {
-                let rows = Arc::new(self.definition.compute(Env {
+                let rows = self.definition.compute(Env {
                     exec: env.exec,
                     frame: &frame,
-                })?);
+                })?;
                 env.exec.set_cte(self.definition.id, rows.clone());
                 rows
             }
         };
-        Ok(Box::new(Shared(rows, 0)))
+        Ok(Box::new(rows.rows()))
     }
     fn describe(&self) -> String {
         format!("CTE Scan on {}", self.definition.name)
@@ -129,7 +142,9 @@ impl Operator for WorkTableScan {
         &self.columns
     }
     fn open(self: Arc<Self>, env: Env<'_>) -> Result<Box<dyn Cursor>> {
-        Ok(Box::new(Shared(env.exec.working(self.id), 0)))
+        let working = env.exec.working(self.id);
+        let working = working.ok_or_else(|| SqlError::internal("a working table outside its recursive term"))?;
+        Ok(Box::new(working.rows()))
     }
     fn describe(&self) -> String {
         format!("WorkTable Scan on {}", self.name)

@@ -1,20 +1,22 @@
 //! Joins: nested loops (any condition, LATERAL) and hash joins (equalities).
 
-use super::{Cursor, Op, Operator, Row, collect};
+use super::merge::MergeJoin;
+use super::{Cursor, Op, Operator, Row};
 use crate::eval::{Env, Node, Program, all};
 use crate::order;
+use crate::spill::{Hold, Kept, Spool, SpoolRows};
 use curia_bind::ir::{JoinKind, RelColumn};
 use curia_types::{Datum, PgType, Result};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-fn nulls(n: usize) -> impl Iterator<Item = Datum> {
+pub(super) fn nulls(n: usize) -> impl Iterator<Item = Datum> {
     std::iter::repeat_n(Datum::Null, n)
 }
 
 /// Pads the left side of a row with NULLs.
-fn pad_left(n: usize, right: &Row) -> Row {
-    nulls(n).chain(right.iter().cloned()).collect()
+pub(super) fn pad_left(n: usize, right: Row) -> Row {
+    nulls(n).chain(right).collect()
 }
 
 /// Nested loop. The right side is read once and kept, or, when lateral, run anew for each left row with a frame taken from it.
@@ -37,14 +39,13 @@ impl Operator for NestedLoop {
         Ok(Box::new(NestedLoopCursor {
             left,
             current: None,
-            right: Vec::new(),
-            loaded: false,
-            inner: None,
+            right: None,
+            inner: Inner::None,
             frame: Vec::new(),
             at: 0,
             matched: false,
             right_matched: Vec::new(),
-            tail: 0,
+            tail: None,
             op: self,
         }))
     }
@@ -69,31 +70,65 @@ struct NestedLoopCursor {
     op: Arc<NestedLoop>,
     left: Box<dyn Cursor>,
     current: Option<Row>,
-    right: Vec<Row>,
-    loaded: bool,
-    inner: Option<Box<dyn Cursor>>,
+    /// The right side's rows, once read.
+    right: Option<Kept>,
+    inner: Inner,
     frame: Vec<Datum>,
+    /// Position of the right row that `inner` gives next.
     at: usize,
     matched: bool,
     right_matched: Vec<bool>,
-    /// Position among unmatched right rows once the left side is at its end.
-    tail: usize,
+    /// Right rows once the left side is at its end.
+    tail: Option<SpoolRows>,
+}
+
+/// The right side's run for one left row.
+enum Inner {
+    None,
+    Lateral(Box<dyn Cursor>),
+    Kept(SpoolRows),
 }
 
 impl NestedLoopCursor {
+    /// The right side's rows, read once.
+    fn kept(&mut self, env: Env<'_>) -> Result<Kept> {
+        if let Some(kept) = &self.right {
+            return Ok(kept.clone());
+        }
+        let mut right = self.op.right.clone().open(env)?;
+        let kept = Spool::collect(&mut *right, env)?;
+        self.right_matched = vec![false; kept.len()];
+        Ok(self.right.insert(kept).clone())
+    }
+
     /// The next right row for the current left row, with its position.
     fn candidate(&mut self, env: Env<'_>) -> Result<Option<(Row, usize)>> {
-        if let Some(inner) = &mut self.inner {
-            return Ok(inner
-                .next(Env {
-                    exec: env.exec,
-                    frame: &self.frame,
-                })?
-                .map(|r| (r, 0)));
-        }
-        let at = self.at;
+        let row = match &mut self.inner {
+            Inner::None => None,
+            Inner::Lateral(cursor) => cursor.next(Env {
+                exec: env.exec,
+                frame: &self.frame,
+            })?,
+            Inner::Kept(rows) => rows.next(env)?,
+        };
         self.at += 1;
-        Ok(self.right.get(at).map(|r| (r.clone(), at)))
+        Ok(row.map(|r| (r, self.at - 1)))
+    }
+
+    /// The next right row that no left row matched.
+    fn unmatched(&mut self, env: Env<'_>) -> Result<Option<Row>> {
+        if self.tail.is_none() {
+            self.at = 0;
+            self.tail = Some(self.kept(env)?.rows());
+        }
+        let Some(tail) = &mut self.tail else { return Ok(None) };
+        while let Some(row) = tail.next(env)? {
+            self.at += 1;
+            if !self.right_matched[self.at - 1] {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -106,37 +141,22 @@ impl Cursor for NestedLoopCursor {
                 env.exec.check_cancel()?;
                 match self.left.next(env)? {
                     Some(row) => {
-                        if let Some(captures) = &op.captures {
-                            self.frame = all(captures, env, &row)?;
-                            self.inner = Some(op.right.clone().open(Env {
-                                exec: env.exec,
-                                frame: &self.frame,
-                            })?);
-                        } else if !self.loaded {
-                            let mut right = op.right.clone().open(env)?;
-                            self.right = collect(&mut *right, env)?;
-                            self.right_matched = vec![false; self.right.len()];
-                            self.loaded = true;
-                        }
+                        self.inner = match &op.captures {
+                            Some(captures) => {
+                                self.frame = all(captures, env, &row)?;
+                                Inner::Lateral(op.right.clone().open(Env {
+                                    exec: env.exec,
+                                    frame: &self.frame,
+                                })?)
+                            }
+                            None => Inner::Kept(self.kept(env)?.rows()),
+                        };
                         self.at = 0;
                         self.matched = false;
                         self.current = Some(row);
                     }
                     None if matches!(op.kind, JoinKind::Right | JoinKind::Full) => {
-                        if !self.loaded {
-                            let mut right = op.right.clone().open(env)?;
-                            self.right = collect(&mut *right, env)?;
-                            self.right_matched = vec![false; self.right.len()];
-                            self.loaded = true;
-                        }
-                        while self.tail < self.right.len() {
-                            let i = self.tail;
-                            self.tail += 1;
-                            if !self.right_matched[i] {
-                                return Ok(Some(pad_left(left_width, &self.right[i])));
-                            }
-                        }
-                        return Ok(None);
+                        return Ok(self.unmatched(env)?.map(|r| pad_left(left_width, r)));
                     }
                     None => return Ok(None),
                 }
@@ -162,7 +182,7 @@ impl Cursor for NestedLoopCursor {
     }
 }
 
-/// Hash join: the right side is hashed by its keys.
+/// Hash join: the right side is hashed by its keys. Where there is no room for that, both sides are sorted and merged.
 pub struct HashJoin {
     pub kind: JoinKind,
     pub left: Arc<Op>,
@@ -181,13 +201,26 @@ impl Operator for HashJoin {
     }
     fn open(self: Arc<Self>, env: Env<'_>) -> Result<Box<dyn Cursor>> {
         let mut right = self.right.clone().open(env)?;
-        let rows = collect(&mut *right, env)?;
-        let mut table: HashMap<Vec<u8>, Vec<usize>> = HashMap::with_capacity(rows.len());
-        for (i, row) in rows.iter().enumerate() {
-            if let Some(key) = self.key(&self.right_keys, env, row)? {
-                env.exec.charge(key.len() + 48)?;
-                table.entry(key).or_default().push(i);
+        let mut rows: Vec<Row> = Vec::new();
+        let mut table: HashMap<Vec<u8>, Vec<usize>> = HashMap::new();
+        let mut hold = Hold::new(&env.exec.room);
+        while let Some(row) = right.next(env)? {
+            let key = self.key(&self.right_keys, env, &row)?;
+            if !hold.fits(order::row_bytes(&row) + key.as_ref().map_or(0, |k| k.len() + 48)) {
+                drop((table, hold));
+                let mut merge = MergeJoin::new(&self, env);
+                for row in rows.into_iter().chain([row]) {
+                    merge.right(env, row)?;
+                }
+                while let Some(row) = right.next(env)? {
+                    merge.right(env, row)?;
+                }
+                return merge.open(env);
             }
+            if let Some(key) = key {
+                table.entry(key).or_default().push(rows.len());
+            }
+            rows.push(row);
         }
         let left = self.left.clone().open(env)?;
         let matched = vec![false; rows.len()];
@@ -202,6 +235,7 @@ impl Operator for HashJoin {
             at: 0,
             found: false,
             tail: 0,
+            _hold: hold,
         }))
     }
     fn describe(&self) -> String {
@@ -214,7 +248,7 @@ impl Operator for HashJoin {
 
 impl HashJoin {
     /// The key of a row; `None` when a part is NULL, which equals nothing.
-    fn key(&self, keys: &[Program], env: Env<'_>, row: &[Datum]) -> Result<Option<Vec<u8>>> {
+    pub(super) fn key(&self, keys: &[Program], env: Env<'_>, row: &[Datum]) -> Result<Option<Vec<u8>>> {
         let mut out = Vec::with_capacity(keys.len() * 10);
         for (p, ty) in keys.iter().zip(&self.key_types) {
             let d = p.eval(env, row)?;
@@ -238,6 +272,7 @@ struct HashJoinCursor {
     at: usize,
     found: bool,
     tail: usize,
+    _hold: Hold,
 }
 
 impl Cursor for HashJoinCursor {
@@ -261,7 +296,7 @@ impl Cursor for HashJoinCursor {
                             let i = self.tail;
                             self.tail += 1;
                             if !self.matched[i] {
-                                return Ok(Some(pad_left(op.left.columns().len(), &self.rows[i])));
+                                return Ok(Some(pad_left(op.left.columns().len(), self.rows[i].clone())));
                             }
                         }
                         return Ok(None);

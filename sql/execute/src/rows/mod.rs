@@ -1,8 +1,8 @@
 //! Row operators: small trees that pull one row at a time and need no planning when they run.
 //!
 //! The point path is made of them, and so is every inner plan of a correlated subquery or LATERAL: compiled once, run for each frame.
-//! An [`Operator`] is the immutable plan, shared between sessions; a [`Cursor`] is one run of it. Operators that keep rows charge them to
-//! the statement's memory limit and fail with 53200 at it; what may be large goes through DataFusion, which spills.
+//! An [`Operator`] is the immutable plan, shared between sessions; a [`Cursor`] is one run of it. Operators that keep rows keep them in
+//! what `spill` has: in memory up to the statement's limit, on disk beyond it.
 
 mod aggregate;
 mod basic;
@@ -11,6 +11,7 @@ mod cte;
 mod function;
 mod join;
 mod measure;
+mod merge;
 mod scan;
 mod setop;
 mod sort;
@@ -57,33 +58,11 @@ pub trait Cursor: Send {
     fn next(&mut self, env: Env<'_>) -> Result<Option<Row>>;
 }
 
-/// Reads a cursor to its end, charging the rows to the statement.
-pub(crate) fn collect(cursor: &mut dyn Cursor, env: Env<'_>) -> Result<Vec<Row>> {
-    let mut rows = Vec::new();
-    while let Some(row) = cursor.next(env)? {
-        env.exec.charge(crate::order::row_bytes(&row))?;
-        rows.push(row);
-    }
-    Ok(rows)
-}
-
 /// Rows that are already there.
 pub(crate) struct Held(pub std::vec::IntoIter<Row>);
 
 impl Cursor for Held {
     fn next(&mut self, _: Env<'_>) -> Result<Option<Row>> {
         Ok(self.0.next())
-    }
-}
-
-/// Rows that others read too.
-pub(crate) struct Shared(pub Arc<Vec<Row>>, pub usize);
-
-impl Cursor for Shared {
-    fn next(&mut self, env: Env<'_>) -> Result<Option<Row>> {
-        env.exec.check_cancel()?;
-        let row = self.0.get(self.1).cloned();
-        self.1 += 1;
-        Ok(row)
     }
 }

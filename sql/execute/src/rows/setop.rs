@@ -1,132 +1,60 @@
-//! UNION, INTERSECT and EXCEPT, with and without ALL.
+//! UNION ALL, INTERSECT and EXCEPT, with and without ALL. (UNION is DISTINCT over UNION ALL.)
 
+use super::sort::same;
 use super::{Cursor, Op, Operator, Row};
 use crate::eval::Env;
-use crate::order;
+use crate::spill::{By, Sorted, Sorter};
 use curia_bind::ir::{RelColumn, SetOp as Kind};
-use curia_types::{PgType, Result};
-use std::collections::{HashMap, VecDeque};
+use curia_types::{Datum, Result, SqlError};
 use std::sync::Arc;
 
-/// A set operation over two or more inputs, left to right.
-pub struct SetOp {
-    pub op: Kind,
-    pub all: bool,
-    /// Each input with the positions of its columns in output order.
-    pub inputs: Vec<(Arc<Op>, Vec<usize>)>,
+/// Inputs of a set operation, each with the positions of its columns in output order.
+pub type Inputs = Vec<(Arc<Op>, Vec<usize>)>;
+
+fn pick(positions: &[usize], row: &Row) -> Row {
+    positions.iter().map(|p| row[*p].clone()).collect()
+}
+
+/// All rows of one input after another.
+pub struct Append {
+    pub inputs: Inputs,
     pub columns: Vec<RelColumn>,
 }
 
-impl SetOp {
-    fn key(&self, row: &Row) -> Vec<u8> {
-        let types: Vec<PgType> = self.columns.iter().map(|c| c.ty).collect();
-        order::typed_key(&types, row)
-    }
-}
-
-impl Operator for SetOp {
+impl Operator for Append {
     fn columns(&self) -> &[RelColumn] {
         &self.columns
     }
-    fn open(self: Arc<Self>, env: Env<'_>) -> Result<Box<dyn Cursor>> {
-        if self.op == Kind::Union {
-            return Ok(Box::new(UnionCursor {
-                op: self,
-                at: 0,
-                current: None,
-                seen: Default::default(),
-            }));
-        }
-        // Rows of the first input, in order, with how often each may still come out.
-        let mut rows: VecDeque<Row> = VecDeque::new();
-        let mut counts: HashMap<Vec<u8>, i64> = HashMap::new();
-        for (i, (input, positions)) in self.inputs.iter().enumerate() {
-            let mut other: HashMap<Vec<u8>, i64> = HashMap::new();
-            let mut cursor = input.clone().open(env)?;
-            while let Some(row) = cursor.next(env)? {
-                let row: Row = positions.iter().map(|p| row[*p].clone()).collect();
-                let key = self.key(&row);
-                env.exec.charge(key.len() + 64)?;
-                if i == 0 {
-                    env.exec.charge(order::row_bytes(&row))?;
-                    rows.push_back(row);
-                }
-                *other.entry(key).or_default() += 1;
-            }
-            if i == 0 {
-                counts = other;
-            } else {
-                for (key, count) in &mut counts {
-                    let theirs = other.get(key).copied().unwrap_or(0);
-                    *count = match (self.op, self.all) {
-                        (Kind::Intersect, true) => (*count).min(theirs),
-                        (Kind::Intersect, false) => {
-                            if theirs > 0 {
-                                *count
-                            } else {
-                                0
-                            }
-                        }
-                        (_, true) => (*count - theirs).max(0),
-                        (_, false) => {
-                            if theirs > 0 {
-                                0
-                            } else {
-                                *count
-                            }
-                        }
-                    };
-                }
-            }
-        }
-        if !self.all {
-            counts.values_mut().for_each(|c| *c = (*c).min(1));
-        }
-        Ok(Box::new(CountedCursor { op: self, rows, counts }))
+    fn open(self: Arc<Self>, _: Env<'_>) -> Result<Box<dyn Cursor>> {
+        Ok(Box::new(AppendCursor {
+            op: self,
+            at: 0,
+            current: None,
+        }))
     }
     fn describe(&self) -> String {
-        let all = if self.all { " All" } else { "" };
-        match self.op {
-            Kind::Union => {
-                if self.all {
-                    "Append".into()
-                } else {
-                    "Union".into()
-                }
-            }
-            Kind::Intersect => format!("HashSetOp Intersect{all}"),
-            Kind::Except => format!("HashSetOp Except{all}"),
-        }
+        "Append".into()
     }
     fn inputs(&self) -> Vec<Arc<Op>> {
         self.inputs.iter().map(|(i, _)| i.clone()).collect()
     }
 }
 
-struct UnionCursor {
-    op: Arc<SetOp>,
+struct AppendCursor {
+    op: Arc<Append>,
     at: usize,
     current: Option<Box<dyn Cursor>>,
-    seen: std::collections::HashSet<Vec<u8>>,
 }
 
-impl Cursor for UnionCursor {
+impl Cursor for AppendCursor {
     fn next(&mut self, env: Env<'_>) -> Result<Option<Row>> {
-        let op = self.op.clone();
-        while let Some((input, positions)) = op.inputs.get(self.at) {
-            if self.current.is_none() {
-                self.current = Some(input.clone().open(env)?);
-            }
-            while let Some(row) = self.current.as_mut().map_or(Ok(None), |c| c.next(env))? {
-                let row: Row = positions.iter().map(|p| row[*p].clone()).collect();
-                if op.all {
-                    return Ok(Some(row));
-                }
-                let key = op.key(&row);
-                env.exec.charge(key.len() + 48)?;
-                if self.seen.insert(key) {
-                    return Ok(Some(row));
-                }
+        while let Some((input, positions)) = self.op.inputs.get(self.at) {
+            let cursor = match &mut self.current {
+                Some(cursor) => cursor,
+                None => self.current.insert(input.clone().open(env)?),
+            };
+            if let Some(row) = cursor.next(env)? {
+                return Ok(Some(pick(positions, &row)));
             }
             self.current = None;
             self.at += 1;
@@ -135,20 +63,104 @@ impl Cursor for UnionCursor {
     }
 }
 
+/// INTERSECT or EXCEPT over two or more inputs, left to right: the rows of all inputs are sorted, and equal ones counted by input.
+pub struct Counted {
+    pub op: Kind,
+    pub all: bool,
+    pub inputs: Inputs,
+    pub columns: Vec<RelColumn>,
+}
+
+impl Counted {
+    fn by(&self) -> Vec<By> {
+        self.columns.iter().map(|c| By::ascending(c.ty)).collect()
+    }
+
+    /// How often a row comes out that each input has this often.
+    fn times(&self, counts: &[u64]) -> u64 {
+        let mut times = if self.all { counts[0] } else { counts[0].min(1) };
+        for theirs in &counts[1..] {
+            times = match (self.op, self.all) {
+                (Kind::Intersect, _) => times.min(*theirs),
+                (_, true) => times.saturating_sub(*theirs),
+                (_, false) if *theirs > 0 => 0,
+                _ => times,
+            };
+        }
+        times
+    }
+}
+
+impl Operator for Counted {
+    fn columns(&self) -> &[RelColumn] {
+        &self.columns
+    }
+    fn open(self: Arc<Self>, env: Env<'_>) -> Result<Box<dyn Cursor>> {
+        let mut sorter = Sorter::new(&env.exec.room, self.by());
+        for (i, (input, positions)) in self.inputs.iter().enumerate() {
+            let mut cursor = input.clone().open(env)?;
+            while let Some(row) = cursor.next(env)? {
+                sorter.push(pick(positions, &row), vec![Datum::Int8(i as i64)])?;
+            }
+        }
+        Ok(Box::new(CountedCursor {
+            by: self.by(),
+            rows: sorter.finish()?,
+            ahead: None,
+            current: Row::new(),
+            times: 0,
+            op: self,
+        }))
+    }
+    fn describe(&self) -> String {
+        let all = if self.all { " All" } else { "" };
+        format!("SetOp {:?}{all}", self.op)
+    }
+    fn inputs(&self) -> Vec<Arc<Op>> {
+        self.inputs.iter().map(|(i, _)| i.clone()).collect()
+    }
+}
+
 struct CountedCursor {
-    op: Arc<SetOp>,
-    rows: VecDeque<Row>,
-    counts: HashMap<Vec<u8>, i64>,
+    op: Arc<Counted>,
+    by: Vec<By>,
+    rows: Sorted,
+    /// A row that was read beyond those equal to `current`, and its input.
+    ahead: Option<(Row, Row)>,
+    current: Row,
+    /// How often `current` still comes out.
+    times: u64,
 }
 
 impl Cursor for CountedCursor {
-    fn next(&mut self, _: Env<'_>) -> Result<Option<Row>> {
-        while let Some(row) = self.rows.pop_front() {
-            if let Some(count) = self.counts.get_mut(&self.op.key(&row)).filter(|c| **c > 0) {
-                *count -= 1;
-                return Ok(Some(row));
+    fn next(&mut self, env: Env<'_>) -> Result<Option<Row>> {
+        while self.times == 0 {
+            let first = match self.ahead.take() {
+                Some(row) => Some(row),
+                None => self.rows.next_keyed(env)?,
+            };
+            let Some((row, input)) = first else { return Ok(None) };
+            let mut counts = vec![0; self.op.inputs.len()];
+            count(&mut counts, &input)?;
+            self.current = row;
+            while let Some((row, input)) = self.rows.next_keyed(env)? {
+                if !same(&self.by, &self.current, &row) {
+                    self.ahead = Some((row, input));
+                    break;
+                }
+                count(&mut counts, &input)?;
             }
+            self.times = self.op.times(&counts);
         }
-        Ok(None)
+        self.times -= 1;
+        Ok(Some(self.current.clone()))
     }
+}
+
+fn count(counts: &mut [u64], input: &Row) -> Result<()> {
+    match input.first() {
+        Some(Datum::Int8(i)) => counts[*i as usize] += 1,
+        _ => return Err(SqlError::internal("a row of a set operation without its input")),
+    }
+    Ok(())
 }

@@ -1,15 +1,17 @@
-//! Window functions: rows are kept, sorted by partition and order, and each call computed over its frames.
+//! Window functions: for each call the rows are sorted by partition and order, and the call computed over its frames.
+//!
+//! Sorting spills; one partition's rows are held together.
 
 use super::compile::{Compiler, Frame};
-use super::sort::{Key, compare_by};
-use super::{Cursor, Held, Op, Operator, Row, collect};
+use super::sort::{Key, evaluate, same};
+use super::{Cursor, Op, Operator, Row};
 use crate::eval::{Env, Program};
 use crate::order;
 use crate::registry;
+use crate::spill::{By, Hold, Sorted, Sorter};
 use curia_bind::ir::{FrameBound, FrameUnit, RelColumn, WindowCall};
 use curia_functions::{CallTypes, Kernel, WindowFunction};
 use curia_types::{Datum, PgType, Result, SqlError, SqlState};
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// Adds window function columns.
@@ -26,7 +28,7 @@ struct Call {
     types: Vec<PgType>,
     ret: PgType,
     filter: Option<Program>,
-    partition: Vec<(Program, PgType)>,
+    partition: Vec<Key>,
     order: Vec<Key>,
     frame: Option<(FrameUnit, Bound, Bound)>,
 }
@@ -48,7 +50,16 @@ impl Window {
             let mut program = |e: &curia_bind::ir::Expr| c.expression(e, input.columns(), frame);
             let args = call.args.iter().map(&mut program).collect::<Result<_>>()?;
             let filter = call.filter.as_ref().map(&mut program).transpose()?;
-            let partition = call.partition_by.iter().map(|e| Ok((program(e)?, e.ty))).collect::<Result<_>>()?;
+            let partition = call
+                .partition_by
+                .iter()
+                .map(|e| {
+                    Ok(Key {
+                        program: program(e)?,
+                        by: By::ascending(e.ty),
+                    })
+                })
+                .collect::<Result<_>>()?;
             let bounds = match &call.frame {
                 None => None,
                 Some(f) => {
@@ -95,22 +106,26 @@ impl Operator for Window {
         &self.columns
     }
     fn open(self: Arc<Self>, env: Env<'_>) -> Result<Box<dyn Cursor>> {
-        let mut input = self.input.clone().open(env)?;
-        let mut rows = collect(&mut *input, env)?;
-        let mut sequence: Vec<usize> = (0..rows.len()).collect();
-        let mut results: Vec<Vec<Datum>> = Vec::new();
-        for call in &self.calls {
-            let (order, values) = call.run(env, &rows)?;
-            sequence = order;
-            results.push(values);
-        }
-        for values in results {
-            for (row, value) in rows.iter_mut().zip(values) {
-                row.push(value);
+        let mut rows = self.input.clone().open(env)?;
+        for (n, call) in self.calls.iter().enumerate() {
+            let by: Vec<By> = call.partition.iter().chain(&call.order).map(|k| k.by).collect();
+            let mut sorter = Sorter::new(&env.exec.room, by.clone());
+            while let Some(row) = rows.next(env)? {
+                let mut keys = evaluate(&call.partition, env, &row)?;
+                keys.extend(evaluate(&call.order, env, &row)?);
+                sorter.push(keys, row)?;
             }
+            rows = Box::new(WindowCursor {
+                op: self.clone(),
+                call: n,
+                by,
+                sorted: sorter.finish()?,
+                ahead: None,
+                done: Vec::new().into_iter(),
+                hold: Hold::new(&env.exec.room),
+            });
         }
-        let rows: Vec<Row> = sequence.into_iter().map(|i| std::mem::take(&mut rows[i])).collect();
-        Ok(Box::new(Held(rows.into_iter())))
+        Ok(rows)
     }
     fn describe(&self) -> String {
         let names: Vec<&str> = self.calls.iter().map(|c| c.name).collect();
@@ -121,73 +136,76 @@ impl Operator for Window {
     }
 }
 
-impl Call {
-    /// The rows' order, and the call's value for each row (by its original position).
-    fn run(&self, env: Env<'_>, rows: &[Row]) -> Result<(Vec<usize>, Vec<Datum>)> {
-        let mut keys: Vec<(Vec<Datum>, Vec<Datum>)> = Vec::with_capacity(rows.len());
-        for row in rows {
-            let partition = self.partition.iter().map(|(p, _)| p.eval(env, row)).collect::<Result<Vec<_>>>()?;
-            let order = self.order.iter().map(|k| k.program.eval(env, row)).collect::<Result<Vec<_>>>()?;
-            env.exec.charge(order::row_bytes(&partition) + order::row_bytes(&order))?;
-            keys.push((partition, order));
-        }
-        let same_partition = |a: usize, b: usize| {
-            self.partition
-                .iter()
-                .enumerate()
-                .map(|(i, (_, ty))| order::compare(*ty, &keys[a].0[i], &keys[b].0[i]))
-                .find(|o| o.is_ne())
-        };
-        let in_order = |a: usize, b: usize| {
-            self.order
-                .iter()
-                .enumerate()
-                .map(|(i, k)| compare_by(k.ty, k.descending, k.nulls_first, &keys[a].1[i], &keys[b].1[i]))
-                .find(|o| o.is_ne())
-                .unwrap_or(Ordering::Equal)
-        };
-        let mut sequence: Vec<usize> = (0..rows.len()).collect();
-        sequence.sort_by(|a, b| same_partition(*a, *b).unwrap_or_else(|| in_order(*a, *b)));
-        let mut values = vec![Datum::Null; rows.len()];
-        let mut start = 0;
-        while start < sequence.len() {
-            env.exec.check_cancel()?;
-            let mut end = start + 1;
-            while end < sequence.len() && same_partition(sequence[start], sequence[end]).is_none() {
-                end += 1;
-            }
-            let members = &sequence[start..end];
-            // The number of the peer group of each row.
-            let mut peers = Vec::with_capacity(members.len());
-            for (i, m) in members.iter().enumerate() {
-                let group = match i {
-                    0 => 0,
-                    _ => peers[i - 1] + usize::from(in_order(members[i - 1], *m).is_ne()),
-                };
-                peers.push(group);
-            }
-            self.partition(env, rows, members, &peers, &mut values)?;
-            start = end;
-        }
-        Ok((sequence, values))
-    }
+/// One call over its sorted rows, a partition at a time.
+struct WindowCursor {
+    op: Arc<Window>,
+    /// Position among the calls.
+    call: usize,
+    /// The order of the rows: partition, then order.
+    by: Vec<By>,
+    sorted: Sorted,
+    /// The first row of the next partition, with its keys.
+    ahead: Option<(Vec<Datum>, Row)>,
+    /// Rows of the last partition, with the call's value.
+    done: std::vec::IntoIter<Row>,
+    hold: Hold,
+}
 
+impl Cursor for WindowCursor {
+    fn next(&mut self, env: Env<'_>) -> Result<Option<Row>> {
+        if let Some(row) = self.done.next() {
+            return Ok(Some(row));
+        }
+        self.hold.clear();
+        let op = self.op.clone();
+        let call = &op.calls[self.call];
+        let (partition, order) = self.by.split_at(call.partition.len());
+        let first = match self.ahead.take() {
+            Some(first) => Some(first),
+            None => self.sorted.next_keyed(env)?,
+        };
+        let Some((mut keys, row)) = first else { return Ok(None) };
+        let mut rows = vec![row];
+        // The number of the peer group of each row.
+        let mut peers = vec![0];
+        while let Some((next, row)) = self.sorted.next_keyed(env)? {
+            if !same(partition, &keys, &next) {
+                self.ahead = Some((next, row));
+                break;
+            }
+            self.hold.must_fit(order::row_bytes(&row) + 32)?;
+            let is_peer = same(order, &keys[partition.len()..], &next[partition.len()..]);
+            peers.push(peers[rows.len() - 1] + usize::from(!is_peer));
+            rows.push(row);
+            keys = next;
+        }
+        let mut values = vec![Datum::Null; rows.len()];
+        call.partition(env, &rows, &peers, &mut values)?;
+        for (row, value) in rows.iter_mut().zip(values) {
+            row.push(value);
+        }
+        self.done = rows.into_iter();
+        Ok(self.done.next())
+    }
+}
+
+impl Call {
     fn arg(&self, i: usize, env: Env<'_>, row: &Row) -> Result<Datum> {
         self.args.get(i).map_or(Ok(Datum::Null), |p| p.eval(env, row))
     }
 
-    fn partition(&self, env: Env<'_>, rows: &[Row], members: &[usize], peers: &[usize], values: &mut [Datum]) -> Result<()> {
-        let n = members.len();
+    fn partition(&self, env: Env<'_>, rows: &[Row], peers: &[usize], values: &mut [Datum]) -> Result<()> {
+        let n = rows.len();
         let first_peer = |i: usize| peers.partition_point(|p| *p < peers[i]);
         let after_peers = |i: usize| peers.partition_point(|p| *p <= peers[i]);
         let function = match self.kernel {
             Kernel::Window(f) => f,
-            Kernel::Aggregate(_) => return self.aggregate(env, rows, members, peers, values),
+            Kernel::Aggregate(_) => return self.aggregate(env, rows, peers, values),
             _ => return Err(SqlError::unsupported(format!("{}() as a window function", self.name))),
         };
         for i in 0..n {
-            let row = &rows[members[i]];
-            values[members[i]] = match function {
+            let row = &rows[i];
+            values[i] = match function {
                 WindowFunction::RowNumber => Datum::Int8(i as i64 + 1),
                 WindowFunction::Rank => Datum::Int8(first_peer(i) as i64 + 1),
                 WindowFunction::DenseRank => Datum::Int8(peers[i] as i64 + 1),
@@ -223,8 +241,8 @@ impl Call {
                             } else {
                                 i as i64 + offset
                             };
-                            match usize::try_from(at).ok().and_then(|at| members.get(at)) {
-                                Some(m) => self.arg(0, env, &rows[*m])?,
+                            match usize::try_from(at).ok().and_then(|at| rows.get(at)) {
+                                Some(row) => self.arg(0, env, row)?,
                                 None => self.arg(2, env, row)?,
                             }
                         }
@@ -247,7 +265,7 @@ impl Call {
                         },
                     };
                     match at.filter(|at| *at >= from && *at < to) {
-                        Some(at) => self.arg(0, env, &rows[members[at]])?,
+                        Some(at) => self.arg(0, env, &rows[at])?,
                         None => Datum::Null,
                     }
                 }
@@ -305,7 +323,7 @@ impl Call {
         Ok((from, to.max(from)))
     }
 
-    fn aggregate(&self, env: Env<'_>, rows: &[Row], members: &[usize], peers: &[usize], values: &mut [Datum]) -> Result<()> {
+    fn aggregate(&self, env: Env<'_>, rows: &[Row], peers: &[usize], values: &mut [Datum]) -> Result<()> {
         let Kernel::Aggregate(kernel) = self.kernel else { return Ok(()) };
         let types = CallTypes {
             args: &self.types,
@@ -326,19 +344,19 @@ impl Call {
         let mut accumulator = (kernel.new)(&types);
         let (mut from, mut to) = (0, 0);
         let mut last: Option<Datum> = None;
-        for i in 0..members.len() {
+        for i in 0..rows.len() {
             env.exec.check_cancel()?;
-            let (f, t) = self.frame(env, &rows[members[i]], i, peers)?;
+            let (f, t) = self.frame(env, &rows[i], i, peers)?;
             if (f, t) == (from, to)
                 && let Some(value) = &last
             {
-                values[members[i]] = value.clone();
+                values[i] = value.clone();
                 continue;
             }
             // Take rows out at the front where the aggregate can; otherwise start over.
             let mut moved = f >= from && t >= to && f <= to;
             while moved && from < f {
-                if let Some(args) = args_of(members[from])? {
+                if let Some(args) = args_of(from)? {
                     moved = accumulator.retract(&args)?;
                 }
                 from += 1;
@@ -348,13 +366,13 @@ impl Call {
                 (from, to) = (f, f);
             }
             while to < t {
-                if let Some(args) = args_of(members[to])? {
+                if let Some(args) = args_of(to)? {
                     accumulator.accumulate(&args)?;
                 }
                 to += 1;
             }
             let value = accumulator.finish()?;
-            values[members[i]] = value.clone();
+            values[i] = value.clone();
             last = Some(value);
         }
         Ok(())

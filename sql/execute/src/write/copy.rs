@@ -43,7 +43,7 @@ impl CopyInsert {
             .collect::<Result<_>>()?;
         let layout = c.layout(&insert.table)?;
         let checks = Checks::compile(&mut c, &insert.checks, &insert.new_row)?;
-        let exec = Arc::new(Exec::new(tx.read_view(), execution, engine.config.statement_bytes));
+        let exec = Arc::new(Exec::new(tx.read_view(), execution, engine));
         Ok(CopyInsert {
             layout,
             values,

@@ -1,12 +1,11 @@
 //! INSERT, with ON CONFLICT and RETURNING.
 
-use super::{Checks, Pass, ReturningRow, as_output};
+use super::{Checks, Pass, ReturningRow, Written, as_output};
 use crate::engine::Engine;
 use crate::eval::{Env, Program};
 use crate::exec::{Exec, Execution};
 use crate::plan::{Outcome, Source};
 use crate::rows::{Compiler, Row};
-use crate::source::{Inner, RowSource};
 use crate::walk;
 use curia_bind::ir::*;
 use curia_catalog::Oid;
@@ -71,24 +70,18 @@ impl InsertPlan {
     pub async fn execute(&self, engine: &Arc<Engine>, tx: &mut Transaction, e: Execution, output: Arc<[OutputColumn]>) -> Result<Outcome> {
         tx.require_writable("INSERT")?;
         loop {
-            match self.pass(engine, tx, e.clone()).await? {
+            let exec = Arc::new(Exec::new(tx.read_view(), e.clone(), engine));
+            match self.pass(engine, tx, &exec).await? {
                 Pass::Again => tx.restart_statement(),
-                Pass::Done(affected, rows) => {
-                    let rows = self
-                        .returning
-                        .is_some()
-                        .then(|| RowSource::new(output, Inner::Held(rows.into_iter())));
-                    return Ok(Outcome { affected, rows });
-                }
+                Pass::Done(written) => return written.outcome(exec, output),
             }
         }
     }
 
-    async fn pass(&self, engine: &Arc<Engine>, tx: &mut Transaction, e: Execution) -> Result<Pass> {
-        let exec = Arc::new(Exec::new(tx.read_view(), e, engine.config.statement_bytes));
+    async fn pass(&self, engine: &Arc<Engine>, tx: &mut Transaction, exec: &Arc<Exec>) -> Result<Pass> {
         let mut source = self.source.open(engine, exec.clone(), self.source_columns.clone())?;
-        let env = Env { exec: &exec, frame: &[] };
-        let (mut affected, mut returned) = (0, Vec::new());
+        let env = Env { exec, frame: &[] };
+        let mut written = Written::new(env, self.returning.as_ref());
         while source.next().await? {
             let row = self
                 .values
@@ -96,25 +89,21 @@ impl InsertPlan {
                 .map(|v| v.as_ref().map_or(Ok(Datum::Null), |p| p.eval(env, source.row())))
                 .collect::<Result<Row>>()?;
             self.checks.enforce(&self.layout, env, &row)?;
-            let written = match &self.conflict {
+            let row = match &self.conflict {
                 None => {
                     tx.insert(&self.layout, &row).await?;
                     Some(row)
                 }
                 Some(conflict) => match self.upsert(conflict, tx, env, row).await? {
-                    Ok(written) => written,
+                    Ok(row) => row,
                     Err(Retry) => return Ok(Pass::Again),
                 },
             };
-            let Some(written) = written else { continue };
-            affected += 1;
-            if let Some(r) = &self.returning {
-                let out = r.row(env, &written, &[])?;
-                exec.charge(crate::order::row_bytes(&out))?;
-                returned.push(out);
+            if let Some(row) = row {
+                written.row(self.returning.as_ref(), env, &row, &[])?;
             }
         }
-        Ok(Pass::Done(affected, returned))
+        Ok(Pass::Done(written))
     }
 
     /// Inserts or handles the conflict; gives the row that was written, if any.

@@ -9,7 +9,8 @@ use crate::eval::{Env, Program};
 use crate::exec::{Exec, Execution};
 use crate::plan::{Outcome, Source};
 use crate::rows::{Compiler, Row, bounds};
-use crate::source::{Inner, RowSource};
+use crate::source::RowSource;
+use crate::spill::{Kept, Spool};
 use crate::walk;
 use curia_bind::ir::{self, ColId, Expr, OutputColumn, Query, Rel};
 use curia_txn::{LockStrength, LockWait, Locked, Seen, TableLayout, Transaction};
@@ -121,10 +122,11 @@ impl LockPlan {
     pub async fn execute(&self, engine: &Arc<Engine>, tx: &mut Transaction, e: Execution, output: Arc<[OutputColumn]>) -> Result<Outcome> {
         tx.require_writable("SELECT FOR UPDATE")?;
         loop {
-            if let Some(rows) = self.pass(engine, tx, e.clone()).await? {
+            let exec = Arc::new(Exec::new(tx.read_view(), e.clone(), engine));
+            if let Some(kept) = self.pass(engine, tx, &exec).await? {
                 return Ok(Outcome {
                     affected: 0,
-                    rows: Some(RowSource::new(output, Inner::Held(rows.into_iter()))),
+                    rows: Some(RowSource::kept(output, exec, &kept)),
                 });
             }
             tx.restart_statement();
@@ -132,13 +134,12 @@ impl LockPlan {
     }
 
     /// Locks and computes the rows; `None` when one has changed and the statement runs again.
-    async fn pass(&self, engine: &Arc<Engine>, tx: &mut Transaction, e: Execution) -> Result<Option<Vec<Row>>> {
-        let exec = Arc::new(Exec::new(tx.read_view(), e, engine.config.statement_bytes));
-        let env = Env { exec: &exec, frame: &[] };
+    async fn pass(&self, engine: &Arc<Engine>, tx: &mut Transaction, exec: &Arc<Exec>) -> Result<Option<Kept>> {
+        let env = Env { exec, frame: &[] };
         let (limit, mut skip) = bounds(env, self.limit.as_ref(), self.offset.as_ref())?;
         let mut source = self.source.open(engine, exec.clone(), self.columns.clone())?;
-        let mut out = Vec::new();
-        'rows: while limit.is_none_or(|l| (out.len() as u64) < l) && source.next().await? {
+        let (mut out, mut count) = (Spool::new(&exec.room), 0u64);
+        'rows: while limit.is_none_or(|l| count < l) && source.next().await? {
             for lock in &self.locks {
                 let Some(key) = key_at(source.row(), lock.row_key)? else { continue };
                 match tx.lock_row(&lock.layout, &key, lock.strength, lock.wait, Seen::Snapshot).await? {
@@ -152,10 +153,10 @@ impl LockPlan {
                 continue;
             }
             let row = self.output.iter().map(|p| p.eval(env, source.row())).collect::<Result<Row>>()?;
-            exec.charge(crate::order::row_bytes(&row))?;
-            out.push(row);
+            out.push(row)?;
+            count += 1;
         }
-        Ok(Some(out))
+        out.finish().map(Some)
     }
 }
 

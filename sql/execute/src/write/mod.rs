@@ -3,21 +3,23 @@
 //! READ COMMITTED: a statement that addresses its rows by key locks first and computes from the newest version. Any other statement
 //! computes from its snapshot; when a row turns out to have changed since, it undoes its own writes, keeps its locks and runs again.
 
+mod change;
 mod copy;
-mod delete;
 mod insert;
 mod keyed;
 mod lock;
-mod update;
 
+pub(crate) use change::ChangePlan;
 pub use copy::CopyInsert;
-pub(crate) use delete::DeletePlan;
 pub(crate) use insert::InsertPlan;
 pub(crate) use lock::LockPlan;
-pub(crate) use update::UpdatePlan;
 
 use crate::eval::{Env, Program};
+use crate::exec::Exec;
+use crate::plan::Outcome;
 use crate::rows::{Compiler, Row};
+use crate::source::RowSource;
+use crate::spill::Spool;
 use curia_bind::ir::*;
 use curia_txn::TableLayout;
 use curia_types::{Datum, Result, SqlError};
@@ -26,8 +28,41 @@ use std::sync::Arc;
 
 /// Whether a statement is done or starts over on a new snapshot.
 pub(crate) enum Pass {
-    Done(u64, Vec<Row>),
+    Done(Written),
     Again,
+}
+
+/// What a pass wrote: how many rows, and what RETURNING made of them.
+pub(crate) struct Written {
+    affected: u64,
+    returned: Option<Spool>,
+}
+
+impl Written {
+    pub fn new(env: Env<'_>, returning: Option<&ReturningRow>) -> Written {
+        Written {
+            affected: 0,
+            returned: returning.map(|_| Spool::new(&env.exec.room)),
+        }
+    }
+
+    /// Counts a row that was written, given the table's row and the source's.
+    pub fn row(&mut self, returning: Option<&ReturningRow>, env: Env<'_>, table_row: &[Datum], source: &[Datum]) -> Result<()> {
+        self.affected += 1;
+        match (returning, &mut self.returned) {
+            (Some(returning), Some(returned)) => returned.push(returning.row(env, table_row, source)?),
+            _ => Ok(()),
+        }
+    }
+
+    /// What the statement led to.
+    pub fn outcome(self, exec: Arc<Exec>, output: Arc<[OutputColumn]>) -> Result<Outcome> {
+        let kept = self.returned.map(Spool::finish).transpose()?;
+        Ok(Outcome {
+            affected: self.affected,
+            rows: kept.map(|kept| RowSource::kept(output, exec, &kept)),
+        })
+    }
 }
 
 /// A CHECK constraint over new rows.

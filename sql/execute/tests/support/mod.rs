@@ -97,6 +97,10 @@ pub struct Server {
 
 impl Server {
     pub async fn start() -> Server {
+        Server::with(|config| config).await
+    }
+    /// With other limits.
+    pub async fn with(limits: impl FnOnce(EngineConfig) -> EngineConfig) -> Server {
         let folder = tempfile::tempdir().unwrap();
         let direct = Direct::open(&folder.path().join("state"));
         let db = Database::open(direct, Limits::new(folder.path().join("undo"))).await.unwrap();
@@ -105,7 +109,7 @@ impl Server {
             spill_folder: folder.path().join("spill"),
             ..EngineConfig::default()
         };
-        let engine = Engine::start(db.clone(), config).unwrap();
+        let engine = Engine::start(db.clone(), limits(config)).unwrap();
         Server { db, engine, folder }
     }
     pub fn session(&self) -> Session {

@@ -363,7 +363,7 @@ pub struct Locking {
     pub pos: u32,
 }
 
-/// Row lock strength.
+/// Row lock strength, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs)] // SQL's own words
 pub enum LockStrength {

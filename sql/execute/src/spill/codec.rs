@@ -1,0 +1,209 @@
+//! Rows as bytes. Read only by the process that wrote them, so the form has no version.
+//!
+//! A value is a tag and its bytes, integers little-endian, strings and lists counted by a `u32`.
+
+use crate::rows::Row;
+use curia_types::datum::ArrayValue;
+use curia_types::numeric::{arrow_bytes, from_arrow_bytes};
+use curia_types::{Datum, Interval, PgType, Result, SqlError};
+use std::sync::Arc;
+
+fn counted(bytes: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+    out.extend_from_slice(bytes);
+}
+
+/// Appends the values of a row, counted.
+pub(super) fn write_row(row: &[Datum], out: &mut Vec<u8>) {
+    out.extend_from_slice(&(row.len() as u32).to_le_bytes());
+    row.iter().for_each(|d| write(d, out));
+}
+
+fn write(d: &Datum, out: &mut Vec<u8>) {
+    fn tagged(tag: u8, bytes: &[u8], out: &mut Vec<u8>) {
+        out.push(tag);
+        out.extend_from_slice(bytes);
+    }
+    match d {
+        Datum::Null => out.push(0),
+        Datum::Bool(v) => tagged(1, &[u8::from(*v)], out),
+        Datum::Int2(v) => tagged(2, &v.to_le_bytes(), out),
+        Datum::Int4(v) => tagged(3, &v.to_le_bytes(), out),
+        Datum::Int8(v) => tagged(4, &v.to_le_bytes(), out),
+        Datum::Oid(v) => tagged(5, &v.to_le_bytes(), out),
+        Datum::Float4(v) => tagged(6, &v.to_le_bytes(), out),
+        Datum::Float8(v) => tagged(7, &v.to_le_bytes(), out),
+        Datum::Numeric(n) => {
+            let mut bytes = Vec::with_capacity(24);
+            arrow_bytes(n, &mut bytes);
+            out.push(8);
+            counted(&bytes, out);
+        }
+        Datum::Text(s) => {
+            out.push(9);
+            counted(s.as_bytes(), out);
+        }
+        Datum::Bytea(b) => {
+            out.push(10);
+            counted(b, out);
+        }
+        Datum::Date(v) => tagged(11, &v.to_le_bytes(), out),
+        Datum::Time(v) => tagged(12, &v.to_le_bytes(), out),
+        Datum::Timestamp(v) => tagged(13, &v.to_le_bytes(), out),
+        Datum::Timestamptz(v) => tagged(14, &v.to_le_bytes(), out),
+        Datum::Interval(i) => {
+            tagged(15, &i.months.to_le_bytes(), out);
+            out.extend_from_slice(&i.days.to_le_bytes());
+            out.extend_from_slice(&i.micros.to_le_bytes());
+        }
+        Datum::Uuid(u) => tagged(16, u, out),
+        Datum::Array(a) => {
+            tagged(17, &a.element.to_le_bytes(), out);
+            out.extend_from_slice(&(a.dimensions.len() as u32).to_le_bytes());
+            for (length, lower) in &a.dimensions {
+                out.extend_from_slice(&length.to_le_bytes());
+                out.extend_from_slice(&lower.to_le_bytes());
+            }
+            write_row(&a.elements, out);
+        }
+        Datum::Record(fields) => {
+            tagged(18, &(fields.len() as u32).to_le_bytes(), out);
+            for (ty, value) in fields.iter() {
+                out.extend_from_slice(&ty.oid.to_le_bytes());
+                out.extend_from_slice(&ty.typmod.to_le_bytes());
+                write(value, out);
+            }
+        }
+    }
+}
+
+/// Bytes not yet read.
+pub(super) struct Bytes<'a>(pub &'a [u8]);
+
+impl Bytes<'_> {
+    fn fixed<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let (head, rest) = self.0.split_first_chunk().ok_or_else(damaged)?;
+        self.0 = rest;
+        Ok(*head)
+    }
+    fn count(&mut self) -> Result<usize> {
+        Ok(u32::from_le_bytes(self.fixed()?) as usize)
+    }
+    fn counted(&mut self) -> Result<&[u8]> {
+        let n = self.count()?;
+        let (head, rest) = self.0.split_at_checked(n).ok_or_else(damaged)?;
+        self.0 = rest;
+        Ok(head)
+    }
+
+    /// The next row.
+    pub fn row(&mut self) -> Result<Row> {
+        let n = self.count()?;
+        // A value takes a byte at least: a damaged count allocates no more than there are bytes.
+        let mut row = Vec::with_capacity(n.min(self.0.len()));
+        for _ in 0..n {
+            row.push(self.value()?);
+        }
+        Ok(row)
+    }
+
+    fn value(&mut self) -> Result<Datum> {
+        Ok(match self.fixed::<1>()?[0] {
+            0 => Datum::Null,
+            1 => Datum::Bool(self.fixed::<1>()?[0] != 0),
+            2 => Datum::Int2(i16::from_le_bytes(self.fixed()?)),
+            3 => Datum::Int4(i32::from_le_bytes(self.fixed()?)),
+            4 => Datum::Int8(i64::from_le_bytes(self.fixed()?)),
+            5 => Datum::Oid(u32::from_le_bytes(self.fixed()?)),
+            6 => Datum::Float4(f32::from_le_bytes(self.fixed()?)),
+            7 => Datum::Float8(f64::from_le_bytes(self.fixed()?)),
+            8 => Datum::Numeric(from_arrow_bytes(self.counted()?)?),
+            9 => Datum::text(std::str::from_utf8(self.counted()?).map_err(|_| damaged())?),
+            10 => Datum::Bytea(Arc::from(self.counted()?)),
+            11 => Datum::Date(i32::from_le_bytes(self.fixed()?)),
+            12 => Datum::Time(i64::from_le_bytes(self.fixed()?)),
+            13 => Datum::Timestamp(i64::from_le_bytes(self.fixed()?)),
+            14 => Datum::Timestamptz(i64::from_le_bytes(self.fixed()?)),
+            15 => Datum::Interval(Interval {
+                months: i32::from_le_bytes(self.fixed()?),
+                days: i32::from_le_bytes(self.fixed()?),
+                micros: i64::from_le_bytes(self.fixed()?),
+            }),
+            16 => Datum::Uuid(self.fixed()?),
+            17 => {
+                let element = u32::from_le_bytes(self.fixed()?);
+                let mut dimensions = Vec::new();
+                for _ in 0..self.count()? {
+                    dimensions.push((i32::from_le_bytes(self.fixed()?), i32::from_le_bytes(self.fixed()?)));
+                }
+                let elements = self.row()?;
+                Datum::Array(Arc::new(ArrayValue {
+                    element,
+                    dimensions,
+                    elements,
+                }))
+            }
+            18 => {
+                let mut fields = Vec::new();
+                for _ in 0..self.count()? {
+                    let oid = u32::from_le_bytes(self.fixed()?);
+                    let typmod = i32::from_le_bytes(self.fixed()?);
+                    fields.push((PgType { oid, typmod }, self.value()?));
+                }
+                Datum::Record(Arc::from(fields))
+            }
+            _ => return Err(damaged()),
+        })
+    }
+}
+
+fn damaged() -> SqlError {
+    SqlError::internal("a spilled row cannot be read back")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use curia_types::numeric::Numeric;
+    use curia_types::oid;
+
+    #[test]
+    fn a_row_of_every_kind_of_value_comes_back_and_no_shortened_one_does() {
+        let text = |s: &str| Datum::Text(Arc::from(s));
+        let row: Row = vec![
+            Datum::Null,
+            Datum::Bool(true),
+            Datum::Int2(-2),
+            Datum::Int4(i32::MIN),
+            Datum::Int8(i64::MAX),
+            Datum::Oid(7),
+            Datum::Float4(-0.5),
+            Datum::Float8(f64::INFINITY),
+            Datum::Numeric(Numeric::from_i128(12_300, 4)),
+            text("naïve"),
+            Datum::Bytea(Arc::from([0u8, 255])),
+            Datum::Date(i32::MAX),
+            Datum::Time(1),
+            Datum::Timestamp(-1),
+            Datum::Timestamptz(2),
+            Datum::Interval(Interval {
+                months: 1,
+                days: -2,
+                micros: 3,
+            }),
+            Datum::Uuid([9; 16]),
+            Datum::Array(Arc::new(ArrayValue {
+                element: oid::TEXT,
+                dimensions: vec![(2, 1)],
+                elements: vec![text("a"), Datum::Null],
+            })),
+            Datum::Record(Arc::from(vec![(PgType::BOOL, Datum::Bool(false))])),
+        ];
+        let mut bytes = Vec::new();
+        write_row(&row, &mut bytes);
+        assert_eq!(Bytes(&bytes).row().unwrap(), row);
+        for n in 0..bytes.len() {
+            assert!(Bytes(&bytes[..n]).row().is_err(), "{n} bytes gave a row");
+        }
+    }
+}

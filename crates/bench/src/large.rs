@@ -37,7 +37,9 @@ pub async fn measure(setting: &Setting, folder: &Path) -> Result<Table> {
     let client = curia.connect().await?;
     for table in ["copied", "again"] {
         client
-            .batch_execute(&format!("CREATE TABLE {table} (aid int PRIMARY KEY, bid int, abalance int, filler char(84))"))
+            .batch_execute(&format!(
+                "CREATE TABLE {table} (aid int PRIMARY KEY, bid int, abalance int, filler char(84))"
+            ))
             .await?;
     }
     let row = |what: &str, mebibytes: f64, note: String| Row {

@@ -355,20 +355,25 @@ impl Session {
         }
     }
 
+    /// What a plan runs with.
+    pub(crate) fn execution(&mut self, params: Arc<[Datum]>, catalog: Arc<Catalog>, own: Option<OwnObjects>) -> Execution {
+        let context = self.context(&catalog, own);
+        Execution {
+            params,
+            context: context.clone(),
+            interrupt: Arc::new(self.waits.clone()),
+            catalog,
+            session_views: Some(context),
+        }
+    }
+
     async fn try_plan<O: Output>(&mut self, prepared: &Prepared, params: Arc<[Datum]>, out: &mut O) -> Result<Ran, Stop> {
         let (planned, catalog) = self.plan_and_lock(prepared, out).await?;
         if planned.params.len() != params.len() {
             return Err(SqlError::internal("a plan was given the wrong number of parameters").into());
         }
         let own = planned.lists_own.then(|| self.own_objects());
-        let context = self.context(&catalog, own);
-        let execution = Execution {
-            params,
-            context: context.clone(),
-            interrupt: Arc::new(self.waits.clone()),
-            catalog,
-            session_views: Some(context),
-        };
+        let execution = self.execution(params, catalog, own);
         let waits = self.waits.clone();
         let shared = self.shared.clone();
         let tx = self.transaction()?;

@@ -12,7 +12,6 @@ use crate::session::Session;
 use crate::settings::{Scope, search_path, unrecognized};
 use curia_catalog::version::Relation;
 use curia_ddl::Ddl;
-use curia_execute::Execution;
 use curia_parse::Statement;
 use curia_parse::ast::{
     Discard, Explain, ExplainFormat, Fetch, FetchDirection, Isolation, LockTable, ObjectName, Reset, Set, SetItem, SetValue, Show,
@@ -347,14 +346,7 @@ impl Session {
         let inner = Prepared::transient(&prepared.sql, Arc::new(parsed));
         let (planned, catalog) = self.plan_and_lock(&inner, out).await?;
         let lines = if e.options.analyze {
-            let context = self.context(&catalog, None);
-            let execution = Execution {
-                params: Arc::from([]),
-                context: context.clone(),
-                interrupt: Arc::new(self.waits.clone()),
-                catalog,
-                session_views: Some(context),
-            };
+            let execution = self.execution(Arc::from([]), catalog, None);
             let waits = self.waits.clone();
             let tx = self.transaction()?;
             if let Some(command) = planned.writes

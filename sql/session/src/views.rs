@@ -52,7 +52,7 @@ impl StatementContext {
                 vec![
                     ("name", Datum::text(k.name)),
                     ("setting", Datum::text(value)),
-                    ("unit", unit.map_or(Datum::Null, |u| Datum::text(unit_name(u)))),
+                    ("unit", unit.map_or(Datum::Null, |u| Datum::text(u.name()))),
                     ("short_desc", Datum::text(k.description)),
                     (
                         "context",
@@ -145,16 +145,4 @@ fn lock_row(lock: &ListedLock) -> Vec<(&'static str, Datum)> {
     row.push(("locktype", Datum::text(kind)));
     row.extend(target);
     row
-}
-
-fn unit_name(unit: Unit) -> &'static str {
-    match unit {
-        Unit::Milliseconds => "ms",
-        Unit::Seconds => "s",
-        Unit::Minutes => "min",
-        Unit::Bytes => "B",
-        Unit::Kilobytes => "kB",
-        Unit::Megabytes => "MB",
-        Unit::Pages => "8kB",
-    }
 }

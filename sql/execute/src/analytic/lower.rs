@@ -2,13 +2,13 @@
 
 use super::aggregate::Fold;
 use super::error;
-use super::expression::{column, name, order_key};
+use super::expression::{balanced, column, name, order_key};
 use super::functions::{has_key, plainly_ordered};
 use super::leaf::Leaf;
 use crate::eval::Env;
 use crate::exec::Exec;
 use crate::registry;
-use crate::rows::{Compiler, bounds};
+use crate::rows::{Compiler, bounds, equality, ids};
 use crate::walk;
 use curia_bind::ir::*;
 use curia_catalog::Catalog;
@@ -16,7 +16,7 @@ use curia_types::{Datum, PgType, Result, oid};
 use datafusion::datasource::provider_as_source;
 use datafusion::functions_aggregate::{count::count_udaf, first_last::first_value_udaf, min_max, sum::sum_udaf};
 use datafusion::logical_expr::expr::AggregateFunction;
-use datafusion::logical_expr::{self as df, AggregateUDF, JoinType, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{self as df, AggregateUDF, JoinType, LogicalPlan, LogicalPlanBuilder, Operator};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -191,7 +191,7 @@ impl Lowering {
                 build(LogicalPlanBuilder::from(plan).project(outputs))
             }
             Rel::Join { kind, left, right, on, .. } => {
-                let both: Vec<RelColumn> = walk::columns(rel);
+                let on = on.as_ref().map(|on| self.join_condition(on, left, right)).transpose()?;
                 let (left, right) = (self.rel(left)?, self.rel(right)?);
                 let kind = match kind {
                     JoinKind::Inner => JoinType::Inner,
@@ -203,10 +203,7 @@ impl Lowering {
                 match on {
                     None if kind == JoinType::Inner => build(builder.cross_join(right)),
                     None => build(builder.join_on(right, kind, [df::lit(true)])),
-                    Some(on) => {
-                        let on = self.predicate(on, &both)?;
-                        build(builder.join_on(right, kind, [on]))
-                    }
+                    Some(on) => build(builder.join_on(right, kind, [on])),
                 }
             }
             Rel::Sort { input, keys } => {
@@ -246,6 +243,22 @@ impl Lowering {
             } => self.aggregate(input, group_by, aggregates),
             _ => Err(curia_types::SqlError::internal("a native operator without lowering")),
         }
+    }
+
+    /// A join's condition. Equalities between the sides stand alone even where an operand can fail, so that the join goes by their keys:
+    /// these are computed for every row of a side, as PostgreSQL does it.
+    fn join_condition(&mut self, on: &Expr, left: &Rel, right: &Rel) -> Result<df::Expr> {
+        let (left, right) = (walk::columns(left), walk::columns(right));
+        let (left_ids, right_ids) = (ids(&left), ids(&right));
+        let both: Vec<RelColumn> = left.into_iter().chain(right).collect();
+        let mut terms = Vec::new();
+        walk::conjuncts(on.clone(), &mut terms);
+        let (keys, rest): (Vec<Expr>, Vec<Expr>) = terms.into_iter().partition(|t| equality(t, &left_ids, &right_ids).is_some());
+        let mut lowered = keys.iter().map(|k| self.expr(k, &both)).collect::<Result<Vec<_>>>()?;
+        if let Some(rest) = walk::conjunction(rest) {
+            lowered.push(self.predicate(&rest, &both)?);
+        }
+        Ok(balanced(lowered, Operator::And))
     }
 
     fn scan(&mut self, scan: &Scan, rel: &Rel) -> Result<LogicalPlan> {

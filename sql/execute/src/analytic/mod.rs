@@ -72,16 +72,20 @@ impl Analytic {
     /// Runs it. A hash join keeps one side in memory; when that does not fit and no row has come out, it runs again with joins that sort,
     /// which spill.
     async fn run(&self, mut state: SessionState, exec: Arc<Exec>, to: &mpsc::Sender<Result<RecordBatch>>) -> Result<()> {
-        loop {
-            let logical = lower::Lowering::new(exec.clone(), self.catalog.clone()).statement(&self.rel, &self.wanted)?;
-            let physical = state.create_physical_plan(&logical).await.map_err(error)?;
-            let mut sent = false;
-            match self.stream(&physical, &state, &exec, to, &mut sent).await {
-                Err(e) if e.code() == SqlState::OUT_OF_MEMORY && !sent && joins_by_hash(&*physical) => {
-                    state.config_mut().options_mut().optimizer.prefer_hash_join = false;
-                }
-                other => return other,
+        let logical = lower::Lowering::new(exec.clone(), self.catalog.clone()).statement(&self.rel, &self.wanted)?;
+        let physical = state.create_physical_plan(&logical).await.map_err(error)?;
+        let mut sent = false;
+        match self.stream(&physical, &state, &exec, to, &mut sent).await {
+            Err(e) if e.code() == SqlState::OUT_OF_MEMORY && !sent && joins_by_hash(&*physical) => {
+                drop(physical);
+                let options = state.config_mut().options_mut();
+                options.optimizer.prefer_hash_join = false;
+                // The planner sorts for joins of two or more partitions only.
+                options.execution.target_partitions = options.execution.target_partitions.max(2);
+                let physical = state.create_physical_plan(&logical).await.map_err(error)?;
+                self.stream(&physical, &state, &exec, to, &mut sent).await
             }
+            other => other,
         }
     }
 
@@ -132,7 +136,7 @@ fn session(engine: &Engine) -> SessionState {
     let threads = engine.config.threads.max(1);
     let config = SessionConfig::new()
         .with_target_partitions(threads)
-        .with_sort_spill_reservation_bytes(MERGE_BYTES.min(engine.config.memory_bytes / (8 * threads)))
+        .with_sort_spill_reservation_bytes(MERGE_BYTES.min(engine.config.memory_bytes / (32 * threads)))
         .with_batch_size(engine.config.batch_rows)
         .with_information_schema(false)
         .with_create_default_catalog_and_schema(false);

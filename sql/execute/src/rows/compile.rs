@@ -456,7 +456,7 @@ fn always() -> Expr {
 }
 
 /// `left = right` with each operand on its own side, whichever way it was written.
-fn equality<'a>(term: &'a Expr, left: &BTreeSet<ColId>, right: &BTreeSet<ColId>) -> Option<(&'a Expr, &'a Expr)> {
+pub(crate) fn equality<'a>(term: &'a Expr, left: &BTreeSet<ColId>, right: &BTreeSet<ColId>) -> Option<(&'a Expr, &'a Expr)> {
     let ExprKind::Call { function, args } = &term.kind else {
         return None;
     };
@@ -485,7 +485,7 @@ fn scope(columns: &[RelColumn], frame: &Frame) -> Scope {
     Scope::over(&ids, frame)
 }
 
-fn ids(columns: &[RelColumn]) -> BTreeSet<ColId> {
+pub(crate) fn ids(columns: &[RelColumn]) -> BTreeSet<ColId> {
     columns.iter().map(|c| c.id).collect()
 }
 

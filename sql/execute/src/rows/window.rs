@@ -1,6 +1,7 @@
 //! Window functions: for each call the rows are sorted by partition and order, and the call computed over its frames.
 //!
-//! Sorting spills; one partition's rows are held together.
+//! Sorting spills. What depends on earlier rows only (ranks, running aggregates) is computed as rows pass; for anything else one partition's
+//! rows are held together.
 
 use super::compile::{Compiler, Frame};
 use super::sort::{Key, evaluate, same};
@@ -10,7 +11,7 @@ use crate::order;
 use crate::registry;
 use crate::spill::{By, Hold, Sorted, Sorter};
 use curia_bind::ir::{FrameBound, FrameUnit, RelColumn, WindowCall};
-use curia_functions::{CallTypes, Kernel, WindowFunction};
+use curia_functions::{Accumulator, CallTypes, Kernel, WindowFunction};
 use curia_types::{Datum, PgType, Result, SqlError, SqlState};
 use std::sync::Arc;
 
@@ -121,6 +122,7 @@ impl Operator for Window {
                 by,
                 sorted: sorter.finish()?,
                 ahead: None,
+                running: None,
                 done: Vec::new().into_iter(),
                 hold: Hold::new(&env.exec.room),
             });
@@ -146,7 +148,9 @@ struct WindowCursor {
     sorted: Sorted,
     /// The first row of the next partition, with its keys.
     ahead: Option<(Vec<Datum>, Row)>,
-    /// Rows of the last partition, with the call's value.
+    /// What is known of the partition's earlier rows, where that is all that the call needs.
+    running: Option<Running>,
+    /// Rows with the call's value.
     done: std::vec::IntoIter<Row>,
     hold: Hold,
 }
@@ -166,6 +170,29 @@ impl Cursor for WindowCursor {
         };
         let Some((mut keys, row)) = first else { return Ok(None) };
         let mut rows = vec![row];
+        let reach = call.reach();
+        if reach != Reach::Partition {
+            while reach == Reach::Peers
+                && let Some((next, row)) = self.sorted.next_keyed(env)?
+            {
+                if !same(&self.by, &keys, &next) {
+                    self.ahead = Some((next, row));
+                    break;
+                }
+                self.hold.must_fit(order::row_bytes(&row))?;
+                rows.push(row);
+            }
+            let running = match &mut self.running {
+                Some(r) if same(partition, &r.keys, &keys) => r,
+                _ => self.running.insert(Running::new(call)),
+            };
+            let is_peer = running.rows > 0 && same(order, &running.keys[partition.len()..], &keys[partition.len()..]);
+            running.keys = keys;
+            let value = running.advance(call, env, is_peer, &rows)?;
+            rows.iter_mut().for_each(|row| row.push(value.clone()));
+            self.done = rows.into_iter();
+            return Ok(self.done.next());
+        }
         // The number of the peer group of each row.
         let mut peers = vec![0];
         while let Some((next, row)) = self.sorted.next_keyed(env)? {
@@ -189,7 +216,90 @@ impl Cursor for WindowCursor {
     }
 }
 
+/// The rows that a call's value for one row needs, apart from earlier ones.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    Row,
+    Peers,
+    Partition,
+}
+
+/// What the rows of a partition up to one of them come to.
+struct Running {
+    /// The last row's keys.
+    keys: Vec<Datum>,
+    rows: i64,
+    rank: i64,
+    dense_rank: i64,
+    accumulator: Option<Box<dyn Accumulator>>,
+}
+
+impl Running {
+    fn new(call: &Call) -> Running {
+        let accumulator = match call.kernel {
+            Kernel::Aggregate(kernel) => Some((kernel.new)(&call.call_types())),
+            _ => None,
+        };
+        Running {
+            keys: Vec::new(),
+            rows: 0,
+            rank: 0,
+            dense_rank: 0,
+            accumulator,
+        }
+    }
+
+    /// The call's value for these rows, the next ones of the partition.
+    fn advance(&mut self, call: &Call, env: Env<'_>, is_peer: bool, rows: &[Row]) -> Result<Datum> {
+        if !is_peer {
+            self.rank = self.rows + 1;
+            self.dense_rank += 1;
+        }
+        self.rows += rows.len() as i64;
+        let Some(accumulator) = &mut self.accumulator else {
+            return Ok(Datum::Int8(match call.kernel {
+                Kernel::Window(WindowFunction::Rank) => self.rank,
+                Kernel::Window(WindowFunction::DenseRank) => self.dense_rank,
+                _ => self.rows,
+            }));
+        };
+        for row in rows {
+            if let Some(args) = call.aggregated(env, row)? {
+                accumulator.accumulate(&args)?;
+            }
+        }
+        accumulator.finish()
+    }
+}
+
 impl Call {
+    fn reach(&self) -> Reach {
+        use WindowFunction::{DenseRank, Rank, RowNumber};
+        match (self.kernel, &self.frame) {
+            (Kernel::Window(RowNumber | Rank | DenseRank), _) => Reach::Row,
+            (Kernel::Aggregate(_), Some((FrameUnit::Rows, Bound::UnboundedPreceding, Bound::CurrentRow))) => Reach::Row,
+            (Kernel::Aggregate(_), Some((_, Bound::UnboundedPreceding, Bound::CurrentRow)) | None) => Reach::Peers,
+            _ => Reach::Partition,
+        }
+    }
+
+    fn call_types(&self) -> CallTypes<'_> {
+        CallTypes {
+            args: &self.types,
+            ret: self.ret,
+        }
+    }
+
+    /// An aggregate's arguments from a row; `None` when FILTER leaves it out.
+    fn aggregated(&self, env: Env<'_>, row: &Row) -> Result<Option<Vec<Datum>>> {
+        if let Some(f) = &self.filter
+            && !f.holds(env, row)?
+        {
+            return Ok(None);
+        }
+        self.args.iter().map(|p| p.eval(env, row)).collect::<Result<Vec<_>>>().map(Some)
+    }
+
     fn arg(&self, i: usize, env: Env<'_>, row: &Row) -> Result<Datum> {
         self.args.get(i).map_or(Ok(Datum::Null), |p| p.eval(env, row))
     }
@@ -325,23 +435,7 @@ impl Call {
 
     fn aggregate(&self, env: Env<'_>, rows: &[Row], peers: &[usize], values: &mut [Datum]) -> Result<()> {
         let Kernel::Aggregate(kernel) = self.kernel else { return Ok(()) };
-        let types = CallTypes {
-            args: &self.types,
-            ret: self.ret,
-        };
-        let args_of = |m: usize| -> Result<Option<Vec<Datum>>> {
-            if let Some(f) = &self.filter
-                && !f.holds(env, &rows[m])?
-            {
-                return Ok(None);
-            }
-            self.args
-                .iter()
-                .map(|p| p.eval(env, &rows[m]))
-                .collect::<Result<Vec<_>>>()
-                .map(Some)
-        };
-        let mut accumulator = (kernel.new)(&types);
+        let mut accumulator = (kernel.new)(&self.call_types());
         let (mut from, mut to) = (0, 0);
         let mut last: Option<Datum> = None;
         for i in 0..rows.len() {
@@ -356,17 +450,17 @@ impl Call {
             // Take rows out at the front where the aggregate can; otherwise start over.
             let mut moved = f >= from && t >= to && f <= to;
             while moved && from < f {
-                if let Some(args) = args_of(from)? {
+                if let Some(args) = self.aggregated(env, &rows[from])? {
                     moved = accumulator.retract(&args)?;
                 }
                 from += 1;
             }
             if !moved {
-                accumulator = (kernel.new)(&types);
+                accumulator = (kernel.new)(&self.call_types());
                 (from, to) = (f, f);
             }
             while to < t {
-                if let Some(args) = args_of(to)? {
+                if let Some(args) = self.aggregated(env, &rows[to])? {
                     accumulator.accumulate(&args)?;
                 }
                 to += 1;

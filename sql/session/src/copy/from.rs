@@ -9,7 +9,7 @@ use crate::portal::{Ran, Tag};
 use crate::session::Session;
 use crate::wait::until;
 use curia_bind::ir::Bound;
-use curia_execute::{CopyInsert, Execution};
+use curia_execute::CopyInsert;
 use curia_parse::ast::{self, Copy, CopyFormat, CopyHeader, CopySource};
 use curia_txn::{TableLock, Transaction};
 use curia_types::{Datum, IoContext, Result, SqlError, SqlState, binary_io, text_io};
@@ -311,14 +311,7 @@ impl Session {
         let Bound::Insert(insert) = bound.bound else {
             return Err(SqlError::internal("an INSERT was bound to something else"));
         };
-        let context = self.context(&catalog, None);
-        let execution = Execution {
-            params: Arc::from([]),
-            context: context.clone(),
-            interrupt: Arc::new(self.waits.clone()),
-            catalog: catalog.clone(),
-            session_views: Some(context),
-        };
+        let execution = self.execution(Arc::from([]), catalog.clone(), None);
         let engine = self.shared.engine.clone();
         let tx = self.transaction()?;
         tx.start_statement();

@@ -62,19 +62,6 @@ fn units(unit: Unit) -> &'static [(&'static str, f64)] {
     }
 }
 
-/// The name of the base unit in range errors.
-fn base_name(unit: Unit) -> &'static str {
-    match unit {
-        Unit::Milliseconds => "ms",
-        Unit::Seconds => "s",
-        Unit::Minutes => "min",
-        Unit::Bytes => "B",
-        Unit::Kilobytes => "kB",
-        Unit::Megabytes => "MB",
-        Unit::Pages => "8kB",
-    }
-}
-
 fn is_time(unit: Unit) -> bool {
     matches!(unit, Unit::Milliseconds | Unit::Seconds | Unit::Minutes)
 }
@@ -165,7 +152,7 @@ fn short_float(v: f64) -> String {
 }
 
 fn out_of_range(name: &str, value: &str, unit: Option<Unit>, min: &str, max: &str) -> SqlError {
-    let unit = unit.map(|u| format!(" {}", base_name(u))).unwrap_or_default();
+    let unit = unit.map(|u| format!(" {}", u.name())).unwrap_or_default();
     SqlError::new(
         SqlState::INVALID_PARAMETER_VALUE,
         format!("{value}{unit} is outside the valid range for parameter \"{name}\" ({min} .. {max})"),

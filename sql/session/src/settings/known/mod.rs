@@ -62,6 +62,21 @@ pub enum Unit {
     Pages,
 }
 
+impl Unit {
+    /// Its name, as range errors and `pg_settings.unit` show it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Unit::Milliseconds => "ms",
+            Unit::Seconds => "s",
+            Unit::Minutes => "min",
+            Unit::Bytes => "B",
+            Unit::Kilobytes => "kB",
+            Unit::Megabytes => "MB",
+            Unit::Pages => "8kB",
+        }
+    }
+}
+
 /// Who may change a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {

@@ -2,7 +2,7 @@
 
 use crate::context::{StatementContext, micros};
 use crate::objects::ViewRows;
-use crate::settings::known::{Change, KNOWN, Kind, Unit};
+use crate::settings::known::{Change, KNOWN, Kind};
 use curia_catalog::lookup::FIRST_DATABASE;
 use curia_execute::SessionViews;
 use curia_txn::{ListedLock, LockTarget};

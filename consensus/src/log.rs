@@ -156,6 +156,11 @@ impl Log {
             .map_or(self.base.index.next(), |(first, _)| *first)
     }
 
+    /// Whether the last entry is the first of its term.
+    pub fn opens_term(&self) -> bool {
+        self.runs.back().is_some_and(|(first, _)| *first == self.last)
+    }
+
     /// The entry at `index`, if it is in the window.
     pub fn get(&self, index: Index) -> Option<&Entry> {
         let offset = index.0.checked_sub(self.window_first().0)?;

@@ -309,10 +309,10 @@ impl Node {
     /// Goes on with the change under way, as far as that is possible now.
     pub(crate) fn advance_change(&mut self) {
         while let Some((group, index)) = self.standing.barriers.last().copied() {
-            if let Some(slot) = self.slot(group) {
-                if self.workers[slot].commit < index {
-                    return;
-                }
+            if let Some(slot) = self.slot(group)
+                && self.workers[slot].commit < index
+            {
+                return;
             }
             self.standing.barriers.pop();
         }

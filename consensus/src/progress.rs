@@ -117,8 +117,10 @@ impl Peers {
         if let Some(at) = self.0.iter().position(|(s, _)| *s == server) {
             return &mut self.0[at].1;
         }
+        // A peer is mostly met when the term begins, with one entry of it here: most have what comes before that.
+        let next = if log.opens_term() { log.last() } else { log.last().next() };
         let fresh = Progress {
-            next: log.last().next(),
+            next,
             ..Progress::default()
         };
         self.0.push((server, fresh));

@@ -38,6 +38,8 @@ impl Dice {
 pub struct Disk {
     pub hard_state: Option<HardState>,
     pub bases: BTreeMap<LogId, Base>,
+    /// Logs whose records after an index are damaged.
+    pub damaged: BTreeMap<LogId, Index>,
     /// Entries as bytes, by log and index.
     pub logs: BTreeMap<LogId, BTreeMap<Index, Bytes>>,
 }
@@ -92,6 +94,45 @@ pub struct State {
     pub applied: AppliedState,
     pub rows: BTreeMap<Csn, BTreeMap<GroupId, Vec<u8>>>,
     pub timestamps: BTreeMap<Csn, Timestamp>,
+    /// Up to where each group came by a snapshot.
+    pub installed: BTreeMap<GroupId, Csn>,
+}
+
+impl State {
+    /// What the state holds of a group: CSN, timestamp and length before each row.
+    fn snapshot(&self, group: GroupId) -> Bytes {
+        let mut bytes = Vec::new();
+        for (csn, rows) in self.rows.range(..=self.applied.csn) {
+            if let Some(row) = rows.get(&group) {
+                bytes.extend(csn.0.to_le_bytes());
+                bytes.extend(self.timestamps[csn].0.to_le_bytes());
+                bytes.extend((row.len() as u64).to_le_bytes());
+                bytes.extend(row);
+            }
+        }
+        bytes.into()
+    }
+
+    fn install(&mut self, group: GroupId, base: &Base, mut snapshot: &[u8]) {
+        self.rows.values_mut().for_each(|rows| drop(rows.remove(&group)));
+        let number = |snapshot: &mut &[u8]| {
+            let (number, rest) = snapshot.split_first_chunk().expect("a snapshot is whole");
+            *snapshot = rest;
+            u64::from_le_bytes(*number)
+        };
+        while !snapshot.is_empty() {
+            let (csn, timestamp) = (Csn(number(&mut snapshot)), Timestamp(number(&mut snapshot)));
+            let len = number(&mut snapshot) as usize;
+            let (row, rest) = snapshot.split_at(len);
+            snapshot = rest;
+            self.rows.entry(csn).or_default().insert(group, row.to_vec());
+            self.timestamps.insert(csn, timestamp);
+        }
+        self.rows.retain(|_, rows| !rows.is_empty());
+        self.applied.positions.retain(|(found, _)| *found != group);
+        self.applied.positions.push((group, base.clone()));
+        self.installed.insert(group, base.csn);
+    }
 }
 
 /// A server and its surroundings.
@@ -111,6 +152,16 @@ pub struct Server {
     pub starts: u64,
     pub offices: Vec<Office>,
     pub reads: Vec<ReadReady>,
+    /// What is applied is not reported.
+    pub holds_applied: bool,
+    /// Up to where transactions were handed out.
+    handed: Csn,
+    /// Snapshots that are being read for others.
+    snapshots: BTreeMap<(ServerId, GroupId), (Base, Bytes)>,
+    /// Snapshots that are being installed, as far as they came.
+    installing: BTreeMap<GroupId, Vec<u8>>,
+    /// Snapshots that were installed.
+    pub installs: Vec<(GroupId, Base)>,
     /// The limits, instead of the defaults.
     pub config: Option<Config>,
     pub configure: fn(&mut Config),
@@ -138,6 +189,11 @@ impl Server {
             starts: 0,
             offices: Vec::new(),
             reads: Vec::new(),
+            holds_applied: false,
+            handed: Csn::ZERO,
+            snapshots: BTreeMap::new(),
+            installing: BTreeMap::new(),
+            installs: Vec::new(),
             config: None,
             configure: |_| {},
         }
@@ -159,17 +215,22 @@ impl Server {
         }
         (self.configure)(&mut config);
         self.state = self.flushed.clone();
+        self.handed = self.state.applied.csn;
+        self.snapshots.clear();
+        self.installing.clear();
         let bases = self.disk.bases.clone();
         let mut restore = Restore::new(config, self.disk.hard_state, bases, self.state.applied.clone())?;
-        for entries in self.disk.logs.values() {
-            for bytes in entries.values() {
+        for (log, entries) in &self.disk.logs {
+            let sound = self.disk.damaged.get(log).copied().unwrap_or(Index(u64::MAX));
+            for bytes in entries.range(..=sound).map(|(_, bytes)| bytes) {
                 let (log, entry) = decode_entry(bytes.clone()).expect("the disk gives back what was written");
                 restore.entry(log, entry)?;
             }
         }
-        // Who joins a cluster waits for its consul to say who takes part.
-        let joins = self.joins || self.config.as_ref().is_some_and(|limits| limits.cluster.is_some());
-        self.node = Some(restore.finish((!joins).then(|| self.founding.clone()))?);
+        for (log, after) in std::mem::take(&mut self.disk.damaged) {
+            restore.damaged(log, after);
+        }
+        self.node = Some(restore.finish((!self.joins).then(|| self.founding.clone()))?);
         Ok(())
     }
 
@@ -212,6 +273,10 @@ impl Server {
             }
         }
         self.reads.extend(output.reads);
+        for read in output.snapshot_reads {
+            let piece = self.read_snapshot(&read);
+            self.node().snapshot_read(read.id, Ok(piece));
+        }
         for apply in output.apply {
             self.apply(apply);
         }
@@ -228,7 +293,11 @@ impl Server {
                 );
             }
             self.state.applied.positions = positions.into_iter().collect();
-            self.node().applied(applied.csn);
+            self.handed = applied.csn;
+            self.report_applied();
+        }
+        for chunk in output.installs {
+            self.install(chunk);
         }
         any
     }
@@ -250,13 +319,22 @@ impl Server {
         if entries.is_empty() { Err(Missing) } else { Ok(entries) }
     }
 
+    /// Tells the node how far the state is.
+    pub fn report_applied(&mut self) {
+        if !self.holds_applied {
+            let csn = self.state.applied.csn;
+            self.node().applied(csn);
+        }
+    }
+
     fn apply(&mut self, apply: Apply) {
-        let last = self.state.rows.keys().next_back().copied().unwrap_or_default();
+        let (last, installed) = (self.handed, self.state.installed.values().max().copied().unwrap_or_default());
         assert!(
-            apply.csn == last || apply.csn == last.next(),
-            "CSNs are gap-free: {:?} after {last:?}",
+            apply.csn == last || apply.csn == last.next() || apply.csn > last && apply.csn.0 - 1 <= installed.0,
+            "CSNs are gap-free but for those in snapshots: {:?} after {last:?}",
             apply.csn
         );
+        self.handed = apply.csn;
         let mut row = Vec::new();
         for stage in apply.stages.as_slice() {
             let Record::Stage(Payload::Held(bytes)) = self.disk.entry(LogId::Group(apply.group), *stage).record else {
@@ -290,6 +368,45 @@ impl Server {
             assert!(*earlier.1 < apply.timestamp, "commit timestamps grow with the CSN");
         }
         self.state.timestamps.insert(apply.csn, apply.timestamp);
+    }
+
+    /// A snapshot is one of the state as it is when its first piece is read.
+    fn read_snapshot(&mut self, read: &SnapshotRead) -> SnapshotPiece {
+        let of = (read.to, read.group);
+        if read.base.is_none() || !self.snapshots.contains_key(&of) {
+            let positions = &self.state.applied.positions;
+            let base = positions
+                .iter()
+                .find(|(group, _)| *group == read.group)
+                .map(|(_, base)| base.clone());
+            let snapshot = self.state.snapshot(read.group);
+            self.snapshots.insert(of, (base.unwrap_or_default(), snapshot));
+        }
+        let (base, snapshot) = &self.snapshots[&of];
+        let from = (read.offset as usize).min(snapshot.len());
+        let to = (from + read.bytes_max).min(snapshot.len());
+        SnapshotPiece {
+            base: base.clone(),
+            data: snapshot.slice(from..to),
+            last: to == snapshot.len(),
+        }
+    }
+
+    /// What is installed is durable at once, and with it the group's position.
+    fn install(&mut self, chunk: InstallChunk) {
+        let pieces = self.installing.entry(chunk.group).or_default();
+        if chunk.offset == 0 {
+            pieces.clear();
+        }
+        assert_eq!(pieces.len() as u64, chunk.offset, "pieces come in order");
+        pieces.extend_from_slice(&chunk.data);
+        if chunk.last {
+            let snapshot = self.installing.remove(&chunk.group).unwrap_or_default();
+            self.state.install(chunk.group, &chunk.base, &snapshot);
+            self.flushed.install(chunk.group, &chunk.base, &snapshot);
+            self.installs.push((chunk.group, chunk.base.clone()));
+            self.node().installed(chunk.group, chunk.base.csn);
+        }
     }
 
     /// Syncs the oldest unsynced batches, and reports them.

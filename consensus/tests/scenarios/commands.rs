@@ -22,6 +22,7 @@ impl World {
             "given" => self.given(command),
             "start" => self.start(command),
             "crash" => self.crash_command(command),
+            "damage" => self.damage(command),
             "tick" => self.tick_command(command),
             "timeout" => self.timeout(pick::first(command)?),
             "run" => self.run_for(command),
@@ -49,6 +50,13 @@ impl World {
                 self.held.extend(pick::servers(self, command)?);
                 Ok(())
             }
+            "hold-state" => {
+                for id in pick::servers(self, command)? {
+                    self.server(id)?.holds_applied = true;
+                }
+                Ok(())
+            }
+            "sync-state" => self.sync_state(command),
             "sync" => self.sync(command),
             "pending" => self.pending(pick::first(command)?),
             "propose" => self.propose(command),
@@ -58,6 +66,7 @@ impl World {
             "reconfigure" => self.reconfigure(command),
             "join" => self.join(command),
             "read" => self.read(command),
+            "snapshots-durable" => self.snapshots_durable(command),
             "checkpoint" => self.checkpoint(pick::first(command)?),
             "logs" => self.show_logs(command),
             "status" => self.show_status(command),
@@ -194,6 +203,17 @@ impl World {
         Ok(())
     }
 
+    /// `damage 1 g0=3`: the records after entry 3 can't be read any more.
+    fn damage(&mut self, command: &Command) -> Outcome {
+        let server = self.server(pick::first(command)?)?;
+        for (name, index) in command.named() {
+            let log = pick::log(name).ok_or_else(|| format!("{name} is no log"))?;
+            let after = Index(index.parse().map_err(|_| "an index is a number")?);
+            server.disk.damaged.insert(log, after);
+        }
+        Ok(())
+    }
+
     /// `tick [1 2] 300ms`: their clocks go on, and nothing else does.
     fn tick_command(&mut self, command: &Command) -> Outcome {
         let time = command.plain().find_map(pick::time).ok_or("a time is missing")?;
@@ -325,6 +345,18 @@ impl World {
         Ok(())
     }
 
+    /// `sync-state 2`: reports what is applied, as before `hold-state`.
+    fn sync_state(&mut self, command: &Command) -> Outcome {
+        for id in pick::servers(self, command)? {
+            let server = self.server(id)?;
+            server.holds_applied = false;
+            if server.node.is_some() {
+                server.report_applied();
+            }
+        }
+        Ok(())
+    }
+
     fn pending(&mut self, id: ServerId) -> Outcome {
         let batches = &self.server(id)?.unsynced;
         let lines: Vec<_> = batches.iter().map(trace::batch).collect();
@@ -404,10 +436,8 @@ impl World {
         let id = pick::first(command)?;
         let mut server = Server::member(id, vec![id], 1);
         let known = self.servers.values().next().ok_or("there is no cluster")?;
+        (server.founding, server.joins) = (known.founding.clone(), true);
         (server.config, server.now) = (known.config.clone(), known.now);
-        if let Some(limits) = &mut server.config {
-            limits.cluster = Some(known.founding.cluster);
-        }
         self.servers.insert(id, server);
         self.restore(id)?;
         self.tick(id, Duration::ZERO);
@@ -459,6 +489,13 @@ impl World {
         }
         self.node(id)?.read(read, level);
         self.tick(id, Duration::ZERO);
+        Ok(())
+    }
+
+    /// `snapshots-durable 1 3`: tells the consul that CSN 3 is in storage that survives the state servers.
+    fn snapshots_durable(&mut self, command: &Command) -> Outcome {
+        let csn = command.plain().nth(1).and_then(|csn| csn.parse().ok()).ok_or("a CSN is missing")?;
+        self.node(pick::first(command)?)?.snapshots_durable(Csn(csn));
         Ok(())
     }
 
@@ -515,6 +552,12 @@ fn limits(command: &Command) -> Result<Config, String> {
             "catch_up_entries_max" => config.catch_up_entries_max = number,
             "stale_entries_max" => config.stale_entries_max = number,
             "reads_max" => config.reads_max = number as usize,
+            "message_bytes_max" => config.message_bytes_max = number as usize,
+            "peer_window_bytes_max" => config.peer_window_bytes_max = number as usize,
+            "peer_window_entries_max" => config.peer_window_entries_max = number,
+            "group_window_bytes_max" => config.group_window_bytes_max = number,
+            "memory_bytes_max" => config.memory_bytes_max = number as usize,
+            "retained_bytes_max" => config.retained_bytes_max = number,
             "apply_fragments_max" => config.apply_fragments_max = number as usize,
             _ => return Err(format!("there is no limit {name}")),
         }

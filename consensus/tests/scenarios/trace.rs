@@ -86,7 +86,7 @@ fn freshness(freshness: Freshness) -> String {
 }
 
 /// `base t3/7 c4`: what a log begins behind.
-fn based(base: &Base) -> String {
+pub fn based(base: &Base) -> String {
     let tail = Tail {
         term: base.term,
         index: base.index,

@@ -110,14 +110,30 @@ impl World {
     }
 
     fn look_at_state(&mut self, id: ServerId) {
+        let server = self.servers.get_mut(&id).expect("it was just asked");
+        for (group, base) in std::mem::take(&mut server.installs) {
+            self.trace.push(format!("server {id} installs {group:?}, {}", trace::based(&base)));
+        }
         let seen = self.seen.entry(id).or_default();
         let state = &self.servers[&id].state;
-        let news: Vec<_> = state.rows.range(seen.next()..).map(|(csn, rows)| (*csn, rows.clone())).collect();
-        *seen = state.applied.csn;
+        let upto = state.applied.csn;
+        let news: Vec<_> = (seen.0 + 1..=upto.0)
+            .map(|csn| (Csn(csn), state.rows.get(&Csn(csn)).cloned()))
+            .collect();
+        let by_snapshot = state.installed.clone();
+        *seen = upto;
         for (csn, rows) in news {
+            let rows = rows.unwrap_or_default();
             let first = self.applied.entry(csn).or_insert_with(|| rows.clone());
             assert_eq!(*first, rows, "server {id} applies another {csn:?}");
-            self.say(format!("server {id} applies {csn:?}: {}", trace::rows(&rows)));
+            let applied: Rows = rows
+                .into_iter()
+                .filter(|(group, _)| by_snapshot.get(group).is_none_or(|s| csn > *s))
+                .collect();
+            self.say(match applied.is_empty() {
+                true => format!("server {id} passes over {csn:?}"),
+                false => format!("server {id} applies {csn:?}: {}", trace::rows(&applied)),
+            });
         }
     }
 
@@ -190,8 +206,10 @@ impl World {
 
     /// A server's process ends; its state is what was flushed.
     pub fn crash(&mut self, id: ServerId, kept_writes: usize) -> Result<(), String> {
-        self.server(id)?.crash(kept_writes);
-        self.seen.remove(&id);
+        let server = self.server(id)?;
+        server.crash(kept_writes);
+        let flushed = server.flushed.applied.csn;
+        self.seen.insert(id, flushed);
         self.offices.remove(&id);
         Ok(())
     }

@@ -20,7 +20,7 @@ use crate::senate::{Role, Vote};
 impl Node {
     /// Whether this server may become consul, as far as it knows.
     pub(crate) fn may_stand(&self) -> bool {
-        !self.senator.damaged && self.senator.configuration.may_lead(self.config.server)
+        !self.senator.damaged && !self.lacks_dropped() && self.senator.configuration.may_lead(self.config.server)
     }
 
     /// Whether this server keeps its logs in memory only: what it held in an earlier run is gone.

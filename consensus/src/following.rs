@@ -79,6 +79,9 @@ impl Node {
 
     /// Moves arrivals up to `limit`, which are resolved, into the commit order, as far as all their fragments are here.
     pub(crate) fn take_arrivals(&mut self, limit: Csn) {
+        if self.lacks_dropped() {
+            return self.pull_for_dropped();
+        }
         loop {
             let next = self.sequencer.next();
             let Some(first) = self.arrivals.first_entry().filter(|first| *first.key() == next && next <= limit) else {
@@ -104,6 +107,28 @@ impl Node {
                 }
             }
             self.sequencer.push_resolved(resolved);
+        }
+    }
+
+    /// Whether the state is older than a group that is gone: it can't come from logs any more, as what that group had is in
+    /// none of them. Every state of the time had it all, so this one came later.
+    pub(crate) fn lacks_dropped(&self) -> bool {
+        let floor = self.senator.configuration.dropped_floor;
+        self.sequencer.handed().0 < floor && self.runs_state() && self.workers.iter().any(|worker| worker.installed() < floor)
+    }
+
+    /// Takes every group's snapshot at or after the end of the groups that are gone.
+    fn pull_for_dropped(&mut self) {
+        let floor = self.senator.configuration.dropped_floor;
+        let source = match self.senator.role {
+            Role::Follower { consul: Some(consul) } => Some(consul),
+            _ => self.snapshot_sources().first().copied(),
+        };
+        let Some(source) = source else { return };
+        for slot in 0..self.workers.len() {
+            if self.workers[slot].installed() < floor {
+                self.pull_snapshot_at(slot, source, Index::ZERO, floor);
+            }
         }
     }
 

@@ -211,6 +211,7 @@ impl Node {
             return;
         }
         self.standing.index = index;
+        let floor = self.standing.configuration.dropped_floor;
         self.standing.configuration = configuration.clone();
         self.standing.distinguish();
         self.find_peers();
@@ -230,6 +231,9 @@ impl Node {
             }
         }
         self.forget_groups();
+        if floor < configuration.dropped_floor {
+            self.tell_positions();
+        }
         if self.senator.role != Role::Consul {
             return;
         }
@@ -239,6 +243,14 @@ impl Node {
         }
         if !configuration.may_lead(self.config.server) {
             self.resign();
+        }
+    }
+
+    /// Who comes later needs every group's snapshot at or after the end of those that are gone: the state is that far, and
+    /// says so of groups too that had nothing to do since.
+    pub(crate) fn tell_positions(&mut self) {
+        if self.sequencer.handed().0 >= self.standing.configuration.dropped_floor {
+            (0..self.workers.len()).for_each(|slot| self.moved.insert(slot));
         }
     }
 

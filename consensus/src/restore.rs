@@ -346,6 +346,7 @@ impl Restore {
             } = restored;
             let mut worker = Worker::restore(*group, members.clone(), log, applied.max(position.index), &term_starts);
             worker.damaged = damaged;
+            worker.note_installed(&position);
             workers.push(worker);
         }
         if scribe {
@@ -434,6 +435,9 @@ impl Restore {
         };
         node.renumber();
         node.moved.take();
+        if node.standing.configuration.dropped_floor > Csn::ZERO {
+            node.tell_positions();
+        }
         Ok(node)
     }
 }

@@ -31,8 +31,10 @@ const PATIENCE_HEARTBEATS: u8 = 4;
 #[derive(Debug)]
 pub(crate) struct Pull {
     from: ServerId,
-    /// The base must be here or after it.
+    /// The base must be here or after it,
     needs: Index,
+    /// and at this CSN or a later one; not zero where the log alone would not do.
+    needs_csn: Csn,
     /// The snapshot's, once known.
     base: Option<Base>,
     /// Bytes of it that are handed to the driver.
@@ -66,15 +68,29 @@ struct Piece {
 }
 
 impl Pull {
-    fn new(from: ServerId, needs: Index) -> Self {
+    fn new(from: ServerId, needs: Index, needs_csn: Csn) -> Self {
         Self {
             from,
             needs,
+            needs_csn,
             base: None,
             offset: 0,
             moves: false,
             silence: 0,
             whole: false,
+        }
+    }
+
+    /// Whether a snapshot with this base would do.
+    fn serves(&self, base: &Base) -> bool {
+        base.index >= self.needs && base.csn >= self.needs_csn
+    }
+
+    /// More is needed than was known; what came of a snapshot that doesn't do is void.
+    fn require(&mut self, needs: Index, needs_csn: Csn) {
+        (self.needs, self.needs_csn) = (self.needs.max(needs), self.needs_csn.max(needs_csn));
+        if self.base.as_ref().is_some_and(|base| !self.serves(base)) {
+            (self.base, self.offset) = (None, 0);
         }
     }
 }
@@ -94,15 +110,18 @@ impl Worker {
 impl Node {
     /// Copies a group's snapshot at or after `needs` from a server, unless that goes on already.
     pub(crate) fn pull_snapshot(&mut self, slot: usize, from: ServerId, needs: Index) {
+        self.pull_snapshot_at(slot, from, needs, Csn::ZERO);
+    }
+
+    /// The same, of a snapshot that is also at this CSN or a later one.
+    pub(crate) fn pull_snapshot_at(&mut self, slot: usize, from: ServerId, needs: Index, needs_csn: Csn) {
         let worker = &mut self.workers[slot];
-        if worker
-            .pull
-            .as_ref()
-            .is_some_and(|pull| pull.whole || pull.from == from && pull.needs >= needs)
-        {
-            return;
+        match &mut worker.pull {
+            Some(pull) if pull.whole => return,
+            Some(pull) if pull.from == from => return pull.require(needs, needs_csn),
+            _ => {}
         }
-        worker.pull = Some(Pull::new(from, needs));
+        worker.pull = Some(Pull::new(from, needs, needs_csn));
         let group = worker.group;
         if !self.pulls.contains(&group) {
             self.pulls.push(group);
@@ -246,11 +265,11 @@ impl Node {
         if base.term > term || base.term_start.term > base.term || base.configuration.is_some() {
             return Err(Refusal::Impossible("snapshot's base"));
         }
-        if base.index < pull.needs {
+        if !pull.serves(&base) {
             self.ask_another(slot, from);
             return Ok(());
         }
-        if worker.log.holds(base.tail()) {
+        if pull.needs_csn == Csn::ZERO && worker.log.holds(base.tail()) {
             worker.pull = None; // the log came in the meantime
             self.pull_on(false);
             return Ok(());
@@ -288,7 +307,7 @@ impl Node {
         let at = sources.iter().position(|server| *server == from).map_or(0, |at| at + 1);
         if let Some(next) = sources.get(at % sources.len().max(1)) {
             // With the next heartbeat: whoever goes round in vain doesn't do it in haste.
-            self.workers[slot].pull = Some(Pull::new(*next, pull.needs));
+            self.workers[slot].pull = Some(Pull::new(*next, pull.needs, pull.needs_csn));
         }
     }
 

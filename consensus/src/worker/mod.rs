@@ -236,6 +236,16 @@ impl Worker {
         true
     }
 
+    /// The last CSN at which the group's state came whole.
+    pub(crate) fn installed(&self) -> Csn {
+        self.installed.0
+    }
+
+    /// The state came whole at this position.
+    pub(crate) fn note_installed(&mut self, position: &Base) {
+        self.installed = self.installed.max((position.csn, position.timestamp));
+    }
+
     /// Where the log could begin, were everything up to the position applied, at this CSN and commit timestamp.
     pub(crate) fn possible_base(&self, csn: Csn, timestamp: Timestamp) -> Base {
         match self.first_stage() {
@@ -290,7 +300,12 @@ impl Worker {
     /// What a snapshot at `base` holds is in the state (or, on a scribe, elsewhere). Whether the log begins anew after it;
     /// where the log has what the snapshot has, it stays as it is.
     pub(crate) fn take_base(&mut self, base: Base, term: Term) -> bool {
-        if base.index <= self.log.base().index {
+        if base.index < self.log.base().index {
+            return false;
+        }
+        if base.index == self.log.base().index {
+            self.complete = self.complete.max(base.csn);
+            self.installed = self.installed.max((base.csn, base.timestamp));
             return false;
         }
         let here = self.log.term_at(base.index) == Some(base.term);

@@ -9,6 +9,9 @@ use curia_types::{PgType, Result, SqlError, SqlState, oid, type_info};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
+/// Parameters that a Bind message can give.
+const MAX_PARAMS: usize = 65_535;
+
 pub(crate) struct Binder<'a> {
     pub cx: &'a BindContext<'a>,
     next_column: Cell<u32>,
@@ -96,7 +99,8 @@ impl<'a> Binder<'a> {
         if self.cx.params.is_none() || number == 0 {
             return Err(missing());
         }
-        let index = number as usize - 1;
+        // All above what a Bind message can give share a place: it stays without a type, or without a value.
+        let index = (number as usize - 1).min(MAX_PARAMS);
         let mut params = self.params.borrow_mut();
         if params.len() <= index {
             params.resize(index + 1, 0);

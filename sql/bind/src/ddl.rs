@@ -136,7 +136,9 @@ pub fn using_text(catalog: &Catalog, search_path: &[String], expr: &ast::Expr, t
         if !coerce::can_coerce(source, ty.oid, CastContext::Assignment) {
             return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, "result of USING clause cannot be cast automatically").at(e.position));
         }
-        if unknown { b.implicit(e, ty.oid) } else { Ok(e) }
+        // PostgreSQL converts the result without its place in the statement.
+        let result = Expr { position: None, ..e };
+        if unknown { b.implicit(result, ty.oid) } else { Ok(result) }
     };
     with_binder(catalog, search_path, |b| {
         b.over_table(expr, table, &Shown::stored(table), Clause::AlterUsing, check)

@@ -486,8 +486,9 @@ impl Binder<'_> {
                 return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message).at(at(name.pos)));
             }
             let (l, r) = (find(&left, name, "left")?, find(&right, name, "right")?);
-            terms.push(self.binary(&operator("="), value(&l), value(&r), name.pos)?);
+            // What has no common type is said before what has no equality.
             let ty = self.common_type(&[(l.column.ty, None), (r.column.ty, None)], "JOIN/USING")?;
+            terms.push(self.binary(&operator("="), value(&l), value(&r), name.pos)?);
             let typmod = self.common_typmod([&l.column.ty, &r.column.ty], ty);
             let ty = PgType { oid: ty, typmod };
             let convert = |c: &NsColumn| self.to_common(value(c), PgType { oid: ty.oid, typmod: -1 }, "JOIN/USING");

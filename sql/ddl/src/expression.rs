@@ -13,12 +13,22 @@ impl Ddl<'_> {
 
     /// A DEFAULT expression's text, checked to be assignable to the column.
     pub(crate) fn default_text(&self, expr: &Expr, column: &str, ty: PgType) -> Result<String> {
-        curia_bind::ddl::default_text(&self.catalog(), self.env.search_path, expr, column, ty)
+        self.placed(curia_bind::ddl::default_text(
+            &self.catalog(),
+            self.env.search_path,
+            expr,
+            column,
+            ty,
+        ))
     }
 
     /// A CHECK expression's text over the table, and the columns (indexes into `Table::columns`) it mentions.
     pub(crate) fn check_text(&self, expr: &Expr, table: &Table) -> Result<(String, Vec<usize>)> {
-        curia_bind::ddl::check_text(&self.catalog(), self.env.search_path, expr, table)
+        self.placed(curia_bind::ddl::check_text(&self.catalog(), self.env.search_path, expr, table))
+    }
+
+    fn placed<T>(&self, result: Result<T>) -> Result<T> {
+        result.map_err(|e| if self.altering { e.nowhere() } else { e })
     }
 
     /// Types that rows can hold.

@@ -74,6 +74,8 @@ pub struct Ddl<'a> {
     pub(crate) queries: &'a dyn Queries,
     /// The catalog as the transaction sees it: read again after each change and each wait.
     catalog: Arc<Catalog>,
+    /// In ALTER TABLE: PostgreSQL does not say where in the statement a DEFAULT or CHECK is wrong.
+    altering: bool,
     /// NOTICEs for the client, in order.
     pub notices: Vec<SqlError>,
 }
@@ -87,6 +89,7 @@ impl<'a> Ddl<'a> {
             env,
             queries,
             catalog,
+            altering: false,
             notices: Vec::new(),
         }
     }
@@ -120,7 +123,10 @@ impl<'a> Ddl<'a> {
         match statement {
             Statement::CreateTable(s) => self.create_table(s).await.map(|()| "CREATE TABLE"),
             Statement::CreateView(_) => Err(SqlError::unsupported("CREATE VIEW")),
-            Statement::AlterTable(s) => self.alter_table(s).await,
+            Statement::AlterTable(s) => {
+                self.altering = true;
+                self.alter_table(s).await
+            }
             Statement::CreateIndex(s) => self.create_index(s).await.map(|()| "CREATE INDEX"),
             Statement::CreateSchema(s) => self.create_schema(s).await.map(|()| "CREATE SCHEMA"),
             Statement::AlterSchema(s) => self.alter_schema(s).await.map(|()| "ALTER SCHEMA"),

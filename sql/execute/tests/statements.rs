@@ -259,3 +259,30 @@ async fn an_order_by_the_key_with_a_limit_reads_only_that_many_rows() {
     assert!(plan.contains("Seq Scan Backward on t") && !plan.contains("Sort"), "{plan}");
     assert_eq!(s.sql("select v, id from t order by v desc, id limit 2").await, "9|9;9|19");
 }
+
+#[tokio::test]
+async fn chains_of_many_terms_run_over_a_table() {
+    let server = Server::start().await;
+    let mut s = server.session();
+    s.sql("create table t (a int, b text)").await;
+    s.sql("insert into t values (1, 'x'), (2, 'y'), (3, null)").await;
+    let chain = |operator: &str, term: &dyn Fn(usize) -> String| (0..20_000).map(term).collect::<Vec<_>>().join(operator);
+    let differs = chain(" and ", &|i| format!("a <> {}", i + 3));
+    assert_eq!(s.sql(&format!("select count(*) from t where {differs}")).await, "2");
+    let equals = chain(" or ", &|i| format!("a = {}", i + 2));
+    assert_eq!(s.sql(&format!("select sum(a) from t where {equals}")).await, "5");
+    assert_eq!(
+        s.sql(&format!(
+            "select count(*) from t x join t y on x.a = y.a and {}",
+            differs.replace("a <>", "x.a <>")
+        ))
+        .await,
+        "2"
+    );
+    let unions = vec!["select a from t"; 1_000];
+    assert_eq!(s.sql(&format!("select count(*) from ({}) u", unions.join(" union "))).await, "3");
+    assert_eq!(
+        s.sql(&format!("select count(*) from ({}) u", unions.join(" union all "))).await,
+        "3000"
+    );
+}

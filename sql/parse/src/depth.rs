@@ -7,11 +7,25 @@ use crate::keyword::Kw;
 use crate::token::{Tok, Token};
 use curia_types::{Result, SqlError, SqlState};
 
-/// Parentheses, brackets, CASE and prefix operators may nest this deep; beyond it the answer is 54001.
-pub const MAX_DEPTH: u32 = 1_000;
+/// Parentheses, brackets, CASE and prefix operators may nest this deep; beyond it the answer is 54001. PostgreSQL ends between 1,600
+/// (subqueries in FROM) and 10,000 (parentheses) with its default `max_stack_depth`.
+pub const MAX_DEPTH: u32 = 10_000;
 
-/// A chain of binary operators other than AND and OR may have this many terms (its typed form nests to the left); beyond it 54001.
-pub const MAX_CHAIN: usize = 20_000;
+/// A tree may be this high; beyond it 54001. A chain of binary operators other than AND and OR counts with its length, because its typed
+/// form nests to the left.
+pub const MAX_HEIGHT: usize = 12_000;
+
+/// Queries may nest this deep in each other; beyond it 54001. PostgreSQL ends at about 2,100. What each costs grows with its depth.
+pub const MAX_QUERIES: usize = 2_500;
+
+/// How high expressions may be that the catalog keeps (DEFAULT, CHECK): statements get them without having their depth.
+pub const MAX_STORED_HEIGHT: usize = 1_000;
+
+/// Levels of the grammar that may be open on the caller's stack beyond those that tokens nest.
+pub const INLINE_LEVELS: usize = 96;
+
+/// Height up to which trees are made, and dropped when an error follows, on the caller's stack.
+pub const INLINE_HEIGHT: usize = 1_000;
 
 /// Statements that nest no deeper than this run on the caller's stack (which must have 1 MB left).
 pub const INLINE_DEPTH: u32 = 24;

@@ -21,7 +21,9 @@ mod token;
 
 pub use ast::{ObjectName, Statement};
 pub use depth::{INLINE_DEPTH, MAX_DEPTH, STACK_BYTES_PER_LEVEL, on_stack};
+pub use grammar::MAX_PARAM;
 pub use keyword::{quote_identifier, quote_literal};
+pub use token::MAX_NAME_BYTES;
 
 use curia_types::Result;
 
@@ -34,8 +36,17 @@ pub struct Parsed {
     pub span: std::ops::Range<usize>,
     /// How deep it nests at most (1 for a flat statement); see [`on_stack`].
     pub depth: u32,
-    /// The highest parameter number that occurs (`$3` gives 3), 0 without parameters.
-    pub max_param: u32,
+    /// Names that were too long, in order; the client is told.
+    pub truncated: Vec<Truncated>,
+}
+
+/// A name that was cut to [`MAX_NAME_BYTES`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Truncated {
+    /// As written, folded.
+    pub from: String,
+    /// As it is used.
+    pub to: String,
 }
 
 /// Parses a query string into its statements; an empty string or one of comments only gives none.

@@ -617,20 +617,18 @@ fn join_surrogates(high: u32, low: u32) -> u32 {
     0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00)
 }
 
-/// Folds and truncates an unquoted identifier.
-pub fn fold_ident(raw: &str) -> String {
-    let mut name = raw.to_ascii_lowercase();
-    truncate_ident(&mut name);
-    name
-}
+/// Longest name, as PostgreSQL's NAMEDATALEN - 1.
+pub const MAX_NAME_BYTES: usize = 63;
 
-/// Cuts an identifier to PostgreSQL's 63 bytes, at a character boundary.
-pub fn truncate_ident(name: &mut String) {
-    if name.len() > 63 {
-        let mut end = 63;
-        while !name.is_char_boundary(end) {
-            end -= 1;
-        }
-        name.truncate(end);
+/// Cuts a name to [`MAX_NAME_BYTES`], at a character boundary; gives what it was when it was longer.
+pub fn truncate_ident(name: &mut String) -> Option<String> {
+    if name.len() <= MAX_NAME_BYTES {
+        return None;
     }
+    let mut end = MAX_NAME_BYTES;
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    let short = name[..end].to_owned();
+    Some(std::mem::replace(name, short))
 }

@@ -32,6 +32,10 @@ fn other_endless_nesting_is_too_complex_too() {
     assert_eq!(code(&format!("SELECT 1{}", "::int".repeat(n))), "54001");
     assert_eq!(code(&format!("SELECT 1{}", " IS NULL".repeat(n))), "54001");
     assert_eq!(code(&format!("SELECT (a){}", "[1]".repeat(n))), "ok");
+    assert_eq!(code(&format!("SELECT (a){}", ".b".repeat(n))), "54001");
+    assert_eq!(code(&format!("SELECT * FROM t{}", " JOIN t".repeat(n))), "54001");
+    let chain = format!("{})", " + 1".repeat(500));
+    assert_eq!(code(&format!("SELECT {}1{}", "(".repeat(100), chain.repeat(100))), "54001");
     assert_eq!(code(&format!("SELECT * FROM t{}", " CROSS JOIN t".repeat(n))), "54001");
     assert_eq!(code(&format!("SELECT {}1{}", "(SELECT ".repeat(n), ")".repeat(n))), "54001");
     assert_eq!(code(&format!("SELECT a{}", " COLLATE \"C\"".repeat(n))), "54001");
@@ -40,13 +44,14 @@ fn other_endless_nesting_is_too_complex_too() {
 
 #[test]
 fn nesting_up_to_the_limit_parses_and_drops() {
-    let n = MAX_DEPTH as usize - 10;
-    for (open, close) in [
-        ("(", ")"),
-        ("CASE WHEN true THEN ", " END"),
-        ("ARRAY[", "]"),
-        ("abs(", ")"),
-        ("(SELECT ", ")"),
+    let most = MAX_DEPTH as usize - 10;
+    for (open, close, n) in [
+        ("(", ")", most),
+        ("CASE WHEN true THEN ", " END", most),
+        ("ARRAY[", "]", 5_000),
+        ("abs(", ")", most),
+        ("NOT ", "", most),
+        ("(SELECT ", ")", 2_000),
     ] {
         let sql = format!("SELECT {}1{}", open.repeat(n), close.repeat(n));
         let parsed = parse(&sql).unwrap();
@@ -66,6 +71,34 @@ fn ten_thousand_terms_of_any_operator_parse() {
     assert_eq!(parse(&unions).unwrap().len(), 1);
     let many = "SELECT 1;".repeat(10_000);
     assert_eq!(parse(&many).unwrap().len(), 10_000);
+}
+
+#[test]
+fn what_the_catalog_keeps_nests_less_deep() {
+    let deep = |n: usize| format!("{}a{}", "abs(".repeat(n), ")".repeat(n));
+    let chain = |n: usize| format!("a{}", " + 1".repeat(n));
+    for (n, expected) in [(900, "ok"), (1_100, "54001")] {
+        for e in [deep(n), chain(n)] {
+            assert_eq!(code(&format!("CREATE TABLE t (a int CHECK ({e} > 0))")), expected);
+            assert_eq!(code(&format!("ALTER TABLE t ALTER a SET DEFAULT {e}")), expected);
+            assert_eq!(code(&format!("ALTER TABLE t ALTER a TYPE int USING {e}")), expected);
+        }
+    }
+}
+
+#[test]
+fn names_that_are_too_long_are_told_with_what_they_become() {
+    let long = "é".repeat(40);
+    let parsed = parse(&format!("SELECT \"{long}\", x AS {}; SELECT 1", "Y".repeat(64))).unwrap();
+    let told: Vec<_> = parsed[0].truncated.iter().map(|t| (t.from.as_str(), t.to.as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            (long.as_str(), "é".repeat(31).as_str()),
+            ("y".repeat(64).as_str(), "y".repeat(63).as_str())
+        ]
+    );
+    assert!(parsed[1].truncated.is_empty());
 }
 
 #[test]

@@ -13,8 +13,9 @@ type Job = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()>>> + Send>;
 
 /// Most hand-overs waiting for one core; beyond it the caller waits.
 const QUEUE: usize = 256;
-/// Stack of a session thread: room for binding and planning statements of the depth that is accepted inline.
-const STACK_BYTES: usize = 16 << 20;
+/// Stack of a session thread: room for binding and planning statements of the depth that is accepted inline, for definitions' expressions
+/// and for dropping the deepest syntax tree. Memory is used only as far as it is touched.
+const STACK_BYTES: usize = 256 << 20;
 
 /// One session's place on a core, given back even when its future panics (tokio keeps the panic from the others).
 struct Place(Arc<AtomicUsize>);

@@ -141,7 +141,7 @@ impl Session {
             statement: Statement::Insert(Box::new(insert)),
             span: usize::MAX..usize::MAX,
             depth,
-            max_param: 0,
+            truncated: Vec::new(),
         };
         let inner = Prepared::transient(&prepared.sql, Arc::new(parsed));
         let ran = self.run_plan(&inner, Arc::from([]), out).await?;
@@ -231,7 +231,7 @@ impl Session {
                 statement: Statement::Query(Box::new(query)),
                 span: usize::MAX..usize::MAX,
                 depth: curia_parse::INLINE_DEPTH,
-                max_param: 0,
+                truncated: Vec::new(),
             };
             let arguments = Prepared::transient(&prepared.sql, Arc::new(parsed));
             let ran = self.run_plan(&arguments, Arc::from([]), out).await?;

@@ -36,6 +36,9 @@ impl Session {
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, "cannot insert multiple commands into a prepared statement").into());
         }
         let parsed = statements.pop();
+        if let Some(parsed) = &parsed {
+            self.notify_truncated(parsed, out);
+        }
         self.refuse_when_failed(parsed.as_ref().map(|p| &p.statement))?;
         let prepared = self.prepare(Arc::from(sql), parsed.map(Arc::new), types, out).await?;
         self.statements.insert(name.to_owned(), Arc::new(prepared));

@@ -197,6 +197,18 @@ impl Session {
         }
     }
 
+    /// Tells which names of a statement were too long.
+    pub(crate) fn notify_truncated(&self, parsed: &Parsed, out: &mut impl Output) {
+        for name in &parsed.truncated {
+            let message = format!("identifier \"{}\" will be truncated to \"{}\"", name.from, name.to);
+            let notice = Notice {
+                code: SqlState::NAME_TOO_LONG,
+                ..Notice::plain(message)
+            };
+            self.notify(out, notice);
+        }
+    }
+
     /// Sends the notices that functions and DDL left.
     pub(crate) fn notify_all(&self, out: &mut impl Output) {
         for notice in self.shared.notices.take() {
@@ -233,6 +245,7 @@ impl Session {
         if self.block.state != State::Failed
             && let Some((cached, values)) = self.lookup(sql, out).await?
         {
+            self.notify_truncated(&cached.parsed, out);
             let mut prepared = Prepared::transient(&cached.text, cached.parsed);
             prepared.declared = cached.types.map(|t| t.to_vec());
             *prepared.planned.lock() = Some(cached.planned);
@@ -250,6 +263,7 @@ impl Session {
         let count = statements.len();
         self.in_string = count > 1;
         for (i, parsed) in statements.into_iter().enumerate() {
+            self.notify_truncated(&parsed, out);
             self.refuse_when_failed(Some(&parsed.statement))?;
             self.arm_timeout();
             if self.in_string && self.block.state == State::Idle {

@@ -60,7 +60,7 @@ impl Session {
                     statement: p.statement.clone(),
                     span: p.span.clone(),
                     depth: prepared.parsed.as_ref().map_or(1, |p| p.depth),
-                    max_param: 0,
+                    truncated: Vec::new(),
                 };
                 let mut made = self.prepare(prepared.sql.clone(), Some(Arc::new(parsed)), &types, out).await?;
                 made.from_sql = true;
@@ -276,7 +276,7 @@ impl Session {
             statement: Statement::Query(d.query.clone()),
             span: d.span.clone(),
             depth: prepared.parsed.as_ref().map_or(1, |p| p.depth),
-            max_param: 0,
+            truncated: Vec::new(),
         };
         let mut inner = Prepared::transient(&prepared.sql, Arc::new(parsed));
         let ran = self.run_plan(&inner, Arc::from([]), out).await?;
@@ -341,7 +341,7 @@ impl Session {
             statement: e.statement.clone(),
             span: usize::MAX..usize::MAX,
             depth: prepared.parsed.as_ref().map_or(1, |p| p.depth),
-            max_param: 0,
+            truncated: Vec::new(),
         };
         let inner = Prepared::transient(&prepared.sql, Arc::new(parsed));
         let (planned, catalog) = self.plan_and_lock(&inner, out).await?;

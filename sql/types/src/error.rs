@@ -216,6 +216,12 @@ impl SqlError {
         }
         self
     }
+    /// Takes the position away.
+    #[must_use]
+    pub fn nowhere(mut self) -> SqlError {
+        self.0.fields.position = None;
+        self
+    }
     /// Adds CONTEXT.
     #[must_use]
     pub fn context(mut self, text: impl Into<String>) -> SqlError {

@@ -21,7 +21,7 @@ fn ten_thousand_terms_of_any_operator_bind() {
 
 #[test]
 fn nesting_up_to_the_limit_binds() {
-    let n = 900;
+    let n = 4_000;
     binds(&format!("SELECT {}a{} FROM t", "(".repeat(n), ")".repeat(n)));
     binds(&format!("SELECT {}a{} FROM t", "abs(".repeat(n), ")".repeat(n)));
     binds(&format!(
@@ -29,6 +29,9 @@ fn nesting_up_to_the_limit_binds() {
         "CASE WHEN b = 'x' THEN ".repeat(n),
         " END".repeat(n)
     ));
+    binds(&format!("SELECT {}true FROM t", "NOT ".repeat(n)));
+    binds(&format!("SELECT a{} FROM t", "::int8::int4".repeat(n)));
+    let n = 1_800;
     binds(&format!("SELECT {}a{} FROM t", "(SELECT ".repeat(n), ")".repeat(n)));
     binds(&format!("SELECT * FROM {}t{}", "(SELECT * FROM ".repeat(n), ") s".repeat(n)));
 }

@@ -54,7 +54,7 @@ impl Lowering {
                     return Ok(native);
                 }
             }
-            ExprKind::And(args) | ExprKind::Or(args) if !args.iter().any(fallible) => {
+            ExprKind::And(args) | ExprKind::Or(args) if !args.iter().any(fallible) && self.take_terms(args.len()) => {
                 let args = args.iter().map(|a| self.expr(a, columns)).collect::<Result<Vec<_>>>()?;
                 let op = if matches!(e.kind, ExprKind::And(_)) {
                     Operator::And
@@ -125,16 +125,21 @@ impl Lowering {
         Ok(function.call(ids.into_iter().map(column).collect()))
     }
 
-    /// A conjunction over rows of `columns`. Terms that cannot fail stand alone, so that the optimizer can move them; when some can, one
-    /// evaluation runs all terms in order and stops at the first that is not true.
+    /// A conjunction over rows of `columns`. Terms that cannot fail stand alone, so that the optimizer can move them; when some can, or
+    /// there are too many, one evaluation runs all terms in order and stops at the first that is not true.
     pub(super) fn predicate(&mut self, predicate: &Expr, columns: &[RelColumn]) -> Result<df::Expr> {
         let mut terms = Vec::new();
         walk::conjuncts(predicate.clone(), &mut terms);
         let mut native = Vec::new();
-        for t in terms.iter().filter(|t| !fallible(t)) {
-            native.push(self.expr(t, columns)?);
+        let mut left_out = false;
+        for t in &terms {
+            if fallible(t) || !self.take_terms(1) {
+                left_out = true;
+            } else {
+                native.push(self.expr(t, columns)?);
+            }
         }
-        if terms.iter().any(fallible) {
+        if left_out {
             native.push(self.evaluate(predicate, columns)?);
         }
         Ok(balanced(native, Operator::And))

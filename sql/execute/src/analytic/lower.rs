@@ -23,6 +23,13 @@ use std::sync::Arc;
 /// Scans of one table side by side.
 const SCANS: usize = 4;
 
+/// Terms of AND and OR that DataFusion sees of one statement; the evaluator has the rest. Its optimizer compares terms pairwise and
+/// chains them one under the other, which tens of thousands of terms turn into seconds and an overflowing stack.
+const NATIVE_TERMS: usize = 256;
+
+/// Inputs of one UNION that DataFusion unites; more are united by row operators, for the same reason.
+const NATIVE_INPUTS: usize = 64;
+
 /// Whether a node (not what is under it) has an operator of equal meaning in DataFusion.
 fn native(rel: &Rel) -> bool {
     let keyed = |ty: PgType| plainly_ordered(ty) || has_key(ty);
@@ -31,7 +38,9 @@ fn native(rel: &Rel) -> bool {
         Rel::Join { lateral, .. } => !lateral,
         Rel::Sort { keys, .. } => keys.iter().all(|k| keyed(k.expr.ty)),
         Rel::Distinct { on, .. } => on.is_none() && walk::columns(rel).iter().all(|c| plainly_ordered(c.ty)),
-        Rel::SetOp { op, all, columns, .. } => *op == SetOp::Union && (*all || columns.iter().all(|c| plainly_ordered(c.ty))),
+        Rel::SetOp {
+            op, all, inputs, columns, ..
+        } => *op == SetOp::Union && inputs.len() <= NATIVE_INPUTS && (*all || columns.iter().all(|c| plainly_ordered(c.ty))),
         Rel::Aggregate {
             group_by,
             sets,
@@ -128,6 +137,8 @@ pub(super) struct Lowering {
     pub exec: Arc<Exec>,
     pub compiler: Compiler,
     tables: usize,
+    /// What is left of [`NATIVE_TERMS`].
+    terms: usize,
 }
 
 type Built<T> = std::result::Result<T, datafusion::error::DataFusionError>;
@@ -138,6 +149,7 @@ impl Lowering {
             exec,
             compiler: Compiler::new(catalog),
             tables: 0,
+            terms: NATIVE_TERMS,
         }
     }
 
@@ -150,6 +162,13 @@ impl Lowering {
             .map(|(i, id)| column(*id).alias(format!("r{i}")))
             .collect();
         build(LogicalPlanBuilder::from(plan).project(outputs))
+    }
+
+    /// Whether `n` more terms may be DataFusion's own.
+    pub(super) fn take_terms(&mut self, n: usize) -> bool {
+        let left = self.terms.checked_sub(n);
+        self.terms = left.unwrap_or(self.terms);
+        left.is_some()
     }
 
     fn leaf(&mut self, leaf: Leaf) -> Result<LogicalPlan> {

@@ -1,7 +1,6 @@
 //! Expressions: precedence climbing with the levels of `gram.y`. Chains of one level become flat lists.
 
 use super::*;
-use crate::depth::MAX_CHAIN;
 
 /// Binding strength, weakest first (chapter 4.1.6 of the manual).
 type Level = u8;
@@ -125,13 +124,14 @@ impl<'a> Parser<'a> {
     }
 
     fn infix(&mut self, mut left: Expr, min: Level, restricted: bool) -> Result<Expr> {
-        // Postfix forms nest to the left; their number is limited like nesting.
-        let mut postfix = 0usize;
         // A non-associative level that was just used may not follow itself.
         let mut used: Level = 0;
+        // Postfix forms nest to the left.
+        let mut postfix = false;
         loop {
-            postfix += 1;
-            self.reaches(postfix, MAX_DEPTH as usize)?;
+            if std::mem::replace(&mut postfix, true) {
+                self.deepen(1)?;
+            }
             let pos = self.pos();
             if let Some(level) = self.infix_operator() {
                 if level < min {
@@ -250,7 +250,7 @@ impl<'a> Parser<'a> {
             tails.push(BinaryTail { op, pos, right });
             last = pos;
         }
-        self.reaches(tails.len(), MAX_CHAIN)?;
+        self.deepen(tails.len().saturating_sub(1))?;
         Ok(Expr::new(ExprKind::Binary(Box::new(left), tails), last))
     }
 
@@ -455,10 +455,8 @@ impl<'a> Parser<'a> {
     /// `c_expr` with its indirection and casts.
     fn primary(&mut self) -> Result<Expr> {
         let mut expr = self.atom()?;
-        let mut casts = 0;
         while self.peek() == Tok::ColonColon {
-            casts += 1;
-            self.reaches(casts, MAX_DEPTH as usize)?;
+            self.deepen(1)?;
             let pos = self.bump().pos;
             let ty = Box::new(self.type_name()?);
             expr = Expr::new(
@@ -502,10 +500,9 @@ impl<'a> Parser<'a> {
                 self.bump();
                 let text = &self.text_of(token)[1..];
                 let number =
-                    text.parse::<u32>().ok().filter(|n| *n <= 65_535).ok_or_else(|| {
+                    text.parse::<u32>().ok().filter(|n| *n <= MAX_PARAM).ok_or_else(|| {
                         SqlError::new(SqlState::UNDEFINED_PARAMETER, format!("there is no parameter ${text}")).at(Some(pos))
                     })?;
-                self.max_param = self.max_param.max(number);
                 self.indirection(Expr::new(ExprKind::Param(number), pos))
             }
             Tok::LParen => self.parenthesis(),
@@ -536,11 +533,11 @@ impl<'a> Parser<'a> {
 
     /// `.field`, `.*` and `[subscripts]` after a parenthesis or parameter.
     fn indirection(&mut self, mut expr: Expr) -> Result<Expr> {
-        let mut steps = 0;
         loop {
-            steps += 1;
-            self.reaches(steps, MAX_DEPTH as usize)?;
             let pos = expr.pos;
+            if matches!(self.peek(), Tok::Dot | Tok::LBracket) {
+                self.deepen(1)?;
+            }
             match self.peek() {
                 Tok::Dot => {
                     self.bump();

@@ -15,38 +15,71 @@ mod table;
 mod types;
 mod utility;
 
-use crate::Parsed;
 use crate::ast::*;
-use crate::depth::{self, MAX_DEPTH};
+use crate::depth::{self, INLINE_HEIGHT, INLINE_LEVELS, MAX_HEIGHT, MAX_QUERIES, MAX_STORED_HEIGHT};
 use crate::keyword::{Category, Kw};
 use crate::token::{self, Tok, Token, error_near};
+use crate::{Parsed, Truncated};
 use curia_types::{Result, SqlError, SqlState};
+use std::cell::OnceCell;
+
+/// Highest number of a parameter, what PostgreSQL has memory for. No client can give values to more than 65,535.
+pub const MAX_PARAM: u32 = (i32::MAX / 4) as u32;
 
 /// A cursor over the tokens of a text.
 struct Parser<'a> {
     text: &'a str,
     tokens: &'a [Token],
     at: usize,
-    /// Recursion now, and the deepest tree of the current statement.
-    level: u32,
-    deepest: u32,
-    max_param: u32,
+    /// Recursion now.
+    level: usize,
+    /// Queries around the cursor.
+    queries: usize,
+    /// Depth of the deepest tree that was made in the rule under way, and what the rule itself adds to it.
+    height: usize,
+    steps: usize,
+    /// What this stack is enough for: levels of recursion, and the height of a tree; and whether it was not.
+    levels: usize,
+    room: usize,
+    cramped: bool,
+    /// Names cut in the current statement.
+    truncated: Vec<Truncated>,
+    /// The closing parenthesis of each opening one; made when first asked for.
+    closing: OnceCell<Vec<usize>>,
+    /// The run of opening parentheses looked at last, and whether all of it opens queries.
+    run: (std::ops::Range<usize>, bool),
 }
 
-fn with_parser<T: Send>(sql: &str, work: impl FnOnce(&mut Parser<'_>) -> Result<T> + Send) -> Result<T> {
+/// Runs a rule over the tokens of a text; once more on a larger stack when its tree got too high for the first.
+fn with_parser<T: Send>(sql: &str, work: impl Fn(&mut Parser<'_>) -> Result<T> + Sync) -> Result<T> {
     let tokens = token::tokenize(sql)?;
     let nesting = depth::nesting(&tokens)?;
-    depth::on_stack(nesting, || {
-        let mut parser = Parser {
-            text: sql,
-            tokens: &tokens,
-            at: 0,
-            level: 0,
-            deepest: 1,
-            max_param: 0,
-        };
-        work(&mut parser)
-    })
+    let run = |levels: usize, room: usize| {
+        depth::on_stack(levels as u32, || {
+            let mut parser = Parser {
+                text: sql,
+                tokens: &tokens,
+                at: 0,
+                level: 0,
+                queries: 0,
+                height: 0,
+                steps: 0,
+                levels: levels + INLINE_LEVELS,
+                room,
+                cramped: false,
+                truncated: Vec::new(),
+                closing: OnceCell::new(),
+                run: (0..0, false),
+            };
+            let result = work(&mut parser);
+            (result, parser.cramped)
+        })
+    };
+    let room = INLINE_HEIGHT.max(nesting as usize);
+    match run(nesting as usize, room) {
+        (_, true) => run(MAX_HEIGHT, MAX_HEIGHT).0,
+        (result, _) => result,
+    }
 }
 
 pub fn parse_statements(sql: &str) -> Result<Vec<Parsed>> {
@@ -57,7 +90,7 @@ pub fn parse_statements(sql: &str) -> Result<Vec<Parsed>> {
             if p.peek() == Tok::Eof {
                 return Ok(out);
             }
-            (p.deepest, p.max_param) = (1, 0);
+            (p.height, p.steps) = (0, 0);
             let start = p.token().start as usize;
             let statement = p.statement()?;
             if !matches!(p.peek(), Tok::Semicolon | Tok::Eof) {
@@ -67,8 +100,8 @@ pub fn parse_statements(sql: &str) -> Result<Vec<Parsed>> {
             out.push(Parsed {
                 statement,
                 span: start..end,
-                depth: p.deepest,
-                max_param: p.max_param,
+                depth: (p.height + p.steps + 1) as u32,
+                truncated: std::mem::take(&mut p.truncated),
             });
         }
     })
@@ -205,25 +238,40 @@ impl<'a> Parser<'a> {
         SqlError::new(SqlState::SYNTAX_ERROR, message).at(Some(pos))
     }
 
-    /// Runs a rule one level deeper.
+    /// Runs a rule whose tree is one level above the deepest that it makes, or as many as it says with [`Self::deepen`].
     fn nested<T>(&mut self, rule: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let outside = (std::mem::take(&mut self.height), std::mem::take(&mut self.steps));
         self.level += 1;
-        self.deepest = self.deepest.max(self.level);
-        if self.level > 4 * MAX_DEPTH {
-            return Err(depth::too_deep());
-        }
-        let result = rule(self);
+        self.fits(self.level, self.levels)?;
+        let result = rule(self)?;
         self.level -= 1;
-        result
+        let height = self.height + self.steps.max(1);
+        (self.height, self.steps) = (outside.0.max(height), outside.1);
+        self.fits(height, self.room)?;
+        Ok(result)
     }
 
-    /// Notes that a tree of `extra` more levels hangs here.
-    fn reaches(&mut self, extra: usize, limit: usize) -> Result<()> {
-        if extra > limit {
+    /// Notes that the rule under way puts its tree `levels` more levels down, by nesting to the left.
+    fn deepen(&mut self, levels: usize) -> Result<()> {
+        self.steps += levels;
+        self.fits(self.steps, self.room)
+    }
+
+    fn fits(&mut self, depth: usize, limit: usize) -> Result<()> {
+        self.cramped |= depth > limit;
+        if self.cramped { Err(depth::too_deep()) } else { Ok(()) }
+    }
+
+    /// An expression that the catalog will keep: every statement on its table gets it, so that it may not be as deep as a statement's own.
+    fn stored<T>(&mut self, rule: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let outside = (std::mem::take(&mut self.height), std::mem::take(&mut self.steps));
+        let result = rule(self)?;
+        let height = self.height + self.steps;
+        if height > MAX_STORED_HEIGHT {
             return Err(depth::too_deep());
         }
-        self.deepest = self.deepest.max(self.level.saturating_add(extra as u32));
-        Ok(())
+        (self.height, self.steps) = (outside.0.max(height), outside.1);
+        Ok(result)
     }
 
     fn comma_list<T>(&mut self, mut item: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
@@ -261,20 +309,17 @@ impl<'a> Parser<'a> {
     fn take_ident(&mut self) -> Result<Ident> {
         let token = self.bump();
         let raw = self.text_of(token);
-        let name = match token.kind {
-            Tok::Word(_) => token::fold_ident(raw),
-            Tok::QuotedIdent => {
-                let mut name = raw[1..raw.len() - 1].replace("\"\"", "\"");
-                token::truncate_ident(&mut name);
-                name
-            }
+        let mut name = match token.kind {
+            Tok::Word(_) => raw.to_ascii_lowercase(),
+            Tok::QuotedIdent => raw[1..raw.len() - 1].replace("\"\"", "\""),
             _ => {
                 let escape = self.uescape()?;
-                let mut name = token::unicode_escapes(&raw[3..raw.len() - 1].replace("\"\"", "\""), escape, token.pos)?;
-                token::truncate_ident(&mut name);
-                name
+                token::unicode_escapes(&raw[3..raw.len() - 1].replace("\"\"", "\""), escape, token.pos)?
             }
         };
+        if let Some(from) = token::truncate_ident(&mut name) {
+            self.truncated.push(Truncated { from, to: name.clone() });
+        }
         Ok(Ident { name, pos: token.pos })
     }
 
@@ -418,7 +463,10 @@ impl<'a> Parser<'a> {
     }
 
     /// Whether the parenthesis at the cursor opens a query: `(SELECT ..)`, `((SELECT ..) UNION ..)`, but not `((SELECT ..) + 1)`.
-    fn opens_query(&self) -> bool {
+    fn opens_query(&mut self) -> bool {
+        if self.run.0.contains(&self.at) {
+            return self.run.1;
+        }
         let mut first = self.at;
         while self.tokens[first].kind == Tok::LParen {
             first += 1;
@@ -427,54 +475,44 @@ impl<'a> Parser<'a> {
             self.tokens[first].kind,
             Tok::Word(Some(Kw::Select | Kw::Values | Kw::With | Kw::Table))
         );
-        if !starts {
-            return false;
-        }
         // From the innermost parenthesis outwards: each must end its query before the next one closes.
-        let mut next = first;
-        for _ in self.at..first {
-            let mut open = 0usize;
-            loop {
-                match self.tokens[next].kind {
-                    Tok::LParen => open += 1,
-                    Tok::RParen if open == 0 => break,
-                    Tok::RParen => open -= 1,
-                    Tok::Eof => return true,
-                    _ => {}
-                }
-                next += 1;
-            }
-            next += 1;
+        for open in (self.at..first).rev().take_while(|_| starts) {
+            let close = self.closing(open);
             let goes_on = matches!(
-                self.tokens[next].kind,
-                Tok::RParen
-                    | Tok::Word(Some(
-                        Kw::Union | Kw::Intersect | Kw::Except | Kw::Order | Kw::Limit | Kw::Offset | Kw::Fetch | Kw::For
-                    ))
+                self.tokens.get(close + 1).map(|t| t.kind),
+                None | Some(
+                    Tok::RParen
+                        | Tok::Word(Some(
+                            Kw::Union | Kw::Intersect | Kw::Except | Kw::Order | Kw::Limit | Kw::Offset | Kw::Fetch | Kw::For
+                        ))
+                )
             );
             if !goes_on {
                 // Something else follows: enclosing levels are expressions or joins. This level is ours only if it is the outermost.
-                return self.encloses_exactly(next - 1);
+                return open == self.at;
             }
         }
-        true
+        self.run = (self.at..first, starts);
+        starts
     }
 
-    /// Whether the parenthesis at the cursor closes at token `close`.
-    fn encloses_exactly(&self, close: usize) -> bool {
-        let mut open = 0usize;
-        for (i, token) in self.tokens.iter().enumerate().skip(self.at) {
-            match token.kind {
-                Tok::LParen => open += 1,
-                Tok::RParen => {
-                    open -= 1;
-                    if open == 0 {
-                        return i == close;
+    /// The token that closes the parenthesis at `open`; the end when nothing does.
+    fn closing(&self, open: usize) -> usize {
+        self.closing.get_or_init(|| {
+            let mut closing = vec![self.tokens.len() - 1; self.tokens.len()];
+            let mut opened = Vec::new();
+            for (i, token) in self.tokens.iter().enumerate() {
+                match token.kind {
+                    Tok::LParen => opened.push(i),
+                    Tok::RParen => {
+                        if let Some(open) = opened.pop() {
+                            closing[open] = i;
+                        }
                     }
+                    _ => {}
                 }
-                _ => {}
             }
-        }
-        false
+            closing
+        })[open]
     }
 }

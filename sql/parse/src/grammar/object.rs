@@ -516,7 +516,7 @@ impl<'a> Parser<'a> {
                     RoleOption::Membership(self.comma_list(|p| p.role_spec())?)
                 }
                 _ if self.peek() == Tok::Word(None) => {
-                    let word = token::fold_ident(self.text_of(self.token()));
+                    let word = self.text_of(self.token()).to_ascii_lowercase();
                     let option = match word.as_str() {
                         "superuser" => RoleOption::Superuser(true),
                         "nosuperuser" => RoleOption::Superuser(false),
@@ -556,12 +556,13 @@ impl<'a> Parser<'a> {
                 self.alter_table(ObjectKind::MaterializedView)
             }
             Kw::Sequence => {
-                let start = self.at;
+                let (start, truncated) = (self.at, self.truncated.len());
                 let if_exists = self.if_exists();
                 let name = self.relation_name()?;
                 let shared = matches!(self.kw(), Some(Kw::Rename | Kw::Owner)) || (self.at_kw(Kw::Set));
                 if shared {
                     self.at = start;
+                    self.truncated.truncate(truncated);
                     return self.alter_table(ObjectKind::Sequence);
                 }
                 let options = self.sequence_options()?;

@@ -10,10 +10,16 @@ impl<'a> Parser<'a> {
 
     /// A query with optional WITH, ORDER BY, LIMIT and locking.
     pub(super) fn query(&mut self) -> Result<Query> {
-        self.nested(|p| {
+        self.queries += 1;
+        if self.queries > MAX_QUERIES {
+            return Err(crate::depth::too_deep());
+        }
+        let query = self.nested(|p| {
             let with = p.with()?;
             p.query_after_with(with)
-        })
+        })?;
+        self.queries -= 1;
+        Ok(query)
     }
 
     pub(super) fn query_after_with(&mut self, with: Option<With>) -> Result<Query> {
@@ -569,7 +575,6 @@ impl<'a> Parser<'a> {
     fn table_ref(&mut self) -> Result<TableRef> {
         self.nested(|p| {
             let mut left = p.table_primary()?;
-            let mut joins = 0;
             loop {
                 let pos = p.pos();
                 let natural = p.accept_kw(Kw::Natural);
@@ -596,8 +601,7 @@ impl<'a> Parser<'a> {
                     }
                 };
                 p.expect_kw(Kw::Join)?;
-                joins += 1;
-                p.reaches(joins, MAX_DEPTH as usize)?;
+                p.deepen(1)?;
                 // CROSS and NATURAL joins take a table; the others may take nested joins before their condition.
                 let (right, condition) = if kind == JoinKind::Cross {
                     (p.table_primary()?, JoinCondition::None)
@@ -633,6 +637,7 @@ impl<'a> Parser<'a> {
             if matches!(self.kw(), Some(Kw::On | Kw::Using)) {
                 return Ok(left);
             }
+            self.deepen(1)?;
             let pos = self.pos();
             let natural = self.accept_kw(Kw::Natural);
             let kind = match self.kw() {

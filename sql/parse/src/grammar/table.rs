@@ -219,7 +219,7 @@ impl<'a> Parser<'a> {
             }
             Some(Kw::Default) => {
                 self.bump();
-                ColumnConstraintKind::Default(self.restricted_expr()?)
+                ColumnConstraintKind::Default(self.stored(Self::restricted_expr)?)
             }
             Some(Kw::Unique) => {
                 self.bump();
@@ -240,7 +240,7 @@ impl<'a> Parser<'a> {
             }
             Some(Kw::Check) => {
                 self.bump();
-                let expr = self.parenthesized(|p| p.expr())?;
+                let expr = self.parenthesized(|p| p.stored(Self::expr))?;
                 let attributes = self.constraint_attributes()?;
                 ColumnConstraintKind::Check {
                     expr,
@@ -267,7 +267,7 @@ impl<'a> Parser<'a> {
             });
         }
         let pos = self.pos();
-        let expr = self.parenthesized(|p| p.expr())?;
+        let expr = self.parenthesized(|p| p.stored(Self::expr))?;
         self.expect_kw(Kw::Stored)?;
         if !always {
             return Err(self.syntax("for a generated column, GENERATED ALWAYS must be specified", pos));
@@ -411,7 +411,7 @@ impl<'a> Parser<'a> {
         let kind = match self.kw() {
             Some(Kw::Check) => {
                 self.bump();
-                TableConstraintKind::Check(self.parenthesized(|p| p.expr())?)
+                TableConstraintKind::Check(self.parenthesized(|p| p.stored(Self::expr))?)
             }
             Some(kw @ (Kw::Unique | Kw::Primary)) => {
                 self.bump();
@@ -714,7 +714,7 @@ impl<'a> Parser<'a> {
                 match self.kw() {
                     Some(Kw::Default) => {
                         self.bump();
-                        Ok(AlterTableAction::SetDefault(name, self.expr()?))
+                        Ok(AlterTableAction::SetDefault(name, self.stored(Self::expr)?))
                     }
                     Some(Kw::Not) => {
                         self.bump();
@@ -798,7 +798,11 @@ impl<'a> Parser<'a> {
         } else {
             None
         };
-        let using = if self.accept_kw(Kw::Using) { Some(self.expr()?) } else { None };
+        let using = if self.accept_kw(Kw::Using) {
+            Some(self.stored(Self::expr)?)
+        } else {
+            None
+        };
         Ok(AlterTableAction::SetType {
             name,
             ty,

@@ -29,7 +29,7 @@ impl Session {
             statement,
             span: usize::MAX..usize::MAX,
             depth,
-            max_param: 0,
+            truncated: Vec::new(),
         };
         let inner = Prepared::transient(&prepared.sql, Arc::new(parsed));
         let ran = self.run_plan(&inner, Arc::from([]), out).await?;

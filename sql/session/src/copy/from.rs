@@ -110,7 +110,10 @@ impl Reader {
                     *header = CopyHeader::Off;
                     continue;
                 }
-                records.split(&range, record).map_err(|e| place.line(e))?;
+                records.split(&range, record).map_err(|e| match records.raw(&range) {
+                    "" => place.line(e),
+                    text => place.raw(e, text),
+                })?;
                 let raw = || records.raw(&range);
                 if columns.is_empty() {
                     return match raw() {
@@ -138,7 +141,10 @@ impl Reader {
                 return Ok(Some(range));
             },
             Reader::Binary(tuples) => {
-                let found = tuples.next(columns.len()).map_err(|e| Place { table, line: tuples.line }.line(e))?;
+                let found = tuples.next(columns.len()).map_err(|e| match tuples.line {
+                    0 => e, // in the header: no row is to blame
+                    line => Place { table, line }.line(e),
+                })?;
                 let Some(fields) = found else { return Ok(None) };
                 for (c, field) in columns.iter().zip(fields) {
                     row.push(match field {

@@ -137,9 +137,6 @@ impl Records {
                 return Ok(None);
             }
             self.line += 1 + std::mem::take(&mut self.embedded);
-            if self.in_quotes {
-                return Err(SqlError::new(SqlState::BAD_COPY_FILE_FORMAT, "unterminated CSV quoted field"));
-            }
             let range = self.start..self.buffer.len();
             (self.start, self.scanned) = (self.buffer.len(), self.buffer.len());
             if &self.buffer[range.clone()] == b"\\." {
@@ -151,11 +148,9 @@ impl Records {
         self.line += 1 + std::mem::take(&mut self.embedded);
         let range = self.start..end;
         (self.start, self.scanned) = (next, next);
-        if &self.buffer[range.clone()] == b"\\." {
-            self.ended = true;
-            return Ok(None);
-        }
-        Ok(Some(range))
+        self.ended |= self.csv.is_some() && &self.buffer[range.clone()] == b"\\.";
+        let marker = self.ended && (self.csv.is_some() || range.is_empty());
+        Ok(if marker { None } else { Some(range) })
     }
 
     /// Splits the record that [`Records::next_line`] found.
@@ -184,9 +179,19 @@ impl Records {
                         self.scanned = at;
                         return Ok(None);
                     };
-                    // `\.` alone on its line ends the data; its line end is looked at like any other's.
-                    if *after == b'.' && at != self.start {
-                        return Err(SqlError::new(SqlState::BAD_COPY_FILE_FORMAT, "end-of-copy marker corrupt"));
+                    // `\.` ends its line and the data, what stands before it included.
+                    if *after == b'.' {
+                        match self.buffer.get(at + 2) {
+                            None if !self.complete => {
+                                self.scanned = at;
+                                return Ok(None);
+                            }
+                            None | Some(b'\n' | b'\r') => {
+                                self.ended = true;
+                                return Ok(Some((at, self.buffer.len())));
+                            }
+                            Some(_) => return Err(SqlError::new(SqlState::BAD_COPY_FILE_FORMAT, "end-of-copy marker corrupt")),
+                        }
                     }
                     at += 2;
                 }
@@ -216,7 +221,8 @@ impl Records {
                 } else if b == quote {
                     // A doubled quote leaves and enters again.
                     self.in_quotes = false;
-                } else if b == b'\n' {
+                } else if b == if self.line_end == Some(LineEnd::Lf) { b'\n' } else { b'\r' } {
+                    // Before the first line's end PostgreSQL takes line feeds in quotes for no lines of their own.
                     self.embedded += 1;
                 }
                 at += 1;

@@ -495,7 +495,10 @@ mod tests {
         for csv in [false, true] {
             assert_eq!(read(csv, b"1\n\\.\nrubbish\n", 3).unwrap(), vec![row(&[Some("1")])]);
         }
-        assert_eq!(read(false, b"1\\.\n", 100).unwrap_err().message(), "end-of-copy marker corrupt");
+        assert_eq!(read(false, b"1\\.\nrubbish\n", 3).unwrap(), vec![row(&[Some("1")])]);
+        for corrupt in [&b"1\\.x\n"[..], b"\\.x\n"] {
+            assert_eq!(read(false, corrupt, 100).unwrap_err().message(), "end-of-copy marker corrupt");
+        }
     }
 
     #[test]

@@ -187,13 +187,18 @@ impl Node {
             run: self.config.incarnation,
         };
         self.snapshot_floor = self.snapshot_floor.max(append.snapshot_floor);
-        for section in &append.sections {
-            if let Some(matched) = self.take_section(consul, section) {
-                reply.sections.push((section.log, matched));
+        // What the senate commits may create the groups that other sections are about.
+        for senate in [true, false] {
+            for section in append.sections.iter().filter(|section| (section.log == LogId::Senate) == senate) {
+                if let Some(matched) = self.take_section(consul, section) {
+                    reply.sections.push((section.log, matched));
+                }
+            }
+            if senate {
+                self.senator.follow_commit(append.commit);
+                self.live_by_committed();
             }
         }
-        self.senator.follow_commit(append.commit);
-        self.live_by_committed();
         if let Some(resolved) = append.resolved {
             self.consul_resolved = self.consul_resolved.max(Some(resolved));
         }

@@ -16,17 +16,11 @@
 //! A place at or below its group's base counts as applied. A CSN that nobody has a fragment of is passed over when it is at
 //! or below the highest such base and every worker knows that none of its fragments up to there is still to come.
 
-use std::collections::BTreeMap;
-
 use crate::commit::Pending;
-use crate::ids::{Csn, GroupId, Index, Participant};
+use crate::ids::{Csn, Index, Participant};
 use crate::node::Node;
 use crate::record::{Entry, Fragment};
 use crate::senate::Role;
-use crate::worker::Worker;
-
-/// Fragments of transactions that are not handed out yet, by CSN: one of each.
-pub(crate) type Arrivals = BTreeMap<Csn, Pending>;
 
 fn arrival(place: Participant, fragment: &Fragment) -> Pending {
     Pending {
@@ -72,7 +66,7 @@ impl Node {
         workers[slot].gather(ready, |entry: &Entry, fragment: &Fragment| {
             if fragment.csn >= next {
                 let place = Participant { group, index: entry.index };
-                arrivals.entry(fragment.csn).or_insert_with(|| arrival(place, fragment));
+                arrivals.insert(next, fragment.csn, || arrival(place, fragment));
             }
         });
     }
@@ -84,23 +78,22 @@ impl Node {
         }
         loop {
             let next = self.sequencer.next();
-            let Some(first) = self.arrivals.first_entry().filter(|first| *first.key() == next && next <= limit) else {
+            let Some(first) = self.arrivals.get(next).filter(|_| next <= limit) else {
                 if self.pass_over(limit) {
                     continue;
                 }
                 return;
             };
-            let workers = &self.workers;
-            let here = |place: Participant| match find(workers, place.group) {
+            let here = |place: &Participant| match self.worker(place.group) {
                 Some(worker) => worker.gathered.max(worker.handed) >= place.index,
                 // It was dropped when everything that it had was applied.
                 None => next <= self.senator.configuration.dropped_floor,
             };
-            if !first.get().places(here) {
+            if !first.places().iter().all(here) {
                 return;
             }
-            let resolved = first.remove();
-            for place in resolved.all_places() {
+            let resolved = self.arrivals.take(next).expect("it is here");
+            for place in resolved.places() {
                 if let Some(slot) = self.slot(place.group) {
                     let worker = &mut self.workers[slot];
                     worker.commit = worker.commit.max(place.index);
@@ -140,7 +133,7 @@ impl Node {
             return false;
         }
         let complete = self.workers.iter().map(|worker| worker.complete).min().unwrap_or_default();
-        let before_arrival = self.arrivals.first_key_value().map_or(Csn(u64::MAX), |(csn, _)| Csn(csn.0 - 1));
+        let before_arrival = self.arrivals.first(next).map_or(Csn(u64::MAX), |csn| Csn(csn.0 - 1));
         let to = end.min(complete).min(before_arrival).min(limit.max(self.known_resolved()));
         if to < next {
             return false;
@@ -164,11 +157,4 @@ impl Node {
     pub(crate) fn healing(&self) -> bool {
         self.sequencer.handed().0 < self.known_resolved()
     }
-}
-
-fn find(workers: &[Worker], group: GroupId) -> Option<&Worker> {
-    workers
-        .binary_search_by_key(&group, |worker| worker.group)
-        .ok()
-        .map(|at| &workers[at])
 }

@@ -47,6 +47,7 @@
 //! Broken internal invariants panic, so that the damage doesn't spread. Input never does: it is refused with a reason.
 
 mod adoption;
+mod arrivals;
 mod check_quorum;
 mod codec;
 mod commit;

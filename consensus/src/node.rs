@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::arrivals::Arrivals;
 use crate::check_quorum::Paces;
 use crate::commit::Sequencer;
-use crate::following::Arrivals;
 use crate::ids::{ClusterId, Csn, GroupId, Incarnation, Index, LogId, Participant, PersistSeq, ServerId, Tail, Term, Timestamp};
 use crate::inauguration::Inauguration;
 use crate::log::Base;
@@ -17,7 +17,7 @@ use crate::output::{AppliedTo, Apply, InstallChunk, Office, Output, Write};
 use crate::persistence::Persistence;
 use crate::random::Random;
 use crate::reads::Reads;
-use crate::record::{Participants, Record};
+use crate::record::Record;
 use crate::refusals::Refusals;
 use crate::replication::Reported;
 use crate::senate::{Configuration, Role, Rounds, Senator, Vote};
@@ -429,13 +429,8 @@ impl Node {
         let mut bytes = 0;
         while output.apply.len() < self.config.apply_fragments_max && bytes < self.config.apply_bytes_max {
             let Some((csn, pending)) = self.sequencer.hand() else { break };
-            match &pending.participants {
-                Participants::Alone => bytes += self.hand_out_fragment(csn, pending.place, true, output),
-                Participants::Several(list) => {
-                    for (at, place) in list.iter().enumerate() {
-                        bytes += self.hand_out_fragment(csn, *place, at == 0, output);
-                    }
-                }
+            for (at, place) in pending.places().iter().enumerate() {
+                bytes += self.hand_out_fragment(csn, *place, at == 0, output);
             }
         }
         if self.sequencer.is_empty() && self.healing() {

@@ -9,9 +9,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::arrivals::Arrivals;
 use crate::check_quorum::Paces;
 use crate::commit::Sequencer;
-use crate::following::Arrivals;
 use crate::ids::{Csn, GroupId, Index, LogId, Timestamp};
 use crate::log::{Base, Log};
 use crate::log_read::LogReads;
@@ -406,7 +406,7 @@ impl Restore {
             applied: self.applied.csn,
             messages: Vec::new(),
             told: None,
-            arrivals: Arrivals::new(),
+            arrivals: Arrivals::default(),
             installed,
             passed: false,
             sending: Slots::default(),

@@ -32,18 +32,10 @@ pub(crate) struct Pending {
 
 impl Pending {
     /// The places of all fragments.
-    pub(crate) fn all_places(&self) -> Vec<Participant> {
+    pub(crate) fn places(&self) -> &[Participant] {
         match &self.participants {
-            Participants::Alone => vec![self.place],
-            Participants::Several(list) => list.to_vec(),
-        }
-    }
-
-    /// Whether this holds for the places of all fragments.
-    pub(crate) fn places(&self, mut holds: impl FnMut(Participant) -> bool) -> bool {
-        match &self.participants {
-            Participants::Alone => holds(self.place),
-            Participants::Several(list) => list.iter().all(|place| holds(*place)),
+            Participants::Alone => std::slice::from_ref(&self.place),
+            Participants::Several(list) => list,
         }
     }
 }
@@ -164,10 +156,10 @@ impl Sequencer {
     }
 
     /// Moves `resolved` as far as transactions have all their fragments on quorums.
-    pub(crate) fn resolve(&mut self, mut on_quorum: impl FnMut(Participant) -> bool) {
+    pub(crate) fn resolve(&mut self, mut on_quorum: impl FnMut(&Participant) -> bool) {
         let mut offset = (self.resolved.0 - self.handed.0) as usize;
         while let Some(pending) = self.pending.get(offset) {
-            if !pending.places(&mut on_quorum) {
+            if !pending.places().iter().all(&mut on_quorum) {
                 break;
             }
             offset += 1;

@@ -471,8 +471,12 @@ impl Server {
         let Some(checkpoint) = self.node().checkpoint() else { return false };
         assert_eq!(checkpoint.csn, self.state.applied.csn);
         self.flushed = self.state.clone();
-        for (log, base) in checkpoint.bases.clone() {
-            self.disk.write(&Write::Base { log, base });
+        // Who keeps its logs in memory has no log store to tell.
+        let id = self.id;
+        if self.node().configuration().roles(id).is_none_or(|roles| roles.log) {
+            for (log, base) in checkpoint.bases.clone() {
+                self.disk.write(&Write::Base { log, base });
+            }
         }
         self.node().truncate(checkpoint);
         true

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use curia_consensus::*;
 
-use crate::harness::Server;
+use crate::harness::{Disk, Server, State};
 use crate::pick::{self, Which};
 use crate::script::Command;
 use crate::trace;
@@ -22,6 +22,7 @@ impl World {
             "given" => self.given(command),
             "start" => self.start(command),
             "crash" => self.crash_command(command),
+            "erase" => self.erase(pick::first(command)?),
             "damage" => self.damage(command),
             "tick" => self.tick_command(command),
             "timeout" => self.timeout(pick::first(command)?),
@@ -200,6 +201,17 @@ impl World {
             }
             self.crash(id, units)?;
         }
+        Ok(())
+    }
+
+    /// The server's disk and state are lost. One that stores logs waits to be made part of the cluster again.
+    fn erase(&mut self, id: ServerId) -> Outcome {
+        let server = self.server(id)?;
+        server.disk = Disk::default();
+        server.flushed = State::default();
+        server.state = State::default();
+        server.joins = server.founding.roles(id).is_none_or(|roles| roles.log);
+        self.seen.remove(&id);
         Ok(())
     }
 
@@ -454,6 +466,7 @@ impl World {
                     let voters: Vec<_> = value.split(',').map(pick::server).collect::<Result<_, _>>()?;
                     change = Change::voters(self.node(id)?.configuration(), &voters);
                 }
+                "feature-level" => change.feature_level = Some(value.parse().map_err(|_| "a level is a number")?),
                 "senate" => change.senate = Some(pick::target(value)?),
                 "add" => change.add.push(pick::server_with_roles(value)?),
                 "remove" => change.remove.push(pick::server(value)?),

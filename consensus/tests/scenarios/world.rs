@@ -31,7 +31,7 @@ pub struct World {
     pub tally: BTreeMap<&'static str, usize>,
     trace: Vec<String>,
     /// Up to where each server's state was looked at.
-    seen: BTreeMap<ServerId, Csn>,
+    pub seen: BTreeMap<ServerId, Csn>,
     offices: BTreeMap<ServerId, Office>,
     consuls: BTreeMap<Term, ServerId>,
     applied: BTreeMap<Csn, Rows>,

@@ -1,0 +1,269 @@
+//! Clients: each asks one thing at a time, of the server that it believes to be consul.
+//!
+//! Workloads: registers, transfers between accounts of any groups, appends to lists in several groups at once, and reads
+//! of several cells.
+
+use curia_consensus::{Csn, GroupId, Part, ProposeError, Timestamp};
+
+use crate::cases::Case;
+use crate::history::{Ask, Level, Operation, Outcome};
+use crate::plan::Micros;
+use crate::server::Waiting;
+use crate::state::{Change, Deed, Writes};
+use crate::world::{Event, World};
+
+/// Cells of a group: registers, then accounts, then lists.
+const REGISTERS: std::ops::Range<u64> = 0..4;
+const ACCOUNTS: std::ops::Range<u64> = 4..8;
+const LISTS: std::ops::Range<u64> = 8..10;
+
+/// A client between two of its operations, or amid one.
+#[derive(Debug, Default)]
+pub struct Client {
+    /// The server that it asks first.
+    server: usize,
+    /// Counts; events of earlier ones mean nothing.
+    attempt: u64,
+    /// The operation under way.
+    operation: Option<u64>,
+}
+
+impl World {
+    pub(crate) fn add_clients(&mut self) {
+        for client in 0..self.plan.clients as usize {
+            self.clients.push(Client::default());
+            self.rest(client, self.plan.election_timeout.as_micros() as Micros);
+        }
+    }
+
+    /// Whether everything that clients wanted to do is done, or given up.
+    pub(crate) fn clients_are_done(&self) -> bool {
+        self.history.operations.len() >= self.plan.operations as usize && self.clients_rest()
+    }
+
+    /// Whether no client waits for anything.
+    pub(crate) fn clients_rest(&self) -> bool {
+        self.clients.iter().all(|client| client.operation.is_none())
+    }
+
+    /// The client acts again after about `mean`.
+    fn rest(&mut self, client: usize, mean: Micros) {
+        let pause = self.whim.around(mean);
+        self.clients[client].attempt += 1;
+        let attempt = self.clients[client].attempt;
+        self.queue.add(self.now + pause, Event::Client { client, attempt });
+    }
+
+    pub(crate) fn client_acts(&mut self, client: usize, attempt: u64) {
+        if self.clients[client].attempt != attempt {
+            return;
+        }
+        if let Some(operation) = self.clients[client].operation {
+            // No answer came.
+            self.give_up(client, operation);
+        }
+        if self.calm || self.history.operations.len() >= self.plan.operations as usize {
+            return;
+        }
+        let operation = self.history.operations.len() as u64;
+        let ask = self.invent(operation);
+        self.history.operations.push(Operation {
+            ask,
+            asked: self.now,
+            outcome: Outcome::Unknown,
+        });
+        self.clients[client].operation = Some(operation);
+        self.ask(client, operation);
+    }
+
+    fn give_up(&mut self, client: usize, _operation: u64) {
+        self.clients[client].operation = None;
+        self.clients[client].server = self.whim.below(self.servers.len() as u64) as usize;
+    }
+
+    fn ask(&mut self, client: usize, operation: u64) {
+        let at = self.clients[client].server;
+        self.clients[client].attempt += 1;
+        let timeout = self.plan.election_timeout.as_micros() as Micros;
+        match self.history.operations[operation as usize].ask.clone() {
+            Ask::Write(parts) => match self.propose(at, operation, &parts) {
+                Ok(csn) => {
+                    let term = self.servers[at].office;
+                    let curia_consensus::Office::Consul { term, .. } = term else {
+                        panic!("a server that is no consul takes a proposal: {term:?}")
+                    };
+                    let attempt = self.clients[client].attempt;
+                    let waiting = Waiting {
+                        operation,
+                        client,
+                        attempt,
+                        term,
+                    };
+                    self.servers[at].waiting.insert(csn, waiting);
+                    let patience = timeout + self.whim.around(timeout);
+                    self.queue.add(self.now + patience, Event::Client { client, attempt });
+                    self.pump(at);
+                }
+                Err(error) => {
+                    self.cases.met_if(Case::Full, error == ProposeError::Full);
+                    self.history.operations[operation as usize].outcome = Outcome::Refused;
+                    self.give_up(client, operation);
+                    self.rest(client, timeout / 20);
+                }
+            },
+            Ask::Read(cells, level) => {
+                if self.servers[at].node.is_some() && self.satisfied(at, level) {
+                    let seen = self.read_here(at, &cells);
+                    let csn = self.servers[at].state.csn();
+                    self.done(client, operation, csn, seen);
+                } else {
+                    self.give_up(client, operation);
+                    self.rest(client, timeout / 20);
+                }
+            }
+        }
+    }
+
+    fn propose(&mut self, at: usize, operation: u64, parts: &[(GroupId, Vec<Change>)]) -> Result<Csn, ProposeError> {
+        let now = Timestamp(self.servers[at].clock(self.now).as_micros() as u64);
+        let staged = self.whim.chance(self.plan.staged);
+        let large = self.whim.chance(self.plan.large_payload);
+        let size = if large { 600 + self.whim.below(2000) } else { self.whim.below(100) };
+        let Some(node) = self.servers[at].node.as_mut() else {
+            return Err(ProposeError::NotConsul);
+        };
+        let mut proposal = Vec::with_capacity(parts.len());
+        for (group, changes) in parts {
+            let writes = Writes {
+                operation,
+                changes: changes.clone(),
+            };
+            let payload = writes.encode(size as usize);
+            let mut part = Part {
+                group: *group,
+                stages: Vec::new(),
+                payload,
+            };
+            if staged && let Ok(index) = node.stage(*group, part.payload.slice(..part.payload.len() / 2)) {
+                part.stages.push(index);
+                part.payload = part.payload.slice(part.payload.len() / 2..);
+            }
+            proposal.push(part);
+        }
+        let stages: Vec<_> = proposal.iter().map(|part| (part.group, part.stages.clone())).collect();
+        let result = node.propose(now, &mut proposal);
+        match result {
+            Ok(csn) => {
+                self.cases.met_if(Case::Staged, staged);
+                self.story.add(self.now, &[30, at as u64, operation, csn.0], || {
+                    let groups: Vec<_> = parts.iter().map(|(group, _)| group).collect();
+                    format!("s{} gives {csn:?} to operation {operation} in {groups:?}", at + 1)
+                });
+            }
+            Err(_) => stages.iter().for_each(|(group, stages)| node.discard(*group, stages)),
+        }
+        // Stage records, or what became of them, are to be sent too.
+        if result.is_err() && staged {
+            self.pump(at);
+        }
+        result
+    }
+
+    /// A transaction was applied for which this client waits.
+    pub(crate) fn answer(&mut self, client: usize, attempt: u64, csn: Csn) {
+        let delay = self.whim.between(1, self.faults.latency + 1);
+        if !self.whim.chance(self.faults.lose_answer) {
+            self.queue.add(self.now + delay, Event::Answer { client, attempt, csn });
+        }
+    }
+
+    pub(crate) fn client_hears(&mut self, client: usize, attempt: u64, csn: Csn) {
+        if self.clients[client].attempt == attempt
+            && let Some(operation) = self.clients[client].operation
+        {
+            self.done(client, operation, csn, Vec::new());
+        }
+    }
+
+    fn done(&mut self, client: usize, operation: u64, csn: Csn, seen: Vec<crate::state::Cell>) {
+        self.story.add(self.now, &[31, operation, csn.0], || {
+            format!("client {client}: operation {operation} is done at {csn:?}")
+        });
+        self.history.operations[operation as usize].outcome = Outcome::Done { at: self.now, csn, seen };
+        self.clients[client].operation = None;
+        self.rest(client, self.plan.think);
+    }
+
+    /// Something new to do.
+    fn invent(&mut self, operation: u64) -> Ask {
+        let groups = u64::from(self.plan.groups);
+        let reads = self.whim.chance(self.plan.reads);
+        let kind = self.whim.below(4);
+        let several = 1 + self.whim.below(groups.min(4));
+        // Now and then all groups at once.
+        let several = if self.whim.chance(0.05) { groups } else { several };
+        let first = self.whim.below(groups);
+        let mut chosen: Vec<_> = (0..several).map(|offset| ((first + offset) % groups) as u32).collect();
+        chosen.sort_unstable();
+        let cell = |range: &std::ops::Range<u64>, whim: &mut crate::dice::Dice| (range.start + whim.below(range.end - range.start)) as u16;
+        if reads {
+            let cells = chosen.iter().map(|group| {
+                let range = self.whim.pick(&[0, 1, 2]);
+                (GroupId(*group), cell(&[REGISTERS, ACCOUNTS, LISTS][range], &mut self.whim))
+            });
+            return Ask::Read(cells.collect(), Level::AtLeast(Csn::ZERO));
+        }
+        let value = operation as i64 + 1;
+        let mut parts: Vec<(GroupId, Vec<Change>)> = Vec::new();
+        for (at, group) in chosen.iter().enumerate() {
+            let change = match kind {
+                0 => Change {
+                    cell: cell(&REGISTERS, &mut self.whim),
+                    deed: Deed::Set(value),
+                },
+                // A circle of transfers: what one group gives, the next one gets.
+                1 | 2 => Change {
+                    cell: cell(&ACCOUNTS, &mut self.whim),
+                    deed: Deed::Add(if at == 0 { -value * (several as i64 - 1) } else { value }),
+                },
+                _ => Change {
+                    cell: cell(&LISTS, &mut self.whim),
+                    deed: Deed::Push(value),
+                },
+            };
+            parts.push((GroupId(*group), vec![change]));
+        }
+        if kind == 1 {
+            // Within a group too.
+            let (from, to) = (cell(&ACCOUNTS, &mut self.whim), cell(&ACCOUNTS, &mut self.whim));
+            let deeds = [(from, Deed::Add(-7)), (to, Deed::Add(7))];
+            parts[0].1.extend(deeds.map(|(cell, deed)| Change { cell, deed }));
+        }
+        Ask::Write(parts)
+    }
+
+    /// What is decided must be what the client asked, in all groups that it named.
+    pub(crate) fn check_whole(&self, csn: Csn, operation: u64, parts: &[(GroupId, curia_consensus::Index, Writes)]) {
+        let Some(Operation {
+            ask: Ask::Write(asked), ..
+        }) = self.history.operations.get(operation as usize)
+        else {
+            panic!("{csn:?} is operation {operation}, which no client asked for")
+        };
+        let same = asked.iter().map(|(group, changes)| (*group, operation, changes));
+        assert!(
+            same.eq(parts.iter().map(|(group, _, writes)| (*group, writes.operation, &writes.changes))),
+            "no fragment half applied: {csn:?} is {parts:?}, but operation {operation} asked for {asked:?}"
+        );
+    }
+
+    pub(crate) fn count_outcomes(&mut self) {
+        for operation in &self.history.operations {
+            match (&operation.ask, &operation.outcome) {
+                (_, Outcome::Unknown) => self.cases.met(Case::UnknownOutcome),
+                (Ask::Read(..), Outcome::Done { .. }) => self.cases.met(Case::ReadAnswered),
+                _ => {}
+            }
+        }
+    }
+}

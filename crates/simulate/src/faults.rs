@@ -1,0 +1,123 @@
+//! What goes wrong, when, and to whom: crashes, restarts, partitions, stalls.
+
+use curia_consensus::{LogId, Office};
+
+use crate::cases::Case;
+use crate::plan::Micros;
+use crate::world::{Event, World};
+
+impl World {
+    pub(crate) fn schedule_faults(&mut self) {
+        self.schedule(self.faults.partition, Event::Partition);
+        self.schedule(self.faults.crash, Event::Crash);
+        self.schedule(self.faults.stall, Event::Stall);
+    }
+
+    /// Once more, after a while; never, where the mean is zero.
+    fn schedule(&mut self, mean: Micros, event: Event) {
+        if mean > 0 {
+            let pause = self.chance.around(mean);
+            self.queue.add(self.now + pause, event);
+        }
+    }
+
+    /// A server to which things happen: often one that holds or seeks office.
+    fn victim(&mut self) -> usize {
+        let count = self.servers.len() as u64;
+        let any = self.chance.below(count) as usize;
+        let wanted = self.chance.below(4);
+        let holds = |office: Office| match wanted {
+            0 | 1 => matches!(office, Office::Consul { .. }),
+            2 => matches!(office, Office::Inaugurating { .. }),
+            _ => false,
+        };
+        let running = |at: &usize| self.servers[*at].node.is_some() && holds(self.servers[*at].office);
+        (0..self.servers.len()).rev().find(running).unwrap_or(any)
+    }
+
+    pub(crate) fn partition(&mut self) {
+        if self.calm {
+            return;
+        }
+        let special = self.victim();
+        let kind = self.network.partition(special);
+        self.cases.met_if(Case::Partition, self.network.is_broken());
+        self.story.add(self.now, &[20, special as u64], || format!("-- links: {kind:?}"));
+        self.schedule(self.faults.partition, Event::Partition);
+    }
+
+    pub(crate) fn stall_somebody(&mut self) {
+        if self.calm {
+            return;
+        }
+        let at = self.victim();
+        let timeout = self.plan.election_timeout.as_micros() as Micros;
+        let pause = self.chance.around(timeout * 2);
+        self.servers[at].stalled_until = self.now + pause;
+        self.cases.met(Case::Stall);
+        self.story.add(self.now, &[21, at as u64, pause], || {
+            format!("-- s{} stalls for {pause} µs", at + 1)
+        });
+        self.schedule(self.faults.stall, Event::Stall);
+    }
+
+    pub(crate) fn crash_somebody(&mut self) {
+        if self.calm {
+            return;
+        }
+        let at = self.victim();
+        if self.servers[at].node.is_some() {
+            self.crash(at);
+        }
+        // Now and then everything loses power at once.
+        if self.chance.chance(0.05) {
+            for at in 0..self.servers.len() {
+                if self.servers[at].node.is_some() {
+                    self.crash(at);
+                }
+            }
+        }
+        self.schedule(self.faults.crash, Event::Crash);
+    }
+
+    /// A server's process ends, and what its disk had not synced is lost, wholly or but for its first records.
+    pub(crate) fn crash(&mut self, at: usize) {
+        let tears = self.platter.chance(self.faults.tear);
+        let server = &mut self.servers[at];
+        let loss = server.disk.crash(&mut self.platter, tears);
+        server.stop();
+        self.cases.met(Case::Crash);
+        self.cases.met_if(Case::TornBatch, loss.torn);
+        self.cases.met_if(Case::LostBatch, loss.pending > 0);
+        self.story
+            .add(self.now, &[22, at as u64, loss.pending as u64, u64::from(loss.torn)], || {
+                let torn = if loss.torn { ", one of them torn" } else { "" };
+                format!("-- s{} crashes, with {} batches not durable{torn}", at + 1, loss.pending)
+            });
+        if let Office::Inaugurating { term } = self.servers[at].office {
+            self.cases.met(Case::CrashInaugurating);
+            self.deposed_before_serving(at, term);
+        }
+        let pause = self.chance.around(self.faults.away);
+        self.queue.add(self.now + pause, Event::Start { at });
+    }
+
+    pub(crate) fn start(&mut self, at: usize) {
+        let server = &mut self.servers[at];
+        if let Err(error) = server.start(&self.plan, &self.founding) {
+            panic!("s{} can't be restored from what was durable: {error}", at + 1);
+        }
+        self.oracle.compare(server.id, &server.state);
+        self.cases.met_if(Case::Restarted, server.run > 1);
+        server.sync_at = self.now;
+        let (run, csn) = (server.run, server.state.csn());
+        let senate = server.disk.lane(LogId::Senate).map(|lane| lane.tail());
+        self.story.add(self.now, &[23, at as u64, csn.0], || {
+            format!("-- s{} starts, its state at {csn:?}, its senate's log at {senate:?}", at + 1)
+        });
+        self.queue.add(self.now, Event::Tick { at, run });
+        let pause = self.platter.around(self.faults.flush);
+        self.queue.add(self.now + pause, Event::Flush { at, run });
+        self.pump(at);
+    }
+}

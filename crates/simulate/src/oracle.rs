@@ -1,0 +1,171 @@
+//! What must be true whatever happens, kept up to date with every step.
+//!
+//! - *Election safety*: one consul a term, and no term is led twice.
+//! - *Log matching*: an entry is known by its log, index and term, for good; with the term of the entry before it. By
+//!   induction, two logs that agree at a place agree before it.
+//! - *State-machine safety* and *prefix order*: the first server to apply a CSN decides it for all; every server applies
+//!   them one after the other, whole, to states with the same digests.
+//! - *Leader completeness after inauguration*: a consul that serves has all that was decided.
+
+use std::collections::BTreeMap;
+
+use curia_consensus::{Csn, Entry, GroupId, Incarnation, Index, LogId, Participant, Record, ServerId, Term, Timestamp};
+
+use crate::dice::{mix, mix_bytes};
+use crate::state::{State, Writes};
+
+/// An entry that some server has, or had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Known {
+    term: Term,
+    /// Term of the entry before it.
+    before: Term,
+    /// Of its record.
+    content: u64,
+}
+
+/// A transaction that some server has applied.
+#[derive(Clone, Debug)]
+pub struct Decided {
+    /// The operation that it was proposed for.
+    pub operation: u64,
+    /// Its commit timestamp.
+    pub timestamp: Timestamp,
+    /// Its fragments, with their terms.
+    pub places: Vec<(Participant, Term)>,
+}
+
+/// Knows everything that ever happened.
+#[derive(Debug, Default)]
+pub struct Oracle {
+    consuls: BTreeMap<Term, (ServerId, Incarnation)>,
+    /// By index, from 1.
+    logs: BTreeMap<LogId, Vec<Vec<Known>>>,
+    /// By CSN, from 1.
+    decided: Vec<Decided>,
+    /// The state after all that is decided.
+    truth: State,
+    /// Each group's digest after the CSNs that changed it.
+    digests: BTreeMap<GroupId, Vec<(Csn, u64)>>,
+    /// The highest CSN that any consul called resolved.
+    resolved: Csn,
+}
+
+fn content(record: &Record) -> u64 {
+    match record {
+        Record::Noop => 1,
+        Record::Configuration(configuration) => mix_bytes(2, format!("{configuration:?}").as_bytes()),
+        Record::TermStart(start) => mix(mix(3, start.cut.0), start.timestamp.0),
+        Record::Stage(payload) => mix(4, payload.len() as u64),
+        Record::Fragment(fragment) => {
+            let hash = mix(mix(5, fragment.csn.0), fragment.timestamp.0);
+            let hash = mix(hash, fragment.participants.len() as u64);
+            fragment.stages.as_slice().iter().fold(hash, |hash, stage| mix(hash, stage.0))
+        }
+    }
+}
+
+fn content_with_payload(record: &Record) -> u64 {
+    match record.payload() {
+        Some(curia_consensus::Payload::Held(bytes)) => mix_bytes(content(record), bytes),
+        Some(curia_consensus::Payload::Stored(_)) => panic!("a log store is given payloads, not their lengths: {record:?}"),
+        None => content(record),
+    }
+}
+
+impl Oracle {
+    /// A server says that it is consul of a term.
+    pub fn leads(&mut self, term: Term, server: ServerId, run: Incarnation) {
+        let first = *self.consuls.entry(term).or_insert((server, run));
+        assert_eq!(first, (server, run), "election safety: two consuls in {term:?}");
+    }
+
+    /// A server writes an entry, after one of term `before`.
+    pub fn written(&mut self, server: ServerId, log: LogId, entry: &Entry, before: Option<Term>) {
+        let before = before.unwrap_or_else(|| panic!("{server:?} leaves a gap in {log:?} before {:?}", entry.index));
+        let known = Known {
+            term: entry.term,
+            before,
+            content: content_with_payload(&entry.record),
+        };
+        assert!(before <= entry.term, "{server:?}: terms fall along {log:?} at {:?}", entry.index);
+        let places = self.logs.entry(log).or_default();
+        let at = entry.index.0 as usize;
+        if places.len() <= at {
+            places.resize(at + 1, Vec::new());
+        }
+        match places[at].iter().find(|other| other.term == entry.term) {
+            Some(other) => assert_eq!(
+                *other, known,
+                "log matching: {server:?} has another entry at {log:?} {:?}: {entry:?}",
+                entry.index
+            ),
+            None => places[at].push(known),
+        }
+    }
+
+    /// How many CSNs are decided.
+    pub fn decided_csn(&self) -> Csn {
+        Csn(self.decided.len() as u64)
+    }
+
+    /// The transaction of a CSN, once it is decided.
+    pub fn decided(&self, csn: Csn) -> Option<&Decided> {
+        self.decided.get(csn.0.checked_sub(1)? as usize)
+    }
+
+    /// The state after all that is decided.
+    pub fn truth(&self) -> &State {
+        &self.truth
+    }
+
+    /// The first server applies a CSN.
+    pub fn decide(&mut self, csn: Csn, decided: Decided, parts: &[(GroupId, Index, Writes)]) {
+        assert_eq!(csn, self.decided_csn().next(), "prefix order: CSNs are applied one after the other");
+        if let Some(last) = self.decided.last() {
+            assert!(last.timestamp < decided.timestamp, "commit timestamps grow with the CSN: {csn:?}");
+        }
+        for (group, _, writes) in parts {
+            self.truth.group_mut(*group).apply(writes);
+            let digest = self.truth.group_mut(*group).digest;
+            self.digests.entry(*group).or_default().push((csn, digest));
+        }
+        self.truth.applied.csn = csn;
+        self.decided.push(decided);
+    }
+
+    /// The digest of a group at a CSN.
+    pub fn digest(&self, group: GroupId, csn: Csn) -> u64 {
+        let Some(digests) = self.digests.get(&group) else { return 0 };
+        match digests.partition_point(|(at, _)| *at <= csn) {
+            0 => 0,
+            after => digests[after - 1].1,
+        }
+    }
+
+    /// Compares all of a server's state.
+    pub fn compare(&self, server: ServerId, state: &State) {
+        for (group, contents) in &state.groups {
+            assert_eq!(
+                contents.digest,
+                self.digest(*group, state.csn()),
+                "digests: {server:?}'s {group:?} at {:?} is not what was applied",
+                state.csn()
+            );
+        }
+    }
+
+    /// A consul calls this resolved.
+    pub fn resolved(&mut self, csn: Csn) {
+        self.resolved = self.resolved.max(csn);
+    }
+
+    /// A consul begins to serve from a cut.
+    pub fn serves(&self, server: ServerId, term: Term, cut: Csn) {
+        let acknowledged = self.resolved.max(self.decided_csn());
+        assert!(
+            cut >= acknowledged,
+            "acknowledged is never lost: {server:?} serves {term:?} from {cut:?}, but {acknowledged:?} was resolved"
+        );
+    }
+}

@@ -1,0 +1,235 @@
+//! What a seed decides before anything happens: the cluster, its limits, the faults and how often they come.
+//!
+//! This is a swarm (Groce et al., 2012): each seed leaves out some kinds of fault and exaggerates others, so that no kind
+//! hides what another would find. All of it is printed with a failure.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::dice::Dice;
+
+/// Microseconds of virtual time.
+pub type Micros = u64;
+
+/// One second of virtual time.
+pub const SECOND: Micros = 1_000_000;
+
+/// What a server stores and runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Stores logs and votes.
+    pub log: bool,
+    /// Runs state machines and may become consul.
+    pub state: bool,
+}
+
+/// Everything that a seed decides.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The seed.
+    pub seed: u64,
+    /// Roles of the servers 1, 2, and so on.
+    pub layout: Vec<Layout>,
+    /// Worker groups at the beginning.
+    pub groups: u32,
+    /// Client operations, after which faults stop.
+    pub operations: u32,
+    /// Concurrent clients.
+    pub clients: u32,
+    /// Between an answer and a client's next operation, on average.
+    pub think: Micros,
+    /// One operation in so many has a payload beyond what an append carries.
+    pub large_payload: f64,
+    /// A write sends part of its payload ahead as stage records.
+    pub staged: f64,
+    /// An operation is a read.
+    pub reads: f64,
+    /// See `Config::election_timeout`.
+    pub election_timeout: Duration,
+    /// See `Config::append_bytes_max`.
+    pub append_bytes_max: usize,
+    /// See `Config::unresolved_bytes_max`.
+    pub unresolved_bytes_max: u64,
+    /// See `Config::apply_fragments_max`.
+    pub apply_fragments_max: usize,
+    /// What goes wrong.
+    pub faults: Faults,
+}
+
+/// Kinds of fault, as probabilities or as mean times between two of them (zero: never).
+#[derive(Clone, Debug, Default)]
+pub struct Faults {
+    /// A message is lost.
+    pub lose: f64,
+    /// A message arrives twice.
+    pub repeat: f64,
+    /// A message takes up to `late_max`, and is overtaken.
+    pub late: f64,
+    /// See `late`.
+    pub late_max: Micros,
+    /// The usual time of a message on its way, at most.
+    pub latency: Micros,
+    /// A client's answer is lost.
+    pub lose_answer: f64,
+    /// Between two changes of who can reach whom.
+    pub partition: Micros,
+    /// Between two crashes at random moments.
+    pub crash: Micros,
+    /// A server crashes when a batch is handed to its disk: before, amid or after writing it.
+    pub crash_at_batch: f64,
+    /// How long a crashed server is away, on average.
+    pub away: Micros,
+    /// A crash leaves part of what was not synced, torn at a record.
+    pub tear: f64,
+    /// The last durable records are damaged at a crash.
+    pub rot: f64,
+    /// The usual time of a sync, at most.
+    pub sync: Micros,
+    /// A sync takes up to fifty times as long.
+    pub slow_sync: f64,
+    /// Applying waits for a moment, while the node goes on.
+    pub slow_apply: f64,
+    /// Between two times that a server makes its state durable.
+    pub flush: Micros,
+    /// Making the state durable truncates the logs too.
+    pub truncate: f64,
+    /// Between two stalls, during which a server does nothing and then everything.
+    pub stall: Micros,
+    /// Clocks are apart by up to this.
+    pub skew: Micros,
+    /// Clocks are faster or slower by up to this many parts in a million.
+    pub drift_ppm: u64,
+}
+
+impl Plan {
+    /// The plan of a seed.
+    pub fn draw(seed: u64, operations: u32) -> Self {
+        let dice = &mut Dice::new(seed, "plan");
+        let layout = vec![Layout { log: true, state: true }; dice.pick(&[1, 2, 3, 3, 3, 4, 5, 5, 6, 7])];
+        let groups = dice.pick(&[1, 1, 2, 3, 4, 5, 8, 16, 64]);
+        let timeout = dice.pick(&[150, 300, 1000]) * 1000;
+        let tiny = dice.chance(0.4);
+        let pace = dice.pick(&[1, 1, 3]);
+        let faults = Faults::draw(dice, timeout);
+        Self {
+            seed,
+            layout,
+            groups,
+            operations,
+            clients: dice.between(2, 10) as u32,
+            think: timeout * pace / 4,
+            large_payload: if dice.chance(0.3) { 0.05 } else { 0.0 },
+            staged: if dice.chance(0.3) { 0.1 } else { 0.0 },
+            reads: dice.pick(&[0.2, 0.4]),
+            election_timeout: Duration::from_micros(timeout),
+            append_bytes_max: if tiny { dice.between(1, 600) as usize } else { 1 << 20 },
+            unresolved_bytes_max: if dice.chance(0.3) { dice.between(200, 4000) } else { 64 << 20 },
+            apply_fragments_max: if dice.chance(0.3) { dice.between(1, 5) as usize } else { 16 << 10 },
+            faults,
+        }
+    }
+
+    /// How long faults go on at most, in case clients get nowhere.
+    pub fn safety_phase(&self) -> Micros {
+        let timeout = self.election_timeout.as_micros() as Micros;
+        timeout * 60 + Micros::from(self.operations / self.clients) * self.think * 2
+    }
+
+    /// How soon after the last fault everything must have recovered.
+    pub fn liveness_phase(&self) -> Micros {
+        self.election_timeout.as_micros() as Micros * 60
+    }
+}
+
+impl Faults {
+    fn draw(dice: &mut Dice, timeout: Micros) -> Self {
+        let mut some = |probability: f64, values: &[f64]| {
+            let (on, value) = (dice.chance(probability), dice.pick(values));
+            if on { value } else { 0.0 }
+        };
+        let lose = some(0.6, &[0.005, 0.02, 0.1]);
+        let repeat = some(0.5, &[0.01, 0.1]);
+        let late = some(0.6, &[0.01, 0.1, 0.3]);
+        let lose_answer = some(0.5, &[0.02, 0.2]);
+        let crash_at_batch = some(0.4, &[0.0005, 0.003]);
+        let tear = some(0.7, &[0.3, 0.9]);
+        let rot = some(0.3, &[0.3]);
+        let slow_sync = some(0.4, &[0.02, 0.2]);
+        let slow_apply = some(0.4, &[0.1, 0.6]);
+        let truncate = some(0.7, &[0.3, 1.0]);
+        let mut every = |probability: f64, timeouts: &[u64]| {
+            let (on, value) = (dice.chance(probability), dice.pick(timeouts));
+            if on { value * timeout } else { 0 }
+        };
+        let partition = every(0.6, &[2, 4, 10]);
+        let crash = every(0.7, &[2, 5, 12]);
+        let stall = every(0.3, &[3, 10]);
+        let away = every(1.0, &[1, 1, 3]);
+        Self {
+            lose,
+            repeat,
+            late,
+            late_max: dice.pick(&[timeout / 10, timeout / 2, timeout * 3]),
+            latency: dice.pick(&[timeout / 1000, timeout / 100, timeout / 20]),
+            lose_answer,
+            partition,
+            crash,
+            crash_at_batch,
+            away,
+            tear,
+            rot,
+            sync: dice.pick(&[timeout / 10_000, timeout / 500, timeout / 50]),
+            slow_sync,
+            slow_apply,
+            flush: timeout * dice.pick(&[1, 3, 20]),
+            truncate,
+            stall,
+            skew: timeout * dice.pick(&[0, 1, 100]),
+            drift_ppm: dice.pick(&[0, 100, 10_000]),
+        }
+    }
+
+    /// The liveness phase: everything is slow or fast as before, nothing is lost any more.
+    pub fn stop(&mut self) {
+        let calm = Self {
+            latency: self.latency,
+            sync: self.sync,
+            flush: self.flush,
+            truncate: self.truncate,
+            slow_apply: self.slow_apply,
+            away: self.away,
+            skew: self.skew,
+            drift_ppm: self.drift_ppm,
+            ..Self::default()
+        };
+        *self = calm;
+    }
+
+    /// The kinds of fault by name, with a way to switch each off; for shrinking.
+    pub fn kinds() -> Vec<(&'static str, fn(&mut Faults))> {
+        vec![
+            ("lose", |f| f.lose = 0.0),
+            ("repeat", |f| f.repeat = 0.0),
+            ("late", |f| f.late = 0.0),
+            ("lose_answer", |f| f.lose_answer = 0.0),
+            ("partition", |f| f.partition = 0),
+            ("crash", |f| f.crash = 0),
+            ("crash_at_batch", |f| f.crash_at_batch = 0.0),
+            ("tear", |f| f.tear = 0.0),
+            ("rot", |f| f.rot = 0.0),
+            ("slow_sync", |f| f.slow_sync = 0.0),
+            ("slow_apply", |f| f.slow_apply = 0.0),
+            ("truncate", |f| f.truncate = 0.0),
+            ("stall", |f| f.stall = 0),
+            ("skew", |f| f.skew = 0),
+            ("drift", |f| f.drift_ppm = 0),
+        ]
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The derived form names every field, and grows with them.
+        write!(f, "{self:?}")
+    }
+}

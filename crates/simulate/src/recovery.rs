@@ -1,0 +1,127 @@
+//! The liveness phase: faults stop, and within a bounded time everything must have recovered and agree.
+
+use curia_consensus::{Csn, GroupId, LogId};
+
+use crate::history::{Ask, Operation, Outcome};
+use crate::plan::Micros;
+use crate::server::Server;
+use crate::state::{Change, Deed, Writes};
+use crate::world::World;
+
+impl World {
+    /// Stops faults, and runs until all is well. Panics when that takes too long.
+    pub(crate) fn recover(&mut self) {
+        self.calm = true;
+        self.faults.stop();
+        self.network.heal();
+        self.servers.iter_mut().for_each(|server| server.stalled_until = 0);
+        self.story.add(self.now, &[40], || "-- faults stop".to_owned());
+        let end = self.now + self.plan.liveness_phase();
+        let timeout = self.plan.election_timeout.as_micros() as Micros;
+        let mut next_look = self.now + timeout;
+        let mut wanted = None;
+        loop {
+            self.step();
+            if self.now < next_look {
+                continue;
+            }
+            next_look = self.now + timeout / 2;
+            wanted = wanted.or_else(|| self.last_write());
+            match (wanted, self.unfinished(wanted)) {
+                (Some(_), None) => break,
+                (_, why) => {
+                    let report = || {
+                        let servers: Vec<_> = self.servers.iter().map(Server::describe).collect();
+                        format!("liveness: {} after faults stopped: {}", why.unwrap_or_default(), servers.join("; "))
+                    };
+                    assert!(self.now < end, "{}", report());
+                }
+            }
+        }
+        for server in self.servers.iter().filter(|server| server.layout.state) {
+            self.oracle.compare(server.id, &server.state);
+        }
+    }
+
+    /// Proposes one more write, to all groups, where that is possible now.
+    fn last_write(&mut self) -> Option<u64> {
+        let at = (0..self.servers.len()).find(|at| self.servers[*at].serves())?;
+        let operation = self.history.operations.len() as u64;
+        let change = Change {
+            cell: 0,
+            deed: Deed::Set(operation as i64),
+        };
+        let groups = self.node(at).configuration().groups.iter().map(|(group, _)| *group);
+        let asked: Vec<(GroupId, Vec<Change>)> = groups.map(|group| (group, vec![change])).collect();
+        let parts = asked.iter().map(|(group, changes)| curia_consensus::Part {
+            group: *group,
+            stages: Vec::new(),
+            payload: Writes {
+                operation,
+                changes: changes.clone(),
+            }
+            .encode(0),
+        });
+        let mut parts = parts.collect();
+        self.history.operations.push(Operation {
+            ask: Ask::Write(asked),
+            asked: self.now,
+            outcome: Outcome::Unknown,
+        });
+        let now = curia_consensus::Timestamp(self.now);
+        let proposed = self.node(at).propose(now, &mut parts);
+        self.pump(at);
+        if proposed.is_err() {
+            self.history.operations.pop();
+        }
+        proposed.ok().map(|_| operation)
+    }
+
+    /// What is not yet as it must be in the end.
+    fn unfinished(&self, wanted: Option<u64>) -> Option<String> {
+        let consuls: Vec<_> = self.servers.iter().filter(|server| server.serves()).collect();
+        let [consul] = consuls.as_slice() else {
+            return Some(format!("{} consuls serve", consuls.len()));
+        };
+        let decided = self.oracle.decided_csn();
+        let committed = |csn: u64| self.oracle.decided(Csn(csn)).map(|decided| decided.operation);
+        match wanted {
+            None => return Some("no write was possible".to_owned()),
+            Some(operation) if (1..=decided.0).rev().all(|csn| committed(csn) != Some(operation)) => {
+                return Some("a write did not commit".to_owned());
+            }
+            Some(_) => {}
+        }
+        if !self.clients_rest() {
+            return Some("a client waits".to_owned());
+        }
+        for server in &self.servers {
+            let Some(node) = &server.node else {
+                return Some(format!("{:?} is down", server.id));
+            };
+            if server.layout.state && server.state.csn() < decided {
+                return Some(format!("{:?} has not applied {decided:?}", server.id));
+            }
+            if !node.is_durable() {
+                return Some(format!("{:?} has unsynced batches", server.id));
+            }
+            for (log, members) in self.logs_of(consul) {
+                let tail = |server: &Server| server.disk.lane(log).map(|lane| lane.tail());
+                if server.layout.log && members.contains(server.id) && consul.layout.log && tail(server) != tail(consul) {
+                    return Some(format!("{:?}'s log of {log} is not the consul's", server.id));
+                }
+            }
+        }
+        None
+    }
+
+    fn logs_of(&self, consul: &Server) -> Vec<(LogId, curia_consensus::Members)> {
+        let Some(node) = &consul.node else { return Vec::new() };
+        let configuration = node.configuration();
+        let groups = configuration
+            .groups
+            .iter()
+            .map(|(group, members)| (LogId::Group(*group), members.clone()));
+        groups.chain([(LogId::Senate, configuration.senate.clone())]).collect()
+    }
+}

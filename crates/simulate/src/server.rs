@@ -1,0 +1,148 @@
+//! One simulated server: a node and its surroundings.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use curia_consensus::{AppliedTo, Apply, ClusterId, Config, Configuration, Csn, Incarnation, LogId, Node, Office, Restore, ServerId, Term};
+
+use crate::dice::mix;
+use crate::disk::Disk;
+use crate::plan::{Layout, Micros, Plan};
+use crate::state::State;
+
+/// The cluster that is simulated.
+pub const CLUSTER: ClusterId = ClusterId(7);
+
+/// A client's operation that waits at a server for its transaction to be applied.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiting {
+    /// The operation.
+    pub operation: u64,
+    /// Whose.
+    pub client: usize,
+    /// Which of the client's attempts.
+    pub attempt: u64,
+    /// It was taken by the consul of this term.
+    pub term: Term,
+}
+
+/// A server.
+#[derive(Debug)]
+pub struct Server {
+    /// Who.
+    pub id: ServerId,
+    /// What it stores and runs.
+    pub layout: Layout,
+    /// There while it runs.
+    pub node: Option<Node>,
+    /// Survives crashes.
+    pub disk: Disk,
+    /// In memory.
+    pub state: State,
+    /// What of the state survives a crash.
+    pub flushed: State,
+    /// How often it was started.
+    pub run: u64,
+    /// What it last said to be.
+    pub office: Office,
+    /// When the last batch handed to the disk will be durable.
+    pub sync_at: Micros,
+    /// It does nothing before this time.
+    pub stalled_until: Micros,
+    /// Resolved and not yet applied.
+    pub applying: VecDeque<(Vec<Apply>, Option<AppliedTo>)>,
+    /// By CSN.
+    pub waiting: BTreeMap<Csn, Waiting>,
+    clock_ahead: Micros,
+    clock_ppm: i64,
+}
+
+impl Server {
+    /// A server that was never started.
+    pub fn new(id: ServerId, layout: Layout, clock_ahead: Micros, clock_ppm: i64) -> Self {
+        Self {
+            id,
+            layout,
+            node: None,
+            disk: Disk::default(),
+            state: State::default(),
+            flushed: State::default(),
+            run: 0,
+            office: Office::Senator { term: Term::ZERO },
+            sync_at: 0,
+            stalled_until: 0,
+            applying: VecDeque::new(),
+            waiting: BTreeMap::new(),
+            clock_ahead,
+            clock_ppm,
+        }
+    }
+
+    /// What its clock shows.
+    pub fn clock(&self, now: Micros) -> Duration {
+        let drift = i128::from(now) * i128::from(self.clock_ppm) / 1_000_000;
+        Duration::from_micros((i128::from(now) + drift) as u64 + self.clock_ahead)
+    }
+
+    /// Which run of it this is.
+    pub fn incarnation(&self) -> Incarnation {
+        Incarnation(self.run)
+    }
+
+    /// Starts it from what its disk and its durable state hold.
+    ///
+    /// # Errors
+    /// Why the disk can't be read.
+    pub fn start(&mut self, plan: &Plan, founding: &Configuration) -> Result<(), curia_consensus::RestoreError> {
+        self.run += 1;
+        let mut config = Config::new(self.id, self.incarnation(), mix(plan.seed, self.id.0 << 32 | self.run));
+        config.election_timeout = plan.election_timeout;
+        config.append_bytes_max = plan.append_bytes_max;
+        config.unresolved_bytes_max = plan.unresolved_bytes_max;
+        config.apply_fragments_max = plan.apply_fragments_max;
+        self.state = self.flushed.clone();
+        let mut restore = Restore::new(config, self.disk.hard_state, self.disk.bases(), self.state.applied.clone())?;
+        let damage = self.disk.take_damage();
+        for (log, lane) in self.disk.lanes() {
+            let sound = |index| damage.is_none_or(|(damaged, after)| damaged != log || index <= after);
+            for entry in lane.entries().filter(|entry| sound(entry.index)) {
+                restore.entry(log, Disk::read_back(log, entry))?;
+            }
+        }
+        if let Some((log, after)) = damage {
+            restore.damaged(log, after)?;
+        }
+        self.node = Some(restore.finish(Some(founding.clone()))?);
+        self.office = Office::Senator { term: Term::ZERO };
+        Ok(())
+    }
+
+    /// The process ends; the disk is left to the caller.
+    pub fn stop(&mut self) {
+        self.node = None;
+        self.applying.clear();
+        self.waiting.clear();
+    }
+
+    /// Whether it is the consul and serves.
+    pub fn serves(&self) -> bool {
+        self.node
+            .as_ref()
+            .is_some_and(|node| matches!(node.office(), Office::Consul { .. }))
+    }
+
+    /// What its log of a group holds durably, for messages.
+    pub fn describe(&self) -> String {
+        let tails: Vec<_> = self.disk.lanes().map(|(log, lane)| (log, lane.tail())).take(9).collect();
+        let state = match &self.node {
+            None => "down".to_owned(),
+            Some(node) => format!("{:?}, resolved {:?}", node.office(), node.resolved()),
+        };
+        let senate = self.disk.lane(LogId::Senate).map(|lane| lane.base().index);
+        format!(
+            "{:?} {state}, applied {:?}, senate from {senate:?}, logs {tails:?}",
+            self.id,
+            self.state.csn()
+        )
+    }
+}

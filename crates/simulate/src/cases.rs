@@ -38,6 +38,8 @@ cases! {
     Refused "messages refused",
     Full "proposals that found no room",
     Restarted "restarts",
+    DuplicateApplied "duplicate keys recognised by the state",
+    DuplicateUnderWay "duplicate keys recognised by the core",
     UnknownOutcome "operations without an answer",
 }
 

@@ -3,12 +3,15 @@
 //! Workloads: registers, transfers between accounts of any groups, appends to lists in several groups at once, and reads
 //! of several cells.
 
-use curia_consensus::{Csn, GroupId, Part, ProposeError, Timestamp};
+use std::time::Duration;
+
+use curia_consensus::{Csn, GroupId, Key, Node, Office, Part, ProposeError, ReadLevel, ReadReady, Timestamp};
 
 use crate::cases::Case;
+use crate::dice::mix;
 use crate::history::{Ask, Level, Operation, Outcome};
 use crate::plan::Micros;
-use crate::server::Waiting;
+use crate::server::{Reading, Waiting};
 use crate::state::{Change, Deed, Writes};
 use crate::world::{Event, World};
 
@@ -26,6 +29,8 @@ pub struct Client {
     attempt: u64,
     /// The operation under way.
     operation: Option<u64>,
+    /// Its idempotency key.
+    key: Option<Key>,
 }
 
 impl World {
@@ -59,14 +64,20 @@ impl World {
             return;
         }
         if let Some(operation) = self.clients[client].operation {
-            // No answer came.
-            self.give_up(client, operation);
+            // No answer came, or it was to ask again.
+            self.look_elsewhere(client);
+            if self.clients[client].key.is_some() {
+                return self.ask(client, operation);
+            }
+            self.clients[client].operation = None;
         }
         if self.calm || self.history.operations.len() >= self.plan.operations as usize {
             return;
         }
         let operation = self.history.operations.len() as u64;
         let ask = self.invent(operation);
+        let keyed = self.whim.chance(self.plan.keyed) && matches!(ask, Ask::Write(_));
+        self.clients[client].key = keyed.then(|| Key(u128::from(mix(operation, self.plan.seed))));
         self.history.operations.push(Operation {
             ask,
             asked: self.now,
@@ -76,55 +87,128 @@ impl World {
         self.ask(client, operation);
     }
 
-    fn give_up(&mut self, client: usize, _operation: u64) {
-        self.clients[client].operation = None;
-        self.clients[client].server = self.whim.below(self.servers.len() as u64) as usize;
+    /// The next attempt goes to another server: a neighbour, or the one that is consul.
+    fn look_elsewhere(&mut self, client: usize) {
+        let any = self.whim.below(self.servers.len() as u64) as usize;
+        let told = self.whim.chance(0.5);
+        let consul = (0..self.servers.len()).find(|at| told && self.servers[*at].serves());
+        self.clients[client].server = consul.unwrap_or(any);
+    }
+
+    /// The operation goes no further; with a key it is asked again, without one it never happened.
+    fn refused(&mut self, client: usize, operation: u64) {
+        let timeout = self.plan.election_timeout.as_micros() as Micros;
+        if self.clients[client].key.is_none() {
+            self.history.operations[operation as usize].outcome = Outcome::Refused;
+            self.clients[client].operation = None;
+            self.look_elsewhere(client);
+        }
+        self.rest(client, timeout / 20);
+    }
+
+    /// The client waits for an answer, but not for ever.
+    fn wait(&mut self, client: usize) -> u64 {
+        let timeout = self.plan.election_timeout.as_micros() as Micros;
+        let attempt = self.clients[client].attempt;
+        let patience = timeout + self.whim.around(timeout);
+        self.queue.add(self.now + patience, Event::Client { client, attempt });
+        attempt
     }
 
     fn ask(&mut self, client: usize, operation: u64) {
         let at = self.clients[client].server;
         self.clients[client].attempt += 1;
-        let timeout = self.plan.election_timeout.as_micros() as Micros;
         match self.history.operations[operation as usize].ask.clone() {
-            Ask::Write(parts) => match self.propose(at, operation, &parts) {
-                Ok(csn) => {
-                    let term = self.servers[at].office;
-                    let curia_consensus::Office::Consul { term, .. } = term else {
-                        panic!("a server that is no consul takes a proposal: {term:?}")
-                    };
-                    let attempt = self.clients[client].attempt;
-                    let waiting = Waiting {
-                        operation,
-                        client,
-                        attempt,
-                        term,
-                    };
-                    self.servers[at].waiting.insert(csn, waiting);
-                    let patience = timeout + self.whim.around(timeout);
-                    self.queue.add(self.now + patience, Event::Client { client, attempt });
-                    self.pump(at);
-                }
-                Err(error) => {
-                    self.cases.met_if(Case::Full, error == ProposeError::Full);
-                    self.history.operations[operation as usize].outcome = Outcome::Refused;
-                    self.give_up(client, operation);
-                    self.rest(client, timeout / 20);
-                }
-            },
-            Ask::Read(cells, level) => {
-                if self.servers[at].node.is_some() && self.satisfied(at, level) {
-                    let seen = self.read_here(at, &cells);
-                    let csn = self.servers[at].state.csn();
-                    self.done(client, operation, csn, seen);
-                } else {
-                    self.give_up(client, operation);
-                    self.rest(client, timeout / 20);
-                }
+            Ask::Write(parts) => self.ask_to_write(client, operation, at, &parts),
+            Ask::Read(_, level) => {
+                let Some(node) = self.servers[at].node.as_mut() else {
+                    return self.refused(client, operation);
+                };
+                let level = match level {
+                    Level::Strict => ReadLevel::Strict,
+                    // Clocks drift; what is promised is promised on the server's.
+                    Level::Bounded(age) => ReadLevel::Bounded(Duration::from_micros(age - age / 20)),
+                    Level::AtLeast(csn) => ReadLevel::Session(csn),
+                };
+                node.read(operation, level);
+                let attempt = self.wait(client);
+                self.servers[at].reading.insert(operation, Reading { client, attempt });
+                self.pump(at);
             }
         }
     }
 
-    fn propose(&mut self, at: usize, operation: u64, parts: &[(GroupId, Vec<Change>)]) -> Result<Csn, ProposeError> {
+    /// What a driver does with a write: looks for its key in the state, then proposes it.
+    fn ask_to_write(&mut self, client: usize, operation: u64, at: usize, parts: &[(GroupId, Vec<Change>)]) {
+        let key = self.clients[client].key;
+        let known = key.and_then(|key| self.servers[at].state.group(parts[0].0)?.known(key));
+        if let Some(csn) = known.filter(|_| self.servers[at].node.is_some()) {
+            self.cases.met(Case::DuplicateApplied);
+            let attempt = self.wait(client);
+            return self.answer(client, attempt, csn);
+        }
+        let csn = match self.propose(at, operation, key, parts) {
+            Ok(csn) => csn,
+            Err(ProposeError::Known(csn)) => {
+                self.cases.met(Case::DuplicateUnderWay);
+                csn
+            }
+            Err(error) => {
+                self.cases.met_if(Case::Full, error == ProposeError::Full);
+                return self.refused(client, operation);
+            }
+        };
+        let Some(Office::Consul { term, .. }) = self.servers[at].node.as_ref().map(Node::office) else {
+            panic!("s{} is no consul and takes a proposal", at + 1)
+        };
+        let attempt = self.wait(client);
+        let waiting = Waiting {
+            operation,
+            client,
+            attempt,
+            term,
+        };
+        self.servers[at].waiting.insert(csn, waiting);
+        self.pump(at);
+    }
+
+    /// A read may go on, or can't.
+    pub(crate) fn read_ready(&mut self, at: usize, ready: ReadReady) {
+        let Some(Reading { client, attempt }) = self.servers[at].reading.remove(&ready.id) else {
+            panic!("s{} answers read {} twice", at + 1, ready.id)
+        };
+        let state_csn = self.servers[at].state.csn();
+        self.story.add(self.now, &[32, at as u64, ready.id, state_csn.0], || {
+            format!(
+                "s{} may serve read {} at {:?}, its state at {state_csn:?}",
+                at + 1,
+                ready.id,
+                ready.result
+            )
+        });
+        let Ask::Read(cells, _) = self.history.operations[ready.id as usize].ask.clone() else {
+            panic!("operation {} is no read", ready.id)
+        };
+        if let Ok(csn) = ready.result {
+            assert!(
+                csn <= state_csn,
+                "s{} may serve a read at {csn:?}, its state at {state_csn:?}",
+                at + 1
+            );
+        }
+        if self.clients[client].attempt != attempt {
+            return;
+        }
+        match ready.result {
+            Ok(_) => {
+                let seen = self.read_here(at, &cells);
+                self.done(client, ready.id, state_csn, seen);
+            }
+            Err(_) => self.refused(client, ready.id),
+        }
+    }
+
+    fn propose(&mut self, at: usize, operation: u64, key: Option<Key>, parts: &[(GroupId, Vec<Change>)]) -> Result<Csn, ProposeError> {
         let now = Timestamp(self.servers[at].clock(self.now).as_micros() as u64);
         let staged = self.whim.chance(self.plan.staged);
         let large = self.whim.chance(self.plan.large_payload);
@@ -151,7 +235,7 @@ impl World {
             proposal.push(part);
         }
         let stages: Vec<_> = proposal.iter().map(|part| (part.group, part.stages.clone())).collect();
-        let result = node.propose(now, &mut proposal);
+        let result = node.propose(now, key, &mut proposal);
         match result {
             Ok(csn) => {
                 self.cases.met_if(Case::Staged, staged);
@@ -211,7 +295,15 @@ impl World {
                 let range = self.whim.pick(&[0, 1, 2]);
                 (GroupId(*group), cell(&[REGISTERS, ACCOUNTS, LISTS][range], &mut self.whim))
             });
-            return Ask::Read(cells.collect(), Level::AtLeast(Csn::ZERO));
+            let cells = cells.collect();
+            let timeout = self.plan.election_timeout.as_micros() as Micros;
+            let level = match self.whim.below(5) {
+                0..3 => Level::Strict,
+                3 => Level::Bounded(self.whim.below(timeout * 2)),
+                // What some client has seen, or a moment that is still to come.
+                _ => Level::AtLeast(Csn(self.oracle.decided_csn().0 + self.whim.below(2))),
+            };
+            return Ask::Read(cells, level);
         }
         let value = operation as i64 + 1;
         let mut parts: Vec<(GroupId, Vec<Change>)> = Vec::new();

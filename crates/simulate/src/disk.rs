@@ -20,11 +20,13 @@ use crate::dice::Dice;
 /// One log on a disk.
 #[derive(Clone, Debug, Default)]
 pub struct Lane {
+    base: Base,
     /// Entries after the base, durable.
     durable: VecDeque<Entry>,
-    /// Terms of the entries after the base, once everything pending is written.
+    /// Where the log begins once everything pending is written.
+    written_base: Tail,
+    /// Terms of the entries after that.
     terms: VecDeque<Term>,
-    base: Base,
 }
 
 /// A server's disk.
@@ -47,14 +49,14 @@ pub struct Loss {
     pub torn: bool,
 }
 
-impl Lane {
-    fn slot(&self, index: Index) -> Option<usize> {
-        usize::try_from(index.0.checked_sub(self.base.index.0 + 1)?).ok()
-    }
+fn slot(base: Index, index: Index) -> Option<usize> {
+    usize::try_from(index.0.checked_sub(base.0 + 1)?).ok()
+}
 
+impl Lane {
     /// The durable entry at `index`.
     pub fn get(&self, index: Index) -> Option<&Entry> {
-        self.durable.get(self.slot(index)?)
+        self.durable.get(slot(self.base.index, index)?)
     }
 
     /// Durable entries, oldest first.
@@ -79,47 +81,62 @@ impl Lane {
         index <= self.base.index || self.get(index).is_some_and(|entry| entry.term == term)
     }
 
-    /// The term at `index` once everything pending is written; zero before the first entry.
+    /// The term at `index` once everything pending is written; `None` where there is no entry.
     pub fn written_term(&self, index: Index) -> Option<Term> {
-        if index == self.base.index {
-            return Some(self.base.term);
+        if index == self.written_base.index {
+            return Some(self.written_base.term);
         }
-        self.terms.get(self.slot(index)?).copied()
+        self.terms.get(slot(self.written_base.index, index)?).copied()
     }
 
     fn note(&mut self, write: &Write) {
+        let base = self.written_base.index;
         match write {
             Write::Append { entry, .. } => {
-                if let Some(slot) = self.slot(entry.index) {
+                if let Some(slot) = slot(base, entry.index) {
                     self.terms.truncate(slot);
                     self.terms.push_back(entry.term);
                 }
             }
-            Write::DropSuffix { after, .. } => self.terms.truncate(self.slot(after.next()).unwrap_or(0)),
+            Write::DropSuffix { after, .. } => self.terms.truncate(slot(base, after.next()).unwrap_or(0)),
+            Write::Base { base, .. } => self.note_base(base),
+            Write::DropLog { .. } => (self.written_base, self.terms) = Default::default(),
         }
     }
 
+    fn note_base(&mut self, base: &Base) {
+        let gone = base.index.0.saturating_sub(self.written_base.index.0) as usize;
+        self.terms.drain(..gone.min(self.terms.len()));
+        self.written_base = Tail {
+            term: base.term,
+            index: base.index,
+        };
+    }
+
     fn write(&mut self, write: Write) {
+        let from = self.base.index;
         match write {
             Write::Append { entry, .. } => {
-                if let Some(slot) = self.slot(entry.index) {
+                if let Some(slot) = slot(from, entry.index) {
+                    let last = self.tail();
                     assert!(
                         slot <= self.durable.len(),
-                        "a log store is never asked to leave a gap: {:?}",
+                        "a log store is never asked to leave a gap: {:?} after {last:?}",
                         entry.index
                     );
                     self.durable.truncate(slot);
                     self.durable.push_back(entry);
                 }
             }
-            Write::DropSuffix { after, .. } => self.durable.truncate(self.slot(after.next()).unwrap_or(0)),
+            Write::DropSuffix { after, .. } => self.durable.truncate(slot(from, after.next()).unwrap_or(0)),
+            Write::Base { base, .. } => self.rebase(base),
+            Write::DropLog { .. } => (self.base, self.durable) = Default::default(),
         }
     }
 
     fn rebase(&mut self, base: Base) {
         while self.durable.front().is_some_and(|entry| entry.index <= base.index) {
             self.durable.pop_front();
-            self.terms.pop_front();
         }
         self.base = base;
     }
@@ -127,7 +144,7 @@ impl Lane {
 
 fn log_of(write: &Write) -> LogId {
     match write {
-        Write::Append { log, .. } | Write::DropSuffix { log, .. } => *log,
+        Write::Append { log, .. } | Write::DropSuffix { log, .. } | Write::Base { log, .. } | Write::DropLog { log } => *log,
     }
 }
 
@@ -194,6 +211,10 @@ impl Disk {
         }
         for lane in self.lanes.values_mut() {
             lane.terms = lane.durable.iter().map(|entry| entry.term).collect();
+            lane.written_base = Tail {
+                term: lane.base.term,
+                index: lane.base.index,
+            };
         }
         loss
     }
@@ -208,11 +229,29 @@ impl Disk {
         self.damage.take()
     }
 
-    /// Moves the bases of logs up.
+    /// Moves the bases of logs up, over entries that are durable.
     pub fn rebase(&mut self, bases: &[(LogId, Base)]) {
         for (log, base) in bases {
-            self.lanes.entry(*log).or_default().rebase(base.clone());
+            let lane = self.lanes.entry(*log).or_default();
+            lane.note_base(base);
+            lane.rebase(base.clone());
         }
+    }
+
+    /// Entries of a log after `after` and up to `upto`, of about so many bytes; `None` when they begin later.
+    pub fn read(&self, log: LogId, after: Index, upto: Index, bytes_max: usize) -> Option<Vec<Entry>> {
+        let lane = self.lane(log)?;
+        let mut found = Vec::new();
+        let mut bytes = 0;
+        for index in (after.0 + 1..=upto.0).map(Index) {
+            if bytes >= bytes_max && !found.is_empty() {
+                break;
+            }
+            let entry = Self::read_back(log, lane.get(index)?);
+            bytes += 64 + entry.record.payload().map_or(0, Payload::len);
+            found.push(entry);
+        }
+        Some(found)
     }
 
     /// The bases as they are read back.

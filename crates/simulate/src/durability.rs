@@ -9,8 +9,8 @@ pub fn check(disk: &Disk, message: &Message) {
     let hard_state = disk.hard_state.unwrap_or_default();
     let says = || format!("durability order: {message:?}, but on disk is {hard_state:?}");
     match &message.body {
-        // They promise nothing.
-        Body::PreVote { .. } | Body::PreVoteReply { .. } => return,
+        // They promise nothing: who asks again after a crash, in a lower term, is told of the higher one.
+        Body::PreVote { .. } | Body::PreVoteReply { .. } | Body::ReadIndex { .. } => return,
         _ => assert!(message.term <= hard_state.term, "{}", says()),
     }
     let current = message.term == hard_state.term;

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use curia_consensus::{Csn, Entry, GroupId, Incarnation, Index, LogId, Participant, Record, ServerId, Term, Timestamp};
+use curia_consensus::{Csn, Entry, GroupId, Incarnation, Index, Key, LogId, Participant, Record, ServerId, Term, Timestamp};
 
 use crate::dice::{mix, mix_bytes};
 use crate::state::{State, Writes};
@@ -54,12 +54,14 @@ pub struct Oracle {
 fn content(record: &Record) -> u64 {
     match record {
         Record::Noop => 1,
+        Record::Barrier => 6,
         Record::Configuration(configuration) => mix_bytes(2, format!("{configuration:?}").as_bytes()),
         Record::TermStart(start) => mix(mix(3, start.cut.0), start.timestamp.0),
         Record::Stage(payload) => mix(4, payload.len() as u64),
         Record::Fragment(fragment) => {
             let hash = mix(mix(5, fragment.csn.0), fragment.timestamp.0);
             let hash = mix(hash, fragment.participants.len() as u64);
+            let hash = mix(hash, fragment.key.map_or(0, |key| key.0 as u64 + 1));
             fragment.stages.as_slice().iter().fold(hash, |hash, stage| mix(hash, stage.0))
         }
     }
@@ -114,20 +116,19 @@ impl Oracle {
         self.decided.get(csn.0.checked_sub(1)? as usize)
     }
 
-    /// The state after all that is decided.
-    pub fn truth(&self) -> &State {
-        &self.truth
-    }
-
     /// The first server applies a CSN.
-    pub fn decide(&mut self, csn: Csn, decided: Decided, parts: &[(GroupId, Index, Writes)]) {
+    pub fn decide(&mut self, csn: Csn, decided: Decided, key: Option<Key>, parts: &[(GroupId, Index, Writes)]) {
         assert_eq!(csn, self.decided_csn().next(), "prefix order: CSNs are applied one after the other");
         if let Some(last) = self.decided.last() {
             assert!(last.timestamp < decided.timestamp, "commit timestamps grow with the CSN: {csn:?}");
         }
-        for (group, _, writes) in parts {
-            self.truth.group_mut(*group).apply(writes);
-            let digest = self.truth.group_mut(*group).digest;
+        for (at, (group, _, writes)) in parts.iter().enumerate() {
+            let state = self.truth.group_mut(*group);
+            state.apply(writes);
+            if let Some(key) = key.filter(|_| at == 0) {
+                state.remember(key, csn);
+            }
+            let digest = state.digest;
             self.digests.entry(*group).or_default().push((csn, digest));
         }
         self.truth.applied.csn = csn;
@@ -148,7 +149,7 @@ impl Oracle {
         for (group, contents) in &state.groups {
             assert_eq!(
                 contents.digest,
-                self.digest(*group, state.csn()),
+                self.digest(*group, state.csn().max(contents.installed)),
                 "digests: {server:?}'s {group:?} at {:?} is not what was applied",
                 state.csn()
             );

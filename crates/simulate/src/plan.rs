@@ -6,22 +6,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use curia_consensus::Roles;
+
 use crate::dice::Dice;
 
 /// Microseconds of virtual time.
 pub type Micros = u64;
-
-/// One second of virtual time.
-pub const SECOND: Micros = 1_000_000;
-
-/// What a server stores and runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Layout {
-    /// Stores logs and votes.
-    pub log: bool,
-    /// Runs state machines and may become consul.
-    pub state: bool,
-}
 
 /// Everything that a seed decides.
 #[derive(Clone, Debug)]
@@ -29,7 +19,7 @@ pub struct Plan {
     /// The seed.
     pub seed: u64,
     /// Roles of the servers 1, 2, and so on.
-    pub layout: Vec<Layout>,
+    pub layout: Vec<Roles>,
     /// Worker groups at the beginning.
     pub groups: u32,
     /// Client operations, after which faults stop.
@@ -44,6 +34,10 @@ pub struct Plan {
     pub staged: f64,
     /// An operation is a read.
     pub reads: f64,
+    /// A write has an idempotency key, and is asked again until it is answered.
+    pub keyed: f64,
+    /// See `Config::lease_drift_percent`; clocks drift less.
+    pub lease_drift_percent: Option<u8>,
     /// See `Config::election_timeout`.
     pub election_timeout: Duration,
     /// See `Config::append_bytes_max`.
@@ -105,7 +99,7 @@ impl Plan {
     /// The plan of a seed.
     pub fn draw(seed: u64, operations: u32) -> Self {
         let dice = &mut Dice::new(seed, "plan");
-        let layout = vec![Layout { log: true, state: true }; dice.pick(&[1, 2, 3, 3, 3, 4, 5, 5, 6, 7])];
+        let layout = vec![Roles::BOTH; dice.pick(&[1, 2, 3, 3, 3, 4, 5, 5, 6, 7])];
         let groups = dice.pick(&[1, 1, 2, 3, 4, 5, 8, 16, 64]);
         let timeout = dice.pick(&[150, 300, 1000]) * 1000;
         let tiny = dice.chance(0.4);
@@ -121,6 +115,8 @@ impl Plan {
             large_payload: if dice.chance(0.3) { 0.05 } else { 0.0 },
             staged: if dice.chance(0.3) { 0.1 } else { 0.0 },
             reads: dice.pick(&[0.2, 0.4]),
+            keyed: 0.0,
+            lease_drift_percent: dice.chance(0.5).then_some(5),
             election_timeout: Duration::from_micros(timeout),
             append_bytes_max: if tiny { dice.between(1, 600) as usize } else { 1 << 20 },
             unresolved_bytes_max: if dice.chance(0.3) { dice.between(200, 4000) } else { 64 << 20 },

@@ -38,7 +38,7 @@ impl World {
                 }
             }
         }
-        for server in self.servers.iter().filter(|server| server.layout.state) {
+        for server in self.servers.iter().filter(|server| server.roles.state) {
             self.oracle.compare(server.id, &server.state);
         }
     }
@@ -69,7 +69,7 @@ impl World {
             outcome: Outcome::Unknown,
         });
         let now = curia_consensus::Timestamp(self.now);
-        let proposed = self.node(at).propose(now, &mut parts);
+        let proposed = self.node(at).propose(now, None, &mut parts);
         self.pump(at);
         if proposed.is_err() {
             self.history.operations.pop();
@@ -99,7 +99,7 @@ impl World {
             let Some(node) = &server.node else {
                 return Some(format!("{:?} is down", server.id));
             };
-            if server.layout.state && server.state.csn() < decided {
+            if server.roles.state && server.state.csn() < decided {
                 return Some(format!("{:?} has not applied {decided:?}", server.id));
             }
             if !node.is_durable() {
@@ -107,7 +107,7 @@ impl World {
             }
             for (log, members) in self.logs_of(consul) {
                 let tail = |server: &Server| server.disk.lane(log).map(|lane| lane.tail());
-                if server.layout.log && members.contains(server.id) && consul.layout.log && tail(server) != tail(consul) {
+                if server.roles.log && members.contains(server.id) && consul.roles.log && tail(server) != tail(consul) {
                     return Some(format!("{:?}'s log of {log} is not the consul's", server.id));
                 }
             }

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use curia_consensus::{AppliedTo, Apply, ClusterId, Config, Configuration, Csn, Incarnation, LogId, Node, Office, Restore, ServerId, Term};
+use curia_consensus::{
+    AppliedTo, Apply, ClusterId, Config, Configuration, Csn, Incarnation, LogId, Node, Office, Restore, Roles, ServerId, Term,
+};
 
 use crate::dice::mix;
 use crate::disk::Disk;
-use crate::plan::{Layout, Micros, Plan};
+use crate::plan::{Micros, Plan};
 use crate::state::State;
 
 /// The cluster that is simulated.
@@ -26,13 +28,22 @@ pub struct Waiting {
     pub term: Term,
 }
 
+/// A client's read that waits at a server.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    /// Whose.
+    pub client: usize,
+    /// Which of the client's attempts.
+    pub attempt: u64,
+}
+
 /// A server.
 #[derive(Debug)]
 pub struct Server {
     /// Who.
     pub id: ServerId,
     /// What it stores and runs.
-    pub layout: Layout,
+    pub roles: Roles,
     /// There while it runs.
     pub node: Option<Node>,
     /// Survives crashes.
@@ -53,16 +64,18 @@ pub struct Server {
     pub applying: VecDeque<(Vec<Apply>, Option<AppliedTo>)>,
     /// By CSN.
     pub waiting: BTreeMap<Csn, Waiting>,
+    /// By their numbers.
+    pub reading: BTreeMap<u64, Reading>,
     clock_ahead: Micros,
     clock_ppm: i64,
 }
 
 impl Server {
     /// A server that was never started.
-    pub fn new(id: ServerId, layout: Layout, clock_ahead: Micros, clock_ppm: i64) -> Self {
+    pub fn new(id: ServerId, roles: Roles, clock_ahead: Micros, clock_ppm: i64) -> Self {
         Self {
             id,
-            layout,
+            roles,
             node: None,
             disk: Disk::default(),
             state: State::default(),
@@ -73,6 +86,7 @@ impl Server {
             stalled_until: 0,
             applying: VecDeque::new(),
             waiting: BTreeMap::new(),
+            reading: BTreeMap::new(),
             clock_ahead,
             clock_ppm,
         }
@@ -97,6 +111,8 @@ impl Server {
         self.run += 1;
         let mut config = Config::new(self.id, self.incarnation(), mix(plan.seed, self.id.0 << 32 | self.run));
         config.election_timeout = plan.election_timeout;
+        config.lease_drift_percent = plan.lease_drift_percent;
+        config.read_timeout = plan.election_timeout * 2;
         config.append_bytes_max = plan.append_bytes_max;
         config.unresolved_bytes_max = plan.unresolved_bytes_max;
         config.apply_fragments_max = plan.apply_fragments_max;
@@ -122,6 +138,7 @@ impl Server {
         self.node = None;
         self.applying.clear();
         self.waiting.clear();
+        self.reading.clear();
     }
 
     /// Whether it is the consul and serves.

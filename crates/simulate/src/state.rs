@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use curia_consensus::{AppliedState, Csn, GroupId};
+use curia_consensus::{AppliedState, Base, Csn, GroupId, Key};
 
 use crate::dice::{mix, mix_bytes};
 
@@ -53,8 +53,12 @@ pub struct Cell {
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct GroupState {
     cells: BTreeMap<u16, Cell>,
+    /// The CSNs of applied transactions with idempotency keys whose first participant this group is.
+    keys: BTreeMap<u128, Csn>,
     /// Of the contents, whatever the order in which they came to be.
     pub digest: u64,
+    /// A snapshot of this CSN was installed; nothing of the group up to it is missing.
+    pub installed: Csn,
 }
 
 /// A server's state.
@@ -87,10 +91,69 @@ impl Cell {
     }
 }
 
+fn key_digest(key: u128, csn: Csn) -> u64 {
+    mix(mix(mix(2, key as u64), (key >> 64) as u64), csn.0)
+}
+
 impl GroupState {
     /// A cell's contents; a cell that nobody wrote is zero and empty.
     pub fn cell(&self, cell: u16) -> Cell {
         self.cells.get(&cell).copied().unwrap_or_default()
+    }
+
+    /// The CSN of an applied transaction with this key.
+    pub fn known(&self, key: Key) -> Option<Csn> {
+        self.keys.get(&key.0).copied()
+    }
+
+    /// Remembers that the transaction with this key was applied.
+    pub fn remember(&mut self, key: Key, csn: Csn) {
+        let before = self.keys.insert(key.0, csn);
+        assert_eq!(before, None, "two transactions have the same idempotency key, {key:?}");
+        self.digest = self.digest.wrapping_add(key_digest(key.0, csn));
+    }
+
+    /// The whole of it as bytes.
+    pub fn snapshot(&self) -> Bytes {
+        let mut bytes = Vec::new();
+        bytes.extend((self.cells.len() as u64).to_le_bytes());
+        for (number, cell) in &self.cells {
+            bytes.extend(number.to_le_bytes());
+            bytes.extend(cell.value.to_le_bytes());
+            bytes.extend(cell.elements.to_le_bytes());
+        }
+        for (key, csn) in &self.keys {
+            bytes.extend(key.to_le_bytes());
+            bytes.extend(csn.0.to_le_bytes());
+        }
+        bytes.into()
+    }
+
+    /// Reads [`GroupState::snapshot`]'s bytes, taken at this CSN; `None` when they are something else.
+    pub fn from_snapshot(bytes: &[u8], installed: Csn) -> Option<Self> {
+        let (count, rest) = bytes.split_at_checked(8)?;
+        let count = u64::from_le_bytes(count.try_into().ok()?) as usize;
+        let (cells, keys) = rest.split_at_checked(count.checked_mul(18)?)?;
+        let mut state = Self {
+            installed,
+            ..Self::default()
+        };
+        for cell in cells.chunks(18) {
+            let number = u16::from_le_bytes(cell[..2].try_into().ok()?);
+            let cell = Cell {
+                value: i64::from_le_bytes(cell[2..10].try_into().ok()?),
+                elements: u64::from_le_bytes(cell[10..].try_into().ok()?),
+            };
+            if cell != Cell::default() {
+                state.digest = state.digest.wrapping_add(cell.digest(number));
+            }
+            state.cells.insert(number, cell);
+        }
+        for key in keys.chunks(24) {
+            let csn = Csn(u64::from_le_bytes(key.get(16..24)?.try_into().ok()?));
+            state.remember(Key(u128::from_le_bytes(key[..16].try_into().ok()?)), csn);
+        }
+        Some(state)
     }
 
     /// Applies a group's part of a transaction.
@@ -116,12 +179,18 @@ impl State {
         Arc::make_mut(self.groups.entry(group).or_default())
     }
 
-    /// A digest of all of it.
-    pub fn digest(&self) -> u64 {
-        let groups = self.groups.iter().filter(|(_, state)| state.digest != 0);
-        groups.fold(mix(0, self.applied.csn.0), |hash, (group, state)| {
-            mix(mix(hash, u64::from(group.0)), state.digest)
-        })
+    /// A group's position, if it ever moved.
+    pub fn position(&self, group: GroupId) -> Option<&Base> {
+        let positions = &self.applied.positions;
+        positions.iter().find(|(known, _)| *known == group).map(|(_, base)| base)
+    }
+
+    /// Moves a group's position.
+    pub fn move_to(&mut self, group: GroupId, base: Base) {
+        match self.applied.positions.iter_mut().find(|(known, _)| *known == group) {
+            Some((_, position)) => *position = base,
+            None => self.applied.positions.push((group, base)),
+        }
     }
 
     /// How far it is.

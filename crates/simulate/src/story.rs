@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use curia_consensus::{Body, Entry, LogId, Matched, Message, Record, Section};
+use curia_consensus::{Body, Donated, Entry, LogId, Matched, Message, Record, Section};
 
-use crate::dice::mix;
+use crate::dice::{mix, mix_bytes};
 use crate::plan::Micros;
 
 /// The record of a run.
@@ -55,7 +55,19 @@ pub fn weigh(message: &Message) -> u64 {
             mix(mix(hash, u64::from(log.to_u32())), index << 1 | kind)
         }),
         Body::Fetch { after, .. } => mix(mix(start, 9), after.index.0),
-        Body::Fetched { after, entries, .. } => mix(mix(start, 10), after.index.0 + entries.as_ref().map_or(0, Vec::len) as u64),
+        Body::Fetched { after, donated, .. } => {
+            let found = match donated {
+                Donated::Entries(entries) => entries.len() as u64,
+                Donated::Parted(tail) => tail.index.0 << 2 | 1,
+                Donated::Begins(base) => base.index.0 << 2 | 2,
+            };
+            mix(mix(mix(start, 10), after.index.0), found)
+        }
+        Body::SnapshotFetch { group, csn, offset } => mix(mix(mix(mix(start, 11), u64::from(group.0)), csn.0), *offset),
+        Body::Snapshot { group, offset, data, .. } => mix_bytes(mix(mix(mix(start, 12), u64::from(group.0)), *offset), data),
+        Body::TimeoutNow => mix(start, 13),
+        Body::ReadIndex { id } => mix(mix(start, 14), *id),
+        Body::ReadIndexReply { id, csn } => mix(mix(mix(start, 15), *id), csn.map_or(u64::MAX, |csn| csn.0)),
     }
 }
 
@@ -108,6 +120,7 @@ pub fn say_entry(_log: LogId, entry: &Entry) -> String {
     let mut line = format!(" {:?}/{:?}", entry.index, entry.term);
     let _ = match &entry.record {
         Record::Noop => write!(line, " no-op"),
+        Record::Barrier => write!(line, " barrier"),
         Record::Configuration(configuration) => write!(line, " {configuration:?}"),
         Record::TermStart(start) => write!(line, " term-start cut {:?}", start.cut),
         Record::Stage(payload) => write!(line, " stage of {} bytes", payload.len()),

@@ -1,15 +1,15 @@
 //! The world: virtual time, servers, what happens to them, and the checks after every step.
 
 use curia_consensus::{
-    AppliedTo, Apply, Configuration, Csn, Entry, Index, LogId, Message, Office, Payload, Persist, PersistSeq, Record, ServerId, Term,
+    AppliedTo, Apply, Configuration, Csn, Donated, Entry, Index, Key, LogId, Message, Office, Payload, Persist, PersistSeq, Record,
+    ServerId, Term,
 };
 
 use crate::cases::{Case, Cases};
 use crate::clients::Client;
 use crate::dice::Dice;
-use crate::disk::Disk;
 use crate::durability;
-use crate::history::{History, Level};
+use crate::history::History;
 use crate::network::Network;
 use crate::oracle::{Decided, Oracle};
 use crate::plan::{Faults, Micros, Plan};
@@ -45,6 +45,9 @@ pub(crate) enum Event {
     Stall,
 }
 
+/// More steps than any sound run takes.
+const STEPS_MAX: u64 = 3_000_000;
+
 /// What a run came to.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -56,6 +59,8 @@ pub struct Report {
     pub time: Micros,
     /// Client operations.
     pub operations: u64,
+    /// Events.
+    pub steps: u64,
 }
 
 /// A simulated cluster with its clients.
@@ -74,6 +79,8 @@ pub struct World {
     pub(crate) clients: Vec<Client>,
     pub(crate) story: Story,
     pub(crate) cases: Cases,
+    /// How many events happened.
+    steps: u64,
     /// Faults stopped.
     pub(crate) calm: bool,
     /// When and where things fail.
@@ -89,11 +96,13 @@ impl World {
     pub fn new(plan: Plan, told: bool) -> Self {
         let count = plan.layout.len();
         let ids: Vec<_> = (1..=count as u64).map(ServerId).collect();
-        let founding = Configuration::founding(CLUSTER, ids.clone(), plan.groups).expect("a plan has servers and groups");
+        let founding =
+            Configuration::founding_with_roles(CLUSTER, ids.iter().copied().zip(plan.layout.iter().copied()).collect(), plan.groups)
+                .expect("a plan has servers and groups");
         let clocks = &mut Dice::new(plan.seed, "clocks");
-        let servers = ids.iter().zip(&plan.layout).map(|(id, layout)| {
+        let servers = ids.iter().zip(&plan.layout).map(|(id, roles)| {
             let drift = clocks.below(2 * plan.faults.drift_ppm + 1) as i64 - plan.faults.drift_ppm as i64;
-            Server::new(*id, *layout, clocks.below(plan.faults.skew + 1), drift)
+            Server::new(*id, *roles, clocks.below(plan.faults.skew + 1), drift)
         });
         let mut world = Self {
             servers: servers.collect(),
@@ -107,6 +116,7 @@ impl World {
             clients: Vec::new(),
             story: Story::new(told),
             cases: Cases::default(),
+            steps: 0,
             calm: false,
             chance: Dice::new(plan.seed, "faults"),
             platter: Dice::new(plan.seed, "disks"),
@@ -140,6 +150,7 @@ impl World {
             cases: self.cases,
             time: self.now,
             operations: self.history.operations.len() as u64,
+            steps: self.steps,
         }
     }
 
@@ -147,6 +158,8 @@ impl World {
     pub(crate) fn step(&mut self) {
         let (time, event) = self.queue.next().expect("clocks tick for ever");
         self.now = self.now.max(time);
+        self.steps += 1;
+        assert!(self.steps < STEPS_MAX, "storm: {STEPS_MAX} steps by {} µs; messages breed messages", self.now);
         match event {
             Event::Tick { at, run } if self.awake(at, run, || Event::Tick { at, run }) => {
                 let clock = self.servers[at].clock(self.now);
@@ -209,7 +222,8 @@ impl World {
         }
         let Some(node) = server.node.as_mut() else { return };
         self.story.add(self.now, &[2, weigh(&message)], || say(&message));
-        let fetched = matches!(&message.body, curia_consensus::Body::Fetched { entries: Some(entries), .. } if !entries.is_empty());
+        let fetched =
+            matches!(&message.body, curia_consensus::Body::Fetched { donated: Donated::Entries(entries), .. } if !entries.is_empty());
         self.cases.met_if(Case::Fetched, fetched);
         if let Err(refusal) = node.step(message) {
             self.cases.met(Case::Refused);
@@ -240,9 +254,8 @@ impl World {
             if !output.apply.is_empty() || output.applied.is_some() {
                 self.servers[at].applying.push_back((output.apply, output.applied));
                 if self.servers[at].applying.len() > 1 {
-                    continue;
-                }
-                if self.platter.chance(self.faults.slow_apply) {
+                    // It goes with what waits already.
+                } else if self.platter.chance(self.faults.slow_apply) {
                     let run = self.servers[at].run;
                     let pause = self.platter.around(self.plan.election_timeout.as_micros() as Micros / 20);
                     self.queue.add(self.now + pause, Event::Apply { at, run });
@@ -250,12 +263,15 @@ impl World {
                     self.apply(at);
                 }
             }
+            for read in output.reads {
+                self.read_ready(at, read);
+            }
         }
     }
 
     fn send(&mut self, at: usize, message: Message) {
         let server = &self.servers[at];
-        if server.layout.log {
+        if server.roles.log {
             durability::check(&server.disk, &message);
         }
         if let curia_consensus::Body::Append(append) = &message.body {
@@ -300,7 +316,7 @@ impl World {
                 Record::TermStart(start) if matches!(ours, Office::Inaugurating { term } if term == entry.term) => Some((*log, start.cut)),
                 _ => None,
             },
-            curia_consensus::Write::DropSuffix { .. } => None,
+            _ => None,
         });
         let voids: Vec<_> = voids.collect();
         server.disk.write(batch, |log, entry, before| {
@@ -386,7 +402,7 @@ impl World {
     /// Leader completeness after inauguration: whatever was decided is in the new consul's state or logs.
     fn check_complete(&self, at: usize) {
         let server = &self.servers[at];
-        if !server.layout.log {
+        if !server.roles.log {
             return;
         }
         for csn in (server.state.csn().0 + 1..=self.oracle.decided_csn().0).map(Csn) {
@@ -434,8 +450,13 @@ impl World {
             parts.push((fragment.group, fragment.index, writes));
         }
         let operation = parts[0].2.operation;
+        let key = fragments[0].key;
+        assert!(
+            fragments[1..].iter().all(|fragment| fragment.key.is_none()),
+            "{id:?} is told a key with another than the first fragment"
+        );
         if csn == self.oracle.decided_csn().next() {
-            self.decide(at, csn, timestamp, &parts);
+            self.decide(at, csn, timestamp, key, &parts);
         }
         let server = &mut self.servers[at];
         let decided = self.oracle.decided(csn).expect("decided at the latest now");
@@ -449,9 +470,12 @@ impl World {
                     .eq(parts.iter().map(|(group, index, _)| (*group, *index))),
             "state-machine safety: {id:?} applies {parts:?} at {csn:?}, where {decided:?} was applied"
         );
-        for (group, _, writes) in &parts {
+        for (at, (group, _, writes)) in parts.iter().enumerate() {
             let state = server.state.group_mut(*group);
             state.apply(writes);
+            if let Some(key) = key.filter(|_| at == 0) {
+                state.remember(key, csn);
+            }
             assert_eq!(
                 state.digest,
                 self.oracle.digest(*group, csn),
@@ -474,7 +498,14 @@ impl World {
     }
 
     /// The first server applies a CSN: it must be whole, and on quorums.
-    fn decide(&mut self, at: usize, csn: Csn, timestamp: curia_consensus::Timestamp, parts: &[(curia_consensus::GroupId, Index, Writes)]) {
+    fn decide(
+        &mut self,
+        at: usize,
+        csn: Csn,
+        timestamp: curia_consensus::Timestamp,
+        key: Option<Key>,
+        parts: &[(curia_consensus::GroupId, Index, Writes)],
+    ) {
         let id = self.servers[at].id;
         let operation = parts[0].2.operation;
         self.check_whole(csn, operation, parts);
@@ -513,7 +544,7 @@ impl World {
             timestamp,
             places,
         };
-        self.oracle.decide(csn, decided, parts);
+        self.oracle.decide(csn, decided, key, parts);
         self.cases.met(Case::Committed);
     }
 
@@ -525,15 +556,14 @@ impl World {
             server.state.csn(),
             "no fragment half applied: {id:?} is not at the CSN that it was brought to"
         );
-        let positions = &mut server.state.applied.positions;
-        for (group, index) in applied.positions {
-            match positions.iter_mut().find(|(known, _)| *known == group) {
-                Some((_, position)) => {
-                    assert!(*position <= index, "{id:?}'s position in {group:?} goes back");
-                    *position = index;
-                }
-                None => positions.push((group, index)),
-            }
+        for (group, base) in applied.positions {
+            let before = server.state.position(group).map(|base| base.index).unwrap_or_default();
+            assert!(
+                before <= base.index,
+                "{id:?}'s position in {group:?} goes back from {before:?} to {:?}",
+                base.index
+            );
+            server.state.move_to(group, base);
         }
         self.node(at).applied(applied.csn);
     }
@@ -568,15 +598,5 @@ impl World {
             .iter()
             .map(|(group, cell)| state.group(*group).map(|g| g.cell(*cell)).unwrap_or_default())
             .collect()
-    }
-
-    /// Whether a read of this level can be answered without asking the core: never, but for those that ask for little.
-    pub(crate) fn satisfied(&self, at: usize, level: Level) -> bool {
-        matches!(level, Level::AtLeast(csn) if csn <= self.servers[at].state.csn())
-    }
-
-    /// The disk of a server, for messages.
-    pub(crate) fn disk(&self, at: usize) -> &Disk {
-        &self.servers[at].disk
     }
 }

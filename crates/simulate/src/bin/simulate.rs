@@ -70,7 +70,7 @@ fn main() -> ExitCode {
         None => (arguments.first, arguments.seeds),
     };
     let limit = arguments.seconds.map(Duration::from_secs);
-    let (mut cases, mut done, mut failed, mut time, mut operations) = (Cases::default(), 0, 0u64, 0, 0);
+    let (mut cases, mut done, mut failed, mut time, mut operations, mut steps) = (Cases::default(), 0, 0u64, 0, 0, 0);
     let last = if limit.is_some() { u64::MAX } else { first.saturating_add(seeds) };
     for seed in first..last {
         if limit.is_some_and(|limit| from.elapsed() >= limit) {
@@ -82,6 +82,7 @@ fn main() -> ExitCode {
                 cases.add(&report.cases);
                 time += report.time;
                 operations += report.operations;
+                steps += report.steps;
                 if arguments.seed.is_some() {
                     println!("seed {seed}: hash {:016x}", report.hash);
                 }
@@ -98,7 +99,7 @@ fn main() -> ExitCode {
     }
     let real = from.elapsed().as_secs_f64();
     let simulated = time as f64 / 1e6;
-    println!("{cases}{done} seeds from {first}, {failed} failed; {operations} operations");
+    println!("{cases}{done} seeds from {first}, {failed} failed; {operations} operations, {steps} steps");
     println!(
         "{real:.1} s, in which {simulated:.0} s passed in the clusters: {:.0} a second",
         simulated / real

@@ -278,22 +278,33 @@ impl World {
         self.rest(client, self.plan.think);
     }
 
+    /// The groups that a client knows of: those of some server that runs.
+    fn known_groups(&mut self) -> Vec<GroupId> {
+        let at = self.whim.below(self.servers.len() as u64) as usize;
+        let configuration = match &self.servers[at].node {
+            Some(node) if !node.configuration().groups.is_empty() => &**node.configuration(),
+            _ => &self.founding,
+        };
+        configuration.groups.iter().map(|(group, _)| *group).collect()
+    }
+
     /// Something new to do.
     fn invent(&mut self, operation: u64) -> Ask {
-        let groups = u64::from(self.plan.groups);
+        let known = self.known_groups();
+        let groups = known.len() as u64;
         let reads = self.whim.chance(self.plan.reads);
         let kind = self.whim.below(4);
         let several = 1 + self.whim.below(groups.min(4));
         // Now and then all groups at once.
         let several = if self.whim.chance(0.05) { groups } else { several };
         let first = self.whim.below(groups);
-        let mut chosen: Vec<_> = (0..several).map(|offset| ((first + offset) % groups) as u32).collect();
+        let mut chosen: Vec<_> = (0..several).map(|offset| known[((first + offset) % groups) as usize]).collect();
         chosen.sort_unstable();
         let cell = |range: &std::ops::Range<u64>, whim: &mut crate::dice::Dice| (range.start + whim.below(range.end - range.start)) as u16;
         if reads {
             let cells = chosen.iter().map(|group| {
                 let range = self.whim.pick(&[0, 1, 2]);
-                (GroupId(*group), cell(&[REGISTERS, ACCOUNTS, LISTS][range], &mut self.whim))
+                (*group, cell(&[REGISTERS, ACCOUNTS, LISTS][range], &mut self.whim))
             });
             let cells = cells.collect();
             let timeout = self.plan.election_timeout.as_micros() as Micros;
@@ -323,7 +334,7 @@ impl World {
                     deed: Deed::Push(value),
                 },
             };
-            parts.push((GroupId(*group), vec![change]));
+            parts.push((*group, vec![change]));
         }
         if kind == 1 {
             // Within a group too.
@@ -335,7 +346,7 @@ impl World {
     }
 
     /// What is decided must be what the client asked, in all groups that it named.
-    pub(crate) fn check_whole(&self, csn: Csn, operation: u64, parts: &[(GroupId, curia_consensus::Index, Writes)]) {
+    pub(crate) fn check_whole(&self, csn: Csn, operation: u64, parts: &[crate::oracle::Part]) {
         let Some(Operation {
             ask: Ask::Write(asked), ..
         }) = self.history.operations.get(operation as usize)
@@ -344,7 +355,7 @@ impl World {
         };
         let same = asked.iter().map(|(group, changes)| (*group, operation, changes));
         assert!(
-            same.eq(parts.iter().map(|(group, _, writes)| (*group, writes.operation, &writes.changes))),
+            same.eq(parts.iter().map(|part| (part.group, part.writes.operation, &part.writes.changes))),
             "no fragment half applied: {csn:?} is {parts:?}, but operation {operation} asked for {asked:?}"
         );
     }

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use curia_consensus::{
-    Base, Entry, HardState, Index, LogId, Payload, Persist, PersistSeq, Record, Tail, Term, Write, decode_base, decode_entry, encode_base,
+    Base, Entry, HardState, Index, LogId, Payload, Persist, PersistSeq, Tail, Term, Write, decode_base, decode_entry, encode_base,
     encode_entry,
 };
 
@@ -36,7 +36,7 @@ pub struct Disk {
     pub hard_state: Option<HardState>,
     lanes: BTreeMap<LogId, Lane>,
     pending: VecDeque<Persist>,
-    /// Entries of this log after the index are damaged.
+    /// A log that lost its last entries, and where it ended before.
     damage: Option<(LogId, Index)>,
 }
 
@@ -102,6 +102,15 @@ impl Lane {
             Write::Base { base, .. } => self.note_base(base),
             Write::DropLog { .. } => (self.written_base, self.terms) = Default::default(),
         }
+    }
+
+    /// Nothing is pending any more.
+    fn note_durable(&mut self) {
+        self.terms = self.durable.iter().map(|entry| entry.term).collect();
+        self.written_base = Tail {
+            term: self.base.term,
+            index: self.base.index,
+        };
     }
 
     fn note_base(&mut self, base: &Base) {
@@ -210,23 +219,25 @@ impl Disk {
             self.put(batch, records);
         }
         for lane in self.lanes.values_mut() {
-            lane.terms = lane.durable.iter().map(|entry| entry.term).collect();
-            lane.written_base = Tail {
-                term: lane.base.term,
-                index: lane.base.index,
-            };
+            lane.note_durable();
         }
         loss
     }
 
     /// Entries of a log after `after` can't be read any more.
     pub fn damage(&mut self, log: LogId, after: Index) {
-        self.damage = Some((log, after));
+        if let Some(lane) = self.lanes.get_mut(&log) {
+            self.damage = Some((log, lane.tail().index));
+            lane.durable.truncate(slot(lane.base.index, after.next()).unwrap_or(0));
+            lane.note_durable();
+        }
     }
 
-    /// What can't be read any more, since it was asked last.
-    pub fn take_damage(&mut self) -> Option<(LogId, Index)> {
-        self.damage.take()
+    /// What is still damaged: a log, and its last sound entry. It stays so until the log is as long again as it was.
+    pub fn damaged(&self) -> Option<(LogId, Index)> {
+        let (log, upto) = self.damage?;
+        let last = self.lane(log)?.tail().index;
+        (last < upto).then_some((log, last))
     }
 
     /// Moves the bases of logs up, over entries that are durable.
@@ -278,14 +289,7 @@ impl Disk {
     /// The payload of the record at this place, which is durable.
     pub fn payload(&self, log: LogId, index: Index) -> Bytes {
         let entry = self.lane(log).and_then(|lane| lane.get(index));
-        let Some(
-            Record::Stage(Payload::Held(bytes))
-            | Record::Fragment(curia_consensus::Fragment {
-                payload: Payload::Held(bytes),
-                ..
-            }),
-        ) = entry.map(|entry| &entry.record)
-        else {
+        let Some(Payload::Held(bytes)) = entry.and_then(|entry| entry.record.payload()) else {
             panic!("the log store is asked for a payload that it doesn't have: {log:?} {index:?}: {entry:?}")
         };
         bytes.clone()

@@ -1,6 +1,6 @@
 //! What goes wrong, when, and to whom: crashes, restarts, partitions, stalls.
 
-use curia_consensus::{LogId, Office};
+use curia_consensus::{Index, LogId, Office};
 
 use crate::cases::Case;
 use crate::plan::Micros;
@@ -11,10 +11,12 @@ impl World {
         self.schedule(self.faults.partition, Event::Partition);
         self.schedule(self.faults.crash, Event::Crash);
         self.schedule(self.faults.stall, Event::Stall);
+        self.schedule(self.faults.transfer, Event::Transfer);
+        self.schedule(self.faults.reconfigure, Event::Reconfigure);
     }
 
     /// Once more, after a while; never, where the mean is zero.
-    fn schedule(&mut self, mean: Micros, event: Event) {
+    pub(crate) fn schedule(&mut self, mean: Micros, event: Event) {
         if mean > 0 {
             let pause = self.chance.around(mean);
             self.queue.add(self.now + pause, event);
@@ -94,12 +96,40 @@ impl World {
                 let torn = if loss.torn { ", one of them torn" } else { "" };
                 format!("-- s{} crashes, with {} batches not durable{torn}", at + 1, loss.pending)
             });
+        if self.chance.chance(self.faults.rot) {
+            self.rot(at);
+        }
         if let Office::Inaugurating { term } = self.servers[at].office {
             self.cases.met(Case::CrashInaugurating);
             self.deposed_before_serving(at, term);
         }
         let pause = self.chance.around(self.faults.away);
         self.queue.add(self.now + pause, Event::Start { at });
+    }
+
+    /// The last records of a log are damaged on a crashed server's disk. A log rots on one server at most, and only where
+    /// the others are a quorum: what is lost on a majority is lost.
+    fn rot(&mut self, at: usize) {
+        let id = self.servers[at].id;
+        let Some(configuration) = self.oracle.configurations().last().cloned() else { return };
+        let members = |log: LogId| match log {
+            LogId::Senate => Some(&configuration.senate),
+            LogId::Group(group) => configuration.group(group),
+        };
+        let lanes: Vec<_> = self.servers[at].disk.lanes().map(|(log, lane)| (log, lane.base().index, lane.tail().index)).collect();
+        if lanes.is_empty() {
+            return;
+        }
+        let (log, base, last) = self.chance.pick(&lanes);
+        let depth = self.chance.between(1, 3);
+        let spared = *self.rotten.entry(log).or_insert(id) == id;
+        if !spared || last <= base || !members(log).is_some_and(|members| members.quorum(|server| server != id)) {
+            return;
+        }
+        let after = Index(last.0.saturating_sub(depth).max(base.0));
+        self.servers[at].disk.damage(log, after);
+        self.cases.met(Case::Rot);
+        self.story.add(self.now, &[24, at as u64, after.0], || format!("-- s{}'s records of {log:?} after {after:?} are damaged", at + 1));
     }
 
     pub(crate) fn start(&mut self, at: usize) {

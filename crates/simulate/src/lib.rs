@@ -19,16 +19,18 @@
 //!
 //! - [`plan`]: what a seed decides: layout, limits, kinds of fault and how often they come
 //! - [`world`]: virtual time, servers, what happens to them
-//! - [`server`], [`disk`], [`state`], [`network`]: a node's surroundings
+//! - [`server`], [`driver`], [`disk`], [`state`], [`network`]: a node's surroundings
 //! - [`clients`], [`history`]: workloads, and the linearizability check
 //! - [`oracle`], [`durability`]: the invariants
-//! - [`faults`], [`recovery`]: what goes wrong, and that it ends
+//! - [`faults`], [`changes`], [`recovery`]: what goes wrong, what an operator wants, and that it ends
 //! - [`story`], [`cases`]: what happened, and how often what is hard
 
 mod cases;
+mod changes;
 mod clients;
 mod dice;
 mod disk;
+mod driver;
 mod durability;
 mod faults;
 mod history;

@@ -8,8 +8,11 @@
 //! - *Leader completeness after inauguration*: a consul that serves has all that was decided.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use curia_consensus::{Csn, Entry, GroupId, Incarnation, Index, Key, LogId, Participant, Record, ServerId, Term, Timestamp};
+use curia_consensus::{
+    Configuration, Csn, Entry, GroupId, Incarnation, Index, Key, LogId, Participant, Payload, Record, ServerId, Term, Timestamp,
+};
 
 use crate::dice::{mix, mix_bytes};
 use crate::state::{State, Writes};
@@ -22,6 +25,21 @@ struct Known {
     before: Term,
     /// Of its record.
     content: u64,
+}
+
+/// One group's part of a transaction, as a server applies it.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// The group.
+    pub group: GroupId,
+    /// Its fragment's place.
+    pub index: Index,
+    /// The transaction's idempotency key, with the first part only.
+    pub key: Option<Key>,
+    /// What tells the fragment from others at its place.
+    pub content: u64,
+    /// What it does.
+    pub writes: Writes,
 }
 
 /// A transaction that some server has applied.
@@ -49,6 +67,8 @@ pub struct Oracle {
     digests: BTreeMap<GroupId, Vec<(Csn, u64)>>,
     /// The highest CSN that any consul called resolved.
     resolved: Csn,
+    /// All that were ever written, in that order.
+    configurations: Vec<Arc<Configuration>>,
 }
 
 fn content(record: &Record) -> u64 {
@@ -57,22 +77,25 @@ fn content(record: &Record) -> u64 {
         Record::Barrier => 6,
         Record::Configuration(configuration) => mix_bytes(2, format!("{configuration:?}").as_bytes()),
         Record::TermStart(start) => mix(mix(3, start.cut.0), start.timestamp.0),
-        Record::Stage(payload) => mix(4, payload.len() as u64),
+        Record::Stage(payload) => mix_bytes(4, held(payload)),
         Record::Fragment(fragment) => {
-            let hash = mix(mix(5, fragment.csn.0), fragment.timestamp.0);
-            let hash = mix(hash, fragment.participants.len() as u64);
-            let hash = mix(hash, fragment.key.map_or(0, |key| key.0 as u64 + 1));
-            fragment.stages.as_slice().iter().fold(hash, |hash, stage| mix(hash, stage.0))
+            let stages = fragment.stages.as_slice();
+            fragment_content(fragment.csn, fragment.timestamp, stages, held(&fragment.payload))
         }
     }
 }
 
-fn content_with_payload(record: &Record) -> u64 {
-    match record.payload() {
-        Some(curia_consensus::Payload::Held(bytes)) => mix_bytes(content(record), bytes),
-        Some(curia_consensus::Payload::Stored(_)) => panic!("a log store is given payloads, not their lengths: {record:?}"),
-        None => content(record),
+fn held(payload: &Payload) -> &[u8] {
+    match payload {
+        Payload::Held(bytes) => bytes,
+        Payload::Stored(_) => panic!("a log store is given payloads, not their lengths"),
     }
+}
+
+/// What tells a fragment from others at its place.
+pub fn fragment_content(csn: Csn, timestamp: Timestamp, stages: &[Index], payload: &[u8]) -> u64 {
+    let hash = mix_bytes(mix(mix(5, csn.0), timestamp.0), payload);
+    stages.iter().fold(hash, |hash, stage| mix(hash, stage.0))
 }
 
 impl Oracle {
@@ -88,7 +111,7 @@ impl Oracle {
         let known = Known {
             term: entry.term,
             before,
-            content: content_with_payload(&entry.record),
+            content: content(&entry.record),
         };
         assert!(before <= entry.term, "{server:?}: terms fall along {log:?} at {:?}", entry.index);
         let places = self.logs.entry(log).or_default();
@@ -102,8 +125,24 @@ impl Oracle {
                 "log matching: {server:?} has another entry at {log:?} {:?}: {entry:?}",
                 entry.index
             ),
-            None => places[at].push(known),
+            None => {
+                places[at].push(known);
+                if let Record::Configuration(configuration) = &entry.record {
+                    self.configurations.push(configuration.clone());
+                }
+            }
         }
+    }
+
+    /// The term of the entry with this content at this place, if it was ever written.
+    pub fn term_of(&self, log: LogId, index: Index, content: u64) -> Option<Term> {
+        let places = self.logs.get(&log)?.get(index.0 as usize)?;
+        places.iter().find(|known| known.content == content).map(|known| known.term)
+    }
+
+    /// All configurations that were ever written, in the order in which the first server did so.
+    pub fn configurations(&self) -> &[Arc<Configuration>] {
+        &self.configurations
     }
 
     /// How many CSNs are decided.
@@ -117,19 +156,19 @@ impl Oracle {
     }
 
     /// The first server applies a CSN.
-    pub fn decide(&mut self, csn: Csn, decided: Decided, key: Option<Key>, parts: &[(GroupId, Index, Writes)]) {
+    pub fn decide(&mut self, csn: Csn, decided: Decided, parts: &[Part]) {
         assert_eq!(csn, self.decided_csn().next(), "prefix order: CSNs are applied one after the other");
         if let Some(last) = self.decided.last() {
             assert!(last.timestamp < decided.timestamp, "commit timestamps grow with the CSN: {csn:?}");
         }
-        for (at, (group, _, writes)) in parts.iter().enumerate() {
-            let state = self.truth.group_mut(*group);
-            state.apply(writes);
-            if let Some(key) = key.filter(|_| at == 0) {
+        for part in parts {
+            let state = self.truth.group_mut(part.group);
+            state.apply(&part.writes);
+            if let Some(key) = part.key {
                 state.remember(key, csn);
             }
             let digest = state.digest;
-            self.digests.entry(*group).or_default().push((csn, digest));
+            self.digests.entry(part.group).or_default().push((csn, digest));
         }
         self.truth.applied.csn = csn;
         self.decided.push(decided);

@@ -20,6 +20,8 @@ pub struct Plan {
     pub seed: u64,
     /// Roles of the servers 1, 2, and so on.
     pub layout: Vec<Roles>,
+    /// Roles of servers that wait to be added.
+    pub spares: Vec<Roles>,
     /// Worker groups at the beginning.
     pub groups: u32,
     /// Client operations, after which faults stop.
@@ -46,6 +48,28 @@ pub struct Plan {
     pub unresolved_bytes_max: u64,
     /// See `Config::apply_fragments_max`.
     pub apply_fragments_max: usize,
+    /// See `Config::message_bytes_max`.
+    pub message_bytes_max: usize,
+    /// See `Config::peer_window_bytes_max`.
+    pub peer_window_bytes_max: usize,
+    /// See `Config::peer_window_entries_max`.
+    pub peer_window_entries_max: u64,
+    /// See `Config::group_window_bytes_max`.
+    pub group_window_bytes_max: u64,
+    /// See `Config::memory_bytes_max`.
+    pub memory_bytes_max: usize,
+    /// See `Config::retained_bytes_max`.
+    pub retained_bytes_max: u64,
+    /// See `Config::log_reads_max`.
+    pub log_reads_max: usize,
+    /// See `Config::catch_up_entries_max`.
+    pub catch_up_entries_max: u64,
+    /// See `Config::stale_entries_max`.
+    pub stale_entries_max: u64,
+    /// What is durable in the consul's state is in storage that survives, so that scribes may truncate it.
+    pub archive: bool,
+    /// There is no liveness phase.
+    pub safety_only: bool,
     /// What goes wrong.
     pub faults: Faults,
 }
@@ -89,38 +113,85 @@ pub struct Faults {
     pub truncate: f64,
     /// Between two stalls, during which a server does nothing and then everything.
     pub stall: Micros,
+    /// Between two wishes that the consul hand over.
+    pub transfer: Micros,
+    /// Between two wishes that the configuration change.
+    pub reconfigure: Micros,
     /// Clocks are apart by up to this.
     pub skew: Micros,
     /// Clocks are faster or slower by up to this many parts in a million.
     pub drift_ppm: u64,
 }
 
+/// One to seven servers in all layouts; somebody stores logs and somebody runs state machines.
+fn draw_layout(dice: &mut Dice) -> Vec<Roles> {
+    let count = dice.pick(&[1, 2, 3, 3, 3, 4, 5, 5, 6, 7]);
+    let mut layout = vec![Roles::BOTH; count];
+    match dice.below(4) {
+        // Logs apart from state machines.
+        0 if count > 1 => {
+            let states = dice.between(1, (count as u64 / 2).max(1)) as usize;
+            layout = vec![Roles::LOG; count];
+            layout[..states].fill(Roles::STATE);
+        }
+        // Anything goes.
+        1 => {
+            for roles in &mut layout[1..] {
+                *roles = dice.pick(&[Roles::BOTH, Roles::BOTH, Roles::LOG, Roles::STATE]);
+            }
+        }
+        _ => {}
+    }
+    layout
+}
+
+/// A limit: often so small that it is met all the time.
+fn small(dice: &mut Dice, low: u64, high: u64, usual: u64) -> u64 {
+    let (tiny, value) = (dice.chance(0.4), dice.between(low, high));
+    if tiny { value } else { usual }
+}
+
 impl Plan {
     /// The plan of a seed.
     pub fn draw(seed: u64, operations: u32) -> Self {
         let dice = &mut Dice::new(seed, "plan");
-        let layout = vec![Roles::BOTH; dice.pick(&[1, 2, 3, 3, 3, 4, 5, 5, 6, 7])];
+        let layout = draw_layout(dice);
+        let spares = (0..dice.below(3))
+            .map(|_| dice.pick(&[Roles::BOTH, Roles::BOTH, Roles::LOG, Roles::STATE]))
+            .collect();
         let groups = dice.pick(&[1, 1, 2, 3, 4, 5, 8, 16, 64]);
         let timeout = dice.pick(&[150, 300, 1000]) * 1000;
         let tiny = dice.chance(0.4);
-        let pace = dice.pick(&[1, 1, 3]);
+        let pace = dice.pick(&[1, 2, 4]);
         let faults = Faults::draw(dice, timeout);
         Self {
             seed,
             layout,
+            spares,
             groups,
             operations,
             clients: dice.between(2, 10) as u32,
-            think: timeout * pace / 4,
+            think: timeout * pace / 3,
             large_payload: if dice.chance(0.3) { 0.05 } else { 0.0 },
             staged: if dice.chance(0.3) { 0.1 } else { 0.0 },
             reads: dice.pick(&[0.2, 0.4]),
-            keyed: 0.0,
+            keyed: dice.pick(&[0.0, 0.5, 0.9]),
             lease_drift_percent: dice.chance(0.5).then_some(5),
             election_timeout: Duration::from_micros(timeout),
             append_bytes_max: if tiny { dice.between(1, 600) as usize } else { 1 << 20 },
             unresolved_bytes_max: if dice.chance(0.3) { dice.between(200, 4000) } else { 64 << 20 },
             apply_fragments_max: if dice.chance(0.3) { dice.between(1, 5) as usize } else { 16 << 10 },
+            message_bytes_max: small(dice, 1, 2000, 8 << 20) as usize,
+            peer_window_bytes_max: small(dice, 1, 2000, 8 << 20) as usize,
+            peer_window_entries_max: small(dice, 1, 10, 64 << 10),
+            group_window_bytes_max: small(dice, 200, 4000, 32 << 20),
+            memory_bytes_max: small(dice, 0, 4000, 64 << 20) as usize,
+            retained_bytes_max: small(dice, 0, 4000, 256 << 20),
+            log_reads_max: small(dice, 1, 3, 256) as usize,
+            catch_up_entries_max: small(dice, 1, 50, 4 << 10),
+            stale_entries_max: small(dice, 1, 50, 64 << 10),
+            archive: dice.chance(0.5),
+            safety_only: false,
             faults,
         }
     }
@@ -160,6 +231,8 @@ impl Faults {
         let partition = every(0.6, &[2, 4, 10]);
         let crash = every(0.7, &[2, 5, 12]);
         let stall = every(0.3, &[3, 10]);
+        let transfer = every(0.4, &[3, 10]);
+        let reconfigure = every(0.5, &[1, 3, 8]);
         let away = every(1.0, &[1, 1, 3]);
         Self {
             lose,
@@ -180,6 +253,8 @@ impl Faults {
             flush: timeout * dice.pick(&[1, 3, 20]),
             truncate,
             stall,
+            transfer,
+            reconfigure,
             skew: timeout * dice.pick(&[0, 1, 100]),
             drift_ppm: dice.pick(&[0, 100, 10_000]),
         }
@@ -217,6 +292,8 @@ impl Faults {
             ("slow_apply", |f| f.slow_apply = 0.0),
             ("truncate", |f| f.truncate = 0.0),
             ("stall", |f| f.stall = 0),
+            ("transfer", |f| f.transfer = 0),
+            ("reconfigure", |f| f.reconfigure = 0),
             ("skew", |f| f.skew = 0),
             ("drift", |f| f.drift_ppm = 0),
         ]

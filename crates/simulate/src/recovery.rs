@@ -51,7 +51,9 @@ impl World {
             cell: 0,
             deed: Deed::Set(operation as i64),
         };
-        let groups = self.node(at).configuration().groups.iter().map(|(group, _)| *group);
+        let configuration = self.node(at).configuration().clone();
+        let groups = configuration.groups.iter().map(|(group, _)| *group);
+        let groups = groups.filter(|group| configuration.dropping(*group).is_none());
         let asked: Vec<(GroupId, Vec<Change>)> = groups.map(|group| (group, vec![change])).collect();
         let parts = asked.iter().map(|(group, changes)| curia_consensus::Part {
             group: *group,
@@ -95,7 +97,16 @@ impl World {
         if !self.clients_rest() {
             return Some("a client waits".to_owned());
         }
-        for server in &self.servers {
+        let Some(configuration) = consul.node.as_ref().map(|node| node.configuration().clone()) else {
+            return Some("the consul is down".to_owned());
+        };
+        if !configuration.at_rest() {
+            return Some(format!("a change of voters is unfinished: {configuration:?}"));
+        }
+        if !configuration.dropping.is_empty() {
+            return Some(format!("groups are being dropped still: {:?}", configuration.dropping));
+        }
+        for server in self.servers.iter().filter(|server| configuration.roles(server.id).is_some()) {
             let Some(node) = &server.node else {
                 return Some(format!("{:?} is down", server.id));
             };

@@ -11,6 +11,7 @@ use crate::dice::mix;
 use crate::disk::Disk;
 use crate::plan::{Micros, Plan};
 use crate::state::State;
+use crate::world::Work;
 
 /// The cluster that is simulated.
 pub const CLUSTER: ClusterId = ClusterId(7);
@@ -39,7 +40,7 @@ pub struct Reading {
 
 /// A server.
 #[derive(Debug)]
-pub struct Server {
+pub(crate) struct Server {
     /// Who.
     pub id: ServerId,
     /// What it stores and runs.
@@ -61,7 +62,11 @@ pub struct Server {
     /// It does nothing before this time.
     pub stalled_until: Micros,
     /// Resolved and not yet applied.
-    pub applying: VecDeque<(Vec<Apply>, Option<AppliedTo>)>,
+    pub applying: VecDeque<Work>,
+    /// Snapshots that are being sent, by who gets them.
+    pub snapshots: BTreeMap<(ServerId, GroupId), (Base, Bytes)>,
+    /// Snapshots that are being received.
+    pub incoming: BTreeMap<GroupId, (Base, Vec<u8>)>,
     /// By CSN.
     pub waiting: BTreeMap<Csn, Waiting>,
     /// By their numbers.
@@ -85,6 +90,8 @@ impl Server {
             sync_at: 0,
             stalled_until: 0,
             applying: VecDeque::new(),
+            snapshots: BTreeMap::new(),
+            incoming: BTreeMap::new(),
             waiting: BTreeMap::new(),
             reading: BTreeMap::new(),
             clock_ahead,
@@ -110,25 +117,33 @@ impl Server {
     pub fn start(&mut self, plan: &Plan, founding: &Configuration) -> Result<(), curia_consensus::RestoreError> {
         self.run += 1;
         let mut config = Config::new(self.id, self.incarnation(), mix(plan.seed, self.id.0 << 32 | self.run));
+        config.cluster = Some(CLUSTER);
         config.election_timeout = plan.election_timeout;
         config.lease_drift_percent = plan.lease_drift_percent;
         config.read_timeout = plan.election_timeout * 2;
         config.append_bytes_max = plan.append_bytes_max;
         config.unresolved_bytes_max = plan.unresolved_bytes_max;
         config.apply_fragments_max = plan.apply_fragments_max;
+        config.message_bytes_max = plan.message_bytes_max;
+        config.peer_window_bytes_max = plan.peer_window_bytes_max;
+        config.peer_window_entries_max = plan.peer_window_entries_max;
+        config.group_window_bytes_max = plan.group_window_bytes_max;
+        config.memory_bytes_max = plan.memory_bytes_max;
+        config.retained_bytes_max = plan.retained_bytes_max;
+        config.log_reads_max = plan.log_reads_max;
+        config.catch_up_entries_max = plan.catch_up_entries_max;
+        config.stale_entries_max = plan.stale_entries_max;
         self.state = self.flushed.clone();
         let mut restore = Restore::new(config, self.disk.hard_state, self.disk.bases(), self.state.applied.clone())?;
-        let damage = self.disk.take_damage();
         for (log, lane) in self.disk.lanes() {
-            let sound = |index| damage.is_none_or(|(damaged, after)| damaged != log || index <= after);
-            for entry in lane.entries().filter(|entry| sound(entry.index)) {
+            for entry in lane.entries() {
                 restore.entry(log, Disk::read_back(log, entry))?;
             }
         }
-        if let Some((log, after)) = damage {
-            restore.damaged(log, after)?;
+        if let Some((log, after)) = self.disk.damaged() {
+            restore.damaged(log, after);
         }
-        self.node = Some(restore.finish(Some(founding.clone()))?);
+        self.node = Some(restore.finish(founding.roles(self.id).map(|_| founding.clone()))?);
         self.office = Office::Senator { term: Term::ZERO };
         Ok(())
     }
@@ -137,8 +152,15 @@ impl Server {
     pub fn stop(&mut self) {
         self.node = None;
         self.applying.clear();
+        self.snapshots.clear();
+        self.incoming.clear();
         self.waiting.clear();
         self.reading.clear();
+    }
+
+    /// Whether it was never part of a cluster.
+    pub fn is_blank(&self) -> bool {
+        self.disk.lanes().next().is_none() && self.state.csn() == Csn::ZERO
     }
 
     /// Whether it is the consul and serves.

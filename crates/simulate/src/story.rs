@@ -65,7 +65,7 @@ pub fn weigh(message: &Message) -> u64 {
         }
         Body::SnapshotFetch { group, csn, offset } => mix(mix(mix(mix(start, 11), u64::from(group.0)), csn.0), *offset),
         Body::Snapshot { group, offset, data, .. } => mix_bytes(mix(mix(mix(start, 12), u64::from(group.0)), *offset), data),
-        Body::TimeoutNow => mix(start, 13),
+        Body::TimeoutNow { tail } => mix(mix(start, 13), tail.index.0),
         Body::ReadIndex { id } => mix(mix(start, 14), *id),
         Body::ReadIndexReply { id, csn } => mix(mix(mix(start, 15), *id), csn.map_or(u64::MAX, |csn| csn.0)),
     }

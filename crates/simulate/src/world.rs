@@ -1,8 +1,10 @@
 //! The world: virtual time, servers, what happens to them, and the checks after every step.
 
+use std::collections::BTreeMap;
+
 use curia_consensus::{
-    AppliedTo, Apply, Configuration, Csn, Donated, Entry, Index, Key, LogId, Message, Office, Payload, Persist, PersistSeq, Record,
-    ServerId, Term,
+    AppliedTo, Apply, Body, Configuration, Csn, Donated, GroupId, InstallChunk, LogId, LogRead, Message, Office, Participant, Payload, Persist,
+    PersistSeq, Record, Roles, ServerId, SnapshotRead, Tail, Term, Timestamp, Write,
 };
 
 use crate::cases::{Case, Cases};
@@ -11,7 +13,7 @@ use crate::dice::Dice;
 use crate::durability;
 use crate::history::History;
 use crate::network::Network;
-use crate::oracle::{Decided, Oracle};
+use crate::oracle::{Decided, Oracle, Part, fragment_content};
 use crate::plan::{Faults, Micros, Plan};
 use crate::queue::Queue;
 use crate::server::{CLUSTER, Server};
@@ -29,6 +31,10 @@ pub(crate) enum Event {
     Synced { at: usize, run: u64, seq: PersistSeq },
     /// A server applies what waits.
     Apply { at: usize, run: u64 },
+    /// A read of the log store for another server is done.
+    LogRead { at: usize, run: u64, read: LogRead },
+    /// A read of the state for another server's snapshot is done.
+    SnapshotRead { at: usize, run: u64, read: SnapshotRead },
     /// A server makes its state durable.
     Flush { at: usize, run: u64 },
     /// A crashed server starts.
@@ -43,6 +49,10 @@ pub(crate) enum Event {
     Crash,
     /// A server stalls.
     Stall,
+    /// The consul shall hand over.
+    Transfer,
+    /// The configuration shall change.
+    Reconfigure,
 }
 
 /// More steps than any sound run takes.
@@ -79,6 +89,8 @@ pub struct World {
     pub(crate) clients: Vec<Client>,
     pub(crate) story: Story,
     pub(crate) cases: Cases,
+    /// Which server's records of a log may be damaged.
+    pub(crate) rotten: BTreeMap<LogId, ServerId>,
     /// How many events happened.
     steps: u64,
     /// Faults stopped.
@@ -91,16 +103,25 @@ pub struct World {
     pub(crate) whim: Dice,
 }
 
+/// What a driver does with its state, in order.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// Apply fragments, and note how far that brings the state.
+    Apply(Vec<Apply>, Option<AppliedTo>),
+    /// Install a piece of a group's snapshot.
+    Install(InstallChunk),
+}
+
 impl World {
     /// A cluster as the plan has it, with every server about to start.
     pub fn new(plan: Plan, told: bool) -> Self {
-        let count = plan.layout.len();
+        let all: Vec<Roles> = plan.layout.iter().chain(&plan.spares).copied().collect();
+        let count = all.len();
         let ids: Vec<_> = (1..=count as u64).map(ServerId).collect();
-        let founding =
-            Configuration::founding_with_roles(CLUSTER, ids.iter().copied().zip(plan.layout.iter().copied()).collect(), plan.groups)
-                .expect("a plan has servers and groups");
+        let founders = ids.iter().copied().zip(plan.layout.iter().copied()).collect();
+        let founding = Configuration::founding_with_roles(CLUSTER, founders, plan.groups).expect("a plan has servers and groups");
         let clocks = &mut Dice::new(plan.seed, "clocks");
-        let servers = ids.iter().zip(&plan.layout).map(|(id, roles)| {
+        let servers = ids.iter().zip(&all).map(|(id, roles)| {
             let drift = clocks.below(2 * plan.faults.drift_ppm + 1) as i64 - plan.faults.drift_ppm as i64;
             Server::new(*id, *roles, clocks.below(plan.faults.skew + 1), drift)
         });
@@ -116,6 +137,7 @@ impl World {
             clients: Vec::new(),
             story: Story::new(told),
             cases: Cases::default(),
+            rotten: BTreeMap::new(),
             steps: 0,
             calm: false,
             chance: Dice::new(plan.seed, "faults"),
@@ -137,7 +159,9 @@ impl World {
         while self.now < end && !self.clients_are_done() {
             self.step();
         }
-        self.recover();
+        if !self.plan.safety_only {
+            self.recover();
+        }
         self.history.commits = (1..=self.oracle.decided_csn().0)
             .map(|csn| self.oracle.decided(Csn(csn)).expect("decided").operation)
             .collect();
@@ -159,7 +183,11 @@ impl World {
         let (time, event) = self.queue.next().expect("clocks tick for ever");
         self.now = self.now.max(time);
         self.steps += 1;
-        assert!(self.steps < STEPS_MAX, "storm: {STEPS_MAX} steps by {} µs; messages breed messages", self.now);
+        assert!(
+            self.steps < STEPS_MAX,
+            "storm: {STEPS_MAX} steps by {} µs; messages breed messages",
+            self.now
+        );
         match event {
             Event::Tick { at, run } if self.awake(at, run, || Event::Tick { at, run }) => {
                 let clock = self.servers[at].clock(self.now);
@@ -186,12 +214,24 @@ impl World {
                 let pause = self.platter.around(self.faults.flush);
                 self.queue.add(self.now + pause, Event::Flush { at, run });
             }
+            Event::LogRead { at, run, read } => {
+                if self.awake(at, run, || Event::LogRead { at, run, read: read.clone() }) {
+                    self.read_log(at, &read);
+                }
+            }
+            Event::SnapshotRead { at, run, read } => {
+                if self.awake(at, run, || Event::SnapshotRead { at, run, read: read.clone() }) {
+                    self.read_snapshot(at, &read);
+                }
+            }
             Event::Start { at } => self.start(at),
             Event::Client { client, attempt } => self.client_acts(client, attempt),
             Event::Answer { client, attempt, csn } => self.client_hears(client, attempt, csn),
             Event::Partition => self.partition(),
             Event::Crash => self.crash_somebody(),
             Event::Stall => self.stall_somebody(),
+            Event::Transfer => self.transfer(),
+            Event::Reconfigure => self.reconfigure(),
             // Of an earlier run, or put off.
             Event::Tick { .. } | Event::Synced { .. } | Event::Apply { .. } | Event::Flush { .. } => {}
         }
@@ -222,8 +262,7 @@ impl World {
         }
         let Some(node) = server.node.as_mut() else { return };
         self.story.add(self.now, &[2, weigh(&message)], || say(&message));
-        let fetched =
-            matches!(&message.body, curia_consensus::Body::Fetched { donated: Donated::Entries(entries), .. } if !entries.is_empty());
+        let fetched = matches!(&message.body, Body::Fetched { donated: Donated::Entries(entries), .. } if !entries.is_empty());
         self.cases.met_if(Case::Fetched, fetched);
         if let Err(refusal) = node.step(message) {
             self.cases.met(Case::Refused);
@@ -251,12 +290,20 @@ impl World {
             {
                 return;
             }
+            let run = self.servers[at].run;
+            for read in output.log_reads {
+                self.soon(Event::LogRead { at, run, read });
+            }
+            for read in output.snapshot_reads {
+                self.soon(Event::SnapshotRead { at, run, read });
+            }
+            let idle = self.servers[at].applying.is_empty();
             if !output.apply.is_empty() || output.applied.is_some() {
-                self.servers[at].applying.push_back((output.apply, output.applied));
-                if self.servers[at].applying.len() > 1 {
-                    // It goes with what waits already.
-                } else if self.platter.chance(self.faults.slow_apply) {
-                    let run = self.servers[at].run;
+                self.servers[at].applying.push_back(Work::Apply(output.apply, output.applied));
+            }
+            self.servers[at].applying.extend(output.installs.into_iter().map(Work::Install));
+            if idle && !self.servers[at].applying.is_empty() {
+                if self.platter.chance(self.faults.slow_apply) {
                     let pause = self.platter.around(self.plan.election_timeout.as_micros() as Micros / 20);
                     self.queue.add(self.now + pause, Event::Apply { at, run });
                 } else {
@@ -274,10 +321,20 @@ impl World {
         if server.roles.log {
             durability::check(&server.disk, &message);
         }
-        if let curia_consensus::Body::Append(append) = &message.body {
+        if let Body::Append(append) = &message.body {
             self.oracle.leads(message.term, server.id, server.incarnation());
             if let Some(resolved) = append.resolved {
                 self.oracle.resolved(resolved);
+            }
+            if !server.roles.log {
+                // What it has is seen in what it sends.
+                for section in &append.sections {
+                    let mut before = section.previous.term;
+                    for entry in &section.entries {
+                        self.oracle.written(server.id, section.log, entry, Some(before));
+                        before = entry.term;
+                    }
+                }
             }
         }
         let to = message.to.0 as usize - 1;
@@ -305,14 +362,19 @@ impl World {
             format!("s{} writes {seq:?}: {} records, {:?}", at + 1, batch.writes.len(), batch.hard_state)
         });
         for write in &batch.writes {
-            if let curia_consensus::Write::DropSuffix { log, after } = write {
+            if let Write::DropSuffix { log, after } = write {
                 cases.met(Case::DroppedSuffix);
                 story.add(now, &[6, after.0], || format!("s{} drops {log:?} after {after:?}", at + 1));
             }
         }
+        if !server.roles.log {
+            // Its log is volatile: what it asks for is done at once, and forgotten by the next run.
+            self.node(at).persisted(seq);
+            return false;
+        }
         let ours = server.office;
         let voids = batch.writes.iter().filter_map(|write| match write {
-            curia_consensus::Write::Append { log, entry } => match &entry.record {
+            Write::Append { log, entry } => match &entry.record {
                 Record::TermStart(start) if matches!(ours, Office::Inaugurating { term } if term == entry.term) => Some((*log, start.cut)),
                 _ => None,
             },
@@ -380,11 +442,16 @@ impl World {
         }
         let server = &self.servers[at];
         match office {
-            Office::Inaugurating { term } => self.oracle.leads(term, server.id, server.incarnation()),
+            Office::Inaugurating { term } => {
+                self.oracle.leads(term, server.id, server.incarnation());
+                let at_rest = server.node.as_ref().is_none_or(|node| node.configuration().at_rest());
+                self.cases.met_if(Case::JointFailover, !at_rest);
+            }
             Office::Consul { term, cut } => {
                 self.oracle.leads(term, server.id, server.incarnation());
                 self.oracle.serves(server.id, term, cut);
                 self.cases.met(Case::Served);
+                self.cases.met_if(Case::StateOnlyServed, !server.roles.log);
                 self.check_complete(at);
             }
             Office::Senator { .. } => {}
@@ -408,6 +475,10 @@ impl World {
         for csn in (server.state.csn().0 + 1..=self.oracle.decided_csn().0).map(Csn) {
             for (place, term) in &self.oracle.decided(csn).expect("it is decided").places {
                 let lane = server.disk.lane(LogId::Group(place.group));
+                // Of a dropped group everything was applied everywhere.
+                if lane.is_none_or(|lane| lane.tail() == Tail::default()) && self.is_gone(place.group) {
+                    continue;
+                }
                 assert!(
                     lane.is_some_and(|lane| lane.holds(place.index, *term)),
                     "leader completeness: {:?} serves and lacks {csn:?} at {place:?} of {term:?}",
@@ -417,9 +488,23 @@ impl World {
         }
     }
 
+    /// Whether some configuration has already dropped this group.
+    fn is_gone(&self, group: GroupId) -> bool {
+        let last = self.oracle.configurations().iter().rev();
+        last.take(8)
+            .any(|configuration| configuration.next_group > group && configuration.group(group).is_none())
+    }
+
     /// Applies what waits.
     pub(crate) fn apply(&mut self, at: usize) {
-        while let Some((fragments, applied)) = self.servers[at].applying.pop_front() {
+        while let Some(work) = self.servers[at].applying.pop_front() {
+            let (fragments, applied) = match work {
+                Work::Apply(fragments, applied) => (fragments, applied),
+                Work::Install(chunk) => {
+                    self.install(at, chunk);
+                    continue;
+                }
+            };
             for transaction in fragments.chunk_by(|a, b| a.csn == b.csn) {
                 self.apply_transaction(at, transaction);
             }
@@ -429,57 +514,80 @@ impl World {
         }
     }
 
+    /// A server's state goes on to a CSN without applying those before it: group snapshots brought all of them.
+    fn pass_over(&self, at: usize, upto: Csn) {
+        let state = &self.servers[at].state;
+        for csn in (state.csn().0 + 1..=upto.0).map(Csn) {
+            let brought = |group: GroupId| state.group(group).is_some_and(|group| group.installed >= csn);
+            let decided = self.oracle.decided(csn);
+            assert!(
+                decided.is_some_and(|decided| decided.places.iter().all(|(place, _)| brought(place.group))),
+                "prefix order: s{} goes past {csn:?} without applying it: {decided:?}",
+                at + 1
+            );
+        }
+    }
+
     fn apply_transaction(&mut self, at: usize, fragments: &[Apply]) {
         let (csn, timestamp) = (fragments[0].csn, fragments[0].timestamp);
-        let server = &mut self.servers[at];
+        let server = &self.servers[at];
         let id = server.id;
-        assert_eq!(csn, server.state.csn().next(), "prefix order: {id:?} applies {csn:?} next");
+        assert!(csn > server.state.csn(), "prefix order: {id:?} applies {csn:?} after {:?}", server.state.csn());
+        self.pass_over(at, Csn(csn.0 - 1));
         let mut parts = Vec::with_capacity(fragments.len());
         for fragment in fragments {
             let log = LogId::Group(fragment.group);
+            let payload = match &fragment.payload {
+                Payload::Held(held) => held.clone(),
+                Payload::Stored(_) => server.disk.payload(log, fragment.index),
+            };
             let mut bytes = Vec::new();
             for stage in fragment.stages.as_slice() {
                 bytes.extend_from_slice(&server.disk.payload(log, *stage));
             }
-            match &fragment.payload {
-                Payload::Held(held) => bytes.extend_from_slice(held),
-                Payload::Stored(_) => bytes.extend_from_slice(&server.disk.payload(log, fragment.index)),
-            }
-            let writes = Writes::decode(&bytes)
-                .unwrap_or_else(|| panic!("{id:?} applies bytes that nobody proposed at {log:?} {:?}", fragment.index));
-            parts.push((fragment.group, fragment.index, writes));
+            bytes.extend_from_slice(&payload);
+            let Some(writes) = Writes::decode(&bytes) else {
+                panic!("{id:?} applies bytes that nobody proposed at {log:?} {:?}", fragment.index)
+            };
+            parts.push(Part {
+                group: fragment.group,
+                index: fragment.index,
+                key: fragment.key,
+                content: fragment_content(csn, timestamp, fragment.stages.as_slice(), &payload),
+                writes,
+            });
         }
-        let operation = parts[0].2.operation;
-        let key = fragments[0].key;
+        let operation = parts[0].writes.operation;
+        let first = self.oracle.decided(csn).map_or(parts[0].group, |decided| decided.places[0].0.group);
         assert!(
-            fragments[1..].iter().all(|fragment| fragment.key.is_none()),
-            "{id:?} is told a key with another than the first fragment"
+            parts.iter().all(|part| part.key.is_none() || part.group == first),
+            "{id:?} is told the key of {csn:?} with another than the first fragment"
         );
         if csn == self.oracle.decided_csn().next() {
-            self.decide(at, csn, timestamp, key, &parts);
+            self.decide(at, csn, timestamp, &parts);
         }
         let server = &mut self.servers[at];
         let decided = self.oracle.decided(csn).expect("decided at the latest now");
+        // What a group's snapshot brought is not applied again.
+        let brought = |group: GroupId| server.state.group(group).is_some_and(|group| group.installed >= csn);
+        let places = decided.places.iter().map(|(place, _)| *place).filter(|place| !brought(place.group));
         assert!(
             decided.operation == operation
                 && decided.timestamp == timestamp
-                && decided
-                    .places
-                    .iter()
-                    .map(|(place, _)| (place.group, place.index))
-                    .eq(parts.iter().map(|(group, index, _)| (*group, *index))),
+                && places.eq(parts.iter().map(|part| Participant { group: part.group, index: part.index })),
             "state-machine safety: {id:?} applies {parts:?} at {csn:?}, where {decided:?} was applied"
         );
-        for (at, (group, _, writes)) in parts.iter().enumerate() {
-            let state = server.state.group_mut(*group);
-            state.apply(writes);
-            if let Some(key) = key.filter(|_| at == 0) {
+        for part in &parts {
+            let state = server.state.group_mut(part.group);
+            state.apply(&part.writes);
+            if let Some(key) = part.key {
                 state.remember(key, csn);
             }
             assert_eq!(
                 state.digest,
-                self.oracle.digest(*group, csn),
-                "digests: {id:?}'s {group:?} differs at {csn:?}"
+                self.oracle.digest(part.group, csn),
+                "digests: {id:?}'s {:?} differs at {csn:?}",
+                part.group
             );
         }
         server.state.applied.csn = csn;
@@ -498,44 +606,35 @@ impl World {
     }
 
     /// The first server applies a CSN: it must be whole, and on quorums.
-    fn decide(
-        &mut self,
-        at: usize,
-        csn: Csn,
-        timestamp: curia_consensus::Timestamp,
-        key: Option<Key>,
-        parts: &[(curia_consensus::GroupId, Index, Writes)],
-    ) {
+    fn decide(&mut self, at: usize, csn: Csn, timestamp: Timestamp, parts: &[Part]) {
         let id = self.servers[at].id;
-        let operation = parts[0].2.operation;
+        let operation = parts[0].writes.operation;
         self.check_whole(csn, operation, parts);
-        let places = parts.iter().map(|(group, index, _)| {
-            let log = LogId::Group(*group);
-            let entry = self.servers[at].disk.lane(log).and_then(|lane| lane.get(*index));
-            let term = entry.map_or(Term::ZERO, |entry: &Entry| entry.term);
+        let places = parts.iter().map(|part| {
+            let place = Participant {
+                group: part.group,
+                index: part.index,
+            };
+            let term = self.oracle.term_of(LogId::Group(part.group), part.index, part.content);
             (
-                curia_consensus::Participant {
-                    group: *group,
-                    index: *index,
-                },
-                term,
+                place,
+                term.unwrap_or_else(|| panic!("{id:?} applies at {place:?} what was never written there: {part:?}")),
             )
         });
         let places: Vec<_> = places.collect();
-        let configuration = self.servers[at].node.as_ref().expect("it applies").configuration();
+        let configurations = self.oracle.configurations();
+        let latest = &configurations[configurations.len().saturating_sub(4)..];
         for (place, term) in &places {
             let log = LogId::Group(place.group);
-            let members = configuration
-                .groups
-                .iter()
-                .find(|(group, _)| *group == place.group)
-                .map(|(_, members)| members);
             let holds = |server: ServerId| {
                 let disk = &self.servers[server.0 as usize - 1].disk;
                 disk.lane(log).is_some_and(|lane| lane.holds(place.index, *term))
             };
             assert!(
-                members.is_some_and(|members| members.quorum(holds)),
+                latest
+                    .iter()
+                    .filter_map(|configuration| configuration.group(place.group))
+                    .any(|members| members.quorum(holds)),
                 "acknowledged is never lost: {id:?} applies {csn:?}, and {place:?} of {term:?} is on no quorum's disks"
             );
         }
@@ -544,18 +643,24 @@ impl World {
             timestamp,
             places,
         };
-        self.oracle.decide(csn, decided, key, parts);
+        self.oracle.decide(csn, decided, parts);
         self.cases.met(Case::Committed);
     }
 
     fn applied_to(&mut self, at: usize, applied: AppliedTo) {
         let server = &mut self.servers[at];
         let id = server.id;
-        assert_eq!(
-            applied.csn,
+        assert!(
+            applied.csn >= server.state.csn(),
+            "no fragment half applied: {id:?} applied {:?} and is said to be at {:?}",
             server.state.csn(),
-            "no fragment half applied: {id:?} is not at the CSN that it was brought to"
+            applied.csn
         );
+        if applied.csn > server.state.csn() {
+            self.pass_over(at, applied.csn);
+        }
+        let server = &mut self.servers[at];
+        (server.state.applied.csn, server.state.applied.timestamp) = (applied.csn, applied.timestamp);
         for (group, base) in applied.positions {
             let before = server.state.position(group).map(|base| base.index).unwrap_or_default();
             assert!(
@@ -568,31 +673,8 @@ impl World {
         self.node(at).applied(applied.csn);
     }
 
-    /// Makes a server's state durable, and mostly truncates its logs.
-    fn flush(&mut self, at: usize) {
-        let truncates = self.platter.chance(self.faults.truncate);
-        let server = &mut self.servers[at];
-        if !server.applying.is_empty() {
-            return;
-        }
-        let checkpoint = if truncates { self.node(at).checkpoint() } else { None };
-        // The node may have moved positions to report while it made the checkpoint.
-        self.pump(at);
-        let server = &mut self.servers[at];
-        server.flushed = server.state.clone();
-        self.story.add(self.now, &[10, at as u64, server.state.csn().0], || {
-            format!("s{} makes its state durable at {:?}; {checkpoint:?}", at + 1, server.state.csn())
-        });
-        if let (Some(checkpoint), Some(node)) = (checkpoint, server.node.as_mut()) {
-            server.disk.rebase(&checkpoint.bases);
-            node.truncate(checkpoint);
-            self.cases.met(Case::Truncated);
-            self.pump(at);
-        }
-    }
-
     /// What a server reads now, at its applied CSN.
-    pub(crate) fn read_here(&self, at: usize, cells: &[(curia_consensus::GroupId, u16)]) -> Vec<crate::state::Cell> {
+    pub(crate) fn read_here(&self, at: usize, cells: &[(GroupId, u16)]) -> Vec<crate::state::Cell> {
         let state = &self.servers[at].state;
         cells
             .iter()

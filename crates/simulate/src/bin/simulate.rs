@@ -42,6 +42,9 @@ struct Arguments {
     /// Leave out these kinds of fault.
     #[arg(long, value_delimiter = ',')]
     without: Vec<String>,
+    /// Leave out the liveness phase.
+    #[arg(long)]
+    safety_only: bool,
     /// Go on after a failure.
     #[arg(long)]
     keep_going: bool,
@@ -117,6 +120,7 @@ fn main() -> ExitCode {
 
 fn plan(arguments: &Arguments, seed: u64) -> Plan {
     let mut plan = Plan::draw(seed, arguments.operations);
+    plan.safety_only = arguments.safety_only;
     for (name, leave_out) in Faults::kinds() {
         if arguments.without.iter().any(|without| without == name) {
             leave_out(&mut plan.faults);

@@ -153,6 +153,11 @@ impl World {
                 self.cases.met(Case::DuplicateUnderWay);
                 csn
             }
+            Err(ProposeError::UnknownGroup(_)) if key.is_some() => {
+                // The group was dropped. Whether an earlier attempt came in time, nobody will tell.
+                self.clients[client].operation = None;
+                return self.rest(client, self.plan.think);
+            }
             Err(error) => {
                 self.cases.met_if(Case::Full, error == ProposeError::Full);
                 return self.refused(client, operation);

@@ -17,7 +17,13 @@ impl World {
         self.cases.met(Case::LogRead);
         self.story.add(self.now, &[60, at as u64, read.id, read.after.0], || {
             let count = found.as_ref().map(Vec::len);
-            format!("s{} reads {:?} after {:?} to {:?}: {count:?} entries", at + 1, read.log, read.after, read.upto)
+            format!(
+                "s{} reads {:?} after {:?} to {:?}: {count:?} entries",
+                at + 1,
+                read.log,
+                read.after,
+                read.upto
+            )
         });
         self.node(at).log_read(read.id, found.ok_or(Missing));
         self.pump(at);
@@ -27,8 +33,16 @@ impl World {
     pub(crate) fn read_snapshot(&mut self, at: usize, read: &SnapshotRead) {
         let piece = self.snapshot_piece(at, read);
         self.story.add(self.now, &[61, at as u64, read.id, read.offset], || {
-            let base = piece.as_ref().map(|piece| (piece.base.index, piece.base.csn, piece.data.len(), piece.last));
-            format!("s{} reads a snapshot of {:?} from {} for {:?}: {base:?}", at + 1, read.group, read.offset, read.to)
+            let base = piece
+                .as_ref()
+                .map(|piece| (piece.base.index, piece.base.csn, piece.data.len(), piece.last));
+            format!(
+                "s{} reads a snapshot of {:?} from {} for {:?}: {base:?}",
+                at + 1,
+                read.group,
+                read.offset,
+                read.to
+            )
         });
         self.node(at).snapshot_read(read.id, piece.ok_or(Missing));
         self.pump(at);
@@ -39,7 +53,11 @@ impl World {
         let key = (read.to, read.group);
         if read.base.is_none() {
             let base = server.state.position(read.group)?.clone();
-            let bytes = server.state.group(read.group).map(GroupState::snapshot).unwrap_or_else(|| GroupState::default().snapshot());
+            let bytes = server
+                .state
+                .group(read.group)
+                .map(GroupState::snapshot)
+                .unwrap_or_else(|| GroupState::default().snapshot());
             server.snapshots.insert(key, (base, bytes));
         }
         let (base, bytes) = server.snapshots.get(&key)?;
@@ -61,7 +79,13 @@ impl World {
         let server = &mut self.servers[at];
         self.story.add(self.now, &[62, at as u64, u64::from(group.0), chunk.offset], || {
             let (base, bytes) = (&chunk.base, chunk.data.len());
-            format!("s{} takes {bytes} bytes from {} of {group:?}'s snapshot at {:?}, {:?}", at + 1, chunk.offset, base.index, base.csn)
+            format!(
+                "s{} takes {bytes} bytes from {} of {group:?}'s snapshot at {:?}, {:?}",
+                at + 1,
+                chunk.offset,
+                base.index,
+                base.csn
+            )
         });
         let (base, bytes) = server.incoming.entry(group).or_default();
         if chunk.offset == 0 {
@@ -93,7 +117,11 @@ impl World {
         );
         let server = &mut self.servers[at];
         let position = server.state.position(group).map(|base| base.index).unwrap_or_default();
-        assert!(position <= base.index, "s{} is given an older snapshot of {group:?} than its state", at + 1);
+        assert!(
+            position <= base.index,
+            "s{} is given an older snapshot of {group:?} than its state",
+            at + 1
+        );
         // Durable at once, with the group's position; nothing else of the state is.
         for copy in [&mut server.state, &mut server.flushed] {
             copy.groups.insert(group, state.clone().into());

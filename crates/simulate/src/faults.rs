@@ -111,25 +111,37 @@ impl World {
     /// the others are a quorum: what is lost on a majority is lost.
     fn rot(&mut self, at: usize) {
         let id = self.servers[at].id;
-        let Some(configuration) = self.oracle.configurations().last().cloned() else { return };
+        let Some(configuration) = self.oracle.configurations().last().cloned() else {
+            return;
+        };
         let members = |log: LogId| match log {
             LogId::Senate => Some(&configuration.senate),
             LogId::Group(group) => configuration.group(group),
         };
-        let lanes: Vec<_> = self.servers[at].disk.lanes().map(|(log, lane)| (log, lane.base().index, lane.tail().index)).collect();
+        let lanes: Vec<_> = self.servers[at]
+            .disk
+            .lanes()
+            .map(|(log, lane)| (log, lane.base().index, lane.tail().index))
+            .collect();
         if lanes.is_empty() {
             return;
         }
         let (log, base, last) = self.chance.pick(&lanes);
         let depth = self.chance.between(1, 3);
         let spared = *self.rotten.entry(log).or_insert(id) == id;
-        if !spared || last <= base || !members(log).is_some_and(|members| members.quorum(|server| server != id)) {
+        if !spared
+            || last <= base
+            || self.servers[at].disk.damaged().is_some()
+            || !members(log).is_some_and(|members| members.quorum(|server| server != id))
+        {
             return;
         }
         let after = Index(last.0.saturating_sub(depth).max(base.0));
         self.servers[at].disk.damage(log, after);
         self.cases.met(Case::Rot);
-        self.story.add(self.now, &[24, at as u64, after.0], || format!("-- s{}'s records of {log:?} after {after:?} are damaged", at + 1));
+        self.story.add(self.now, &[24, at as u64, after.0], || {
+            format!("-- s{}'s records of {log:?} after {after:?} are damaged", at + 1)
+        });
     }
 
     pub(crate) fn start(&mut self, at: usize) {

@@ -178,7 +178,7 @@ impl Plan {
             keyed: dice.pick(&[0.0, 0.5, 0.9]),
             lease_drift_percent: dice.chance(0.5).then_some(5),
             election_timeout: Duration::from_micros(timeout),
-            append_bytes_max: if tiny { dice.between(1, 600) as usize } else { 1 << 20 },
+            append_bytes_max: if tiny { dice.between(60, 600) as usize } else { 1 << 20 },
             unresolved_bytes_max: if dice.chance(0.3) { dice.between(200, 4000) } else { 64 << 20 },
             apply_fragments_max: if dice.chance(0.3) { dice.between(1, 5) as usize } else { 16 << 10 },
             message_bytes_max: small(dice, 1, 2000, 8 << 20) as usize,

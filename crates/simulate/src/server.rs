@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use bytes::Bytes;
 use curia_consensus::{
-    AppliedTo, Apply, ClusterId, Config, Configuration, Csn, Incarnation, LogId, Node, Office, Restore, Roles, ServerId, Term,
+    Base, ClusterId, Config, Configuration, Csn, GroupId, Incarnation, LogId, Node, Office, Restore, Roles, ServerId, Term,
 };
 
 use crate::dice::mix;

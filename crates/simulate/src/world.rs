@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use curia_consensus::{
-    AppliedTo, Apply, Body, Configuration, Csn, Donated, GroupId, InstallChunk, LogId, LogRead, Message, Office, Participant, Payload, Persist,
-    PersistSeq, Record, Roles, ServerId, SnapshotRead, Tail, Term, Timestamp, Write,
+    AppliedTo, Apply, Body, Configuration, Csn, Donated, GroupId, InstallChunk, LogId, LogRead, Message, Office, Participant, Payload,
+    Persist, PersistSeq, Record, Roles, ServerId, SnapshotRead, Tail, Term, Timestamp, Write,
 };
 
 use crate::cases::{Case, Cases};
@@ -215,12 +215,20 @@ impl World {
                 self.queue.add(self.now + pause, Event::Flush { at, run });
             }
             Event::LogRead { at, run, read } => {
-                if self.awake(at, run, || Event::LogRead { at, run, read: read.clone() }) {
+                if self.awake(at, run, || Event::LogRead {
+                    at,
+                    run,
+                    read: read.clone(),
+                }) {
                     self.read_log(at, &read);
                 }
             }
             Event::SnapshotRead { at, run, read } => {
-                if self.awake(at, run, || Event::SnapshotRead { at, run, read: read.clone() }) {
+                if self.awake(at, run, || Event::SnapshotRead {
+                    at,
+                    run,
+                    read: read.clone(),
+                }) {
                     self.read_snapshot(at, &read);
                 }
             }
@@ -521,7 +529,10 @@ impl World {
             let brought = |group: GroupId| state.group(group).is_some_and(|group| group.installed >= csn);
             let decided = self.oracle.decided(csn);
             assert!(
-                decided.is_some_and(|decided| decided.places.iter().all(|(place, _)| brought(place.group))),
+                decided.is_some_and(|decided| decided
+                    .places
+                    .iter()
+                    .all(|(place, _)| brought(place.group) || self.is_gone(place.group))),
                 "prefix order: s{} goes past {csn:?} without applying it: {decided:?}",
                 at + 1
             );
@@ -532,7 +543,11 @@ impl World {
         let (csn, timestamp) = (fragments[0].csn, fragments[0].timestamp);
         let server = &self.servers[at];
         let id = server.id;
-        assert!(csn > server.state.csn(), "prefix order: {id:?} applies {csn:?} after {:?}", server.state.csn());
+        assert!(
+            csn > server.state.csn(),
+            "prefix order: {id:?} applies {csn:?} after {:?}",
+            server.state.csn()
+        );
         self.pass_over(at, Csn(csn.0 - 1));
         let mut parts = Vec::with_capacity(fragments.len());
         for fragment in fragments {
@@ -566,17 +581,23 @@ impl World {
         if csn == self.oracle.decided_csn().next() {
             self.decide(at, csn, timestamp, &parts);
         }
-        let server = &mut self.servers[at];
         let decided = self.oracle.decided(csn).expect("decided at the latest now");
-        // What a group's snapshot brought is not applied again.
-        let brought = |group: GroupId| server.state.group(group).is_some_and(|group| group.installed >= csn);
-        let places = decided.places.iter().map(|(place, _)| *place).filter(|place| !brought(place.group));
+        // What a group's snapshot brought is not applied again, and of a dropped group there may be nothing left.
+        let state = &self.servers[at].state;
+        let brought = |group: GroupId| state.group(group).is_some_and(|group| group.installed >= csn);
+        let lost = |group: GroupId| self.is_gone(group) && parts.iter().all(|part| part.group != group);
+        let places = decided.places.iter().map(|(place, _)| *place);
+        let places = places.filter(|place| !brought(place.group) && !lost(place.group));
         assert!(
             decided.operation == operation
                 && decided.timestamp == timestamp
-                && places.eq(parts.iter().map(|part| Participant { group: part.group, index: part.index })),
+                && places.eq(parts.iter().map(|part| Participant {
+                    group: part.group,
+                    index: part.index
+                })),
             "state-machine safety: {id:?} applies {parts:?} at {csn:?}, where {decided:?} was applied"
         );
+        let server = &mut self.servers[at];
         for part in &parts {
             let state = server.state.group_mut(part.group);
             state.apply(&part.writes);

@@ -155,7 +155,9 @@ fn shrink(arguments: &Arguments) -> ExitCode {
     for (name, leave_out) in Faults::kinds() {
         let mut smaller = small.clone();
         leave_out(&mut smaller.faults);
-        if let Err(other) = run(smaller.clone(), false) {
+        if let Err(other) = run(smaller.clone(), false)
+            && kind(&other) == kind(&violation)
+        {
             (small, violation) = (smaller, other);
             without.push(name.to_owned());
         }
@@ -165,6 +167,9 @@ fn shrink(arguments: &Arguments) -> ExitCode {
         let mut smaller = small.clone();
         smaller.operations = operations / 2;
         let Err(other) = run(smaller.clone(), false) else { break };
+        if kind(&other) != kind(&violation) {
+            break;
+        }
         (small, violation, operations) = (smaller, other, operations / 2);
     }
     println!("{violation}\n  plan: {small}");
@@ -173,4 +178,9 @@ fn shrink(arguments: &Arguments) -> ExitCode {
         without.join(",")
     );
     ExitCode::SUCCESS
+}
+
+/// The part of a violation that says which rule it broke.
+fn kind(violation: &str) -> &str {
+    violation.split(':').next().unwrap_or_default()
 }

@@ -159,6 +159,8 @@ impl Worker {
         self.peers.clear();
         self.window_bytes = 0;
         (self.verified, self.gathered) = (Index::ZERO, Index::ZERO);
+        // What was gathered goes with the arrivals, and what was stated was said of another consul's log.
+        self.complete = self.log.base().csn;
         self.stated.clear();
         self.fetching = None;
         self.stages.clear();

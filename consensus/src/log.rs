@@ -318,7 +318,10 @@ impl Log {
     pub fn rebase(&mut self, base: Base) {
         assert!(
             base.index >= self.base.index && base.index <= self.durable,
-            "a base moves up, over durable entries"
+            "a base moves up, over durable entries: from {:?} to {:?}, durable to {:?}",
+            self.base.index,
+            base.index,
+            self.durable
         );
         assert_eq!(
             self.term_at(base.index),

@@ -245,7 +245,10 @@ impl Restore {
         if let Some(after) = senate_damaged {
             senate.drop_suffix(after);
             self.configurations.retain(|(index, _)| *index <= after);
+            persistence.write(Write::DropSuffix { log: LogId::Senate, after });
         }
+        // What is here is durable; what founds a cluster is still to be written.
+        senate.persisted(senate.last());
         let configuration = match (self.configurations.last().cloned(), founding) {
             (Some((_, configuration)), _) => configuration,
             (None, Some(founding)) => {
@@ -262,12 +265,6 @@ impl Restore {
                 _ => return Err(RestoreError::NoConfiguration),
             },
         };
-        if persistence.is_idle() {
-            senate.persisted(senate.last());
-        }
-        if let Some(after) = senate_damaged {
-            persistence.write(Write::DropSuffix { log: LogId::Senate, after });
-        }
         // The groups live by the first configuration, until it is known which later ones are committed. But what a later
         // one creates may be committed, and have entries here.
         let (index, committed) = match self.configurations.first() {

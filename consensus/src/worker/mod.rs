@@ -227,7 +227,8 @@ impl Worker {
     /// Moves the position over records that will never be applied: the term-start, void fragments, stage records that were
     /// given up. Whether it moved. Only once it is known which fragments count.
     pub(crate) fn settle(&mut self) -> bool {
-        let known = self.commit.min(self.log.durable()).max(self.gathered);
+        // A consul gathers its own log before it is on a quorum; a follower gathers what is verified and durable.
+        let known = self.commit.min(self.log.durable()).max(self.gathered.min(self.verified));
         let live = self.live.front().map_or(known, |index| index.previous());
         let open = self.first_open_stage().map_or(known, Index::previous);
         let index = known.min(live).min(open);

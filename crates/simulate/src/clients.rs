@@ -204,12 +204,14 @@ impl World {
         if self.clients[client].attempt != attempt {
             return;
         }
+        let has = |group: GroupId| self.servers[at].node.as_ref().is_some_and(|node| node.configuration().group(group).is_some());
         match ready.result {
-            Ok(_) => {
+            // Of a dropped group there may be nothing left to read.
+            Ok(_) if cells.iter().all(|(group, _)| has(*group)) => {
                 let seen = self.read_here(at, &cells);
                 self.done(client, ready.id, state_csn, seen);
             }
-            Err(_) => self.refused(client, ready.id),
+            _ => self.refused(client, ready.id),
         }
     }
 

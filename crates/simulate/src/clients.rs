@@ -204,7 +204,12 @@ impl World {
         if self.clients[client].attempt != attempt {
             return;
         }
-        let has = |group: GroupId| self.servers[at].node.as_ref().is_some_and(|node| node.configuration().group(group).is_some());
+        let has = |group: GroupId| {
+            self.servers[at]
+                .node
+                .as_ref()
+                .is_some_and(|node| node.configuration().group(group).is_some())
+        };
         match ready.result {
             // Of a dropped group there may be nothing left to read.
             Ok(_) if cells.iter().all(|(group, _)| has(*group)) => {

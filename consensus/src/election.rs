@@ -165,11 +165,10 @@ impl Node {
     }
 
     pub(crate) fn pre_vote_answered(&mut self, from: ServerId, term: Term, granted: bool, tail: Tail) {
-        let me_volatile = self.is_volatile();
         let seeking = matches!(self.senator.role, Role::PreCandidate { .. });
         if !granted && term > self.senator.term {
             self.enter_term(term);
-            if seeking && me_volatile {
+            if seeking && self.is_volatile() {
                 self.seek_election(); // it had forgotten the term
             }
             return;
@@ -185,7 +184,7 @@ impl Node {
         let yes = yes.clone();
         if self.senator.members().quorum(|server| yes.contains(&server)) {
             self.stand(false);
-        } else if me_volatile {
+        } else {
             self.copy_senate();
         }
     }

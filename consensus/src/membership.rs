@@ -261,7 +261,6 @@ impl Node {
             let cut = Csn(self.sequencer.next().0 - 1);
             let timestamp = self.sequencer.last_timestamp();
             let index = self.append(slot, Record::TermStart(TermStart { cut, timestamp }));
-            self.begin_term(slot, cut);
             Some(index)
         } else if !self.workers[slot].members.at_rest() {
             Some(self.append(slot, Record::Barrier))
@@ -320,15 +319,16 @@ impl Node {
 
     /// Goes on with the change under way, as far as that is possible now.
     pub(crate) fn advance_change(&mut self) {
-        while let Some((group, index)) = self.standing.barriers.last().copied() {
-            if let Some(slot) = self.slot(group)
-                && self.workers[slot].commit < index
-            {
-                return;
+        for (group, index) in std::mem::take(&mut self.standing.barriers) {
+            let Some(slot) = self.slot(group) else { continue };
+            let worker = &self.workers[slot];
+            if worker.commit < index {
+                self.standing.barriers.push((group, index));
+            } else if worker.term_start_index == index {
+                self.begin_term(slot, worker.term_start.cut); // the group is new
             }
-            self.standing.barriers.pop();
         }
-        if std::mem::take(&mut self.standing.unfinished) {
+        if self.standing.barriers.is_empty() && std::mem::take(&mut self.standing.unfinished) {
             let settled = self.standing.configuration.settled();
             self.append_configuration(settled);
         }

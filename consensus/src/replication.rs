@@ -258,6 +258,8 @@ impl Node {
             };
             match slot {
                 None => self.take_senate_base(base),
+                // Whether it needs the state too is still to be learned, from the senate's log.
+                Some(_) if self.senator.roles.is_none() => return None,
                 Some(slot) if self.runs_state() => {
                     self.pull_snapshot(slot, consul, base.index);
                     return None;
@@ -285,7 +287,7 @@ impl Node {
         Some(Matched::Upto(upto))
     }
 
-    fn take_senate_base(&mut self, base: &Base) {
+    pub(crate) fn take_senate_base(&mut self, base: &Base) {
         let log = LogId::Senate;
         let (before, last) = (self.senator.log.base().index, self.senator.log.last());
         self.senator.install(base.clone());

@@ -1,8 +1,12 @@
-//! A candidate without a log of its own copies the senate's (DESIGN 3.5).
+//! A candidate copies the senate's log from one that can't stand itself (DESIGN 3.5).
 //!
 //! A server that stores no logs begins each run with nothing, or lags behind; nobody votes for it then, and an entry that
 //! only scribes hold would block every election for good. So it collects where the senate logs of a majority of voters end,
-//! copies the one that ends highest, and asks again. What it copies counts nowhere until it leads.
+//! copies the one that ends highest, and asks again. Servers with both roles do the same when the highest log is a
+//! scribe's: theirs may lack an entry that got to the scribe's disk and not to their own.
+//!
+//! It is as if the append of the consul that wrote the entries came late; it is safe because nothing acknowledges it. What
+//! goes in its favour conflicts with an entry of a later term, so it was never committed, or it would be in that log.
 
 use crate::ids::{LogId, ServerId, Tail};
 use crate::message::{Body, Donated, Message, Refusal, Section};
@@ -20,7 +24,8 @@ impl Node {
         let highest = tails.iter().map(|(server, tail)| (*tail, *server)).max();
         if let Some((tail, donor)) = highest
             && tail > own
-            && members.quorum(|server| tails.contains_key(&server))
+            && (self.is_volatile() || !self.senator.configuration.may_lead(donor))
+            && members.quorum(|server| server == self.config.server || tails.contains_key(&server))
         {
             let after = self.senator.log.last_at_or_before(tail);
             self.copy_senate_after(donor, after);
@@ -78,7 +83,8 @@ impl Node {
                 if base.configuration.is_none() || index <= self.senator.commit {
                     return Err(Refusal::Impossible("base"));
                 }
-                self.senator.install(base);
+                self.take_senate_base(&base);
+                self.live_by_committed();
                 self.copy_senate_after(from, index);
             }
         }

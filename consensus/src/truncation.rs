@@ -92,7 +92,7 @@ impl Node {
 
     /// Truncates a scribe's logs: bases are noted now and then, and taken when snapshots cover them.
     pub(crate) fn truncate_scribe(&mut self) {
-        if self.runs_state() || self.is_volatile() {
+        if self.senator.roles.is_none_or(|roles| roles.state) {
             return;
         }
         let Some(noted) = self.noted_bases.take() else {

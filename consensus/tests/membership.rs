@@ -504,3 +504,31 @@ fn a_group_with_unresolved_transactions_is_not_dropped() {
     };
     assert_eq!(cluster.node(1).reconfigure(&drop), Err(ReconfigureError::Unresolved(GroupId(1))));
 }
+
+#[test]
+fn a_state_that_comes_after_a_group_was_dropped_takes_snapshots_instead_of_replaying_logs() {
+    let mut cluster = Cluster::new(3, 3);
+    cluster.elect_this(1);
+    cluster.propose(1, &[(0, "a"), (1, "b")]).expect("room");
+    cluster.propose(1, &[(1, "c")]).expect("room");
+    cluster.propose(1, &[(0, "d")]).expect("room");
+    cluster.run(50);
+    let drop = Change {
+        drop: vec![GroupId(1)],
+        ..Change::default()
+    };
+    cluster.change(&drop);
+    (1..=3).for_each(|server| cluster.server(server).flush());
+    cluster.run(100);
+    assert_eq!(cluster.configuration(1).groups.len(), 2);
+    cluster.commit("e");
+    cluster.join(4);
+    cluster.change(&add(4));
+    cluster.run(200);
+    let csn = cluster.commit("f");
+    cluster.run(100);
+    assert_eq!(cluster.server(4).state.applied.csn, csn);
+    assert_eq!(cluster.server(4).row(1, 0), Some("a"), "from the snapshot");
+    assert_eq!(cluster.server(4).row(5, 0), Some("f"));
+    assert!(cluster.server(4).state.applied.positions.iter().any(|(group, _)| *group == GroupId(2)));
+}

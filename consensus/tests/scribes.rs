@@ -261,3 +261,22 @@ fn a_state_only_server_that_is_removed_does_not_begin_to_write_its_log() {
     assert_eq!(cluster.configuration(consul).roles(ServerId(other)), None);
     assert_eq!(cluster.server(other).disk.logs.len(), 0);
 }
+
+#[test]
+fn an_entry_that_only_a_scribe_has_on_disk_does_not_block_who_stores_logs_too() {
+    let mut cluster = Cluster::with_roles(&[(1, Roles::BOTH), (2, Roles::LOG)], 1);
+    cluster.elect_this(1);
+    let change = Change {
+        feature_level: Some(5),
+        ..Change::default()
+    };
+    cluster.stuck.insert(1);
+    cluster.node(1).reconfigure(&change).expect("it may begin");
+    cluster.settle();
+    cluster.crash(1); // the entry was not on its own disk yet
+    cluster.stuck.clear();
+    cluster.restart(1);
+    assert_eq!(cluster.configuration(1).feature_level, 0);
+    assert_eq!(cluster.elect(), 1);
+    assert_eq!(cluster.configuration(1).feature_level, 5);
+}

@@ -530,5 +530,13 @@ fn a_state_that_comes_after_a_group_was_dropped_takes_snapshots_instead_of_repla
     assert_eq!(cluster.server(4).state.applied.csn, csn);
     assert_eq!(cluster.server(4).row(1, 0), Some("a"), "from the snapshot");
     assert_eq!(cluster.server(4).row(5, 0), Some("f"));
-    assert!(cluster.server(4).state.applied.positions.iter().any(|(group, _)| *group == GroupId(2)));
+    assert!(
+        cluster
+            .server(4)
+            .state
+            .applied
+            .positions
+            .iter()
+            .any(|(group, _)| *group == GroupId(2))
+    );
 }

@@ -162,7 +162,11 @@ impl Cluster {
 
     /// All states are prefixes of one order; some may lack what only groups had that are gone.
     fn compare(&self) {
-        let longest = self.servers.values().max_by_key(|server| server.state.rows.len()).expect("a server");
+        let longest = self
+            .servers
+            .values()
+            .max_by_key(|server| server.state.rows.len())
+            .expect("a server");
         for server in self.servers.values() {
             let gone = server.node.as_ref().map_or(Csn::ZERO, |node| node.configuration().dropped_floor);
             for (csn, rows) in &server.state.rows {

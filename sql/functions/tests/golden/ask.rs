@@ -52,7 +52,13 @@ fn query(signature: &str, args: &[Option<String>]) -> String {
         );
     }
     let types = types.split(',').filter(|t| !t.is_empty());
-    let list: Vec<String> = types.zip(args).map(|(ty, v)| literal(v, ty)).collect();
+    let mut list: Vec<String> = types.zip(args).map(|(ty, v)| literal(v, ty)).collect();
+    // Given as the array that the function sees.
+    if name.starts_with("json_extract_path")
+        && let Some(last) = list.last_mut()
+    {
+        last.insert_str(0, "variadic ");
+    }
     let set = [
         "generate_series",
         "unnest",
@@ -60,6 +66,9 @@ fn query(signature: &str, args: &[Option<String>]) -> String {
         "regexp_matches",
         "regexp_split_to_table",
         "string_to_table",
+        "json_object_keys",
+        "json_array_elements",
+        "json_array_elements_text",
     ];
     if set.contains(&name) {
         return format!(

@@ -87,4 +87,5 @@ golden! {
     aggregates_answer_as_in_postgresql = "aggregates";
     comparisons_answer_as_in_postgresql = "comparison";
     templates_print_and_read_as_in_postgresql = "to_char";
+    json_is_looked_into_as_in_postgresql = "json";
 }

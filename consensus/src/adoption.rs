@@ -132,10 +132,8 @@ impl Node {
                 section.previous = after;
                 section.entries = entries;
                 self.check_section(&section)?;
-                for entry in &section.entries {
-                    self.take_entry(Some(slot), section.log, entry);
-                }
                 let last = section.last().index;
+                self.take_entries(Some(slot), section.log, section.entries);
                 if last >= wanted.index {
                     self.workers[slot].fetching = None;
                 } else if last > after.index {

@@ -177,6 +177,13 @@ impl Log {
         self.window.iter()
     }
 
+    /// The entries in the window after `after` and up to `upto`.
+    pub fn between(&self, after: Index, upto: Index) -> impl Iterator<Item = &Entry> {
+        let first = self.window_first().0;
+        let place = |index: Index| ((index.0 + 1).saturating_sub(first) as usize).min(self.window.len());
+        self.window.range(place(after)..place(upto).max(place(after)))
+    }
+
     /// Index of the oldest entry in the window, or one past the end when it is empty.
     pub fn window_first(&self) -> Index {
         Index(self.last.0 + 1 - self.window.len() as u64)

@@ -427,6 +427,7 @@ impl Node {
     /// Hands out resolved transactions in CSN order, up to the limits of one output.
     fn hand_out(&mut self, output: &mut Output) {
         let mut bytes = 0;
+        output.apply.reserve(self.sequencer.waiting().min(self.config.apply_fragments_max));
         while output.apply.len() < self.config.apply_fragments_max && bytes < self.config.apply_bytes_max {
             let Some((csn, pending)) = self.sequencer.hand() else { break };
             for (at, place) in pending.places().iter().enumerate() {
@@ -442,6 +443,7 @@ impl Node {
         let volatile = self.is_volatile();
         for slot in self.moved.take() {
             let worker = &mut self.workers[slot];
+            worker.trim();
             let position = worker.position(csn, timestamp);
             if volatile && worker.log.bytes_after(worker.log.base().index) > worker.memory_bytes_max as u64 {
                 let base = worker.possible_base(csn, timestamp);

@@ -68,6 +68,9 @@ impl Progress {
     }
 }
 
+/// Room for so many entries is made at once.
+const RESERVED_ENTRIES_MAX: u64 = 256;
+
 /// What to do for a peer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next {
@@ -166,6 +169,8 @@ impl Peers {
             }
         }
         let (mut bytes, mut index) = (0, progress.next);
+        let lacking = log.last().next().0.saturating_sub(index.0);
+        section.entries.reserve(lacking.min(RESERVED_ENTRIES_MAX) as usize);
         while index <= log.last()
             && bytes < room
             && let Some(entry) = progress.entry(log, index)

@@ -159,7 +159,7 @@ impl Node {
     }
 
     /// Follows the consul of this term.
-    pub(crate) fn follow(&mut self, consul: ServerId, append: &Append) -> Result<AppendReply, Refusal> {
+    pub(crate) fn follow(&mut self, consul: ServerId, append: Append) -> Result<AppendReply, Refusal> {
         match &self.senator.role {
             Role::Consul => return Err(Refusal::Impossible("second consul of a term")),
             Role::Follower { consul: Some(known) } if *known != consul => {
@@ -188,17 +188,11 @@ impl Node {
         };
         self.snapshot_floor = self.snapshot_floor.max(append.snapshot_floor);
         // What the senate commits may create the groups that other sections are about.
-        for senate in [true, false] {
-            for section in append.sections.iter().filter(|section| (section.log == LogId::Senate) == senate) {
-                if let Some(matched) = self.take_section(consul, section) {
-                    reply.sections.push((section.log, matched));
-                }
-            }
-            if senate {
-                self.senator.follow_commit(append.commit);
-                self.live_by_committed();
-            }
-        }
+        let (senate, groups): (Vec<_>, Vec<_>) = append.sections.into_iter().partition(|section| section.log == LogId::Senate);
+        self.take_sections(consul, senate, &mut reply);
+        self.senator.follow_commit(append.commit);
+        self.live_by_committed();
+        self.take_sections(consul, groups, &mut reply);
         if let Some(resolved) = append.resolved {
             self.consul_resolved = self.consul_resolved.max(Some(resolved));
         }
@@ -237,18 +231,25 @@ impl Node {
                 None => return Ok(()), // not known here yet; passed over
             },
         };
-        let conflict = section
-            .entries
-            .iter()
-            .find(|e| log.term_at(e.index).is_some_and(|term| term != e.term));
+        let mut known = section.entries.iter().take_while(|entry| entry.index <= log.last());
+        let conflict = known.find(|entry| log.term_at(entry.index).is_some_and(|term| term != entry.term));
         match conflict {
             Some(entry) if entry.index <= decided => Err(Refusal::Impossible("change of what is decided")),
             _ => Ok(()),
         }
     }
 
+    fn take_sections(&mut self, consul: ServerId, sections: Vec<Section>, reply: &mut AppendReply) {
+        for section in sections {
+            let log = section.log;
+            if let Some(matched) = self.take_section(consul, section) {
+                reply.sections.push((log, matched));
+            }
+        }
+    }
+
     /// Takes what a section brings; `None` when there is nothing to say yet.
-    fn take_section(&mut self, consul: ServerId, section: &Section) -> Option<Matched> {
+    fn take_section(&mut self, consul: ServerId, section: Section) -> Option<Matched> {
         let slot = self.known(section.log)?;
         let log = self.log(slot);
         let previous = section.previous;
@@ -268,9 +269,7 @@ impl Node {
             }
         }
         let upto = section.last().index;
-        for entry in &section.entries {
-            self.take_entry(slot, section.log, entry);
-        }
+        self.take_entries(slot, section.log, section.entries);
         match slot {
             None => self.senator.verified = upto.max(self.senator.verified),
             Some(slot) => {
@@ -298,25 +297,29 @@ impl Node {
         self.persistence.write(Write::Base { log, base });
     }
 
-    /// Takes an entry that follows what the log has in common with the consul's.
-    pub(crate) fn take_entry(&mut self, slot: Option<usize>, log_id: LogId, entry: &Entry) {
-        let log = self.log(slot);
-        if entry.index <= log.base().index || log.term_at(entry.index) == Some(entry.term) {
-            return;
-        }
-        self.drop_suffix(slot, log_id, entry.index.previous());
-        match slot {
-            None => {
-                self.senator.log.push(entry.clone());
-                self.senator.learn(entry);
+    /// Takes entries that follow what the log has in common with the consul's.
+    pub(crate) fn take_entries(&mut self, slot: Option<usize>, log: LogId, entries: Vec<Entry>) {
+        for entry in entries {
+            let here = self.log(slot);
+            if entry.index <= here.last() {
+                if entry.index <= here.base().index || here.term_at(entry.index) == Some(entry.term) {
+                    continue;
+                }
+                self.drop_suffix(slot, log, entry.index.previous());
             }
-            Some(slot) => {
-                self.workers[slot].log.push(entry.clone());
-                self.workers[slot].learn(entry);
+            match slot {
+                None => {
+                    self.senator.log.push(entry.clone());
+                    self.senator.learn(&entry);
+                }
+                Some(slot) => {
+                    let worker = &mut self.workers[slot];
+                    worker.log.push(entry.clone());
+                    worker.learn(&entry);
+                }
             }
+            self.persistence.write(Write::Append { log, entry });
         }
-        let entry = entry.clone();
-        self.persistence.write(Write::Append { log: log_id, entry });
     }
 
     /// Drops what a log has after `index`.

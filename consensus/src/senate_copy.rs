@@ -65,10 +65,9 @@ impl Node {
                 section.previous = after;
                 section.entries = entries;
                 self.check_section(&section)?;
-                for entry in &section.entries {
-                    self.take_entry(None, LogId::Senate, entry);
-                }
-                if section.entries.is_empty() || self.senator.log.tail() >= wanted {
+                let nothing = section.entries.is_empty();
+                self.take_entries(None, LogId::Senate, section.entries);
+                if nothing || self.senator.log.tail() >= wanted {
                     self.seek_election();
                 } else {
                     self.copy_senate_after(from, self.senator.log.last());

@@ -52,11 +52,12 @@ impl Node {
     }
 
     /// A message of the current term.
-    fn step_in_term(&mut self, message: Message) -> Result<(), Refusal> {
+    fn step_in_term(&mut self, mut message: Message) -> Result<(), Refusal> {
         let from = message.from;
         match message.body {
             Body::VoteReply { granted: true, tails } => self.vote_granted(from, tails),
-            Body::Append(ref append) => {
+            Body::Append(ref mut append) => {
+                let append = std::mem::take(append);
                 let reply = self.follow(from, append)?;
                 let reply = self.reply(&message, self.senator.term, Body::AppendReply(reply));
                 self.send_when_durable(reply);

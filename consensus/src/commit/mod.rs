@@ -157,7 +157,7 @@ impl Sequencer {
 
     /// Moves `resolved` as far as transactions have all their fragments on quorums.
     pub(crate) fn resolve(&mut self, mut on_quorum: impl FnMut(&Participant) -> bool) {
-        let mut offset = (self.resolved.0 - self.handed.0) as usize;
+        let mut offset = self.waiting();
         while let Some(pending) = self.pending.get(offset) {
             if !pending.places().iter().all(&mut on_quorum) {
                 break;
@@ -167,14 +167,14 @@ impl Sequencer {
         self.resolved = Csn(self.handed.0 + offset as u64);
     }
 
-    /// Whether a resolved transaction waits to be handed out.
-    pub(crate) fn has_resolved(&self) -> bool {
-        self.resolved > self.handed
+    /// How many resolved transactions wait to be handed out.
+    pub(crate) fn waiting(&self) -> usize {
+        (self.resolved.0 - self.handed.0) as usize
     }
 
     /// The next resolved transaction, to be handed out now.
     pub(crate) fn hand(&mut self) -> Option<(Csn, Pending)> {
-        if !self.has_resolved() {
+        if self.waiting() == 0 {
             return None;
         }
         let pending = self.pending.pop_front()?;
@@ -186,7 +186,7 @@ impl Sequencer {
 
     /// Forgets what isn't resolved: another consul decides about it.
     pub(crate) fn depose(&mut self) {
-        self.pending.truncate((self.resolved.0 - self.handed.0) as usize);
+        self.pending.truncate(self.waiting());
         self.keys.forget_after(self.resolved);
         self.bytes = self.pending.iter().map(|pending| u64::from(pending.bytes)).sum();
     }

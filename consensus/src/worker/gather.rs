@@ -43,8 +43,10 @@ impl Worker {
                     if index > self.handed {
                         take(entry, fragment);
                         self.live.push_back(index);
-                        let stages = fragment.stages.clone();
-                        self.name_stages(stages.as_slice(), index);
+                        if !fragment.stages.as_slice().is_empty() {
+                            let stages = fragment.stages.clone();
+                            self.name_stages(stages.as_slice(), index);
+                        }
                     }
                 }
                 Record::Stage(_) if index > self.handed => self.open_stage(index),

@@ -186,10 +186,8 @@ impl Worker {
         }
         let before = std::mem::replace(&mut self.commit, reached);
         if self.window_bytes > 0 {
-            for index in before.0 + 1..=reached.0 {
-                let bytes = self.log.get(Index(index)).map_or(0, |entry| entry.bytes() as u64);
-                self.window_bytes = self.window_bytes.saturating_sub(bytes);
-            }
+            let counted = self.log.between(before, reached).map(|entry| entry.bytes() as u64);
+            self.window_bytes = self.window_bytes.saturating_sub(counted.sum());
         }
         let released = self.release_stages(before, reached);
         self.forget_stages();
@@ -214,10 +212,9 @@ impl Worker {
         self.handed = index;
         while self.live.pop_front_if(|live| *live <= index).is_some() {}
         self.forget_stages();
-        self.trim();
     }
 
-    /// Lets memory go down to its limit.
+    /// Lets memory go down to its limit, once the position moved.
     pub(crate) fn trim(&mut self) {
         // Where there are peers, the last entries stay for those who lag.
         let kept = if self.alone { 0 } else { self.memory_bytes_max };

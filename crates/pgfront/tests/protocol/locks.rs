@@ -21,10 +21,10 @@ fn until_waiting(w: &mut Wire, process: &str) {
 
 #[test]
 fn a_sessions_advisory_lock_outlives_transactions_and_ends_with_the_session() {
-    let (mut first_, mut two) = (Wire::open(shared()), Wire::open(shared()));
-    first_.query("BEGIN");
-    assert_eq!(one(&mut first_, "SELECT pg_advisory_lock(101)"), "");
-    first_.query("ROLLBACK");
+    let (mut first, mut two) = (Wire::open(shared()), Wire::open(shared()));
+    first.query("BEGIN");
+    assert_eq!(one(&mut first, "SELECT pg_advisory_lock(101)"), "");
+    first.query("ROLLBACK");
     assert_eq!(one(&mut two, "SELECT pg_try_advisory_lock(101)"), "f");
     assert_eq!(one(&mut two, "SELECT pg_try_advisory_lock_shared(101)"), "f");
     assert_eq!(
@@ -42,12 +42,12 @@ fn a_sessions_advisory_lock_outlives_transactions_and_ends_with_the_session() {
     two.send('Q', b"SELECT pg_advisory_lock(101), 'mine'\0");
     let mut three = Wire::open(shared());
     until_waiting(&mut three, &process);
-    let holder = one(&mut first_, "SELECT pg_backend_pid()");
+    let holder = one(&mut first, "SELECT pg_backend_pid()");
     assert_eq!(
         one(&mut three, &format!("SELECT pg_blocking_pids({process})")),
         format!("{{{holder}}}")
     );
-    drop(first_);
+    drop(first);
     let answer = two.until_ready();
     assert_eq!(kinds(&answer), "TDCZ");
     assert_eq!(answer[1].texts(), ["", "mine"]);
@@ -73,8 +73,8 @@ fn giving_back_what_is_not_held_is_false_and_warned_of() {
 
 #[test]
 fn a_statement_that_waits_takes_each_lock_once_and_gives_each_back_once() {
-    let (mut first_, mut two, mut three) = (Wire::open(shared()), Wire::open(shared()), Wire::open(shared()));
-    one(&mut first_, "SELECT pg_advisory_lock(203)");
+    let (mut first, mut two, mut three) = (Wire::open(shared()), Wire::open(shared()), Wire::open(shared()));
+    one(&mut first, "SELECT pg_advisory_lock(203)");
     one(&mut two, "SELECT pg_advisory_lock(204)");
     let process = one(&mut two, "SELECT pg_backend_pid()");
     two.send(
@@ -87,7 +87,7 @@ fn a_statement_that_waits_takes_each_lock_once_and_gives_each_back_once() {
         "f",
         "it holds what it got while it waits"
     );
-    one(&mut first_, "SELECT pg_advisory_unlock(203)");
+    one(&mut first, "SELECT pg_advisory_unlock(203)");
     let rows: Vec<Vec<String>> = two.until_ready().iter().filter(|m| m.kind == 'D').map(|m| m.texts()).collect();
     assert_eq!(rows, [["1", "", "t"], ["2", "", "f"], ["3", "", "f"]]);
     for n in 201..=203 {
@@ -99,8 +99,8 @@ fn a_statement_that_waits_takes_each_lock_once_and_gives_each_back_once() {
 
 #[test]
 fn advisory_locks_of_a_transaction_end_with_it_and_waits_end_by_lock_timeout_and_deadlock() {
-    let (mut first_, mut two) = (Wire::open(shared()), Wire::open(shared()));
-    first_.query("BEGIN; SELECT pg_advisory_xact_lock(301)");
+    let (mut first, mut two) = (Wire::open(shared()), Wire::open(shared()));
+    first.query("BEGIN; SELECT pg_advisory_xact_lock(301)");
     two.query("BEGIN");
     assert_eq!(one(&mut two, "SELECT pg_try_advisory_xact_lock_shared(301)"), "f");
     two.query("SET LOCAL lock_timeout = '20ms'");
@@ -110,7 +110,7 @@ fn advisory_locks_of_a_transaction_end_with_it_and_waits_end_by_lock_timeout_and
     two.send('Q', b"SELECT pg_advisory_xact_lock(301)\0");
     let mut three = Wire::open(shared());
     until_waiting(&mut three, &process);
-    assert_eq!(first_.failure("SELECT pg_advisory_lock(302)").0, "40P01");
+    assert_eq!(first.failure("SELECT pg_advisory_lock(302)").0, "40P01");
     assert_eq!(kinds(&two.until_ready()), "TDCZ");
     two.query("COMMIT");
     assert_eq!(one(&mut three, "SELECT pg_try_advisory_lock(301)"), "t");
@@ -119,29 +119,26 @@ fn advisory_locks_of_a_transaction_end_with_it_and_waits_end_by_lock_timeout_and
 
 #[test]
 fn a_writer_that_waits_inside_an_insert_inserts_once() {
-    let (mut first_, mut two, mut three) = (Wire::open(shared()), Wire::open(shared()), Wire::open(shared()));
-    first_.query("CREATE TABLE advised (id int)");
-    one(&mut first_, "SELECT pg_advisory_lock(402)");
+    let (mut first, mut two, mut three) = (Wire::open(shared()), Wire::open(shared()), Wire::open(shared()));
+    first.query("CREATE TABLE advised (id int)");
+    one(&mut first, "SELECT pg_advisory_lock(402)");
     let process = one(&mut two, "SELECT pg_backend_pid()");
     two.send(
         'Q',
         b"INSERT INTO advised SELECT n FROM generate_series(1, 3) AS g(n) WHERE pg_advisory_xact_lock(400 + n) IS NOT NULL\0",
     );
     until_waiting(&mut three, &process);
-    one(&mut first_, "SELECT pg_advisory_unlock(402)");
+    one(&mut first, "SELECT pg_advisory_unlock(402)");
     assert_eq!(two.until_ready()[0].tag(), "INSERT 0 3");
-    assert_eq!(first_.rows("SELECT id FROM advised ORDER BY id"), [["1"], ["2"], ["3"]]);
+    assert_eq!(first.rows("SELECT id FROM advised ORDER BY id"), [["1"], ["2"], ["3"]]);
 }
 
 #[test]
 fn row_and_table_locks_are_listed() {
-    let (mut first_, mut two, mut three) = (Wire::open(shared()), Wire::open(shared()), Wire::open(shared()));
-    first_.query("CREATE TABLE listed (id int PRIMARY KEY, v int); INSERT INTO listed VALUES (1, 0)");
-    first_.query("BEGIN; UPDATE listed SET v = 1 WHERE id = 1");
-    let (holder, waiter) = (
-        one(&mut first_, "SELECT pg_backend_pid()"),
-        one(&mut two, "SELECT pg_backend_pid()"),
-    );
+    let (mut first, mut two, mut three) = (Wire::open(shared()), Wire::open(shared()), Wire::open(shared()));
+    first.query("CREATE TABLE listed (id int PRIMARY KEY, v int); INSERT INTO listed VALUES (1, 0)");
+    first.query("BEGIN; UPDATE listed SET v = 1 WHERE id = 1");
+    let (holder, waiter) = (one(&mut first, "SELECT pg_backend_pid()"), one(&mut two, "SELECT pg_backend_pid()"));
     two.send('Q', b"UPDATE listed SET v = 2 WHERE id = 1\0");
     until_waiting(&mut three, &waiter);
     assert_eq!(
@@ -157,7 +154,7 @@ fn row_and_table_locks_are_listed() {
         )),
         [[&holder, "ShareLock"]]
     );
-    first_.query("COMMIT");
+    first.query("COMMIT");
     assert_eq!(two.until_ready()[0].tag(), "UPDATE 1");
     assert_eq!(
         three.rows(&format!("SELECT count(*) FROM pg_locks WHERE pid IN ({holder}, {waiter})")),

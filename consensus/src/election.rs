@@ -18,9 +18,13 @@ use crate::node::{HardState, Node};
 use crate::senate::{Role, Vote};
 
 impl Node {
-    /// Whether this server may become consul, as far as it knows.
+    /// Whether this server may become consul, as far as it knows. By the latest configuration, or by one that isn't known to
+    /// be overtaken: who is about to leave may be the only one that has the entry that says so (thesis, section 4.2.2). It
+    /// leads until that commits, and counts nowhere.
     pub(crate) fn may_stand(&self) -> bool {
-        !self.senator.damaged && !self.lacks_dropped() && self.senator.configuration.may_lead(self.config.server)
+        let later = self.later_configurations().any(|later| later.may_lead(self.config.server));
+        let may_lead = later || self.standing.configuration.may_lead(self.config.server);
+        may_lead && !self.senator.damaged && !self.lacks_dropped()
     }
 
     /// Whether this server keeps its logs in memory only: what it held in an earlier run is gone.

@@ -289,11 +289,17 @@ impl Node {
         self.renumber();
     }
 
+    /// The configurations in the log that are not known to be committed.
+    pub(crate) fn later_configurations(&self) -> impl Iterator<Item = &Arc<Configuration>> {
+        let later = self.senator.configurations.iter().rev();
+        let later = later.take_while(|(index, _)| *index > self.standing.index);
+        later.map(|(_, configuration)| configuration)
+    }
+
     /// Drops the workers of groups that are in no configuration any more: neither in the one that groups live by, nor in a
     /// later one of the log.
     fn forget_groups(&mut self) {
-        let later = self.senator.configurations.iter().filter(|(index, _)| *index > self.standing.index);
-        let known: Vec<_> = later.map(|(_, later)| later).chain([&self.standing.configuration]).collect();
+        let known: Vec<_> = self.later_configurations().chain([&self.standing.configuration]).collect();
         let gone: Vec<_> = self.workers.iter().map(|worker| worker.group).collect();
         let gone = gone
             .into_iter()

@@ -540,3 +540,34 @@ fn a_state_that_comes_after_a_group_was_dropped_takes_snapshots_instead_of_repla
             .any(|(group, _)| *group == GroupId(2))
     );
 }
+
+#[test]
+fn who_is_about_to_leave_stands_if_nobody_else_has_the_entry_that_says_so() {
+    let mut cluster = Cluster::new(2, 1);
+    cluster.elect_this(1);
+    let change = Change {
+        senate: Some(Target {
+            voters: ids(&[2]),
+            learners: ids(&[1]),
+        }),
+        ..Change::default()
+    };
+    // The joint configuration gets to server 2, the one after it doesn't.
+    cluster.hold = |message| {
+        let Body::Append(append) = &message.body else { return false };
+        let entries = append.sections.iter().flat_map(|section| &section.entries);
+        let settled = |entry: &Entry| matches!(&entry.record, Record::Configuration(c) if c.senate.incoming().len() == 1 && c.at_rest());
+        entries.filter(|entry| settled(entry)).count() > 0
+    };
+    cluster.node(1).reconfigure(&change).expect("it may begin");
+    cluster.run(30);
+    assert!(cluster.configuration(1).at_rest() && !cluster.configuration(2).at_rest());
+    cluster.crash(1);
+    cluster.hold = |_| false;
+    cluster.run(300);
+    cluster.restart(1);
+    cluster.until("server 2 serves alone", |cluster| {
+        cluster.consul() == Some(2) && cluster.node(2).is_settled()
+    });
+    assert_eq!(cluster.configuration(2).senate.incoming(), ids(&[2]));
+}

@@ -174,7 +174,9 @@ impl Node {
 
     /// Another server asks for a piece of a group's snapshot.
     pub(crate) fn asked_for_snapshot(&mut self, message: &Message, group: GroupId, csn: Csn, offset: u64) {
-        let able = self.runs_state() && !self.healing() && self.worker(group).is_some_and(|worker| !worker.installing());
+        // The state itself must have got past what snapshots brought it, not only what was handed out.
+        let healed = !self.healing() && self.applied >= self.known_resolved();
+        let able = self.runs_state() && healed && self.worker(group).is_some_and(|worker| !worker.installing());
         if !able {
             let body = Body::Snapshot {
                 group,

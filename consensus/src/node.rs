@@ -231,9 +231,7 @@ impl Node {
                     LogId::Senate => self.senator.log.persisted(index),
                     LogId::Group(group) => {
                         if let Some(slot) = self.slot(group) {
-                            let worker = &mut self.workers[slot];
-                            worker.log.persisted(index);
-                            worker.log.spill(worker.memory_bytes_max);
+                            self.workers[slot].persisted(index);
                             self.gathering.insert(slot);
                             self.count(slot);
                         }
@@ -402,13 +400,11 @@ impl Node {
         for slots in [&mut self.sending, &mut self.unsettled, &mut self.gathering, &mut self.moved] {
             slots.reset(self.workers.len());
         }
-        let memory = self.memory_bytes_max();
-        self.workers.iter_mut().for_each(|worker| worker.memory_bytes_max = memory);
-    }
-
-    /// How many bytes of entries one group's log may keep in memory.
-    fn memory_bytes_max(&self) -> usize {
-        self.config.memory_bytes_max / self.workers.len().max(1)
+        let volatile = self.is_volatile();
+        let memory = self.config.memory_bytes_max / self.workers.len().max(1);
+        for worker in &mut self.workers {
+            (worker.memory_bytes_max, worker.volatile) = (memory, volatile);
+        }
     }
 
     /// Counts a group's quorum after its log became durable somewhere.

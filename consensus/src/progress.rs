@@ -231,14 +231,16 @@ impl Peers {
                 (progress.streaming, progress.waiting) = (true, false);
             }
             Matched::Not(hint) => {
-                if hint.index < progress.matched || hint.index.next() >= progress.next {
+                // What matched once does so for the term, whatever follows it there.
+                let index = hint.index.max(progress.matched);
+                if progress.streaming && hint.index < progress.matched || index.next() >= progress.next {
                     return Ok(()); // answers an append that a later answer has overtaken
                 }
                 // Below the log's beginning there is nothing to find: the base goes there.
-                progress.next = if hint.index < log.base().index {
+                progress.next = if index < log.base().index {
                     Index::ZERO
                 } else {
-                    log.last_at_or_before(hint).next().max(progress.matched.next())
+                    log.last_at_or_before(hint).max(progress.matched).next()
                 };
                 (progress.streaming, progress.waiting) = (false, false);
                 progress.ground();

@@ -121,6 +121,21 @@ pub struct AppliedState {
     pub positions: Vec<(GroupId, Base)>,
 }
 
+impl AppliedState {
+    /// A group's position in the state as it is: what a snapshot that is taken now is of.
+    pub fn position(&self, group: GroupId) -> Base {
+        let stored = self.positions.iter().find(|(known, _)| *known == group);
+        let position = stored.map_or_else(Base::default, |(_, position)| position.clone());
+        // Nothing of the group came since it last moved; a snapshot may be ahead of the other groups.
+        let (csn, timestamp) = (position.csn, position.timestamp).max((self.csn, self.timestamp));
+        Base {
+            csn,
+            timestamp,
+            ..position
+        }
+    }
+}
+
 /// Collects what the disk holds.
 #[derive(Debug)]
 pub struct Restore {
@@ -432,6 +447,14 @@ impl Restore {
         };
         node.renumber();
         node.moved.take();
+        // A log may have come to begin after the position that the state was told last: the state must know, for snapshots
+        // of it are of its position.
+        for slot in 0..node.workers.len() {
+            let worker = &node.workers[slot];
+            if worker.handed > self.applied.position(worker.group).index && !scribe {
+                node.moved.insert(slot);
+            }
+        }
         if node.standing.configuration.dropped_floor > Csn::ZERO {
             node.tell_positions();
         }

@@ -1,7 +1,7 @@
 //! Random histories of several servers: elections, lost, repeated and reordered messages, crashes inside batches, second
-//! failovers during adoption. A seed replays exactly.
+//! failovers during adoption, truncated logs, entries read back, group snapshots, scribes. A seed replays exactly.
 //!
-//! Not yet here: memberships that change, truncated logs on several servers, scribes.
+//! Memberships that change are in the simulator.
 
 mod harness;
 
@@ -23,6 +23,11 @@ struct Met {
     fetched: usize,
     deposed_before_serving: usize,
     dropped_suffixes: usize,
+    truncated: usize,
+    read_back: usize,
+    installed: usize,
+    scribes: usize,
+    known_keys: usize,
 }
 
 struct Cluster {
@@ -43,14 +48,33 @@ struct Cluster {
 }
 
 impl Cluster {
-    fn new(seed: u64, servers: u64, groups: u32) -> Self {
-        let ids: Vec<_> = (1..=servers).map(ServerId).collect();
+    fn new(seed: u64, roles: &[Roles], groups: u32, tight: bool) -> Self {
+        let ids: Vec<_> = (1..=roles.len() as u64).map(ServerId).collect();
+        let founding = ids.iter().copied().zip(roles.iter().copied()).collect();
+        let founding = Configuration::founding_with_roles(ClusterId(7), founding, groups).expect("a membership");
         let mut servers: Vec<_> = ids.iter().map(|id| Server::member(*id, ids.clone(), groups)).collect();
         for server in &mut servers {
-            server.configure = |config| {
-                config.election_timeout = Duration::from_millis(100);
-                config.append_bytes_max = 300;
-                config.seed += 1;
+            server.founding = founding.clone();
+            server.is_slow = true;
+            server.configure = if tight {
+                |config| {
+                    config.election_timeout = Duration::from_millis(100);
+                    config.append_bytes_max = 300;
+                    config.message_bytes_max = 600;
+                    config.peer_window_bytes_max = 900;
+                    config.peer_window_entries_max = 8;
+                    config.memory_bytes_max = 500;
+                    config.retained_bytes_max = 1000;
+                    config.group_window_bytes_max = 2000;
+                    config.apply_fragments_max = 3;
+                    config.seed += 1;
+                }
+            } else {
+                |config| {
+                    config.election_timeout = Duration::from_millis(100);
+                    config.append_bytes_max = 300;
+                    config.seed += 1;
+                }
             };
             server.restore().expect("an empty disk can be founded");
         }
@@ -74,6 +98,7 @@ impl Cluster {
             return;
         }
         server.take();
+        met.read_back += server.log_reads.len();
         let writes = server.unsynced.iter().flat_map(|persist| &persist.writes);
         met.dropped_suffixes += writes.filter(|write| matches!(write, Write::DropSuffix { .. })).count();
         for office in server.offices.drain(..) {
@@ -97,7 +122,13 @@ impl Cluster {
             }
         }
         self.network.append(&mut server.outbox);
-        for (csn, rows) in server.state.rows.range(self.checked[at].next()..) {
+        let applied = server.state.applied.csn;
+        for (csn, rows) in server
+            .state
+            .rows
+            .range(self.checked[at].next()..)
+            .take_while(|(csn, _)| **csn <= applied)
+        {
             self.checked[at] = *csn;
             let timestamp = server.state.timestamps[csn];
             let known = self.decided.entry(*csn).or_insert_with(|| {
@@ -113,8 +144,8 @@ impl Cluster {
             );
         }
         assert_eq!(
-            server.state.rows.len() as u64,
-            server.state.applied.csn.0,
+            server.state.rows.range(..=applied).count() as u64,
+            applied.0,
             "seed {}: not a prefix",
             self.seed
         );
@@ -155,13 +186,32 @@ impl Cluster {
 
 fn run(seed: u64, met: &mut Met) {
     let mut dice = Dice(seed);
-    let count = [2, 3, 3, 5, 5][dice.below(5) as usize];
+    let layouts: [&[Roles]; 8] = [
+        &[Roles::BOTH; 2],
+        &[Roles::BOTH; 3],
+        &[Roles::BOTH; 3],
+        &[Roles::BOTH; 5],
+        &[Roles::BOTH; 5],
+        &[Roles::BOTH, Roles::BOTH, Roles::LOG],
+        &[Roles::LOG, Roles::LOG, Roles::LOG, Roles::STATE, Roles::STATE],
+        &[Roles::BOTH, Roles::BOTH, Roles::BOTH, Roles::LOG, Roles::STATE],
+    ];
+    let layouts = if std::env::var_os("CURIA_PLAIN").is_some() {
+        &layouts[..5]
+    } else {
+        &layouts[..]
+    };
+    let roles = layouts[dice.below(layouts.len() as u64) as usize];
+    let count = roles.len() as u64;
+    met.scribes += usize::from(roles.contains(&Roles::LOG));
     let groups = 1 + dice.below(4) as u32;
-    let mut cluster = Cluster::new(seed, count, groups);
+    let tight = dice.chance(60);
+    let mut cluster = Cluster::new(seed, roles, groups, tight);
+    let truncate = dice.below(4);
     let (crash, lose, repeat, isolate, hurry) = (dice.below(3), dice.below(20), dice.below(10), dice.below(5), dice.below(4));
     let mut isolated = 0;
     let mut ids = 0;
-    for step in 0..3000 {
+    for step in 0..4000 {
         let at = dice.below(count) as usize;
         if step % 100 == 0 {
             // Often the consul: it goes on alone, with entries that nobody else will have.
@@ -174,7 +224,7 @@ fn run(seed: u64, met: &mut Met) {
         }
         match dice.below(100) {
             0..10 => {
-                cluster.now += Duration::from_millis(1 + dice.below(20));
+                cluster.now += Duration::from_millis(1 + dice.below(4));
                 (0..count as usize).for_each(|at| cluster.tick(at));
             }
             // A server that alone believes that much time has passed stands for election in the middle of things.
@@ -182,7 +232,7 @@ fn run(seed: u64, met: &mut Met) {
                 cluster.ahead[at] += Duration::from_millis(dice.below(250));
                 cluster.tick(at);
             }
-            11..12 if dice.chance(crash * 30) => {
+            11..12 if dice.chance(crash * 8) => {
                 met.crashes += 1;
                 cluster.crash(at, &mut dice);
                 cluster.servers[at].restore().expect("what was written can be restored");
@@ -192,7 +242,22 @@ fn run(seed: u64, met: &mut Met) {
                 ids += 1;
                 let parts: Vec<_> = (0..groups).filter(|_| dice.chance(50)).collect();
                 let mut parts: Vec<_> = parts.into_iter().map(|group| part(group, &format!("{ids}.{group}"))).collect();
-                let _ = cluster.servers[at].node().propose(Timestamp(ids), None, &mut parts);
+                let key = dice.chance(30).then_some(Key(u128::from(ids / 2)));
+                let known = cluster.servers[at].node().propose(Timestamp(ids), key, &mut parts);
+                met.known_keys += usize::from(matches!(known, Err(ProposeError::Known(_))));
+            }
+            // Answers of the log store and the state come late.
+            24..27 if cluster.servers[at].node.is_some() => {
+                let before = cluster.servers[at].installs.len();
+                cluster.servers[at].serve();
+                met.installed += cluster.servers[at].installs.len() - before;
+            }
+            27..29 if cluster.servers[at].node.is_some() && dice.chance(truncate * 30) && roles[at].state => {
+                met.truncated += usize::from(cluster.servers[at].checkpoint());
+                let floor = cluster.servers[at].flushed.applied.csn;
+                if dice.chance(20) {
+                    cluster.servers[at].node().snapshots_durable(floor);
+                }
             }
             24..44 => {
                 let batches = 1 + dice.below(3) as usize;
@@ -201,18 +266,22 @@ fn run(seed: u64, met: &mut Met) {
                 }
             }
             44..64 => cluster.take(at, met),
-            _ if !cluster.network.is_empty() => {
-                let message = cluster.network.swap_remove(dice.below(cluster.network.len() as u64) as usize);
-                if dice.chance(lose) || message.from.0 == isolated || message.to.0 == isolated {
-                    met.lost += 1;
-                    continue;
+            _ => {
+                for _ in 0..1 + dice.below(6) {
+                    if cluster.network.is_empty() {
+                        break;
+                    }
+                    let message = cluster.network.swap_remove(dice.below(cluster.network.len() as u64) as usize);
+                    if dice.chance(lose) || message.from.0 == isolated || message.to.0 == isolated {
+                        met.lost += 1;
+                        continue;
+                    }
+                    if dice.chance(repeat) {
+                        cluster.network.push(message.clone());
+                    }
+                    cluster.deliver(message, met);
                 }
-                if dice.chance(repeat) {
-                    cluster.network.push(message.clone());
-                }
-                cluster.deliver(message, met);
             }
-            _ => {}
         }
     }
     // Faults end: the servers must agree and go on.
@@ -223,6 +292,7 @@ fn run(seed: u64, met: &mut Met) {
             cluster.tick(at);
             cluster.take(at, met);
             cluster.servers[at].sync(usize::MAX);
+            cluster.servers[at].serve();
             cluster.take(at, met);
             for message in std::mem::take(&mut cluster.network) {
                 cluster.deliver(message, met);
@@ -232,13 +302,25 @@ fn run(seed: u64, met: &mut Met) {
             (None, Some(at)) if round > 300 => {
                 wanted = cluster.servers[at].propose(&[(0, "last")]).ok();
             }
-            (Some(csn), _) if cluster.servers.iter().all(|server| server.state.applied.csn >= csn) => return,
+            (Some(csn), _)
+                if cluster
+                    .servers
+                    .iter()
+                    .zip(roles)
+                    .all(|(server, roles)| !roles.state || server.state.applied.csn >= csn) =>
+            {
+                return;
+            }
             _ => {}
         }
     }
     panic!(
-        "seed {seed}: the servers don't come to rest: {:?}",
-        cluster.servers.iter().map(|s| (s.id, s.state.applied.csn)).collect::<Vec<_>>()
+        "seed {seed}: the servers don't come to rest, {wanted:?}: {:?}",
+        cluster
+            .servers
+            .iter_mut()
+            .map(|s| (s.id, s.state.applied.csn, s.node().office()))
+            .collect::<Vec<_>>()
     );
 }
 
@@ -260,6 +342,11 @@ fn whatever_is_lost_the_servers_apply_the_same_prefix_and_nothing_applied_is_und
         met.fetched,
         met.deposed_before_serving,
         met.dropped_suffixes,
+        met.truncated,
+        met.read_back,
+        met.installed,
+        met.scribes,
+        met.known_keys,
     ];
     assert!(counts.into_iter().all(|count| count > 20), "the hard cases were met: {met:?}");
 }

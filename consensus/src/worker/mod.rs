@@ -59,6 +59,8 @@ pub struct Worker {
     installed: (Csn, Timestamp),
     /// So many bytes of entries that are not needed here stay in memory for peers.
     pub(crate) memory_bytes_max: usize,
+    /// Whether memory is all that there is of the log.
+    pub(crate) volatile: bool,
     /// Whether this server alone stores the log, so that no peer needs entries from memory.
     alone: bool,
     /// Stage records that must stay, oldest first.
@@ -93,6 +95,7 @@ impl Worker {
             damaged: false,
             installed: (base.csn, base.timestamp),
             memory_bytes_max: usize::MAX,
+            volatile: false,
             stages: VecDeque::new(),
             term_starts: Vec::new(),
             log,
@@ -160,7 +163,7 @@ impl Worker {
         self.window_bytes = 0;
         (self.verified, self.gathered) = (Index::ZERO, Index::ZERO);
         // What was gathered goes with the arrivals, and what was stated was said of another consul's log.
-        self.complete = self.log.base().csn;
+        self.complete = self.log.base().csn.max(self.installed.0);
         self.stated.clear();
         self.fetching = None;
         self.stages.clear();
@@ -214,11 +217,21 @@ impl Worker {
         self.forget_stages();
     }
 
-    /// Lets memory go down to its limit, once the position moved.
+    /// Lets memory go down to its limit. Memory that is all that there is of a log goes only with its base.
     pub(crate) fn trim(&mut self) {
-        // Where there are peers, the last entries stay for those who lag.
-        let kept = if self.alone { 0 } else { self.memory_bytes_max };
-        self.log.release(self.handed, kept);
+        if !self.volatile {
+            // Where there are peers, the last entries stay for those who lag.
+            let kept = if self.alone { 0 } else { self.memory_bytes_max };
+            self.log.release(self.handed, kept);
+        }
+    }
+
+    /// The log is durable up to `index`.
+    pub(crate) fn persisted(&mut self, index: Index) {
+        self.log.persisted(index);
+        if !self.volatile {
+            self.log.spill(self.memory_bytes_max);
+        }
     }
 
     /// Moves the position over records that will never be applied: the term-start, void fragments, stage records that were

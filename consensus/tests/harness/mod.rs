@@ -156,6 +156,11 @@ pub struct Server {
     pub holds_applied: bool,
     /// Up to where transactions were handed out.
     handed: Csn,
+    /// What the node asked of its log store and its state is answered by [`Server::serve`] only.
+    pub is_slow: bool,
+    pub log_reads: Vec<LogRead>,
+    snapshot_reads: Vec<SnapshotRead>,
+    chunks: Vec<InstallChunk>,
     /// Snapshots that are being read for others.
     snapshots: BTreeMap<(ServerId, GroupId), (Base, Bytes)>,
     /// Snapshots that are being installed, as far as they came.
@@ -191,6 +196,10 @@ impl Server {
             reads: Vec::new(),
             holds_applied: false,
             handed: Csn::ZERO,
+            is_slow: false,
+            log_reads: Vec::new(),
+            snapshot_reads: Vec::new(),
+            chunks: Vec::new(),
             snapshots: BTreeMap::new(),
             installing: BTreeMap::new(),
             installs: Vec::new(),
@@ -262,10 +271,7 @@ impl Server {
         let any = !output.is_empty();
         self.offices.extend(output.office);
         self.unsynced.extend(output.persist);
-        for read in output.log_reads {
-            let result = self.read_log(&read);
-            self.node().log_read(read.id, result);
-        }
+        self.log_reads.extend(output.log_reads);
         self.outbox.extend(output.messages);
         for read in &output.reads {
             if let Ok(csn) = read.result {
@@ -273,15 +279,19 @@ impl Server {
             }
         }
         self.reads.extend(output.reads);
-        for read in output.snapshot_reads {
-            let piece = self.read_snapshot(&read);
-            self.node().snapshot_read(read.id, Ok(piece));
-        }
+        self.snapshot_reads.extend(output.snapshot_reads);
+        self.chunks.extend(output.installs);
         for apply in output.apply {
             self.apply(apply);
         }
         if let Some(applied) = output.applied {
             assert!(applied.csn >= self.state.applied.csn);
+            // What was in groups that are gone has left no trace.
+            let gone = self.node().configuration().dropped_floor;
+            for csn in self.state.applied.csn.0.max(gone.0) + 1..=applied.csn.0 {
+                let known = self.state.rows.contains_key(&Csn(csn));
+                assert!(known, "server {:?} passed over {csn}, which it doesn't have", self.id);
+            }
             self.state.applied.csn = applied.csn;
             self.state.applied.timestamp = applied.timestamp;
             let mut positions: BTreeMap<_, _> = self.state.applied.positions.iter().cloned().collect();
@@ -296,10 +306,25 @@ impl Server {
             self.handed = applied.csn;
             self.report_applied();
         }
-        for chunk in output.installs {
-            self.install(chunk);
+        if !self.is_slow {
+            self.serve();
         }
         any
+    }
+
+    /// Answers what the node asked of its log store and its state.
+    pub fn serve(&mut self) {
+        for read in std::mem::take(&mut self.log_reads) {
+            let result = self.read_log(&read);
+            self.node().log_read(read.id, result);
+        }
+        for read in std::mem::take(&mut self.snapshot_reads) {
+            let piece = self.read_snapshot(&read);
+            self.node().snapshot_read(read.id, Ok(piece));
+        }
+        for chunk in std::mem::take(&mut self.chunks) {
+            self.install(chunk);
+        }
     }
 
     fn read_log(&self, read: &LogRead) -> Result<Vec<Entry>, Missing> {
@@ -441,6 +466,9 @@ impl Server {
     /// and the last of them may be torn.
     pub fn crash(&mut self, mut kept: usize) {
         self.node = None;
+        self.log_reads.clear();
+        self.snapshot_reads.clear();
+        self.chunks.clear();
         for persist in std::mem::take(&mut self.unsynced) {
             if kept == 0 {
                 break;

@@ -131,13 +131,19 @@ fn joins_by_hash(plan: &dyn ExecutionPlan) -> bool {
 /// Memory that one sort sets aside for merging what it spilled.
 const MERGE_BYTES: usize = 10 << 20;
 
+/// Bytes of the memory limit for each row in a batch: operators that merge hold some dozens of batches each.
+const BATCH_PART: usize = 64 << 10;
+/// Rows in a batch however little memory there is.
+const LEAST_ROWS: usize = 32;
+
 /// DataFusion's state for one query.
 fn session(engine: &Engine) -> SessionState {
     let threads = engine.config.threads.max(1);
+    let rows = (engine.config.memory_bytes / BATCH_PART).max(LEAST_ROWS);
     let config = SessionConfig::new()
         .with_target_partitions(threads)
         .with_sort_spill_reservation_bytes(MERGE_BYTES.min(engine.config.memory_bytes / (32 * threads)))
-        .with_batch_size(engine.config.batch_rows)
+        .with_batch_size(engine.config.batch_rows.min(rows))
         .with_information_schema(false)
         .with_create_default_catalog_and_schema(false);
     SessionStateBuilder::new()

@@ -27,6 +27,8 @@ pub struct Lane {
     written_base: Tail,
     /// Terms of the entries after that.
     terms: VecDeque<Term>,
+    /// Its group is gone.
+    dropped: bool,
 }
 
 /// A server's disk.
@@ -79,6 +81,11 @@ impl Lane {
     /// Whether the entry of this term is durable here, or so far back that it is gone for good reason.
     pub fn holds(&self, index: Index, term: Term) -> bool {
         index <= self.base.index || self.get(index).is_some_and(|entry| entry.term == term)
+    }
+
+    /// Whether its group is gone.
+    pub fn is_dropped(&self) -> bool {
+        self.dropped
     }
 
     /// The term at `index` once everything pending is written; `None` where there is no entry.
@@ -139,7 +146,12 @@ impl Lane {
             }
             Write::DropSuffix { after, .. } => self.durable.truncate(slot(from, after.next()).unwrap_or(0)),
             Write::Base { base, .. } => self.rebase(base),
-            Write::DropLog { .. } => (self.base, self.durable) = Default::default(),
+            Write::DropLog { .. } => {
+                *self = Self {
+                    dropped: true,
+                    ..Self::default()
+                };
+            }
         }
     }
 
@@ -231,6 +243,12 @@ impl Disk {
             lane.durable.truncate(slot(lane.base.index, after.next()).unwrap_or(0));
             lane.note_durable();
         }
+    }
+
+    /// Whether this log had an entry here, of which it isn't known any more what it was.
+    pub fn had(&self, log: LogId, index: Index) -> bool {
+        let damaged = self.damaged().filter(|(damaged, after)| *damaged == log && index > *after);
+        damaged.is_some() && self.damage.is_some_and(|(_, upto)| index <= upto)
     }
 
     /// What is still damaged: a log, and its last sound entry. It stays so until the log is as long again as it was.

@@ -374,6 +374,13 @@ impl World {
                 cases.met(Case::DroppedSuffix);
                 story.add(now, &[6, after.0], || format!("s{} drops {log:?} after {after:?}", at + 1));
             }
+            match write {
+                Write::Base { log, base } => story.add(now, &[11, base.index.0], || {
+                    format!("s{} begins {log:?} after {:?}/{:?}, {:?}", at + 1, base.index, base.term, base.csn)
+                }),
+                Write::DropLog { log } => story.add(now, &[12], || format!("s{} drops {log:?} wholly", at + 1)),
+                _ => {}
+            }
         }
         if !server.roles.log {
             // Its log is volatile: what it asks for is done at once, and forgotten by the next run.
@@ -649,7 +656,7 @@ impl World {
             let log = LogId::Group(place.group);
             let holds = |server: ServerId| {
                 let disk = &self.servers[server.0 as usize - 1].disk;
-                disk.lane(log).is_some_and(|lane| lane.holds(place.index, *term))
+                disk.had(log, place.index) || disk.lane(log).is_some_and(|lane| lane.holds(place.index, *term))
             };
             assert!(
                 latest

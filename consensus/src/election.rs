@@ -56,6 +56,7 @@ impl Node {
     /// Stands for election in the next term; by the consul's own wish, or because others would agree.
     pub(crate) fn stand(&mut self, transfer: bool) {
         self.enter_term(self.senator.term.next());
+        self.stood_by_wish = transfer;
         let vote = Vote {
             server: self.config.server,
             incarnation: self.config.incarnation,

@@ -88,7 +88,10 @@ impl Node {
         while let Some(mut inauguration) = self.inauguration.take() {
             let step = match std::mem::replace(&mut inauguration.step, Step::Confirming) {
                 Step::Confirming if self.senator.commit < inauguration.noop => Err(Step::Confirming),
-                Step::Confirming => Ok(Step::Adopting(self.workers.iter().map(|worker| worker.group).collect())),
+                Step::Confirming => {
+                    self.give_way(&inauguration);
+                    Ok(Step::Adopting(self.workers.iter().map(|worker| worker.group).collect()))
+                }
                 Step::Adopting(mut groups) => {
                     groups.retain(|group| !self.adopt(*group, &mut inauguration));
                     if groups.is_empty() {

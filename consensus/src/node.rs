@@ -168,6 +168,8 @@ pub struct Node {
     /// Where the state is in groups that are not known here yet, or were not when the logs began.
     pub(crate) unplaced: BTreeMap<GroupId, Base>,
     pub(crate) transfer: Transfer,
+    /// The last time it stood, that was another consul's wish.
+    pub(crate) stood_by_wish: bool,
     /// Everything up to here is durable in the state.
     pub(crate) durable_applied: Csn,
     /// How this consul gets on.

@@ -439,6 +439,7 @@ impl Restore {
             refusals: Refusals::default(),
             unplaced,
             transfer: Transfer::default(),
+            stood_by_wish: false,
             durable_applied: self.applied.csn,
             heartbeat_due: false,
             next_heartbeat: Duration::ZERO,

@@ -13,6 +13,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::ids::ServerId;
+use crate::inauguration::Inauguration;
 use crate::message::{Body, Refusal};
 use crate::node::Node;
 use crate::senate::Role;
@@ -108,6 +109,38 @@ impl Node {
         let mut stored = self.workers.iter().filter(|worker| worker.members.contains(server));
         self.senator.peers.matched(server) == self.senator.log.last()
             && stored.all(|worker| worker.peers.matched(server) == worker.log.last())
+    }
+
+    /// A consul that would have to fetch a lot gives way to a server that wouldn't, if one of those that committed its no-op
+    /// may lead; once, so that it ends: who stands by another's wish goes through with it. It begins to fetch none the less.
+    pub(crate) fn give_way(&mut self, inauguration: &Inauguration) {
+        if self.stood_by_wish {
+            return;
+        }
+        let lacks = |server: Option<ServerId>| {
+            let lacks = self.workers.iter().map(|worker| {
+                let reported = |server| inauguration.tail(server, worker.group);
+                let highest = worker.members.all().filter_map(reported).max().unwrap_or_default();
+                let has = server.map_or(Some(worker.log.tail()), reported).unwrap_or_default();
+                if has < highest {
+                    highest.index.0.saturating_sub(has.index.0)
+                } else {
+                    0
+                }
+            });
+            lacks.sum::<u64>()
+        };
+        let own = lacks(None);
+        if own <= self.config.stale_entries_max {
+            return;
+        }
+        let configuration = &self.senator.configuration;
+        let able = |server: &ServerId| configuration.may_lead(*server) && self.senator.peers.matched(*server) == self.senator.log.last();
+        let others = self.standing.peers.iter().copied().filter(able);
+        let best = others.map(|server| (lacks(Some(server)), server)).min();
+        if let Some((_, server)) = best.filter(|(less, _)| *less < own / 2) {
+            self.tell_to_stand(server);
+        }
     }
 
     fn tell_to_stand(&mut self, to: ServerId) {

@@ -82,7 +82,7 @@ impl Cluster {
         server.id = ServerId(id);
         server.founding = founding.clone();
         server.joins = joins;
-        let leases = self.seed % 2 == 0;
+        let leases = self.seed.is_multiple_of(2);
         server.configure = if leases {
             |config| {
                 config.election_timeout = Duration::from_millis(100);

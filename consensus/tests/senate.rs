@@ -363,3 +363,37 @@ fn messages_that_make_no_sense_are_counted_by_reason_and_change_nothing() {
     assert_eq!(after.last_impossible, Some("round"));
     assert_eq!(cluster.consul(), Some(1));
 }
+
+#[test]
+fn a_winner_that_would_have_to_fetch_a_lot_gives_way_once_to_who_has_it() {
+    let mut cluster = Cluster::new(3, 1);
+    cluster.configure(|config| {
+        config.election_timeout = TIMEOUT;
+        config.stale_entries_max = 5;
+    });
+    cluster.run(300);
+    cluster.elect_this(1);
+    cluster.stuck.insert(3);
+    for _ in 0..20 {
+        cluster.commit("a");
+    }
+    // Server 3 comes back without the last entries, and stands before server 2 can.
+    cluster.crash(3);
+    cluster.stuck.clear();
+    cluster.run(300);
+    cluster.crash(1);
+    cluster.hold = |message| message.to == ServerId(2) && matches!(message.body, Body::PreVoteReply { .. });
+    cluster.restart(3);
+    cluster.delivered.clear();
+    let consul = cluster.elect();
+    assert_eq!(consul, 2);
+    let wishes = cluster
+        .delivered
+        .iter()
+        .filter(|(message, _)| matches!(message.body, Body::TimeoutNow { .. }));
+    assert_eq!(
+        wishes.map(|(message, _)| (message.from, message.to)).collect::<Vec<_>>(),
+        [(ServerId(3), ServerId(2))]
+    );
+    assert_eq!(cluster.server(2).state.rows.len(), 20);
+}

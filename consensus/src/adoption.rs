@@ -162,6 +162,16 @@ impl Node {
             self.ask_donor(slot, donor, wanted, base.index);
             return Ok(());
         }
+        let worker = &self.workers[slot];
+        if base.index <= worker.commit.max(worker.handed) {
+            return Err(Refusal::Impossible("change of what is decided"));
+        }
+        if self.may_begin_at(&base) {
+            let index = base.index;
+            self.take_base(slot, base);
+            self.ask_donor(slot, donor, wanted, index);
+            return Ok(());
+        }
         let sources = self.snapshot_sources();
         let source = if sources.contains(&donor) {
             Some(donor)

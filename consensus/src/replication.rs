@@ -231,6 +231,13 @@ impl Node {
                 None => return Ok(()), // not known here yet; passed over
             },
         };
+        if let Some(base) = &section.base
+            && base.index <= decided
+            && base.index >= log.base().index
+            && !log.holds(base.tail())
+        {
+            return Err(Refusal::Impossible("change of what is decided"));
+        }
         let mut known = section.entries.iter().take_while(|entry| entry.index <= log.last());
         let conflict = known.find(|entry| log.term_at(entry.index).is_some_and(|term| term != entry.term));
         match conflict {
@@ -261,7 +268,7 @@ impl Node {
                 None => self.take_senate_base(base),
                 // Whether it needs the state too is still to be learned, from the senate's log.
                 Some(_) if self.senator.roles.is_none() => return None,
-                Some(slot) if self.runs_state() => {
+                Some(slot) if !self.may_begin_at(base) => {
                     self.pull_snapshot(slot, consul, base.index);
                     return None;
                 }

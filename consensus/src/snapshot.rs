@@ -332,6 +332,13 @@ impl Node {
         self.advance();
     }
 
+    /// Whether nothing is missing here of what a base stands for, so that the log may begin there without a snapshot: the
+    /// state holds it, as durably as the log store will hold the base, or there is no state to bring anywhere.
+    pub(crate) fn may_begin_at(&self, base: &Base) -> bool {
+        let state = if self.is_volatile() { self.applied } else { self.durable_applied };
+        !self.runs_state() || base.csn <= state
+    }
+
     /// What a group's log holds up to `base` is in the state, or needs to be in none: the log may begin there.
     pub(crate) fn take_base(&mut self, slot: usize, base: Base) {
         let term = self.senator.term;

@@ -564,8 +564,11 @@ impl World {
                 Payload::Stored(_) => server.disk.payload(log, fragment.index),
             };
             let mut bytes = Vec::new();
-            for stage in fragment.stages.as_slice() {
-                bytes.extend_from_slice(&server.disk.payload(log, *stage));
+            for (at, stage) in fragment.stages.as_slice().iter().enumerate() {
+                match fragment.staged.get(at) {
+                    Some(Payload::Held(held)) => bytes.extend_from_slice(held),
+                    _ => bytes.extend_from_slice(&server.disk.payload(log, *stage)),
+                }
             }
             bytes.extend_from_slice(&payload);
             let Some(writes) = Writes::decode(&bytes) else {

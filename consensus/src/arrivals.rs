@@ -59,10 +59,14 @@ impl Arrivals {
         }
     }
 
+    #[inline]
     fn forget_below(&mut self, next: Csn) {
-        if next <= self.next {
-            return;
+        if next > self.next {
+            self.go_on_to(next);
         }
+    }
+
+    fn go_on_to(&mut self, next: Csn) {
         let passed = usize::try_from(next.0 - self.next.0).unwrap_or(usize::MAX);
         self.near.drain(..passed.min(self.near.len()));
         self.next = next;
@@ -109,7 +113,6 @@ mod tests {
     fn pending(csn: u64) -> Pending {
         Pending {
             timestamp: Timestamp(csn),
-            key: None,
             place: Participant {
                 group: GroupId(0),
                 index: Index(csn),

@@ -25,7 +25,6 @@ use crate::senate::Role;
 fn arrival(place: Participant, fragment: &Fragment) -> Pending {
     Pending {
         timestamp: fragment.timestamp,
-        key: fragment.key,
         place,
         participants: fragment.participants.clone(),
         bytes: 0,
@@ -93,13 +92,17 @@ impl Node {
                 return;
             }
             let resolved = self.arrivals.take(next).expect("it is here");
+            let mut key = None;
             for place in resolved.places() {
                 if let Some(slot) = self.slot(place.group) {
                     let worker = &mut self.workers[slot];
                     worker.commit = worker.commit.max(place.index);
+                    if *place == resolved.place {
+                        key = worker.log.fragment(place.index).and_then(|fragment| fragment.key);
+                    }
                 }
             }
-            self.sequencer.push_resolved(resolved);
+            self.sequencer.push_resolved(resolved, key);
         }
     }
 

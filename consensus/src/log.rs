@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::ids::{Csn, Index, Tail, Term, Timestamp};
-use crate::record::{Entry, Record};
+use crate::record::{Entry, Fragment, Record};
 use crate::senate::Configuration;
 
 /// Where a log begins after its older part was truncated or replaced by a snapshot.
@@ -172,6 +172,14 @@ impl Log {
         self.get(index).filter(|entry| entry.is_held())
     }
 
+    /// The fragment at `index`, if it is in the window.
+    pub fn fragment(&self, index: Index) -> Option<&Arc<Fragment>> {
+        match &self.get(index)?.record {
+            Record::Fragment(fragment) => Some(fragment),
+            _ => None,
+        }
+    }
+
     /// The entries in the window, oldest first.
     pub fn window(&self) -> impl DoubleEndedIterator<Item = &Entry> + ExactSizeIterator {
         self.window.iter()
@@ -211,8 +219,9 @@ impl Log {
             self.runs.push_back((entry.index, entry.term));
         }
         self.last = entry.index;
-        self.window_bytes += entry.held_bytes();
-        self.measure(entry.bytes() as u64);
+        let bytes = entry.bytes();
+        self.window_bytes += if entry.is_held() { bytes } else { entry.held_bytes() };
+        self.measure(bytes as u64);
         self.window.push_back(entry);
         self.window.back().expect("just pushed")
     }

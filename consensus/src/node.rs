@@ -65,7 +65,8 @@ pub struct Config {
     pub peer_window_entries_max: u64,
     /// Proposals to a group wait while so many bytes of its log are on no quorum. One transaction may exceed it, alone.
     pub group_window_bytes_max: u64,
-    /// About so many bytes of entries that are not needed here stay in memory for peers, over all groups.
+    /// About so many bytes of entries stay in memory, over all groups; a small part of it, those that are handed out, for
+    /// peers that lag.
     pub memory_bytes_max: usize,
     /// A log keeps about so many bytes for members that lag, before they get a snapshot.
     pub retained_bytes_max: u64,
@@ -113,6 +114,17 @@ pub struct HardState {
     pub term: Term,
     /// Its vote in that term.
     pub vote: Option<Vote>,
+}
+
+/// Who takes what is handed out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum HandOut {
+    /// Nobody: this server runs no state machines.
+    Nobody,
+    /// The state.
+    State,
+    /// The state of a server that has no log store to read stage records from.
+    StateWithoutLog,
 }
 
 /// One server's consensus. See the crate's page for the contract.
@@ -425,11 +437,16 @@ impl Node {
     /// Hands out resolved transactions in CSN order, up to the limits of one output.
     fn hand_out(&mut self, output: &mut Output) {
         let mut bytes = 0;
+        let to = match (self.runs_state(), self.is_volatile()) {
+            (false, _) => HandOut::Nobody,
+            (true, false) => HandOut::State,
+            (true, true) => HandOut::StateWithoutLog,
+        };
         output.apply.reserve(self.sequencer.waiting().min(self.config.apply_fragments_max));
         while output.apply.len() < self.config.apply_fragments_max && bytes < self.config.apply_bytes_max {
             let Some((csn, pending)) = self.sequencer.hand() else { break };
             for (at, place) in pending.places().iter().enumerate() {
-                bytes += self.hand_out_fragment(csn, *place, at == 0, output);
+                bytes += self.hand_out_fragment(csn, *place, at == 0, to, output);
             }
         }
         if self.sequencer.is_empty() && self.healing() {
@@ -460,34 +477,32 @@ impl Node {
         }
     }
 
-    fn hand_out_fragment(&mut self, csn: Csn, place: Participant, first: bool, output: &mut Output) -> usize {
+    fn hand_out_fragment(&mut self, csn: Csn, place: Participant, first: bool, to: HandOut, output: &mut Output) -> usize {
         let Some(slot) = self.slot(place.group) else { return 0 }; // of a group that was dropped
-        let state = self.runs_state();
-        let volatile = self.is_volatile();
         let worker = &mut self.workers[slot];
         if place.index <= worker.handed {
             return 0; // a snapshot brought it
         }
-        let Some(entry) = worker.log.get(place.index) else {
-            panic!("what is not handed out is in memory: {place:?} of {csn:?}")
-        };
-        let Record::Fragment(fragment) = &entry.record else {
-            panic!("a participant list names a fragment: {place:?} of {csn:?}")
+        let Some(fragment) = worker.log.fragment(place.index) else {
+            panic!("what is not handed out is in memory, a fragment: {place:?} of {csn:?}")
         };
         assert_eq!(
             fragment.csn, csn,
             "a participant list names the transaction's own fragments: {place:?}"
         );
         let bytes = fragment.payload.len();
-        if state {
-            let held = |index: &Index| worker.log.held(*index).and_then(|entry| entry.record.payload()).cloned();
-            let stages = fragment.stages.as_slice().iter().filter(|_| volatile);
+        if to != HandOut::Nobody {
+            let mut staged = Vec::new();
+            if to == HandOut::StateWithoutLog {
+                let held = |index: &Index| worker.log.held(*index).and_then(|entry| entry.record.payload()).cloned();
+                staged.extend(fragment.stages.as_slice().iter().filter_map(held));
+            }
             output.apply.push(Apply {
                 group: place.group,
                 index: place.index,
                 key: fragment.key.filter(|_| first),
                 fragment: fragment.clone(),
-                staged: stages.filter_map(held).collect(),
+                staged,
             });
         }
         worker.hand(place.index);

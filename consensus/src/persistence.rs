@@ -20,12 +20,15 @@ pub(crate) struct Persistence {
     durable: PersistSeq,
     hard_state: Option<HardState>,
     writes: Vec<Write>,
-    /// Where each log ends after `writes`; few logs, each once.
-    ends: Vec<(LogId, Index)>,
+    /// Where each log ends after `writes`.
+    ends: Ends,
     flights: VecDeque<Flight>,
     /// Messages that wait for a batch, in its order.
     held: VecDeque<(PersistSeq, Message)>,
 }
+
+/// Room for so many writes is made at once.
+const RESERVED_WRITES_MAX: usize = 1024;
 
 /// A batch between [`Persistence::take`] and its report.
 #[derive(Debug)]
@@ -46,7 +49,7 @@ impl Persistence {
     /// Writes this with the next batch.
     pub(crate) fn write(&mut self, write: Write) {
         match &write {
-            Write::Append { log, entry } => self.end(*log, entry.index),
+            Write::Append { log, entry } => *self.ends.of(*log) = entry.index,
             Write::DropSuffix { log, after } => {
                 // A batch under way may still bring entries that are no longer the log's.
                 for flight in &mut self.flights {
@@ -54,28 +57,20 @@ impl Persistence {
                         *index = (*index).min(*after);
                     }
                 }
-                self.end(*log, *after);
+                *self.ends.of(*log) = *after;
             }
-            Write::Base { log, base } => match self.ends.iter_mut().find(|(l, _)| l == log) {
-                Some(end) => end.1 = end.1.max(base.index),
-                None => self.ends.push((*log, base.index)),
-            },
+            Write::Base { log, base } => {
+                let end = self.ends.of(*log);
+                *end = base.index.max(*end);
+            }
             Write::DropLog { log } => {
                 for flight in &mut self.flights {
                     flight.ends.retain(|(l, _)| l != log);
                 }
-                self.ends.retain(|(l, _)| l != log);
+                self.ends.forget(*log);
             }
         }
         self.writes.push(write);
-    }
-
-    fn end(&mut self, log: LogId, index: Index) {
-        // From the back: appends come in runs.
-        match self.ends.iter_mut().rev().find(|(l, _)| *l == log) {
-            Some(end) => end.1 = index,
-            None => self.ends.push((log, index)),
-        }
     }
 
     /// The number under which everything asked for so far is or will be written.
@@ -107,12 +102,14 @@ impl Persistence {
         self.flights.push_back(Flight {
             seq: self.last,
             term: hard_state.as_ref().map(|state| state.term),
-            ends: std::mem::take(&mut self.ends),
+            ends: self.ends.take(),
         });
+        // The next batch is likely as long as this one.
+        let room = self.writes.len().min(RESERVED_WRITES_MAX);
         Some(Persist {
             seq: self.last,
             hard_state,
-            writes: std::mem::take(&mut self.writes),
+            writes: std::mem::replace(&mut self.writes, Vec::with_capacity(room)),
         })
     }
 
@@ -137,5 +134,51 @@ impl Persistence {
     /// Whether everything asked for is durable.
     pub(crate) fn is_idle(&self) -> bool {
         !self.has_work() && self.flights.is_empty()
+    }
+}
+
+/// Where logs end after a batch, each once.
+#[derive(Debug, Default)]
+struct Ends {
+    ends: Vec<(LogId, Index)>,
+    /// By a log's number, where it was last put in `ends`; what stands there tells whether it still is.
+    places: Vec<u32>,
+}
+
+/// Logs with a higher number are searched for.
+const PLACES_MAX: usize = 64 << 10;
+
+impl Ends {
+    /// Where this log ends; zero if the batch had nothing of it yet.
+    fn of(&mut self, log: LogId) -> &mut Index {
+        let number = log.to_u32() as usize;
+        let place = if number < PLACES_MAX {
+            if self.places.len() <= number {
+                self.places.resize(number + 1, 0);
+            }
+            let place = self.places[number] as usize;
+            self.ends.get(place).is_some_and(|(listed, _)| *listed == log).then_some(place)
+        } else {
+            self.ends.iter().position(|(listed, _)| *listed == log)
+        };
+        let place = place.unwrap_or_else(|| {
+            if let Some(place) = self.places.get_mut(number) {
+                *place = self.ends.len() as u32;
+            }
+            self.ends.push((log, Index::ZERO));
+            self.ends.len() - 1
+        });
+        &mut self.ends[place].1
+    }
+
+    fn forget(&mut self, log: LogId) {
+        let ends = std::mem::take(&mut self.ends);
+        for (other, index) in ends.into_iter().filter(|(other, _)| *other != log) {
+            *self.of(other) = index;
+        }
+    }
+
+    fn take(&mut self) -> Vec<(LogId, Index)> {
+        std::mem::take(&mut self.ends)
     }
 }

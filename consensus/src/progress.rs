@@ -171,6 +171,15 @@ impl Peers {
         let (mut bytes, mut index) = (0, progress.next);
         let lacking = log.last().next().0.saturating_sub(index.0);
         section.entries.reserve(lacking.min(RESERVED_ENTRIES_MAX) as usize);
+        // Most of it is in memory, one after the other.
+        for entry in log.between(previous, log.last()) {
+            if entry.index != index || bytes >= room || !entry.is_held() {
+                break;
+            }
+            bytes += entry.bytes();
+            section.entries.push(entry.clone());
+            index = index.next();
+        }
         while index <= log.last()
             && bytes < room
             && let Some(entry) = progress.entry(log, index)

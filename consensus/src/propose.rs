@@ -117,13 +117,13 @@ impl Node {
             self.append(slot, Record::Fragment(Arc::new(fragment)));
         }
         let place = place.expect("a proposal has parts");
-        self.sequencer.push(Pending {
+        let pending = Pending {
             timestamp,
-            key,
             place,
             participants,
             bytes,
-        });
+        };
+        self.sequencer.push(pending, key);
         Ok(csn)
     }
 

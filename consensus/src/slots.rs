@@ -8,6 +8,7 @@ pub(crate) struct Slots {
 }
 
 impl Slots {
+    #[inline]
     pub(crate) fn insert(&mut self, slot: usize) {
         if self.is_listed.len() <= slot {
             self.is_listed.resize(slot + 1, false);

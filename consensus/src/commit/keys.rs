@@ -12,6 +12,7 @@ pub(super) struct Keys {
 }
 
 impl Keys {
+    #[inline]
     pub(super) fn insert(&mut self, key: Option<Key>, csn: Csn) {
         if let Some(key) = key {
             self.csns.insert(key, csn);

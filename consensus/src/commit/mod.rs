@@ -20,8 +20,6 @@ use keys::Keys;
 #[derive(Debug)]
 pub(crate) struct Pending {
     pub(crate) timestamp: Timestamp,
-    /// Its client's name for it.
-    pub(crate) key: Option<Key>,
     /// One of its fragments.
     pub(crate) place: Participant,
     /// All of them.
@@ -101,11 +99,12 @@ impl Sequencer {
         wanted.max(self.last_timestamp.next())
     }
 
-    pub(crate) fn push(&mut self, pending: Pending) {
+    /// Gives the next CSN to a transaction, which has this key.
+    pub(crate) fn push(&mut self, pending: Pending, key: Option<Key>) {
         assert!(pending.timestamp > self.last_timestamp, "commit timestamps grow with the CSN");
         self.last_timestamp = pending.timestamp;
         self.bytes += u64::from(pending.bytes);
-        self.keys.insert(pending.key, self.next());
+        self.keys.insert(key, self.next());
         self.pending.push_back(pending);
     }
 
@@ -119,14 +118,15 @@ impl Sequencer {
         self.keys.forget_upto(csn);
     }
 
-    /// The next transaction, of which a follower knows that it is resolved.
-    pub(crate) fn push_resolved(&mut self, pending: Pending) {
-        assert_eq!(self.resolved.next(), self.next(), "a follower sequences nothing");
+    /// The next transaction, which has this key, and of which a follower knows that it is resolved.
+    pub(crate) fn push_resolved(&mut self, pending: Pending, key: Option<Key>) {
+        let next = self.next();
+        assert_eq!(self.resolved.next(), next, "a follower sequences nothing");
         // A consul that was deposed may have given higher timestamps to transactions that never happened.
         self.last_timestamp = self.last_timestamp.max(pending.timestamp);
-        self.keys.insert(pending.key, self.next());
+        self.keys.insert(key, next);
         self.pending.push_back(pending);
-        self.resolved = self.resolved.next();
+        self.resolved = next;
     }
 
     /// Whether nothing waits to be handed out.

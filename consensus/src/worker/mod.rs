@@ -19,6 +19,10 @@ use crate::snapshot::Pull;
 pub(crate) use gather::Stated;
 use stages::LiveStage;
 
+/// The part of the memory for entries that is for peers that lag: what they lack is in the log store too, and a working
+/// set that grows with it costs more than reading it there.
+const LAGGING_SHARE: usize = 16;
+
 /// A server's member of one worker group.
 #[derive(Debug)]
 pub struct Worker {
@@ -57,7 +61,7 @@ pub struct Worker {
     pub(crate) damaged: bool,
     /// The last snapshot that was installed.
     installed: (Csn, Timestamp),
-    /// So many bytes of entries that are not needed here stay in memory for peers.
+    /// So many bytes of entries stay in memory.
     pub(crate) memory_bytes_max: usize,
     /// Whether memory is all that there is of the log.
     pub(crate) volatile: bool,
@@ -217,11 +221,11 @@ impl Worker {
         self.forget_stages();
     }
 
-    /// Lets memory go down to its limit. Memory that is all that there is of a log goes only with its base.
+    /// Lets go of entries that are handed out but for a few, which stay for peers that lag, if there are any. Memory that is
+    /// all that there is of a log goes only with its base.
     pub(crate) fn trim(&mut self) {
         if !self.volatile {
-            // Where there are peers, the last entries stay for those who lag.
-            let kept = if self.alone { 0 } else { self.memory_bytes_max };
+            let kept = if self.alone { 0 } else { self.memory_bytes_max / LAGGING_SHARE };
             self.log.release(self.handed, kept);
         }
     }

@@ -456,9 +456,10 @@ impl Node {
         let (csn, timestamp) = self.sequencer.handed();
         let mut positions = Vec::new();
         let volatile = self.is_volatile();
+        let consul = (self.senator.role == Role::Consul).then_some(self.config.server);
         for slot in self.moved.take() {
             let worker = &mut self.workers[slot];
-            worker.trim();
+            worker.trim(consul);
             let position = worker.position(csn, timestamp);
             if volatile && worker.log.bytes_after(worker.log.base().index) > worker.memory_bytes_max as u64 {
                 let base = worker.possible_base(csn, timestamp);

@@ -109,6 +109,12 @@ impl Peers {
             .map_or(Index::ZERO, |(_, progress)| progress.matched)
     }
 
+    /// How far every member but this one is known to have the log.
+    pub(crate) fn everywhere(&self, members: &Members, me: ServerId) -> Index {
+        let others = members.all().filter(|server| *server != me);
+        others.map(|server| self.matched(server)).min().unwrap_or_default()
+    }
+
     /// Whether every member but this one is known to have everything up to `last`.
     pub(crate) fn settled(&self, members: &Members, me: ServerId, last: Index) -> bool {
         members

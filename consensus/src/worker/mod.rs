@@ -22,6 +22,8 @@ use stages::LiveStage;
 /// The part of the memory for entries that is for peers that lag: what they lack is in the log store too, and a working
 /// set that grows with it costs more than reading it there.
 const LAGGING_SHARE: usize = 16;
+/// The same of a server that doesn't lead, and so doesn't know what peers lack.
+const FOLLOWING_SHARE: usize = 64;
 
 /// A server's member of one worker group.
 #[derive(Debug)]
@@ -221,13 +223,22 @@ impl Worker {
         self.forget_stages();
     }
 
-    /// Lets go of entries that are handed out but for a few, which stay for peers that lag, if there are any. Memory that is
-    /// all that there is of a log goes only with its base.
-    pub(crate) fn trim(&mut self) {
-        if !self.volatile {
-            let kept = if self.alone { 0 } else { self.memory_bytes_max / LAGGING_SHARE };
-            self.log.release(self.handed, kept);
+    /// Lets go of entries that are handed out. Where `consul` leads, some that a peer lacks stay; where somebody else does,
+    /// fewer, in case that this server follows it in office. Memory that is all that there is of a log goes only with its
+    /// base.
+    pub(crate) fn trim(&mut self, consul: Option<ServerId>) {
+        if self.volatile {
+            return;
         }
+        let share = match consul {
+            Some(me) => {
+                self.log.release(self.handed.min(self.peers.everywhere(&self.members, me)), 0);
+                LAGGING_SHARE
+            }
+            None => FOLLOWING_SHARE,
+        };
+        let kept = if self.alone { 0 } else { self.memory_bytes_max / share };
+        self.log.release(self.handed, kept);
     }
 
     /// The log is durable up to `index`.

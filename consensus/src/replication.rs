@@ -143,10 +143,11 @@ impl Node {
                 }
                 Next::Send(mut section) => {
                     let last = section.last().index;
+                    // Of an earlier place it isn't known here any more which of the fragments after it name what.
                     if last == log.last() && self.serving.is_some() {
                         section.complete = assigned;
+                        section.closed = worker.first_open_stage().map_or(last, Index::previous);
                     }
-                    section.closed = worker.first_open_stage().map_or(last, |open| open.previous().min(last));
                     room = room.saturating_sub(section.entries.iter().map(Entry::bytes).sum());
                     if !section.entries.is_empty() && last < log.last() {
                         self.sending.insert(*slot);

@@ -8,6 +8,7 @@ mod harness;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bytes::Bytes;
 use curia_consensus::*;
 use harness::{Dice, Server, part};
 
@@ -28,6 +29,7 @@ struct Met {
     installed: usize,
     scribes: usize,
     known_keys: usize,
+    staged: usize,
 }
 
 struct Cluster {
@@ -64,7 +66,7 @@ impl Cluster {
                     config.peer_window_bytes_max = 900;
                     config.peer_window_entries_max = 8;
                     config.memory_bytes_max = 500;
-                    config.retained_bytes_max = 1000;
+                    config.retained_bytes_max = 200;
                     config.group_window_bytes_max = 2000;
                     config.apply_fragments_max = 3;
                     config.seed += 1;
@@ -208,6 +210,7 @@ fn run(seed: u64, met: &mut Met) {
     let tight = dice.chance(60);
     let mut cluster = Cluster::new(seed, roles, groups, tight);
     let truncate = dice.below(4);
+    let staged = dice.below(2) * 25;
     let (crash, lose, repeat, isolate, hurry) = (dice.below(3), dice.below(20), dice.below(10), dice.below(5), dice.below(4));
     let mut isolated = 0;
     let mut ids = 0;
@@ -242,6 +245,20 @@ fn run(seed: u64, met: &mut Met) {
                 ids += 1;
                 let parts: Vec<_> = (0..groups).filter(|_| dice.chance(50)).collect();
                 let mut parts: Vec<_> = parts.into_iter().map(|group| part(group, &format!("{ids}.{group}"))).collect();
+                let node = cluster.servers[at].node();
+                for part in &mut parts {
+                    if dice.chance(staged) {
+                        let stage = Bytes::from(format!("stage of {ids} "));
+                        match node.stage(part.group, stage) {
+                            // Some are given up, some never named.
+                            Ok(index) if dice.chance(20) => node.discard(part.group, &[index]),
+                            Ok(_) if dice.chance(10) => {}
+                            Ok(index) => part.stages.push(index),
+                            Err(_) => {}
+                        }
+                    }
+                }
+                met.staged += usize::from(parts.iter().any(|part| !part.stages.is_empty()));
                 let key = dice.chance(30).then_some(Key(u128::from(ids / 2)));
                 let known = cluster.servers[at].node().propose(Timestamp(ids), key, &mut parts);
                 met.known_keys += usize::from(matches!(known, Err(ProposeError::Known(_))));
@@ -347,6 +364,7 @@ fn whatever_is_lost_the_servers_apply_the_same_prefix_and_nothing_applied_is_und
         met.installed,
         met.scribes,
         met.known_keys,
+        met.staged,
     ];
     assert!(counts.into_iter().all(|count| count > 20), "the hard cases were met: {met:?}");
 }

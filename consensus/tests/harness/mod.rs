@@ -361,16 +361,25 @@ impl Server {
         );
         self.handed = apply.csn;
         let mut row = Vec::new();
-        for stage in apply.stages.as_slice() {
+        let id = self.id;
+        let stores = self.node().configuration().roles(id).is_some_and(|roles| roles.log);
+        let log = self.disk.logs.get(&LogId::Group(apply.group));
+        let stored = stores || log.is_some_and(|log| log.contains_key(&apply.index));
+        if !stored {
+            assert_eq!(apply.staged.len(), apply.stages.as_slice().len(), "what is staged is in memory");
+        }
+        for payload in &apply.staged {
+            let Payload::Held(bytes) = payload else {
+                panic!("what is in no log store is in memory")
+            };
+            row.extend_from_slice(bytes);
+        }
+        for stage in apply.stages.as_slice().iter().filter(|_| stored) {
             let Record::Stage(Payload::Held(bytes)) = self.disk.entry(LogId::Group(apply.group), *stage).record else {
                 panic!("a fragment names stage records")
             };
             row.extend_from_slice(&bytes);
         }
-        let id = self.id;
-        let stores = self.node().configuration().roles(id).is_some_and(|roles| roles.log);
-        let log = self.disk.logs.get(&LogId::Group(apply.group));
-        let stored = stores || log.is_some_and(|log| log.contains_key(&apply.index));
         let bytes = match &apply.payload {
             Payload::Held(held) if !stored => held.clone(), // this server stores no logs
             payload => {

@@ -455,13 +455,9 @@ impl Node {
         }
         let (csn, timestamp) = self.sequencer.handed();
         let mut positions = Vec::new();
-<<<<<<< HEAD
-        let volatile = self.is_volatile();
-        let consul = (self.senator.role == Role::Consul).then_some(self.config.server);
-=======
         // Between two snapshots a position may be ahead of what is applied.
         let volatile = self.is_volatile() && !self.healing();
->>>>>>> 7d4ae13 (Say which stage records are closed only of a log's end; stage in random histories)
+        let consul = (self.senator.role == Role::Consul).then_some(self.config.server);
         for slot in self.moved.take() {
             let worker = &mut self.workers[slot];
             worker.trim(consul);

@@ -208,6 +208,9 @@ impl Plan {
     }
 }
 
+/// Switches one kind of fault off.
+pub type LeaveOut = fn(&mut Faults);
+
 impl Faults {
     fn draw(dice: &mut Dice, timeout: Micros) -> Self {
         let mut some = |probability: f64, values: &[f64]| {
@@ -277,7 +280,7 @@ impl Faults {
     }
 
     /// The kinds of fault by name, with a way to switch each off; for shrinking.
-    pub fn kinds() -> Vec<(&'static str, fn(&mut Faults))> {
+    pub fn kinds() -> Vec<(&'static str, LeaveOut)> {
         vec![
             ("lose", |f| f.lose = 0.0),
             ("repeat", |f| f.repeat = 0.0),

@@ -222,7 +222,7 @@ impl World {
 
     fn propose(&mut self, at: usize, operation: u64, key: Option<Key>, parts: &[(GroupId, Vec<Change>)]) -> Result<Csn, ProposeError> {
         let now = Timestamp(self.servers[at].clock(self.now).as_micros() as u64);
-        let staged = self.whim.chance(self.plan.staged);
+        let staged = self.whim.chance(self.plan.staged) && !self.calm;
         let large = self.whim.chance(self.plan.large_payload);
         let size = if large { 600 + self.whim.below(2000) } else { self.whim.below(100) };
         let Some(node) = self.servers[at].node.as_mut() else {

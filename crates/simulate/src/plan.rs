@@ -151,6 +151,9 @@ fn small(dice: &mut Dice, low: u64, high: u64, usual: u64) -> u64 {
     if tiny { value } else { usual }
 }
 
+/// Switches a kind of fault off.
+pub type LeaveOut = fn(&mut Faults);
+
 impl Plan {
     /// The plan of a seed.
     pub fn draw(seed: u64, operations: u32) -> Self {
@@ -264,11 +267,12 @@ impl Faults {
     }
 
     /// The liveness phase: everything is slow or fast as before, nothing is lost any more.
-    pub fn stop(&mut self) {
+    pub fn stop(&mut self, timeout: Micros) {
         let calm = Self {
             latency: self.latency,
             sync: self.sync,
-            flush: self.flush,
+            // Groups that are dropped wait for durable states.
+            flush: self.flush.min(timeout * 2),
             truncate: self.truncate,
             slow_apply: self.slow_apply,
             away: self.away,

@@ -6,18 +6,23 @@ use crate::history::{Ask, Operation, Outcome};
 use crate::plan::Micros;
 use crate::server::Server;
 use crate::state::{Change, Deed, Writes};
-use crate::world::World;
+use crate::world::{Event, World};
 
 impl World {
     /// Stops faults, and runs until all is well. Panics when that takes too long.
     pub(crate) fn recover(&mut self) {
         self.calm = true;
-        self.faults.stop();
+        let timeout = self.plan.election_timeout.as_micros() as Micros;
+        self.faults.stop(timeout);
         self.network.heal();
         self.servers.iter_mut().for_each(|server| server.stalled_until = 0);
         self.story.add(self.now, &[40], || "-- faults stop".to_owned());
+        // The next ones may be far off.
+        for at in 0..self.servers.len() {
+            let run = self.servers[at].run;
+            self.queue.add(self.now, Event::Flush { at, run });
+        }
         let end = self.now + self.plan.liveness_phase();
-        let timeout = self.plan.election_timeout.as_micros() as Micros;
         let mut next_look = self.now + timeout;
         let mut wanted = None;
         loop {

@@ -45,5 +45,5 @@ mod story;
 mod world;
 
 pub use cases::{Case, Cases};
-pub use plan::{Faults, Micros, Plan};
+pub use plan::{Faults, LeaveOut, Micros, Plan};
 pub use world::{Report, World};

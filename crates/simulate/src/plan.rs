@@ -151,9 +151,6 @@ fn small(dice: &mut Dice, low: u64, high: u64, usual: u64) -> u64 {
     if tiny { value } else { usual }
 }
 
-/// Switches a kind of fault off.
-pub type LeaveOut = fn(&mut Faults);
-
 impl Plan {
     /// The plan of a seed.
     pub fn draw(seed: u64, operations: u32) -> Self {

@@ -354,6 +354,11 @@ impl Node {
         if self.senator.role != Role::Consul {
             return Ok(());
         }
+        // What others applied was resolved, and a serving consul knows all of that.
+        let unknown = self.serving.is_some() && reply.applied > self.sequencer.resolved();
+        if unknown || reply.durable_applied > reply.applied {
+            return Err(Refusal::Impossible("applied CSN"));
+        }
         let now = self.now.unwrap_or_default();
         let was_alive = self.rounds.alive(from, now, self.config.election_timeout);
         if !self.rounds.echoed(from, reply.round) {

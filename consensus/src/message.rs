@@ -128,6 +128,57 @@ pub enum Body {
     },
 }
 
+/// No history has so many elections, entries, transactions or bytes: a higher number is damage, and what follows it must
+/// still be a number.
+pub(crate) const NUMBER_MAX: u64 = 1 << 62;
+
+impl Body {
+    /// Whether its numbers are such that some history might have led to them.
+    pub(crate) fn is_plausible(&self) -> bool {
+        let number = |number: u64| number <= NUMBER_MAX;
+        let place = |place: &Tail| number(place.term.0) && number(place.index.0);
+        let tails = |tails: &[(GroupId, Tail)]| tails.iter().all(|(_, tail)| place(tail));
+        let start = |base: &Option<Base>| base.as_ref().is_none_or(|base| place(&base.tail()) && number(base.csn.0));
+        match self {
+            Body::PreVote { tail, freshness } | Body::PreVoteReply { tail, freshness, .. } => {
+                place(tail) && number(freshness.logged) && number(freshness.applied.0)
+            }
+            Body::Vote { tail, .. } | Body::TimeoutNow { tail } => place(tail),
+            Body::VoteReply { tails: reported, .. } => tails(reported),
+            Body::Append(append) => {
+                let plausible = |section: &Section| {
+                    place(&section.previous) && start(&section.base) && number(section.complete.0) && number(section.closed.0)
+                };
+                let csn = append.resolved.unwrap_or_default().max(append.snapshot_floor);
+                number(append.round) && number(append.commit.0) && number(csn.0) && append.sections.iter().all(plausible)
+            }
+            Body::AppendReply(reply) => {
+                let plausible = |matched: &Matched| match matched {
+                    Matched::Upto(index) => number(index.0),
+                    Matched::Not(hint) => place(hint),
+                };
+                number(reply.round)
+                    && number(reply.applied.max(reply.durable_applied).0)
+                    && reply.tails.as_deref().is_none_or(tails)
+                    && reply.sections.iter().all(|(_, matched)| plausible(matched))
+            }
+            Body::Fetch { after, .. } => place(after),
+            Body::Fetched { after, donated, .. } => {
+                place(after)
+                    && match donated {
+                        Donated::Entries(_) => true, // they follow that place
+                        Donated::Parted(hint) => place(hint),
+                        Donated::Begins(base) => place(&base.tail()) && number(base.csn.0),
+                    }
+            }
+            Body::SnapshotFetch { csn, offset, .. } => number(csn.0) && number(*offset),
+            Body::Snapshot { base, offset, .. } => start(base) && number(*offset),
+            Body::ReadIndex { .. } => true, // a name
+            Body::ReadIndexReply { csn, .. } => number(csn.unwrap_or_default().0),
+        }
+    }
+}
+
 /// How far a server's worker logs and its state are, summed over groups: what a new consul would have to fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Freshness {

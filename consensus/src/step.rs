@@ -1,11 +1,8 @@
 //! Where messages come in. Everything here is input: it is checked before it changes anything.
 
-use crate::ids::{LogId, Term};
-use crate::message::{Body, Message, Refusal};
+use crate::ids::LogId;
+use crate::message::{Body, Message, NUMBER_MAX, Refusal};
 use crate::node::Node;
-
-/// No history has so many elections: a higher term is damage, and must not leave those that follow it without a next one.
-const TERM_MAX: Term = Term(1 << 62);
 
 impl Node {
     /// Takes a message from another server.
@@ -101,8 +98,11 @@ impl Node {
         if message.to != self.config.server || message.from == self.config.server {
             return Err(Refusal::Address);
         }
-        if message.term > TERM_MAX {
+        if message.term.0 > NUMBER_MAX {
             return Err(Refusal::Impossible("term"));
+        }
+        if !message.body.is_plausible() {
+            return Err(Refusal::Impossible("number"));
         }
         let stranger = !self.knows(message.from);
         if stranger && !self.hears_stranger(&message.body) {

@@ -134,6 +134,7 @@ impl Node {
                 self.check_section(&section)?;
                 let last = section.last().index;
                 self.take_entries(Some(slot), section.log, section.entries);
+                self.paces.adopted += u64::from(last > after.index);
                 if last >= wanted.index {
                     self.workers[slot].fetching = None;
                 } else if last > after.index {
@@ -146,6 +147,7 @@ impl Node {
                     return Err(Refusal::Impossible("log that lacks what is decided"));
                 }
                 let index = log.last_at_or_before(hint).min(after.index.previous());
+                self.paces.adopted += 1;
                 self.ask_donor(slot, from, wanted, index.max(log.base().index));
             }
             Donated::Begins(base) => self.begin_behind(slot, from, wanted, base)?,

@@ -5,14 +5,17 @@
 //! * no quorum of the senate, or of some group, has answered what was sent in that time; or
 //! * what was begun before did not get to quorums: entries of the senate, transactions, the term-starts of an
 //!   inauguration. Answers leave when what they answer for is durable, so a majority of stuck disks, and the consul's own
-//!   stuck disk, count as silence too.
+//!   stuck disk, count as silence too; or
+//! * it takes office and did not get on with it: no tail was learned, no piece of a log or snapshot came.
 //!
 //! Afterwards it lets others try first.
 
 use std::time::Duration;
 
+use crate::ids::GroupId;
 use crate::node::Node;
 use crate::senate::Role;
+use crate::worker::Worker;
 
 /// How long the oldest thing that was begun has been waiting to be done.
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,6 +40,9 @@ pub(crate) struct Paces {
     senate: Pace,
     transactions: Pace,
     term_starts: Pace,
+    adoption: Pace,
+    /// Steps that were made in learning tails and copying logs.
+    pub(crate) adopted: u64,
 }
 
 impl Node {
@@ -49,13 +55,19 @@ impl Node {
         let alive = |server| server == me || self.rounds.alive(server, now, timeout);
         let answered = self.senator.members().quorum(alive) && self.standing.memberships.iter().all(|members| members.quorum(alive));
         let (begun, done) = (u64::from(self.term_starts_written()), u64::from(self.serving.is_some()));
+        let adopting = u64::from(self.adopting());
+        let installing = |group: &GroupId| self.worker(*group).is_some_and(Worker::installing);
+        if self.pulls.first().is_some_and(installing) {
+            self.paces.adopted += 1; // however long the state takes for a snapshot
+        }
         let paces = &mut self.paces;
         let senate = paces.senate.stalled(self.senator.log.last().0, self.senator.commit.0, now, timeout);
         let transactions = paces
             .transactions
             .stalled(self.sequencer.next().0 - 1, self.sequencer.resolved().0, now, timeout);
         let term_starts = paces.term_starts.stalled(begun, done, now, timeout);
-        if !answered || senate || transactions || term_starts {
+        let adoption = paces.adoption.stalled(paces.adopted + adopting, paces.adopted, now, timeout);
+        if !answered || senate || transactions || term_starts || adoption {
             self.resign();
         }
     }

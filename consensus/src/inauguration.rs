@@ -151,6 +151,8 @@ impl Node {
             return;
         }
         if let Some(inauguration) = &mut self.inauguration {
+            // A silent donor's tail is forgotten and comes back: that is no step.
+            self.paces.adopted += u64::from(!inauguration.tails.contains_key(&from));
             let known = inauguration.tails.entry(from).or_default();
             let mut all: BTreeMap<_, _> = tails.into_iter().collect();
             all.extend(known.drain(..));

@@ -287,6 +287,7 @@ impl Node {
         pull.base = Some(base.clone());
         pull.offset += data.len() as u64;
         (pull.moves, pull.silence, pull.whole) = (true, 0, last);
+        self.paces.adopted += 1;
         self.installs.push(InstallChunk {
             group,
             base,

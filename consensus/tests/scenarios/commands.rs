@@ -30,11 +30,7 @@ impl World {
             "elect" => self.elect(pick::first(command)?),
             "settle" => {
                 let among = pick::servers(self, command)?.into_iter().collect();
-                let without: Vec<_> = command
-                    .named()
-                    .filter(|(name, _)| *name == "without")
-                    .map(|(_, kind)| kind)
-                    .collect();
+                let without = pick::without(command);
                 self.settle(&among, &without)
             }
             "deliver" => self.deliver_command(command, false),
@@ -254,12 +250,12 @@ impl World {
         Err(format!("server {id} doesn't seek an election"))
     }
 
-    /// `run 2s [1 2]`: time passes, for these servers only or for all; network and disks work.
+    /// `run 2s [1 2] [without=fetch]`: time passes, for these servers only or for all; network and disks work.
     fn run_for(&mut self, command: &Command) -> Outcome {
         let time = command.plain().find_map(pick::time).ok_or("a time is missing")?;
         let clocks = pick::servers(self, command)?;
         let loud = std::mem::replace(&mut self.quiet, true);
-        let outcome = self.pass(&clocks, time);
+        let outcome = self.pass(&clocks, time, &pick::without(command));
         self.quiet = loud;
         outcome
     }

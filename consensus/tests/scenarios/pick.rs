@@ -107,6 +107,15 @@ pub fn is_any(message: &Message, kinds: &[&str]) -> bool {
     kinds.iter().any(says)
 }
 
+/// The kinds of message that a command leaves under way.
+pub fn without(command: &Command) -> Vec<&str> {
+    command
+        .named()
+        .filter(|(name, _)| *name == "without")
+        .map(|(_, kind)| kind)
+        .collect()
+}
+
 /// Which messages a command means: `1>2`, `1>*`, `*>2` say between whom, other words of what kind.
 pub struct Which {
     pairs: Vec<(Option<ServerId>, Option<ServerId>)>,

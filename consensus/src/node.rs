@@ -455,20 +455,15 @@ impl Node {
         }
         let (csn, timestamp) = self.sequencer.handed();
         let mut positions = Vec::new();
-        // Between two snapshots a position may be ahead of what is applied.
-        let volatile = self.is_volatile() && !self.healing();
         let consul = (self.senator.role == Role::Consul).then_some(self.config.server);
         for slot in self.moved.take() {
             let worker = &mut self.workers[slot];
             worker.trim(consul);
             let position = worker.position(csn, timestamp);
-            if volatile && worker.log.bytes_after(worker.log.base().index) > worker.memory_bytes_max as u64 {
-                let base = worker.possible_base(csn, timestamp);
-                if base.index > worker.log.base().index {
-                    worker.rebase(base);
-                }
+            // The driver is about to put a snapshot there, and is further then.
+            if !worker.installing() {
+                positions.push((worker.group, position));
             }
-            positions.push((worker.group, position));
         }
         if std::mem::take(&mut self.passed) || !positions.is_empty() {
             if self.runs_state() {

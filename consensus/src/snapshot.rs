@@ -160,7 +160,7 @@ impl Node {
                 && let Some(pull) = &mut self.workers[slot].pull
                 && !std::mem::take(&mut pull.moves)
             {
-                pull.silence += 1;
+                pull.silence = pull.silence.saturating_add(1);
                 let (silent, from) = (pull.silence >= PATIENCE_HEARTBEATS && !pull.whole, pull.from);
                 if silent && self.inauguration.is_some() {
                     self.ask_another(slot, from);
@@ -186,7 +186,7 @@ impl Node {
                 last: false,
             };
             let reply = self.reply(message, self.senator.term, body);
-            self.messages.push(reply);
+            self.send_when_durable(reply);
             return;
         }
         let reads = &mut self.snapshot_reads;
@@ -241,7 +241,7 @@ impl Node {
             last,
         };
         let message = self.message(to, piece.incarnation, piece.term, body);
-        self.messages.push(message);
+        self.send_when_durable(message);
     }
 
     /// A piece of a snapshot came.

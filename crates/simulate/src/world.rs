@@ -692,6 +692,10 @@ impl World {
         }
         let server = &mut self.servers[at];
         (server.state.applied.csn, server.state.applied.timestamp) = (applied.csn, applied.timestamp);
+        self.story.add(self.now, &[13, at as u64, applied.csn.0], || {
+            let positions: Vec<_> = applied.positions.iter().map(|(group, base)| (group, base.index)).collect();
+            format!("s{} is at {:?}, positions {positions:?}", at + 1, applied.csn)
+        });
         for (group, base) in applied.positions {
             let before = server.state.position(group).map(|base| base.index).unwrap_or_default();
             assert!(

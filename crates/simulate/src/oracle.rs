@@ -65,8 +65,8 @@ pub struct Oracle {
     truth: State,
     /// Each group's digest after the CSNs that changed it.
     digests: BTreeMap<GroupId, Vec<(Csn, u64)>>,
-    /// The highest CSN that any consul called resolved.
-    resolved: Csn,
+    /// The highest CSN that was called resolved in each term.
+    resolved: BTreeMap<Term, Csn>,
     /// All that were ever written, in that order.
     configurations: Vec<Arc<Configuration>>,
 }
@@ -195,14 +195,17 @@ impl Oracle {
         }
     }
 
-    /// A consul calls this resolved.
-    pub fn resolved(&mut self, csn: Csn) {
-        self.resolved = self.resolved.max(csn);
+    /// The consul of this term calls this resolved, or a server of this term applies it.
+    pub fn resolved(&mut self, term: Term, csn: Csn) {
+        let known = self.resolved.entry(term).or_default();
+        *known = csn.max(*known);
     }
 
-    /// A consul begins to serve from a cut.
+    /// A consul begins to serve from a cut. It may hear so late that its term-starts were on quorums that later consuls
+    /// have served: then what they resolved came after its cut.
     pub fn serves(&self, server: ServerId, term: Term, cut: Csn) {
-        let acknowledged = self.resolved.max(self.decided_csn());
+        let earlier = self.resolved.range(..term).map(|(_, csn)| *csn);
+        let acknowledged = earlier.max().unwrap_or_default();
         assert!(
             cut >= acknowledged,
             "acknowledged is never lost: {server:?} serves {term:?} from {cut:?}, but {acknowledged:?} was resolved"

@@ -171,6 +171,13 @@ impl Server {
             .is_some_and(|node| matches!(node.office(), Office::Consul { .. }))
     }
 
+    /// The term that it is in, while it runs.
+    pub fn term(&self) -> Option<Term> {
+        self.node.as_ref().map(|node| match node.office() {
+            Office::Senator { term } | Office::Inaugurating { term } | Office::Consul { term, .. } => term,
+        })
+    }
+
     /// What its log of a group holds durably, for messages.
     pub fn describe(&self) -> String {
         let tails: Vec<_> = self.disk.lanes().map(|(log, lane)| (log, lane.tail())).take(9).collect();

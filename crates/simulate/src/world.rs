@@ -332,7 +332,7 @@ impl World {
         if let Body::Append(append) = &message.body {
             self.oracle.leads(message.term, server.id, server.incarnation());
             if let Some(resolved) = append.resolved {
-                self.oracle.resolved(resolved);
+                self.oracle.resolved(message.term, resolved);
             }
             if !server.roles.log {
                 // What it has is seen in what it sends.
@@ -589,6 +589,9 @@ impl World {
             "{id:?} is told the key of {csn:?} with another than the first fragment"
         );
         if csn == self.oracle.decided_csn().next() {
+            if let Some(term) = self.servers[at].term() {
+                self.oracle.resolved(term, csn);
+            }
             self.decide(at, csn, timestamp, &parts);
         }
         let decided = self.oracle.decided(csn).expect("decided at the latest now");

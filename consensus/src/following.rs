@@ -135,6 +135,10 @@ impl Node {
         if next > end || !self.sequencer.is_empty() {
             return false;
         }
+        // Who doesn't know all groups yet can't know what is still to come of them.
+        if self.senator.commit < self.senator.known_commit {
+            return false;
+        }
         let complete = self.workers.iter().map(|worker| worker.complete).min().unwrap_or_default();
         let before_arrival = self.arrivals.first(next).map_or(Csn(u64::MAX), |csn| Csn(csn.0 - 1));
         let to = end.min(complete).min(before_arrival).min(limit.max(self.known_resolved()));

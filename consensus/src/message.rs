@@ -99,6 +99,9 @@ pub enum Body {
     Snapshot {
         /// The group.
         group: GroupId,
+        /// How far the sender knows the senate's log to be committed: the receiver must know the groups that the snapshot's
+        /// transactions wrote to.
+        commit: Index,
         /// Where the log begins behind the snapshot; `None` when this server can't give one now.
         base: Option<Base>,
         /// How many bytes come before this piece.
@@ -172,7 +175,7 @@ impl Body {
                     }
             }
             Body::SnapshotFetch { csn, offset, .. } => number(csn.0) && number(*offset),
-            Body::Snapshot { base, offset, .. } => start(base) && number(*offset),
+            Body::Snapshot { base, offset, commit, .. } => start(base) && number(*offset) && number(commit.0),
             Body::ReadIndex { .. } => true, // a name
             Body::ReadIndexReply { csn, .. } => number(csn.unwrap_or_default().0),
         }

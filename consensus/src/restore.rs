@@ -391,6 +391,7 @@ impl Restore {
             durable_term: self.hard_state.term,
             role: Role::Follower { consul: None },
             commit: senate.base().index,
+            known_commit: Index::ZERO,
             log: senate,
             configuration,
             configurations: self.configurations,

@@ -179,6 +179,7 @@ impl Node {
         let able = self.runs_state() && healed && self.worker(group).is_some_and(|worker| !worker.installing());
         if !able {
             let body = Body::Snapshot {
+                commit: self.senator.commit,
                 group,
                 base: None,
                 offset,
@@ -234,6 +235,7 @@ impl Node {
             None => drop(reads.bases.remove(&(to, group))),
         }
         let body = Body::Snapshot {
+            commit: self.senator.commit,
             group,
             base,
             offset: piece.offset,

@@ -78,12 +78,16 @@ impl Node {
             | Body::Fetched { log: LogId::Senate, .. } => {}
             Body::SnapshotFetch { group, csn, offset } => self.asked_for_snapshot(&message, group, csn, offset),
             Body::Snapshot {
+                commit,
                 group,
                 base,
                 offset,
                 data,
                 last,
-            } => self.take_piece(from, group, base, offset, data, last)?,
+            } => {
+                self.senator.known_commit = self.senator.known_commit.max(commit);
+                self.take_piece(from, group, base, offset, data, last)?;
+            }
             Body::TimeoutNow { tail } => self.told_to_stand(from, tail)?,
             Body::ReadIndex { id } => self.asked_for_read(&message, id),
             Body::ReadIndexReply { id, csn } => self.read_answered(id, csn),

@@ -90,6 +90,7 @@ fn bodies(n: u64) -> Vec<Body> {
             offset: n,
         },
         Body::Snapshot {
+            commit: Index(n),
             group: GroupId(0),
             base: Some(base(n)),
             offset: n,

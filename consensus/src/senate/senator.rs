@@ -54,6 +54,8 @@ pub struct Senator {
     pub(crate) log: Log,
     /// Every entry up to here is on a quorum of the senate, counted by an entry of the consul's own term.
     pub(crate) commit: Index,
+    /// Others know every entry up to here to be committed.
+    pub(crate) known_commit: Index,
     /// The latest configuration in the log, committed or not (thesis, section 4.1).
     pub(crate) configuration: Arc<Configuration>,
     /// All configurations that the log has, by index; the first may be its base's.
@@ -153,6 +155,7 @@ impl Senator {
     /// The consul says that everything up to `commit` is committed. What follows the part that is known to agree with its
     /// log may be something else.
     pub(crate) fn follow_commit(&mut self, commit: Index) {
+        self.known_commit = self.known_commit.max(commit);
         self.commit = self.commit.max(commit.min(self.verified));
     }
 

@@ -43,6 +43,7 @@ pub fn message(message: &Message) -> String {
             offset,
             data,
             last,
+            ..
         } => {
             let end = if *last { ", the last" } else { "" };
             format!("{group:?} {} from byte {offset}: {} bytes{end}", based(base), data.len())

@@ -37,12 +37,13 @@
 //! * A term is never led twice: every start goes through an election at a higher term, whose vote is on disk before it
 //!   counts. A server that is alone in its cluster is no special case; it only needs to ask nobody.
 //!
-//! # What is not here yet
+//! # What a driver must know of snapshots
 //!
-//! Several servers elect, replicate, inaugurate and apply, as long as what a peer lacks is in the others' memory. Reading
-//! older entries back from the log store for a peer, group snapshots, truncation on followers, changes of membership,
-//! leadership transfer, reads off the consul, and log-only or state-only servers are still to come; a damaged log is
-//! refused rather than repaired from a peer.
+//! A group's snapshot is copied by who lacks it, piece by piece: [`Output::snapshot_reads`] asks for the pieces on one side,
+//! [`Output::installs`] hands them over on the other. A snapshot is one of the state as it is when its first piece is read,
+//! with [`AppliedState::position`] as its base, and is kept until another one begins for the same server and group. The
+//! whole replaces the group's state and position at once and durably, before [`Node::installed`]; until the other groups
+//! have caught up with it there are no reads.
 //!
 //! Broken internal invariants panic, so that the damage doesn't spread. Input never does: it is refused with a reason.
 

@@ -91,7 +91,7 @@ pub enum Body {
         /// The group.
         group: GroupId,
         /// The snapshot that the pieces so far were of; zero for any, from its beginning.
-        csn: Csn,
+        of: u64,
         /// How many bytes of it the asker has.
         offset: u64,
     },
@@ -102,6 +102,8 @@ pub enum Body {
         /// How far the sender knows the senate's log to be committed: the receiver must know the groups that the snapshot's
         /// transactions wrote to.
         commit: Index,
+        /// Names the snapshot: pieces of two never mix, not even where they are of the same state.
+        of: u64,
         /// Where the log begins behind the snapshot; `None` when this server can't give one now.
         base: Option<Base>,
         /// How many bytes come before this piece.
@@ -174,7 +176,7 @@ impl Body {
                         Donated::Begins(base) => place(&base.tail()) && number(base.csn.0),
                     }
             }
-            Body::SnapshotFetch { csn, offset, .. } => number(csn.0) && number(*offset),
+            Body::SnapshotFetch { offset, .. } => number(*offset),
             Body::Snapshot { base, offset, commit, .. } => start(base) && number(*offset) && number(commit.0),
             Body::ReadIndex { .. } => true, // a name
             Body::ReadIndexReply { csn, .. } => number(csn.unwrap_or_default().0),

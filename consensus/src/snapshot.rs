@@ -22,6 +22,7 @@ use crate::log::Base;
 use crate::message::{Body, Message, Refusal};
 use crate::node::Node;
 use crate::output::{InstallChunk, Missing, SnapshotPiece, SnapshotRead, Write};
+use crate::random::Random;
 use crate::worker::Worker;
 
 /// A server that didn't send a piece for so many heartbeats is given up.
@@ -35,7 +36,9 @@ pub(crate) struct Pull {
     needs: Index,
     /// and at this CSN or a later one; not zero where the log alone would not do.
     needs_csn: Csn,
-    /// The snapshot's, once known.
+    /// The snapshot that the pieces are of; zero before the first one.
+    of: u64,
+    /// Its base, once known.
     base: Option<Base>,
     /// Bytes of it that are handed to the driver.
     offset: u64,
@@ -53,7 +56,7 @@ pub(crate) struct SnapshotReads {
     last_id: u64,
     waiting: BTreeMap<ServerId, Piece>,
     /// The snapshots under way.
-    bases: BTreeMap<(ServerId, GroupId), Base>,
+    bases: BTreeMap<(ServerId, GroupId), (u64, Base)>,
     /// To be given to the driver.
     pub(crate) asked: Vec<SnapshotRead>,
 }
@@ -62,6 +65,8 @@ pub(crate) struct SnapshotReads {
 struct Piece {
     id: u64,
     group: GroupId,
+    /// Names the snapshot.
+    of: u64,
     offset: u64,
     incarnation: Incarnation,
     term: Term,
@@ -73,6 +78,7 @@ impl Pull {
             from,
             needs,
             needs_csn,
+            of: 0,
             base: None,
             offset: 0,
             moves: false,
@@ -90,7 +96,7 @@ impl Pull {
     fn require(&mut self, needs: Index, needs_csn: Csn) {
         (self.needs, self.needs_csn) = (self.needs.max(needs), self.needs_csn.max(needs_csn));
         if self.base.as_ref().is_some_and(|base| !self.serves(base)) {
-            (self.base, self.offset) = (None, 0);
+            (self.of, self.base, self.offset) = (0, None, 0);
         }
     }
 }
@@ -138,7 +144,7 @@ impl Node {
         };
         let body = Body::SnapshotFetch {
             group: worker.group,
-            csn: pull.base.as_ref().map_or(Csn::ZERO, |base| base.csn),
+            of: pull.of,
             offset: pull.offset,
         };
         let message = self.request(pull.from, self.senator.term, body);
@@ -173,7 +179,7 @@ impl Node {
     }
 
     /// Another server asks for a piece of a group's snapshot.
-    pub(crate) fn asked_for_snapshot(&mut self, message: &Message, group: GroupId, csn: Csn, offset: u64) {
+    pub(crate) fn asked_for_snapshot(&mut self, message: &Message, group: GroupId, of: u64, offset: u64) {
         // The state itself must have got past what snapshots brought it, not only what was handed out.
         let healed = !self.healing() && self.applied >= self.known_resolved();
         let able = self.runs_state() && healed && self.worker(group).is_some_and(|worker| !worker.installing());
@@ -181,6 +187,7 @@ impl Node {
             let body = Body::Snapshot {
                 commit: self.senator.commit,
                 group,
+                of,
                 base: None,
                 offset,
                 data: Bytes::new(),
@@ -191,15 +198,17 @@ impl Node {
             return;
         }
         let reads = &mut self.snapshot_reads;
-        let base = reads
-            .bases
-            .get(&(message.from, group))
-            .filter(|base| csn != Csn::ZERO && base.csn == csn);
-        let (base, offset) = (base.cloned(), if base.is_some() { offset } else { 0 });
         reads.last_id += 1;
+        let known = reads.bases.get(&(message.from, group)).filter(|(known, _)| *known == of);
+        let (of, base, offset) = match known {
+            Some((of, base)) => (*of, Some(base.clone()), offset),
+            // Another run gives other numbers.
+            None => (Random::new(self.config.incarnation.0 ^ reads.last_id << 32).next() | 1, None, 0),
+        };
         let piece = Piece {
             id: reads.last_id,
             group,
+            of,
             offset,
             incarnation: message.incarnation,
             term: self.senator.term,
@@ -230,13 +239,15 @@ impl Node {
             Ok(read) => (Some(read.base), read.data, read.last),
             Err(Missing) => (None, Bytes::new(), false),
         };
-        match base.clone().filter(|_| !last) {
-            Some(base) => drop(reads.bases.insert((to, group), base)),
+        // Kept past the last piece, which may be lost.
+        match base.clone() {
+            Some(base) => drop(reads.bases.insert((to, group), (piece.of, base))),
             None => drop(reads.bases.remove(&(to, group))),
         }
         let body = Body::Snapshot {
             commit: self.senator.commit,
             group,
+            of: piece.of,
             base,
             offset: piece.offset,
             data,
@@ -246,30 +257,23 @@ impl Node {
         self.send_when_durable(message);
     }
 
-    /// A piece of a snapshot came.
-    pub(crate) fn take_piece(
-        &mut self,
-        from: ServerId,
-        group: GroupId,
-        base: Option<Base>,
-        offset: u64,
-        data: Bytes,
-        last: bool,
-    ) -> Result<(), Refusal> {
+    /// A piece of a snapshot came, or the news that its sender has none.
+    pub(crate) fn take_piece(&mut self, from: ServerId, group: GroupId, of: u64, chunk: Option<InstallChunk>) -> Result<(), Refusal> {
         let term = self.senator.term;
         let Some(slot) = self.slot(group) else { return Ok(()) };
         let worker = &mut self.workers[slot];
         let Some(pull) = worker.pull.as_mut().filter(|pull| pull.from == from && !pull.whole) else {
             return Ok(()); // too late
         };
-        let Some(base) = base else {
+        let Some(chunk) = chunk else {
             self.ask_another(slot, from);
             return Ok(());
         };
+        let base = &chunk.base;
         if base.term > term || base.term_start.term > base.term || base.configuration.is_some() {
             return Err(Refusal::Impossible("snapshot's base"));
         }
-        if !pull.serves(&base) {
+        if !pull.serves(base) {
             self.ask_another(slot, from);
             return Ok(());
         }
@@ -278,25 +282,18 @@ impl Node {
             self.pull_on(false);
             return Ok(());
         }
-        let begins = offset == 0 && pull.offset == 0;
-        if !begins && (pull.base.as_ref() != Some(&base) || pull.offset != offset) {
-            if offset == 0 {
-                pull.offset = 0; // another snapshot, from its beginning
-            } else {
-                return Ok(());
-            }
+        let goes_on = pull.of == of && pull.offset == chunk.offset;
+        let begins = pull.of != of && chunk.offset == 0;
+        if !goes_on && !begins {
+            return Ok(()); // repeated, or of a snapshot that was given up
         }
-        pull.base = Some(base.clone());
-        pull.offset += data.len() as u64;
-        (pull.moves, pull.silence, pull.whole) = (true, 0, last);
+        pull.of = of;
+        pull.offset = chunk.offset + chunk.data.len() as u64;
+        (pull.moves, pull.silence, pull.whole) = (true, 0, chunk.last);
+        pull.base = Some(chunk.base.clone());
+        let last = chunk.last;
         self.paces.adopted += 1;
-        self.installs.push(InstallChunk {
-            group,
-            base,
-            offset,
-            data,
-            last,
-        });
+        self.installs.push(chunk);
         if !last {
             self.ask_for_piece(slot);
         }

@@ -3,6 +3,7 @@
 use crate::ids::LogId;
 use crate::message::{Body, Message, NUMBER_MAX, Refusal};
 use crate::node::Node;
+use crate::output::InstallChunk;
 
 impl Node {
     /// Takes a message from another server.
@@ -76,17 +77,25 @@ impl Node {
             | Body::PreVoteReply { .. }
             | Body::VoteReply { granted: false, .. }
             | Body::Fetched { log: LogId::Senate, .. } => {}
-            Body::SnapshotFetch { group, csn, offset } => self.asked_for_snapshot(&message, group, csn, offset),
+            Body::SnapshotFetch { group, of, offset } => self.asked_for_snapshot(&message, group, of, offset),
             Body::Snapshot {
                 commit,
                 group,
+                of,
                 base,
                 offset,
                 data,
                 last,
             } => {
                 self.senator.known_commit = self.senator.known_commit.max(commit);
-                self.take_piece(from, group, base, offset, data, last)?;
+                let chunk = base.map(|base| InstallChunk {
+                    group,
+                    base,
+                    offset,
+                    data,
+                    last,
+                });
+                self.take_piece(from, group, of, chunk)?;
             }
             Body::TimeoutNow { tail } => self.told_to_stand(from, tail)?,
             Body::ReadIndex { id } => self.asked_for_read(&message, id),

@@ -84,13 +84,10 @@ fn bodies(n: u64) -> Vec<Body> {
             healing: true,
             ..AppendReply::default()
         }),
-        Body::SnapshotFetch {
-            group,
-            csn: Csn(n),
-            offset: n,
-        },
+        Body::SnapshotFetch { group, of: n, offset: n },
         Body::Snapshot {
             commit: Index(n),
+            of: n,
             group: GroupId(0),
             base: Some(base(n)),
             offset: n,

@@ -35,7 +35,9 @@ pub fn message(message: &Message) -> String {
         Body::AppendReply(reply) => reply_said(reply),
         Body::Fetch { log, after } => format!("{log:?} after {}", place(*after)),
         Body::Fetched { log, after, donated } => format!("{log:?} after {}: {}", place(*after), donated_said(*log, donated)),
-        Body::SnapshotFetch { group, csn, offset } => format!("{group:?} {csn:?} from byte {offset}"),
+        Body::SnapshotFetch { group, of, offset } => {
+            format!("{group:?} {}from byte {offset}", if *of == 0 { "any, " } else { "" })
+        }
         Body::Snapshot { group, base: None, .. } => format!("{group:?}: none to be had"),
         Body::Snapshot {
             group,

@@ -63,7 +63,7 @@ pub fn weigh(message: &Message) -> u64 {
             };
             mix(mix(mix(start, 10), after.index.0), found)
         }
-        Body::SnapshotFetch { group, csn, offset } => mix(mix(mix(mix(start, 11), u64::from(group.0)), csn.0), *offset),
+        Body::SnapshotFetch { group, of, offset } => mix(mix(mix(mix(start, 11), u64::from(group.0)), *of), *offset),
         Body::Snapshot { group, offset, data, .. } => mix_bytes(mix(mix(mix(start, 12), u64::from(group.0)), *offset), data),
         Body::TimeoutNow { tail } => mix(mix(start, 13), tail.index.0),
         Body::ReadIndex { id } => mix(mix(start, 14), *id),

@@ -111,7 +111,7 @@ impl Node {
             if std::mem::take(&mut fetching.moves) {
                 continue;
             }
-            fetching.silence += 1;
+            fetching.silence = fetching.silence.saturating_add(1);
             self.ask_again(slot);
         }
     }

@@ -201,11 +201,16 @@ impl Oracle {
         *known = csn.max(*known);
     }
 
-    /// A consul begins to serve from a cut. It may hear so late that its term-starts were on quorums that later consuls
-    /// have served: then what they resolved came after its cut.
-    pub fn serves(&self, server: ServerId, term: Term, cut: Csn) {
+    /// What consuls of lower terms resolved. A consul may hear so late that its term-starts were on quorums that later ones
+    /// have served; what they resolved came after its cut.
+    pub fn resolved_before(&self, term: Term) -> Csn {
         let earlier = self.resolved.range(..term).map(|(_, csn)| *csn);
-        let acknowledged = earlier.max().unwrap_or_default();
+        earlier.max().unwrap_or_default()
+    }
+
+    /// A consul begins to serve from a cut.
+    pub fn serves(&self, server: ServerId, term: Term, cut: Csn) {
+        let acknowledged = self.resolved_before(term);
         assert!(
             cut >= acknowledged,
             "acknowledged is never lost: {server:?} serves {term:?} from {cut:?}, but {acknowledged:?} was resolved"

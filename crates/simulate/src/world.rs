@@ -481,13 +481,14 @@ impl World {
         self.cases.met_if(Case::SecondFailoverAdoption, !groups.into_iter().any(started));
     }
 
-    /// Leader completeness after inauguration: whatever was decided is in the new consul's state or logs.
+    /// Leader completeness after inauguration: whatever was decided before its term is in the new consul's state or logs.
     fn check_complete(&self, at: usize) {
         let server = &self.servers[at];
-        if !server.roles.log {
+        let Some(term) = server.term().filter(|_| server.roles.log) else {
             return;
-        }
-        for csn in (server.state.csn().0 + 1..=self.oracle.decided_csn().0).map(Csn) {
+        };
+        let decided = self.oracle.decided_csn().min(self.oracle.resolved_before(term));
+        for csn in (server.state.csn().0 + 1..=decided.0).map(Csn) {
             for (place, term) in &self.oracle.decided(csn).expect("it is decided").places {
                 let lane = server.disk.lane(LogId::Group(place.group));
                 // Of a dropped group everything was applied everywhere.

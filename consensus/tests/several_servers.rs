@@ -66,7 +66,7 @@ impl Cluster {
                     config.peer_window_bytes_max = 900;
                     config.peer_window_entries_max = 8;
                     config.memory_bytes_max = 500;
-                    config.retained_bytes_max = 200;
+                    config.retained_bytes_max = 0;
                     config.group_window_bytes_max = 2000;
                     config.apply_fragments_max = 3;
                     config.seed += 1;
@@ -216,7 +216,7 @@ fn run(seed: u64, met: &mut Met) {
     let mut ids = 0;
     for step in 0..4000 {
         let at = dice.below(count) as usize;
-        if step % 100 == 0 {
+        if step % 100 == 0 && (isolated == 0 || dice.chance(60)) {
             // Often the consul: it goes on alone, with entries that nobody else will have.
             let consul = cluster.consul().map(|at| at as u64 + 1).filter(|_| dice.chance(70));
             isolated = if dice.chance(isolate * 20) {
@@ -269,7 +269,7 @@ fn run(seed: u64, met: &mut Met) {
                 cluster.servers[at].serve();
                 met.installed += cluster.servers[at].installs.len() - before;
             }
-            27..29 if cluster.servers[at].node.is_some() && dice.chance(truncate * 30) && roles[at].state => {
+            27..34 if cluster.servers[at].node.is_some() && dice.chance(truncate * 30) && roles[at].state => {
                 met.truncated += usize::from(cluster.servers[at].checkpoint());
                 let floor = cluster.servers[at].flushed.applied.csn;
                 if dice.chance(20) {

@@ -15,6 +15,7 @@ use crate::ids::{GroupId, Index, LogId, ServerId, Tail};
 use crate::inauguration::Inauguration;
 use crate::log::Base;
 use crate::message::{Body, Donated, Refusal, Section};
+use crate::mutation::mutated;
 use crate::node::Node;
 
 /// A donor that didn't answer for so many heartbeats is given up.
@@ -60,7 +61,7 @@ impl Node {
         }
         let tails = worker.members.all().filter_map(|server| Some((tail_of(server)?, server)));
         let Some((highest, donor)) = tails.max() else { return false };
-        if highest <= own {
+        if highest <= own || mutated!(self.config, OwnLog) {
             let worker = &mut self.workers[slot];
             worker.fetching = None;
             worker.abandon_pull();

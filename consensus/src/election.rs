@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::ids::{GroupId, Incarnation, Index, ServerId, Tail, Term};
 use crate::message::{Body, Freshness, Message, Refusal};
+use crate::mutation::mutated;
 use crate::node::{HardState, Node};
 use crate::senate::{Role, Vote};
 
@@ -91,7 +92,9 @@ impl Node {
         for worker in &mut self.workers {
             worker.enter_term();
         }
-        self.persistence.hard_state(HardState { term, vote: None });
+        if !mutated!(self.config, ForgetTerm) {
+            self.persistence.hard_state(HardState { term, vote: None });
+        }
     }
 
     /// Gives up any office in the current term.
@@ -159,11 +162,14 @@ impl Node {
             message.term == self.senator.term && self.may_grant() && self.senator.may_vote(candidate) && self.senator.up_to_date(tail);
         if granted {
             self.senator.election_due = self.now.unwrap_or_default() + self.election_delay();
-            if self.senator.vote.is_none() {
+            if self.senator.vote != Some(candidate) {
                 self.vote_for(candidate);
             }
         }
-        let tails = if granted { self.tails() } else { Vec::new() };
+        let mut tails = if granted { self.tails() } else { Vec::new() };
+        if mutated!(self.config, DropTail) {
+            tails.iter_mut().for_each(|(_, tail)| *tail = Tail::default());
+        }
         let reply = self.reply(message, self.senator.term, Body::VoteReply { granted, tails });
         self.send_when_durable(reply);
         Ok(())

@@ -18,6 +18,7 @@
 
 use crate::commit::Pending;
 use crate::ids::{Csn, Index, Participant};
+use crate::mutation::mutated;
 use crate::node::Node;
 use crate::record::{Entry, Fragment};
 use crate::senate::Role;
@@ -44,11 +45,13 @@ impl Node {
             let worker = &self.workers[slot];
             // A state must never be ahead of the log beside it.
             let ready = worker.verified.min(worker.log.durable());
-            if worker.term_start.term == self.senator.term && ready >= worker.term_start_index && !worker.installing() {
+            let started = worker.term_start.term == self.senator.term || mutated!(self.config, ApplyBeforeTermStart);
+            if started && ready >= worker.term_start_index && !worker.installing() {
                 self.gather(slot, ready);
             }
         }
-        self.take_arrivals(resolved);
+        let unbounded = mutated!(self.config, ApplyUnresolved);
+        self.take_arrivals(if unbounded { Csn(u64::MAX) } else { resolved });
     }
 
     /// Notes the fragments of a log up to `ready` that are to be handed out.
@@ -88,7 +91,7 @@ impl Node {
                 // It was dropped when everything that it had was applied.
                 None => next <= self.senator.configuration.dropped_floor,
             };
-            if !first.places().iter().all(here) {
+            if !first.places().iter().all(here) && !mutated!(self.config, ApplyHalves) {
                 return;
             }
             let resolved = self.arrivals.take(next).expect("it is here");
@@ -102,7 +105,8 @@ impl Node {
                     }
                 }
             }
-            self.sequencer.push_resolved(resolved, key);
+            self.sequencer
+                .push_resolved(resolved, key.filter(|_| !mutated!(self.config, ForgetKeys)));
         }
     }
 
@@ -139,7 +143,10 @@ impl Node {
         if self.senator.commit < self.senator.known_commit {
             return false;
         }
-        let complete = self.workers.iter().map(|worker| worker.complete).min().unwrap_or_default();
+        let mut complete = self.workers.iter().map(|worker| worker.complete).min().unwrap_or_default();
+        if mutated!(self.config, PassOverUnseen) {
+            complete = end;
+        }
         let before_arrival = self.arrivals.first(next).map_or(Csn(u64::MAX), |csn| Csn(csn.0 - 1));
         let to = end.min(complete).min(before_arrival).min(limit.max(self.known_resolved()));
         if to < next {

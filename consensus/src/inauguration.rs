@@ -12,11 +12,12 @@ use std::collections::BTreeMap;
 
 use crate::check_quorum::Paces;
 use crate::ids::{Csn, GroupId, Index, ServerId, Tail};
+use crate::mutation::mutated;
 use crate::node::Node;
 use crate::record::{Record, TermStart};
 use crate::senate::{Role, Rounds};
 use crate::transfer::Transfer;
-use crate::worker::cut;
+use crate::worker::{cut, judged};
 
 /// How far a consul is in taking office.
 #[derive(Debug)]
@@ -109,6 +110,9 @@ impl Node {
                     {
                         groups.pop();
                     }
+                    if mutated!(self.config, DecideWithoutTermStarts) && groups.len() < self.workers.len() {
+                        groups.clear();
+                    }
                     if groups.is_empty() {
                         self.begin_replay(cut);
                         Ok(Step::Replaying(cut))
@@ -178,7 +182,13 @@ impl Node {
         // What is known to be resolved: handed out here, below a log's base, or the end of a group that is gone.
         let bases = self.workers.iter().map(|worker| worker.log.base().csn);
         let floor = bases.fold(self.sequencer.resolved().max(self.known_resolved()), Csn::max);
-        let cut = cut::find(floor, self.workers.iter().map(|worker| (worker.group, worker.log.window())));
+        let entries = |log| judged(log, mutated!(self.config, ForgetVoid));
+        let logs = || self.workers.iter().map(|worker| (worker.group, entries(&worker.log)));
+        let mut cut = cut::find(floor, logs());
+        if mutated!(self.config, CutAfterGap) {
+            let later = (cut.csn.0 + 1..cut.csn.0 + 8).map(|floor| cut::find(Csn(floor), logs()));
+            cut = later.fold(cut, |cut, later| if later.whole.is_empty() { cut } else { later });
+        }
         for worker in &self.workers {
             self.sequencer.raise_timestamp(worker.log.base().timestamp);
             for entry in worker.log.window() {

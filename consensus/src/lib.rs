@@ -60,6 +60,7 @@ mod log;
 mod log_read;
 mod membership;
 mod message;
+mod mutation;
 mod node;
 mod output;
 mod persistence;
@@ -87,6 +88,8 @@ pub use codec::{
 pub use ids::{ClusterId, Csn, GroupId, Incarnation, Index, Key, LogId, Participant, PersistSeq, ServerId, Tail, Term, Timestamp};
 pub use log::{Base, Log, TermStartAt};
 pub use message::{Append, AppendReply, Body, Donated, Freshness, Matched, Message, Refusal, Section};
+#[cfg(feature = "mutations")]
+pub use mutation::Mutation;
 pub use node::{Config, HardState, Node};
 pub use output::{
     AppliedTo, Apply, InstallChunk, LogRead, Missing, Office, Output, Persist, ReadError, ReadReady, SnapshotPiece, SnapshotRead, Write,

@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::ids::{Csn, GroupId, Index, LogId, ServerId};
+use crate::mutation::mutated;
 use crate::node::Node;
 use crate::output::Write;
 use crate::quorum::Members;
@@ -124,6 +125,11 @@ impl Node {
                 self.check_caught_up(LogId::Group(*group), old, members)?;
             }
         }
+        let next = if mutated!(self.config, JointIgnored) {
+            next.settled()
+        } else {
+            next
+        };
         Ok(self.append_configuration(next))
     }
 
@@ -328,7 +334,7 @@ impl Node {
         for (group, index) in std::mem::take(&mut self.standing.barriers) {
             let Some(slot) = self.slot(group) else { continue };
             let worker = &self.workers[slot];
-            if worker.commit < index {
+            if worker.commit < index && !(mutated!(self.config, NoBarrier) && worker.term_start_index != index) {
                 self.standing.barriers.push((group, index));
             } else if worker.term_start_index == index {
                 self.begin_term(slot, worker.term_start.cut); // the group is new
@@ -352,8 +358,19 @@ impl Node {
             server if server == me => self.durable_applied,
             server => self.standing.durable.get(&server).copied().unwrap_or_default(),
         });
-        let everywhere = durable.min().unwrap_or_default();
+        let everywhere = match mutated!(self.config, DropEarly) {
+            true => self.sequencer.resolved(),
+            false => durable.min().unwrap_or_default(),
+        };
         if let Some(without) = configuration.without_dropped(everywhere) {
+            #[cfg(feature = "mutations")]
+            let without = match mutated!(self.config, DropWithoutFloor) {
+                true => Configuration {
+                    dropped_floor: Csn::ZERO,
+                    ..without
+                },
+                false => without,
+            };
             self.append_configuration(without);
         }
     }

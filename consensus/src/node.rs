@@ -13,6 +13,7 @@ use crate::log::Base;
 use crate::log_read::LogReads;
 use crate::membership::Standing;
 use crate::message::Message;
+use crate::mutation::mutated;
 use crate::output::{AppliedTo, Apply, InstallChunk, Office, Output, Write};
 use crate::persistence::Persistence;
 use crate::random::Random;
@@ -76,6 +77,9 @@ pub struct Config {
     pub apply_fragments_max: usize,
     /// An output hands out at most so many bytes to apply (of at least one transaction).
     pub apply_bytes_max: usize,
+    /// The bug that this server has.
+    #[cfg(feature = "mutations")]
+    pub mutation: Option<crate::Mutation>,
 }
 
 impl Config {
@@ -103,6 +107,8 @@ impl Config {
             log_reads_max: 256,
             apply_fragments_max: 16 << 10,
             apply_bytes_max: 8 << 20,
+            #[cfg(feature = "mutations")]
+            mutation: None,
         }
     }
 }
@@ -379,7 +385,14 @@ impl Node {
     /// Where the worker logs here end.
     pub(crate) fn tails(&self) -> Vec<(GroupId, Tail)> {
         let known = self.workers.iter().filter(|worker| !worker.damaged);
-        known.map(|worker| (worker.group, worker.log.tail())).collect()
+        let end = |worker: &Worker| match mutated!(self.config, LateAck) {
+            true => Tail {
+                term: worker.log.term_at(worker.log.durable()).unwrap_or_default(),
+                index: worker.log.durable(),
+            },
+            false => worker.log.tail(),
+        };
+        known.map(|worker| (worker.group, end(worker))).collect()
     }
 
     /// Takes every step that what is known now allows.
@@ -396,7 +409,9 @@ impl Node {
         if self.serving.is_some() {
             self.advance_change();
             self.advance_transfer();
-            let Self { sequencer, workers, .. } = self;
+            #[cfg(feature = "mutations")]
+            let config = &self.config;
+            let (sequencer, workers) = (&mut self.sequencer, &self.workers);
             sequencer.resolve(|place| {
                 let guess = place.group.0 as usize;
                 let worker = match workers.get(guess) {
@@ -404,7 +419,8 @@ impl Node {
                     _ => workers.iter().find(|worker| worker.group == place.group),
                 };
                 // A state must never be ahead of the log beside it.
-                worker.is_some_and(|worker| worker.commit.min(worker.log.durable()) >= place.index)
+                let on_quorum = |worker: &Worker| mutated!(config, AckEarly) || worker.commit >= place.index;
+                worker.is_some_and(|worker| on_quorum(worker) && worker.log.durable() >= place.index)
             });
         }
     }
@@ -418,6 +434,10 @@ impl Node {
         let memory = self.config.memory_bytes_max / self.workers.len().max(1);
         for worker in &mut self.workers {
             (worker.memory_bytes_max, worker.volatile) = (memory, volatile);
+            #[cfg(feature = "mutations")]
+            {
+                worker.mutation = self.config.mutation;
+            }
         }
     }
 

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use crate::ids::{Csn, Incarnation, ServerId};
 use crate::message::{Body, Message};
+use crate::mutation::mutated;
 use crate::node::Node;
 use crate::output::{ReadError, ReadReady};
 use crate::senate::Role;
@@ -193,13 +194,16 @@ impl Node {
     }
 
     fn lease_may_hold(&self) -> bool {
-        self.config.lease_drift_percent.is_some() && self.serving.is_some() && !self.transfer.was_tried()
+        self.config.lease_drift_percent.is_some()
+            && self.serving.is_some()
+            && (!self.transfer.was_tried() || mutated!(self.config, LeaseAfterTransfer))
     }
 
     /// Until when nobody else can have been elected: those who echoed a round stick to their consul for an election
     /// time-out after they heard of it, on clocks that differ from this one by the drift at most.
     fn lease_until(&self) -> Option<Duration> {
         let drift = u32::from(self.config.lease_drift_percent.filter(|_| self.lease_may_hold())?.min(100));
+        let drift = if mutated!(self.config, LeaseWithoutDrift) { 0 } else { drift };
         let confirmed = self.confirmed_at()?;
         Some(confirmed + self.config.election_timeout * (100 - drift) / 100)
     }
@@ -255,7 +259,7 @@ impl Node {
         while let Some(asker) = self.reads.unasked.pop_front() {
             self.reads.asked.push_back((round, csn, asker));
         }
-        if self.senator.alone_is_quorum() {
+        if self.senator.alone_is_quorum() || mutated!(self.config, ReadWithoutRound) {
             self.confirm_reads(round);
             return false;
         }

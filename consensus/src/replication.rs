@@ -3,6 +3,7 @@
 use crate::ids::{Csn, Incarnation, Index, LogId, ServerId, Tail};
 use crate::log::{Base, Log};
 use crate::message::{Append, AppendReply, Body, Matched, Refusal, Section};
+use crate::mutation::mutated;
 use crate::node::Node;
 use crate::output::Write;
 use crate::progress::{Next, Window};
@@ -31,7 +32,7 @@ impl Node {
             self.send_again();
         }
         // Nothing of a group leaves before its log is adopted, and that ends with its term-start.
-        let slots = if self.term_starts_written() {
+        let slots = if self.term_starts_written() || mutated!(self.config, SendBeforeAdopt) {
             self.sending.take()
         } else {
             Vec::new()

@@ -16,6 +16,7 @@ use crate::ids::{Csn, GroupId, Index, LogId, Timestamp};
 use crate::log::{Base, Log};
 use crate::log_read::LogReads;
 use crate::membership::Standing;
+use crate::mutation::mutated;
 use crate::node::{Config, HardState, Node};
 use crate::output::Write;
 use crate::persistence::Persistence;
@@ -357,7 +358,7 @@ impl Restore {
                 log, applied, term_starts, ..
             } = restored;
             let mut worker = Worker::restore(*group, members.clone(), log, applied.max(position.index), &term_starts);
-            worker.damaged = damaged;
+            worker.damaged = damaged && !mutated!(self.config, RotIsAbsence);
             worker.note_installed(&position);
             workers.push(worker);
         }
@@ -404,7 +405,9 @@ impl Restore {
             verified: Index::ZERO,
             election_due: Duration::ZERO,
             grants_from: Duration::ZERO,
-            damaged: senate_damaged.is_some(),
+            damaged: senate_damaged.is_some() && !mutated!(self.config, RotIsAbsence),
+            #[cfg(feature = "mutations")]
+            mutation: self.config.mutation,
         };
         let mut node = Node {
             random: Random::new(self.config.seed),

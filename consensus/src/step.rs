@@ -2,6 +2,7 @@
 
 use crate::ids::LogId;
 use crate::message::{Body, Message, NUMBER_MAX, Refusal};
+use crate::mutation::mutated;
 use crate::node::Node;
 use crate::output::InstallChunk;
 
@@ -61,7 +62,11 @@ impl Node {
                 let append = std::mem::take(append);
                 let reply = self.follow(from, append)?;
                 let reply = self.reply(&message, self.senator.term, Body::AppendReply(reply));
-                self.send_when_durable(reply);
+                if mutated!(self.config, AckBeforeDurable) {
+                    self.messages.push(reply);
+                } else {
+                    self.send_when_durable(reply);
+                }
             }
             Body::AppendReply(reply) => self.answered(from, reply)?,
             Body::Fetch { log, after } => {

@@ -6,6 +6,7 @@
 
 use crate::ids::{Csn, LogId};
 use crate::log::Base;
+use crate::mutation::mutated;
 use crate::node::Node;
 use crate::output::Write;
 use crate::senate::Role;
@@ -36,8 +37,17 @@ impl Node {
         let consul = self.serving.is_some();
         let follows = matches!(self.senator.role, Role::Follower { .. }) && self.consul_resolved.is_some();
         // The base rule asks for a final term-start: that of a consul which serves.
-        if !consul && !follows || self.healing() {
+        let unheard = mutated!(self.config, TruncateVoid);
+        if !consul && !follows && !unheard || self.healing() {
             return None;
+        }
+        if unheard {
+            for slot in 0..self.workers.len() {
+                let worker = &self.workers[slot];
+                if worker.term_start.term == self.senator.term && worker.log.durable() >= worker.term_start_index {
+                    self.gather(slot, worker.term_start_index);
+                }
+            }
         }
         let (csn, timestamp) = self.sequencer.handed();
         let mut bases = Vec::new();
@@ -51,7 +61,10 @@ impl Node {
             if worker.settle() {
                 self.moved.insert(slot);
             }
-            let base = worker.possible_base(csn, timestamp);
+            let mut base = worker.possible_base(csn, timestamp);
+            if mutated!(self.config, TruncateUnresolved) {
+                base = worker.base_at(worker.log.durable(), csn, timestamp);
+            }
             let needed = consul && !worker.peers.settled(&worker.members, me, base.index);
             let kept = needed && worker.log.bytes_after(worker.log.base().index) <= limit;
             if base.index > worker.log.base().index && !kept {

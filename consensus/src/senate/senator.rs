@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{Configuration, Roles, Vote};
 use crate::ids::{GroupId, Index, ServerId, Tail, Term};
 use crate::log::{Base, Log};
+use crate::mutation::mutated;
 use crate::progress::Peers;
 use crate::quorum::Members;
 use crate::record::{Entry, Record};
@@ -80,6 +81,8 @@ pub struct Senator {
     pub(crate) grants_from: Duration,
     /// Durable records of the log were lost: this server doesn't know what it promised, until it has a later consul's.
     pub(crate) damaged: bool,
+    #[cfg(feature = "mutations")]
+    pub(crate) mutation: Option<crate::Mutation>,
 }
 
 impl Senator {
@@ -124,7 +127,8 @@ impl Senator {
 
     /// Whether this server may vote for this run of this candidate in the current term.
     pub(crate) fn may_vote(&self, candidate: Vote) -> bool {
-        self.vote.is_none_or(|vote| vote == candidate)
+        let another_run = |vote: Vote| mutated!(self, SameServerOtherRun) && vote.server == candidate.server;
+        self.vote.is_none_or(|vote| vote == candidate || another_run(vote)) || mutated!(self, VoteTwice)
     }
 
     /// Whether a candidate here has a quorum of durable votes.
@@ -144,7 +148,7 @@ impl Senator {
             }
         });
         // Only an entry of the consul's own term proves that those before it can't be replaced (Figure 8).
-        if reached > self.commit && self.log.term_at(reached) == Some(self.term) {
+        if reached > self.commit && (self.log.term_at(reached) == Some(self.term) || mutated!(self, CountOldTermInSenate)) {
             self.commit = reached;
             if self.alone_is_quorum() {
                 self.log.release(reached, 0);

@@ -5,6 +5,8 @@
 
 use super::Worker;
 use crate::ids::{Csn, Index};
+use crate::log::Log;
+use crate::mutation::mutated;
 use crate::record::{Entry, Fragment, Record};
 use crate::worker::cut::for_each_live;
 
@@ -20,6 +22,12 @@ pub(crate) struct Stated {
     pub(crate) complete: Csn,
     /// No later fragment names a stage record at or below this.
     pub(crate) closed: Index,
+}
+
+/// The entries that decide which fragments count: all, term-starts among them.
+pub(crate) fn judged(log: &Log, without_starts: bool) -> impl DoubleEndedIterator<Item = &Entry> {
+    let ignored = move |entry: &&Entry| without_starts && matches!(entry.record, Record::TermStart(_));
+    log.window().filter(move |entry| !ignored(entry))
 }
 
 impl Worker {
@@ -66,7 +74,7 @@ impl Worker {
         let (handed, start) = (self.handed, self.term_start_index);
         let mut live = Vec::new();
         let mut last = None;
-        for_each_live(self.log.window(), |entry, fragment| {
+        for_each_live(judged(&self.log, mutated!(self, ForgetVoid)), |entry, fragment| {
             if entry.index <= start {
                 last.get_or_insert((entry.index, fragment.csn, fragment.timestamp));
                 if entry.index > handed {

@@ -12,11 +12,12 @@ use std::collections::VecDeque;
 use crate::adoption::Fetching;
 use crate::ids::{Csn, GroupId, Index, ServerId, Term, Timestamp};
 use crate::log::{Base, Log, TermStartAt};
+use crate::mutation::mutated;
 use crate::progress::Peers;
 use crate::quorum::Members;
 use crate::record::{Entry, Record};
 use crate::snapshot::Pull;
-pub(crate) use gather::Stated;
+pub(crate) use gather::{Stated, judged};
 use stages::LiveStage;
 
 /// The part of the memory for entries that is for peers that lag: what they lack is in the log store too, and a working
@@ -73,6 +74,8 @@ pub struct Worker {
     stages: VecDeque<LiveStage>,
     /// The term-starts that the log has, by index.
     term_starts: Vec<(Index, TermStartAt)>,
+    #[cfg(feature = "mutations")]
+    pub(crate) mutation: Option<crate::Mutation>,
 }
 
 impl Worker {
@@ -104,6 +107,8 @@ impl Worker {
             volatile: false,
             stages: VecDeque::new(),
             term_starts: Vec::new(),
+            #[cfg(feature = "mutations")]
+            mutation: None,
             log,
         };
         for entry in term_starts {
@@ -190,7 +195,7 @@ impl Worker {
             .members
             .quorum_index(|server| if server == me { log.durable() } else { peers.matched(server) });
         // Only an entry of the current term proves that those before it can't be replaced (Figure 8).
-        if reached <= self.commit || self.log.term_at(reached) != Some(term) {
+        if reached <= self.commit || self.log.term_at(reached) != Some(term) && !mutated!(self, CountOldTermInGroups) {
             return 0;
         }
         let before = std::mem::replace(&mut self.commit, reached);
@@ -292,7 +297,7 @@ impl Worker {
         self.base_at(self.handed, csn, timestamp)
     }
 
-    fn base_at(&self, index: Index, csn: Csn, timestamp: Timestamp) -> Base {
+    pub(crate) fn base_at(&self, index: Index, csn: Csn, timestamp: Timestamp) -> Base {
         let base = self.log.base();
         if index <= base.index {
             // Nothing happened since: the base holds at a later CSN too.
@@ -305,7 +310,11 @@ impl Worker {
         }
         let term = self.log.term_at(index).expect("the position is inside the log");
         let passed = self.term_starts.partition_point(|(at, _)| *at <= index);
-        let term_start = passed.checked_sub(1).map_or(base.term_start, |at| self.term_starts[at].1);
+        let term_start = match passed.checked_sub(1) {
+            _ if mutated!(self, BaseWithoutTermStart) => TermStartAt::default(),
+            None => base.term_start,
+            Some(at) => self.term_starts[at].1,
+        };
         Base {
             index,
             term,

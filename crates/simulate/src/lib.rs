@@ -42,8 +42,10 @@ mod recovery;
 mod server;
 mod state;
 mod story;
+mod verdict;
 mod world;
 
 pub use cases::{Case, Cases};
 pub use plan::{Faults, LeaveOut, Micros, Plan};
+pub use verdict::{Violation, catch_violations, verdict};
 pub use world::{Report, World};

@@ -72,6 +72,9 @@ pub struct Plan {
     pub safety_only: bool,
     /// What goes wrong.
     pub faults: Faults,
+    /// The bug that all servers have.
+    #[cfg(feature = "mutations")]
+    pub mutation: Option<curia_consensus::Mutation>,
 }
 
 /// Kinds of fault, as probabilities or as mean times between two of them (zero: never).
@@ -193,6 +196,8 @@ impl Plan {
             archive: dice.chance(0.5),
             safety_only: false,
             faults,
+            #[cfg(feature = "mutations")]
+            mutation: None,
         }
     }
 

@@ -134,6 +134,10 @@ impl Server {
         config.log_reads_max = plan.log_reads_max;
         config.catch_up_entries_max = plan.catch_up_entries_max;
         config.stale_entries_max = plan.stale_entries_max;
+        #[cfg(feature = "mutations")]
+        {
+            config.mutation = plan.mutation;
+        }
         self.state = self.flushed.clone();
         let mut restore = Restore::new(config, self.disk.hard_state, self.disk.bases(), self.state.applied.clone())?;
         for (log, lane) in self.disk.lanes() {

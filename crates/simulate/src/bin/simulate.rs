@@ -7,13 +7,11 @@
 //! simulate --seed 4711 --shrink       the kinds of fault that this seed needs to fail
 //! ```
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use curia_simulate::{Cases, Faults, Plan, Report, World};
+use curia_simulate::{Cases, Faults, Plan, catch_violations, verdict};
 
 /// Simulate clusters in virtual time and check them.
 #[derive(Parser)]
@@ -53,17 +51,9 @@ struct Arguments {
     demand: u64,
 }
 
-/// Where the last panic was.
-static PLACE: Mutex<String> = Mutex::new(String::new());
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    // A violation is reported by its seed; here it only leaves its place.
-    std::panic::set_hook(Box::new(|info| {
-        if let (Ok(mut place), Some(location)) = (PLACE.lock(), info.location()) {
-            *place = format!("{}:{}", location.file(), location.line());
-        }
-    }));
+    catch_violations();
     if arguments.shrink {
         return shrink(&arguments);
     }
@@ -80,7 +70,7 @@ fn main() -> ExitCode {
             break;
         }
         done += 1;
-        match run(plan(&arguments, seed), arguments.trace) {
+        match verdict(plan(&arguments, seed), arguments.trace) {
             Ok(report) => {
                 cases.add(&report.cases);
                 time += report.time;
@@ -129,17 +119,6 @@ fn plan(arguments: &Arguments, seed: u64) -> Plan {
     plan
 }
 
-fn run(plan: Plan, told: bool) -> Result<Report, String> {
-    catch_unwind(AssertUnwindSafe(|| World::new(plan, told).run())).map_err(|panic| {
-        let message = panic
-            .downcast_ref::<String>()
-            .cloned()
-            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        let place = PLACE.lock().map(|place| place.clone()).unwrap_or_default();
-        format!("{} ({place})", message.unwrap_or_default())
-    })
-}
-
 /// Leaves out what isn't needed for the seed to fail: kinds of fault, then operations.
 fn shrink(arguments: &Arguments) -> ExitCode {
     let Some(seed) = arguments.seed else {
@@ -147,7 +126,7 @@ fn shrink(arguments: &Arguments) -> ExitCode {
         return ExitCode::FAILURE;
     };
     let mut small = plan(arguments, seed);
-    let Err(mut violation) = run(small.clone(), false) else {
+    let Err(mut violation) = verdict(small.clone(), false) else {
         println!("seed {seed} doesn't fail");
         return ExitCode::FAILURE;
     };
@@ -155,8 +134,8 @@ fn shrink(arguments: &Arguments) -> ExitCode {
     for (name, leave_out) in Faults::kinds() {
         let mut smaller = small.clone();
         leave_out(&mut smaller.faults);
-        if let Err(other) = run(smaller.clone(), false)
-            && kind(&other) == kind(&violation)
+        if let Err(other) = verdict(smaller.clone(), false)
+            && other.check() == violation.check()
         {
             (small, violation) = (smaller, other);
             without.push(name.to_owned());
@@ -166,8 +145,8 @@ fn shrink(arguments: &Arguments) -> ExitCode {
     while operations > 1 {
         let mut smaller = small.clone();
         smaller.operations = operations / 2;
-        let Err(other) = run(smaller.clone(), false) else { break };
-        if kind(&other) != kind(&violation) {
+        let Err(other) = verdict(smaller.clone(), false) else { break };
+        if other.check() != violation.check() {
             break;
         }
         (small, violation, operations) = (smaller, other, operations / 2);
@@ -178,9 +157,4 @@ fn shrink(arguments: &Arguments) -> ExitCode {
         without.join(",")
     );
     ExitCode::SUCCESS
-}
-
-/// The part of a violation that says which rule it broke.
-fn kind(violation: &str) -> &str {
-    violation.split(':').next().unwrap_or_default()
 }

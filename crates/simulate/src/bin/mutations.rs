@@ -1,0 +1,93 @@
+//! Whether the simulator would find protocol bugs: plants each, and runs seeds until one fails by it.
+//!
+//! ```text
+//! mutations                           all, up to the bound; exit code 1 if one is not found
+//! mutations --only own-log,late-ack   these
+//! ```
+//!
+//! A seed that fails without the bug too doesn't count: what is found must be the bug.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use curia_consensus::Mutation;
+use curia_simulate::{Plan, catch_violations, verdict};
+
+/// Plant protocol bugs and see whether the simulator finds them.
+#[derive(Parser)]
+struct Arguments {
+    /// First seed.
+    #[arg(long, default_value_t = 0)]
+    first: u64,
+    /// So many seeds for each bug at most.
+    #[arg(long, default_value_t = 4000)]
+    seeds: u64,
+    /// So many seconds for each bug at most.
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// Client operations a seed.
+    #[arg(long, default_value_t = 500)]
+    operations: u32,
+    /// Only these.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Print the violations in full.
+    #[arg(long)]
+    words: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    catch_violations();
+    println!("| mutation | breaks | seeds | found by |\n| --- | --- | ---: | --- |");
+    let (mut found, mut missed) = (0, Vec::new());
+    for mutation in Mutation::ALL {
+        if !arguments.only.is_empty() && !arguments.only.iter().any(|name| name == mutation.name()) {
+            continue;
+        }
+        if look_for(*mutation, &arguments) {
+            found += 1;
+        } else {
+            missed.push(mutation.name());
+        }
+    }
+    println!("\n{found} found, {} missed", missed.len());
+    if missed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        println!("FAILED: not found: {}", missed.join(", "));
+        ExitCode::FAILURE
+    }
+}
+
+/// Whether a seed fails by this bug and not without it.
+fn look_for(mutation: Mutation, arguments: &Arguments) -> bool {
+    let from = Instant::now();
+    let mut tried = 0;
+    for seed in arguments.first..arguments.first + arguments.seeds {
+        if arguments.seconds.is_some_and(|limit| from.elapsed().as_secs() >= limit) {
+            break;
+        }
+        tried += 1;
+        let sound = Plan::draw(seed, arguments.operations);
+        let mut plan = sound.clone();
+        plan.mutation = Some(mutation);
+        let Err(violation) = verdict(plan, false) else { continue };
+        if verdict(sound, false).is_err() {
+            continue;
+        }
+        println!(
+            "| {} | {} | {tried} (seed {seed}) | {} |",
+            mutation.name(),
+            mutation.rule(),
+            violation.check()
+        );
+        if arguments.words {
+            println!("{violation}\n");
+        }
+        return true;
+    }
+    println!("| {} | {} | {tried} | NOT FOUND |", mutation.name(), mutation.rule());
+    false
+}

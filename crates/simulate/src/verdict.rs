@@ -24,7 +24,10 @@ impl Violation {
     pub fn check(&self) -> String {
         match self.place.rsplit_once("consensus/src/") {
             Some((_, place)) => format!("the core's assertion at {}", place.split(':').next().unwrap_or_default()),
-            None => self.words.split(':').next().unwrap_or_default().chars().take(60).collect(),
+            None => {
+                let words = self.words.trim_start_matches("assertion `left == right` failed: ");
+                words.split([':', '\n']).next().unwrap_or_default().chars().take(60).collect()
+            }
         }
     }
 }

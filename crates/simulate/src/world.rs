@@ -492,7 +492,7 @@ impl World {
             for (place, term) in &self.oracle.decided(csn).expect("it is decided").places {
                 let lane = server.disk.lane(LogId::Group(place.group));
                 // Of a dropped group everything was applied everywhere.
-                if lane.is_none_or(|lane| lane.tail() == Tail::default()) && self.is_gone(place.group) {
+                if lane.is_none_or(|lane| lane.tail() == Tail::default()) && self.oracle.is_gone(place.group) {
                     continue;
                 }
                 assert!(
@@ -502,13 +502,6 @@ impl World {
                 );
             }
         }
-    }
-
-    /// Whether some configuration has already dropped this group.
-    fn is_gone(&self, group: GroupId) -> bool {
-        let last = self.oracle.configurations().iter().rev();
-        last.take(8)
-            .any(|configuration| configuration.next_group > group && configuration.group(group).is_none())
     }
 
     /// Applies what waits.
@@ -540,7 +533,7 @@ impl World {
                 decided.is_some_and(|decided| decided
                     .places
                     .iter()
-                    .all(|(place, _)| brought(place.group) || self.is_gone(place.group))),
+                    .all(|(place, _)| brought(place.group) || self.oracle.is_gone(place.group))),
                 "prefix order: s{} goes past {csn:?} without applying it: {decided:?}",
                 at + 1
             );
@@ -599,7 +592,7 @@ impl World {
         // What a group's snapshot brought is not applied again, and of a dropped group there may be nothing left.
         let state = &self.servers[at].state;
         let brought = |group: GroupId| state.group(group).is_some_and(|group| group.installed >= csn);
-        let lost = |group: GroupId| self.is_gone(group) && parts.iter().all(|part| part.group != group);
+        let lost = |group: GroupId| self.oracle.is_gone(group) && parts.iter().all(|part| part.group != group);
         let places = decided.places.iter().map(|(place, _)| *place);
         let places = places.filter(|place| !brought(place.group) && !lost(place.group));
         assert!(

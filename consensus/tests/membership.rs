@@ -571,3 +571,32 @@ fn who_is_about_to_leave_stands_if_nobody_else_has_the_entry_that_says_so() {
     });
     assert_eq!(cluster.configuration(2).senate.incoming(), ids(&[2]));
 }
+
+#[test]
+fn a_server_that_votes_in_a_group_only_becomes_a_learner_before_it_is_removed() {
+    let mut cluster = Cluster::new(3, 2);
+    cluster.elect_this(1);
+    // Server 3 leaves the senate's voters and those of one group.
+    let target = |voters: &[u64], learners: &[u64]| Target {
+        voters: ids(voters),
+        learners: ids(learners),
+    };
+    let change = Change {
+        senate: Some(target(&[1, 2], &[3])),
+        groups: vec![(GroupId(0), target(&[1, 2], &[3]))],
+        ..Change::default()
+    };
+    cluster.change(&change);
+    let error = ReconfigureError::StillVotes {
+        server: ServerId(3),
+        group: GroupId(1),
+    };
+    assert_eq!(cluster.node(1).reconfigure(&remove(3)), Err(error));
+    let change = Change {
+        groups: vec![(GroupId(1), target(&[1, 2], &[3]))],
+        ..Change::default()
+    };
+    cluster.change(&change);
+    cluster.change(&remove(3));
+    assert_eq!(cluster.configuration(1).servers.len(), 2);
+}

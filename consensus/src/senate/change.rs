@@ -99,6 +99,14 @@ pub enum ReconfigureError {
         /// How far the log is.
         last: Index,
     },
+    /// The server to be removed votes in a group and not in the senate. The group needs it until the change is finished, and
+    /// for that it must still hear of the senate's log: make it a learner of the group first.
+    StillVotes {
+        /// The server.
+        server: ServerId,
+        /// The group.
+        group: GroupId,
+    },
     /// The group still has a transaction that isn't resolved.
     Unresolved(GroupId),
     /// It would be the last group.
@@ -131,6 +139,7 @@ impl fmt::Display for ReconfigureError {
                 matched,
                 last,
             } => write!(f, "server {server} has entry {matched} of {log}, which ends at {last}"),
+            Self::StillVotes { server, group } => write!(f, "server {server} still votes in group {group}: make it a learner first"),
             Self::Unresolved(group) => write!(f, "group {group} has transactions that are not resolved"),
             Self::LastGroup => f.write_str("the last group can't be dropped"),
             Self::NoCandidate => f.write_str("no server could become consul"),
@@ -200,6 +209,11 @@ impl Configuration {
         }
         if let Some(unknown) = change.remove.iter().find(|server| self.roles(**server).is_none()) {
             return Err(ReconfigureError::UnknownServer(*unknown));
+        }
+        for server in change.remove.iter().copied().filter(|server| !self.senate.is_voter(*server)) {
+            if let Some((group, _)) = self.groups.iter().find(|(_, members)| members.is_voter(server)) {
+                return Err(ReconfigureError::StillVotes { server, group: *group });
+            }
         }
         next.senate = next.retarget(LogId::Senate, &self.senate, change.senate.as_ref(), change)?;
         let mut named: Vec<_> = change

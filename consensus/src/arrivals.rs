@@ -76,6 +76,7 @@ impl Arrivals {
     }
 
     /// The fragment of this transaction.
+    #[inline]
     pub(crate) fn get(&self, csn: Csn) -> Option<&Pending> {
         let offset = usize::try_from(csn.0.checked_sub(self.next.0)?).ok()?;
         match self.near.get(offset) {
@@ -85,12 +86,17 @@ impl Arrivals {
     }
 
     /// Gives away the fragment of the transaction whose turn it is.
+    #[inline]
     pub(crate) fn take(&mut self, next: Csn) -> Option<Pending> {
         self.forget_below(next);
-        self.get(next)?;
-        self.next = next.next();
-        let near = self.near.pop_front().flatten();
-        near.or_else(|| self.far.remove(&next))
+        match self.near.front_mut().and_then(Option::take) {
+            Some(near) => {
+                self.near.pop_front();
+                self.next = next.next();
+                Some(near)
+            }
+            None => self.far.remove(&next),
+        }
     }
 
     /// The lowest CSN from `next` on of which there is a fragment.

@@ -208,14 +208,14 @@ impl Log {
 
     /// Appends the entry that follows the last.
     pub fn push(&mut self, entry: Entry) -> &Entry {
-        let tail = self.tail();
-        assert_eq!(entry.index, tail.index.next(), "a log has no gaps");
-        assert!(
-            entry.term >= tail.term,
-            "terms never fall along a log: {:?} after {tail:?}",
-            entry.term
-        );
-        if entry.term > tail.term || self.runs.is_empty() {
+        assert_eq!(entry.index, self.last.next(), "a log has no gaps");
+        if self.runs.back().is_none_or(|(_, term)| *term != entry.term) {
+            let tail = self.tail();
+            assert!(
+                entry.term >= tail.term,
+                "terms never fall along a log: {:?} after {tail:?}",
+                entry.term
+            );
             self.runs.push_back((entry.index, entry.term));
         }
         self.last = entry.index;

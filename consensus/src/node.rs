@@ -478,6 +478,7 @@ impl Node {
         let consul = (self.senator.role == Role::Consul).then_some(self.config.server);
         for slot in self.moved.take() {
             let worker = &mut self.workers[slot];
+            worker.forget_handed();
             worker.trim(consul);
             let position = worker.position(csn, timestamp);
             // The driver is about to put a snapshot there, and is further then.
@@ -522,7 +523,7 @@ impl Node {
                 staged,
             });
         }
-        worker.hand(place.index);
+        worker.hand_one(place.index);
         self.moved.insert(slot);
         bytes
     }

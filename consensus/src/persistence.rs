@@ -150,7 +150,17 @@ const PLACES_MAX: usize = 64 << 10;
 
 impl Ends {
     /// Where this log ends; zero if the batch had nothing of it yet.
+    #[inline]
     fn of(&mut self, log: LogId) -> &mut Index {
+        // Appends come in runs.
+        let last = self.ends.len().wrapping_sub(1);
+        if self.ends.get(last).is_some_and(|(listed, _)| *listed == log) {
+            return &mut self.ends[last].1;
+        }
+        self.find(log)
+    }
+
+    fn find(&mut self, log: LogId) -> &mut Index {
         let number = log.to_u32() as usize;
         let place = if number < PLACES_MAX {
             if self.places.len() <= number {

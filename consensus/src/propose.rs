@@ -9,6 +9,7 @@ use crate::commit::Pending;
 use crate::ids::{Csn, GroupId, Index, Key, Participant, Timestamp};
 use crate::node::Node;
 use crate::record::{Fragment, Participants, Payload, Record, Stages};
+use crate::worker::Worker;
 
 /// One group's part of a proposal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,6 +154,7 @@ impl Node {
         }
         let mut bytes = 0;
         let mut last = None;
+        let mut fits = true;
         for part in parts {
             let worker = &self.workers[self.open_group(part.group)?];
             if last.replace(part.group).is_some_and(|last| last >= part.group) {
@@ -165,8 +167,9 @@ impl Node {
                 return Err(ProposeError::UnknownStage(part.group, index));
             }
             bytes += part.payload.len() as u64;
+            fits &= self.fits(worker, part.payload.len() as u64);
         }
-        if !self.has_room(parts.iter().map(|part| (part.group, part.payload.len() as u64))) {
+        if !fits || !self.has_room_for(bytes) {
             return Err(ProposeError::Full);
         }
         Ok(u32::try_from(bytes).unwrap_or(u32::MAX))
@@ -204,12 +207,19 @@ impl Node {
     /// in the window of every group.
     pub fn has_room(&self, parts: impl IntoIterator<Item = (GroupId, u64)>) -> bool {
         let mut all = 0;
-        let mut windows_have = parts.into_iter().map(|(group, bytes)| {
+        let fits = parts.into_iter().all(|(group, bytes)| {
             all += bytes;
-            let waiting = self.worker(group).map_or(0, |worker| worker.window_bytes);
-            waiting == 0 || waiting + bytes <= self.config.group_window_bytes_max
+            self.worker(group).is_none_or(|worker| self.fits(worker, bytes))
         });
+        fits && self.has_room_for(all)
+    }
+
+    fn fits(&self, worker: &Worker, bytes: u64) -> bool {
+        worker.window_bytes == 0 || worker.window_bytes + bytes <= self.config.group_window_bytes_max
+    }
+
+    fn has_room_for(&self, bytes: u64) -> bool {
         let waiting = self.sequencer.bytes();
-        windows_have.all(|has| has) && (waiting == 0 || waiting + all <= self.config.unresolved_bytes_max)
+        waiting == 0 || waiting + bytes <= self.config.unresolved_bytes_max
     }
 }

@@ -24,7 +24,7 @@ use stages::LiveStage;
 /// set that grows with it costs more than reading it there.
 const LAGGING_SHARE: usize = 16;
 /// The same of a server that doesn't lead, and so doesn't know what peers lack.
-const FOLLOWING_SHARE: usize = 64;
+const FOLLOWING_SHARE: usize = 512;
 
 /// A server's member of one worker group.
 #[derive(Debug)]
@@ -210,6 +210,13 @@ impl Worker {
 
     /// Moves the position: everything up to `index` is handed out, or will never be.
     pub(crate) fn hand(&mut self, index: Index) {
+        self.hand_one(index);
+        self.forget_handed();
+    }
+
+    /// Moves the position; [`Worker::forget_handed`] follows, once for many.
+    #[inline]
+    pub(crate) fn hand_one(&mut self, index: Index) {
         assert!(
             index >= self.handed,
             "what is handed out is in log order: {:?} at {index:?} after {:?}",
@@ -224,7 +231,12 @@ impl Worker {
             self.verified
         );
         self.handed = index;
-        while self.live.pop_front_if(|live| *live <= index).is_some() {}
+    }
+
+    /// Drops what was noted of entries up to the position.
+    pub(crate) fn forget_handed(&mut self) {
+        let handed = self.live.partition_point(|live| *live <= self.handed);
+        self.live.drain(..handed);
         self.forget_stages();
     }
 

@@ -88,7 +88,9 @@ impl Node {
     pub(crate) fn inaugurate(&mut self) {
         while let Some(mut inauguration) = self.inauguration.take() {
             let step = match std::mem::replace(&mut inauguration.step, Step::Confirming) {
-                Step::Confirming if self.senator.commit < inauguration.noop => Err(Step::Confirming),
+                Step::Confirming if self.senator.commit < inauguration.noop && !mutated!(self.config, ConfirmByOldTerm) => {
+                    Err(Step::Confirming)
+                }
                 Step::Confirming => {
                     self.give_way(&inauguration);
                     Ok(Step::Adopting(self.workers.iter().map(|worker| worker.group).collect()))

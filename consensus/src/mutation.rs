@@ -43,6 +43,7 @@ mutations! {
     RotIsAbsence "rot-is-absence" "A damaged record is unknown, never absent.",
     CountOldTermInGroups "count-old-term" "A group's log is counted by an entry of the current term.",
     CountOldTermInSenate "count-old-term-in-senate" "The senate's log is counted by an entry of the current term.",
+    ConfirmByOldTerm "no-noop" "The groups and their members are known when the no-op is committed.",
     OwnLog "own-log" "A consul adopts the highest log among a quorum, not its own.",
     SendBeforeAdopt "send-before-adopt" "Nothing of a group is sent before its log is adopted.",
     ForgetVoid "forget-void" "A fragment is void when a later term-start of its log has a lower cut.",

@@ -184,7 +184,11 @@ impl Worker {
 
     /// Whether the current term's start is on a quorum.
     pub(crate) fn started(&self, term: Term) -> bool {
-        self.term_start.term == term && self.commit >= self.term_start_index
+        let start = match mutated!(self, CountOldTermInGroups) {
+            true => self.term_start_index.previous(),
+            false => self.term_start_index,
+        };
+        self.term_start.term == term && self.commit >= start
     }
 
     /// Moves the consul's commit index, by how far each member's log is known to be durable. Gives the bytes of the stage

@@ -127,7 +127,9 @@ impl World {
                 let level = match level {
                     Level::Strict => ReadLevel::Strict,
                     // Clocks drift; what is promised is promised on the server's.
-                    Level::Bounded(age) => ReadLevel::Bounded(Duration::from_micros(age - age / 20)),
+                    Level::Bounded(age) => ReadLevel::Bounded(Duration::from_micros(
+                        age - age * self.plan.faults.drift_ppm.max(50_000) / 1_000_000,
+                    )),
                     Level::AtLeast(csn) => ReadLevel::Session(csn),
                 };
                 node.read(operation, level);

@@ -41,6 +41,7 @@ mod queue;
 mod recovery;
 mod server;
 mod state;
+mod storm;
 mod story;
 mod verdict;
 mod world;

@@ -199,6 +199,7 @@ impl Plan {
             #[cfg(feature = "mutations")]
             mutation: None,
         }
+        .gather_storm()
     }
 
     /// How long faults go on at most, in case clients get nowhere.

@@ -25,7 +25,7 @@ impl Node {
     pub(crate) fn may_stand(&self) -> bool {
         let later = self.later_configurations().any(|later| later.may_lead(self.config.server));
         let may_lead = later || self.standing.configuration.may_lead(self.config.server);
-        may_lead && !self.senator.damaged && !self.lacks_dropped()
+        may_lead && self.senator.damaged.is_none() && !self.lacks_dropped()
     }
 
     /// Whether this server keeps its logs in memory only: what it held in an earlier run is gone.
@@ -141,7 +141,7 @@ impl Node {
 
     /// Whether this server votes at all: it keeps what it promises, and knows what it promises about.
     fn may_grant(&self) -> bool {
-        !self.is_volatile() && !self.senator.damaged && self.senator.latest_configuration() > Index::ZERO
+        !self.is_volatile() && self.senator.damaged.is_none() && self.senator.latest_configuration() > Index::ZERO
     }
 
     pub(crate) fn asked_for_vote(&mut self, message: &Message, tail: Tail, transfer: bool) -> Result<(), Refusal> {

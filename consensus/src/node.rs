@@ -401,6 +401,7 @@ impl Node {
             self.take_office();
         }
         if self.senator.role != Role::Consul {
+            self.senator.mend();
             return self.follow_resolved();
         }
         self.senator.count();

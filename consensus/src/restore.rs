@@ -405,7 +405,7 @@ impl Restore {
             verified: Index::ZERO,
             election_due: Duration::ZERO,
             grants_from: Duration::ZERO,
-            damaged: senate_damaged.is_some() && !mutated!(self.config, RotIsAbsence),
+            damaged: (senate_damaged.is_some() && !mutated!(self.config, RotIsAbsence)).then_some(self.hard_state.term),
             #[cfg(feature = "mutations")]
             mutation: self.config.mutation,
         };

@@ -79,8 +79,9 @@ pub struct Senator {
     pub(crate) election_due: Duration,
     /// Grant no vote to others before this: this run doesn't know whether it heard from a consul just before it started.
     pub(crate) grants_from: Duration,
-    /// Durable records of the log were lost: this server doesn't know what it promised, until it has a later consul's.
-    pub(crate) damaged: bool,
+    /// Durable records of the log were lost in this term or before: this server doesn't know what it acknowledged, until it
+    /// has the log of a later term's consul, whom others elected and who so has all that was committed.
+    pub(crate) damaged: Option<Term>,
     #[cfg(feature = "mutations")]
     pub(crate) mutation: Option<crate::Mutation>,
 }
@@ -161,6 +162,14 @@ impl Senator {
     pub(crate) fn follow_commit(&mut self, commit: Index) {
         self.known_commit = self.known_commit.max(commit);
         self.commit = self.commit.max(commit.min(self.verified));
+    }
+
+    /// Takes note that a lost part of the log is back.
+    pub(crate) fn mend(&mut self) {
+        let has = self.log.term_at(self.verified.min(self.log.durable()));
+        if self.damaged.is_some_and(|term| term < self.term) && has == Some(self.term) {
+            self.damaged = None;
+        }
     }
 
     /// Begins the log anew after a base.

@@ -114,7 +114,7 @@ impl Node {
     /// none of them. Every state of the time had it all, so this one came later.
     pub(crate) fn lacks_dropped(&self) -> bool {
         let floor = self.senator.configuration.dropped_floor;
-        self.sequencer.handed().0 < floor && self.runs_state() && self.workers.iter().any(|worker| worker.installed() < floor)
+        self.sequencer.handed().0 < floor && self.runs_state() && self.workers.iter().any(|worker| !worker.is_whole_at(floor))
     }
 
     /// Takes every group's snapshot at or after the end of the groups that are gone.
@@ -126,7 +126,7 @@ impl Node {
         };
         let Some(source) = source else { return };
         for slot in 0..self.workers.len() {
-            if self.workers[slot].installed() < floor {
+            if !self.workers[slot].is_whole_at(floor) {
                 self.pull_snapshot_at(slot, source, Index::ZERO, floor);
             }
         }

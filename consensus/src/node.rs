@@ -426,15 +426,21 @@ impl Node {
         }
     }
 
+    /// Who stores no logs, or doesn't know whether it does, lets go of nothing that only memory has.
+    pub(crate) fn keep_in_memory(&mut self) {
+        let volatile = self.senator.roles.is_none_or(|roles| !roles.log);
+        self.workers.iter_mut().for_each(|worker| worker.volatile = volatile);
+    }
+
     /// The workers were numbered anew.
     pub(crate) fn renumber(&mut self) {
         for slots in [&mut self.sending, &mut self.unsettled, &mut self.gathering, &mut self.moved] {
             slots.reset(self.workers.len());
         }
-        let volatile = self.is_volatile();
+        self.keep_in_memory();
         let memory = self.config.memory_bytes_max / self.workers.len().max(1);
         for worker in &mut self.workers {
-            (worker.memory_bytes_max, worker.volatile) = (memory, volatile);
+            worker.memory_bytes_max = memory;
             #[cfg(feature = "mutations")]
             {
                 worker.mutation = self.config.mutation;

@@ -271,10 +271,12 @@ impl Worker {
     }
 
     /// Moves the position over records that will never be applied: the term-start, void fragments, stage records that were
-    /// given up. Whether it moved. Only once it is known which fragments count.
+    /// given up. Whether it moved. Only under a consul that serves, whose term-start the log holds.
     pub(crate) fn settle(&mut self) -> bool {
-        // A consul gathers its own log before it is on a quorum; a follower gathers what is verified and durable.
-        let known = self.commit.min(self.log.durable()).max(self.gathered.min(self.verified));
+        // A consul serves: the term-starts that it found a log for are on quorums. The first record of a group created
+        // since then may not be, nor what a follower has after the last resolved fragment.
+        let started = Some(self.term_start_index).filter(|index| *index > Index(1));
+        let known = self.commit.max(started.unwrap_or_default()).min(self.log.durable());
         let live = self.live.front().map_or(known, |index| index.previous());
         let open = self.first_open_stage().map_or(known, Index::previous);
         let index = known.min(live).min(open);
@@ -285,9 +287,11 @@ impl Worker {
         true
     }
 
-    /// The last CSN at which the group's state came whole.
-    pub(crate) fn installed(&self) -> Csn {
-        self.installed.0
+    /// Whether the group's state has all that it ever had up to this CSN, whatever logs still show: it came whole later,
+    /// or the group did.
+    pub(crate) fn is_whole_at(&self, csn: Csn) -> bool {
+        let created_later = |start: &(Index, TermStartAt)| self.log.base().index == Index::ZERO && start.1.cut >= csn;
+        self.installed.0 >= csn || self.term_starts.first().is_some_and(created_later)
     }
 
     /// The state came whole at this position.

@@ -51,7 +51,7 @@ impl Node {
         let own = worker.log.tail();
         let tail_of = |server: ServerId| {
             if server == me {
-                (!worker.damaged).then_some(own)
+                worker.damaged.is_none().then_some(own)
             } else {
                 inauguration.tail(server, group)
             }

@@ -60,11 +60,13 @@ impl Node {
             workers,
             arrivals,
             sequencer,
+            senator,
             ..
         } = self;
-        let (next, group) = (sequencer.next(), workers[slot].group);
-        // It has what this term's consul found, and with it everything that was ever committed.
-        workers[slot].damaged = false;
+        let (next, group, term) = (sequencer.next(), workers[slot].group, senator.term);
+        // It has what the consul of a later term found, and with it everything that was ever committed. One of the same term
+        // may have counted on what is lost here, and not sent it again yet.
+        workers[slot].damaged.take_if(|lost| *lost < term);
         workers[slot].gather(ready, |entry: &Entry, fragment: &Fragment| {
             if fragment.csn >= next {
                 let place = Participant { group, index: entry.index };

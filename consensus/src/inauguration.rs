@@ -226,7 +226,7 @@ impl Node {
             "every group starts the term with the same cut: {:?}",
             worker.group
         );
-        worker.damaged = false;
+        worker.damaged = None;
         let start = worker.term_start_index;
         self.gather(slot, start);
         let timestamp = self.sequencer.last_timestamp();

@@ -384,7 +384,7 @@ impl Node {
 
     /// Where the worker logs here end.
     pub(crate) fn tails(&self) -> Vec<(GroupId, Tail)> {
-        let known = self.workers.iter().filter(|worker| !worker.damaged);
+        let known = self.workers.iter().filter(|worker| worker.damaged.is_none());
         let end = |worker: &Worker| match mutated!(self.config, LateAck) {
             true => Tail {
                 term: worker.log.term_at(worker.log.durable()).unwrap_or_default(),

@@ -358,7 +358,7 @@ impl Restore {
                 log, applied, term_starts, ..
             } = restored;
             let mut worker = Worker::restore(*group, members.clone(), log, applied.max(position.index), &term_starts);
-            worker.damaged = damaged && !mutated!(self.config, RotIsAbsence);
+            worker.damaged = (damaged && !mutated!(self.config, RotIsAbsence)).then_some(self.hard_state.term);
             worker.note_installed(&position);
             workers.push(worker);
         }

@@ -61,7 +61,7 @@ pub struct Worker {
     /// The snapshot that is being copied to this server.
     pub(crate) pull: Option<Pull>,
     /// Durable records of the log were lost: where it ended is not known, until it holds a term-start of a later consul.
-    pub(crate) damaged: bool,
+    pub(crate) damaged: Option<Term>,
     /// The last snapshot that was installed.
     installed: (Csn, Timestamp),
     /// So many bytes of entries stay in memory.
@@ -101,7 +101,7 @@ impl Worker {
             stated: VecDeque::new(),
             fetching: None,
             pull: None,
-            damaged: false,
+            damaged: None,
             installed: (base.csn, base.timestamp),
             memory_bytes_max: usize::MAX,
             volatile: false,

@@ -12,6 +12,7 @@ mod harness;
 
 mod commands;
 mod pick;
+mod requests;
 mod script;
 mod trace;
 mod world;

@@ -15,6 +15,9 @@ use crate::{pick, trace};
 /// Clocks move by this much at a time.
 pub const STEP: Duration = Duration::from_millis(50);
 
+/// Of a command: nothing, or why it makes no sense in its story.
+pub type Outcome = Result<(), String>;
+
 type Rows = BTreeMap<GroupId, Vec<u8>>;
 
 #[derive(Default)]

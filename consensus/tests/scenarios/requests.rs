@@ -1,5 +1,7 @@
 //! What a story asks of a server's node: transactions, changes, reads, checkpoints.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use curia_consensus::*;
 

@@ -28,6 +28,11 @@ impl Node {
         may_lead && self.senator.damaged.is_none() && !self.lacks_dropped()
     }
 
+    /// Whether this server is known to have a log store: to keep its logs elsewhere than in memory.
+    pub(crate) fn stores_logs(&self) -> bool {
+        self.senator.roles.is_some_and(|roles| roles.log)
+    }
+
     /// Whether this server keeps its logs in memory only: what it held in an earlier run is gone.
     pub(crate) fn is_volatile(&self) -> bool {
         self.senator.roles.is_some_and(|roles| !roles.log)

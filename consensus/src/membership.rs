@@ -237,7 +237,6 @@ impl Node {
             }
         }
         self.forget_groups();
-        self.keep_in_memory();
         if floor < configuration.dropped_floor {
             self.tell_positions();
         }

@@ -242,6 +242,7 @@ impl Node {
 
     /// All batches up to this one are on disk: written and synced.
     pub fn persisted(&mut self, seq: PersistSeq) {
+        let stored = self.stores_logs();
         while let Some(flight) = self.persistence.persisted(seq) {
             if let Some(term) = flight.term {
                 self.senator.durable_term = self.senator.durable_term.max(term);
@@ -251,7 +252,7 @@ impl Node {
                     LogId::Senate => self.senator.log.persisted(index),
                     LogId::Group(group) => {
                         if let Some(slot) = self.slot(group) {
-                            self.workers[slot].persisted(index);
+                            self.workers[slot].persisted(index, stored);
                             self.gathering.insert(slot);
                             self.count(slot);
                         }
@@ -426,18 +427,11 @@ impl Node {
         }
     }
 
-    /// Who stores no logs, or doesn't know whether it does, lets go of nothing that only memory has.
-    pub(crate) fn keep_in_memory(&mut self) {
-        let volatile = self.senator.roles.is_none_or(|roles| !roles.log);
-        self.workers.iter_mut().for_each(|worker| worker.volatile = volatile);
-    }
-
     /// The workers were numbered anew.
     pub(crate) fn renumber(&mut self) {
         for slots in [&mut self.sending, &mut self.unsettled, &mut self.gathering, &mut self.moved] {
             slots.reset(self.workers.len());
         }
-        self.keep_in_memory();
         let memory = self.config.memory_bytes_max / self.workers.len().max(1);
         for worker in &mut self.workers {
             worker.memory_bytes_max = memory;
@@ -483,10 +477,13 @@ impl Node {
         let (csn, timestamp) = self.sequencer.handed();
         let mut positions = Vec::new();
         let consul = (self.senator.role == Role::Consul).then_some(self.config.server);
+        let stored = self.stores_logs();
         for slot in self.moved.take() {
             let worker = &mut self.workers[slot];
             worker.forget_handed();
-            worker.trim(consul);
+            if stored {
+                worker.trim(consul);
+            }
             let position = worker.position(csn, timestamp);
             // The driver is about to put a snapshot there, and is further then.
             if !worker.installing() {

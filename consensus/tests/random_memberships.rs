@@ -34,6 +34,8 @@ struct Cluster {
     network: Vec<Message>,
     decided: BTreeMap<Csn, (Rows, Timestamp)>,
     checked: BTreeMap<u64, Csn>,
+    /// Where the groups end that were gone when a server's state came: after a restart it may not know that yet.
+    gone: BTreeMap<u64, Csn>,
     consuls: BTreeMap<Term, ServerId>,
     /// The highest CSN that a consul acknowledged.
     acked: Csn,
@@ -63,6 +65,7 @@ impl Cluster {
             network: Vec::new(),
             decided: BTreeMap::new(),
             checked: BTreeMap::new(),
+            gone: BTreeMap::new(),
             consuls: BTreeMap::new(),
             acked: Csn::ZERO,
             reads: BTreeMap::new(),
@@ -128,7 +131,9 @@ impl Cluster {
         }
         self.network.append(&mut server.outbox);
         let from = self.checked.entry(id).or_default();
-        let gone = server.node().configuration().dropped_floor;
+        let gone = self.gone.entry(id).or_default();
+        *gone = server.node().configuration().dropped_floor.max(*gone);
+        let gone = *gone;
         let applied = server.state.applied.csn;
         for (csn, rows) in server.state.rows.range(from.next()..).take_while(|(csn, _)| **csn <= applied) {
             *from = *csn;

@@ -3,7 +3,7 @@
 mod harness;
 
 use curia_consensus::*;
-use harness::cluster::{Cluster, ids};
+use harness::cluster::{Cluster, TIMEOUT, ids};
 
 fn three_and_two() -> Cluster {
     let mut cluster = Cluster::with_roles(
@@ -158,6 +158,68 @@ fn a_state_only_server_that_joins_an_old_cluster_follows_as_a_learner() {
     cluster.run(30);
     assert_eq!(cluster.consul(), Some(4));
     cluster.commit("c");
+}
+
+fn commit_in_both(cluster: &mut Cluster, text: &str) -> Csn {
+    let consul = cluster.elect();
+    let csn = cluster.propose(consul, &[(0, text), (1, text)]).expect("room");
+    cluster.run(50);
+    csn
+}
+
+/// The senate's log begins at a configuration that doesn't have the joining server yet: it has groups before it has roles.
+fn joined_behind_the_senates_base() -> Cluster {
+    let mut cluster = Cluster::new(1, 2);
+    cluster.configure(|config| {
+        config.election_timeout = TIMEOUT;
+        config.memory_bytes_max = 0;
+    });
+    commit_in_both(&mut cluster, "a");
+    assert!(cluster.server(1).checkpoint());
+    cluster.join(2);
+    cluster.server(2).configure = cluster.server(1).configure;
+    cluster.crash(2);
+    cluster.restart(2);
+    let add = Change {
+        add: vec![(ServerId(2), Roles::STATE)],
+        ..Change::default()
+    };
+    cluster.change(&add);
+    cluster.run(50);
+    cluster
+}
+
+#[test]
+fn a_state_only_server_has_in_memory_what_it_does_not_store_though_it_learned_its_roles_late() {
+    let mut cluster = joined_behind_the_senates_base();
+    assert!(cluster.server(2).disk.bases.contains_key(&LogId::Senate));
+    let csn = commit_in_both(&mut cluster, "b");
+    cluster.run(50);
+    assert_eq!(cluster.server(2).state.applied.csn, csn);
+}
+
+#[test]
+fn a_state_only_server_whose_disk_has_an_old_configuration_goes_on_from_its_state() {
+    let mut cluster = joined_behind_the_senates_base();
+    let drop = Change {
+        drop: vec![GroupId(0)],
+        ..Change::default()
+    };
+    cluster.change(&drop);
+    (1..=2).for_each(|server| cluster.server(server).flush());
+    cluster.run(100);
+    assert_eq!(cluster.configuration(2).groups.len(), 1);
+    cluster.crash(2);
+    cluster.restart(2);
+    assert_eq!(cluster.configuration(2).groups.len(), 2, "as its disk has it");
+    cluster.server(2).installs.clear();
+    let before = cluster.server(2).state.clone();
+    cluster.run(100);
+    let csn = cluster.propose(1, &[(1, "c")]).expect("room");
+    cluster.run(50);
+    let state = &cluster.server(2).state;
+    assert_eq!((state.applied.csn, state.rows.len()), (csn, before.rows.len() + 1));
+    assert_eq!(cluster.server(2).installs, [], "its state had everything");
 }
 
 #[test]

@@ -66,8 +66,6 @@ pub struct Worker {
     installed: (Csn, Timestamp),
     /// So many bytes of entries stay in memory.
     pub(crate) memory_bytes_max: usize,
-    /// Whether memory is all that there is of the log.
-    pub(crate) volatile: bool,
     /// Whether this server alone stores the log, so that no peer needs entries from memory.
     alone: bool,
     /// Stage records that must stay, oldest first.
@@ -104,7 +102,6 @@ impl Worker {
             damaged: None,
             installed: (base.csn, base.timestamp),
             memory_bytes_max: usize::MAX,
-            volatile: false,
             stages: VecDeque::new(),
             term_starts: Vec::new(),
             #[cfg(feature = "mutations")]
@@ -245,12 +242,9 @@ impl Worker {
     }
 
     /// Lets go of entries that are handed out. Where `consul` leads, some that a peer lacks stay; where somebody else does,
-    /// fewer, in case that this server follows it in office. Memory that is all that there is of a log goes only with its
-    /// base.
+    /// fewer, in case that this server follows it in office. Not where memory is all that there is of a log: there they go
+    /// only with its base.
     pub(crate) fn trim(&mut self, consul: Option<ServerId>) {
-        if self.volatile {
-            return;
-        }
         let share = match consul {
             Some(me) => {
                 self.log.release(self.handed.min(self.peers.everywhere(&self.members, me)), 0);
@@ -262,10 +256,10 @@ impl Worker {
         self.log.release(self.handed, kept);
     }
 
-    /// The log is durable up to `index`.
-    pub(crate) fn persisted(&mut self, index: Index) {
+    /// The log is durable up to `index`; payloads may leave memory if the log store has them.
+    pub(crate) fn persisted(&mut self, index: Index, stored: bool) {
         self.log.persisted(index);
-        if !self.volatile {
+        if stored {
             self.log.spill(self.memory_bytes_max);
         }
     }

@@ -291,7 +291,12 @@ impl Node {
     fn create_worker(&mut self, group: GroupId, members: &Members) {
         let slot = self.workers.partition_point(|worker| worker.group < group);
         let base = self.unplaced.remove(&group).unwrap_or_default();
-        self.workers.insert(slot, Worker::create(group, members.clone(), base));
+        let mut worker = self
+            .parked
+            .remove(&group)
+            .unwrap_or_else(|| Worker::create(group, members.clone(), base));
+        worker.set_members(members.clone());
+        self.workers.insert(slot, worker);
         self.renumber();
     }
 

@@ -185,6 +185,8 @@ pub struct Node {
     pub(crate) refusals: Refusals,
     /// Where the state is in groups that are not known here yet, or were not when the logs began.
     pub(crate) unplaced: BTreeMap<GroupId, Base>,
+    /// Logs of groups whose creation is among damaged records of the senate's log.
+    pub(crate) parked: BTreeMap<GroupId, Worker>,
     pub(crate) transfer: Transfer,
     /// The last time it stood, that was another consul's wish.
     pub(crate) stood_by_wish: bool,

@@ -21,6 +21,7 @@ use crate::node::{Config, HardState, Node};
 use crate::output::Write;
 use crate::persistence::Persistence;
 use crate::progress::Peers;
+use crate::quorum::Members;
 use crate::random::Random;
 use crate::reads::Reads;
 use crate::record::{Entry, Record};
@@ -296,6 +297,7 @@ impl Restore {
         }
         let me = self.config.server;
         if let Some(after) = senate_damaged
+            && configuration.senate.contains(me)
             && configuration.senate.all().all(|server| server == me)
         {
             return Err(RestoreError::Damaged { log: LogId::Senate, after });
@@ -374,12 +376,20 @@ impl Restore {
             .map(|worker| worker.log.base())
             .chain(self.applied.positions.iter().map(|(_, base)| base));
         let installed = ends.map(|base| (base.csn, base.timestamp)).max().unwrap_or_default();
-        for log in self.logs.into_keys() {
+        let mut parked = BTreeMap::new();
+        for (log, restored) in self.logs {
             match log {
                 // Not known here yet.
                 LogId::Group(group) if volatile && unplaced.contains_key(&group) => {}
                 // Dropped, and the log store had not finished with it.
                 LogId::Group(group) if group < configuration.next_group => persistence.write(Write::DropLog { log }),
+                // What created it is among the damaged records; it waits for the consul to say so again.
+                LogId::Group(group) if senate_damaged.is_some() => {
+                    let mut worker = Worker::restore(group, Members::default(), restored.log, restored.applied, &restored.term_starts);
+                    worker.damaged = restored.damaged.is_some();
+                    worker.note_installed(&unplaced.remove(&group).unwrap_or_default());
+                    parked.insert(group, worker);
+                }
                 LogId::Group(group) => return Err(RestoreError::UnknownGroup(group)),
                 LogId::Senate => {}
             }
@@ -442,6 +452,7 @@ impl Restore {
             standing,
             refusals: Refusals::default(),
             unplaced,
+            parked,
             transfer: Transfer::default(),
             stood_by_wish: false,
             durable_applied: self.applied.csn,

@@ -29,7 +29,9 @@ impl World {
             return;
         }
         let consul = (0..self.servers.len()).rev().find(|at| self.servers[*at].serves());
-        if let Some(at) = consul {
+        // Nobody takes voters away while what another one lost is not repaired.
+        let sound = self.servers.iter().all(|server| server.disk.damaged().is_none());
+        if let Some(at) = consul.filter(|_| sound) {
             let configuration = self.node(at).configuration().clone();
             let change = self.wish(&configuration);
             let begun = self.node(at).reconfigure(&change);

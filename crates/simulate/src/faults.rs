@@ -111,12 +111,16 @@ impl World {
     /// the others are a quorum: what is lost on a majority is lost.
     fn rot(&mut self, at: usize) {
         let id = self.servers[at].id;
-        let Some(configuration) = self.oracle.configurations().last().cloned() else {
-            return;
-        };
-        let members = |log: LogId| match log {
-            LogId::Senate => Some(&configuration.senate),
-            LogId::Group(group) => configuration.group(group),
+        // Groups live by the last committed configuration, which may not be the last one written.
+        let configurations = self.oracle.configurations();
+        let latest: Vec<_> = configurations[configurations.len().saturating_sub(4)..].to_vec();
+        let others_suffice = |log: LogId| {
+            let members = latest.iter().filter_map(|configuration| match log {
+                LogId::Senate => Some(&configuration.senate),
+                LogId::Group(group) => configuration.group(group),
+            });
+            let mut members = members.peekable();
+            members.peek().is_some() && members.all(|members| members.quorum(|server| server != id))
         };
         let lanes: Vec<_> = self.servers[at]
             .disk
@@ -129,11 +133,7 @@ impl World {
         let (log, base, last) = self.chance.pick(&lanes);
         let depth = self.chance.between(1, 3);
         let spared = *self.rotten.entry(log).or_insert(id) == id;
-        if !spared
-            || last <= base
-            || self.servers[at].disk.damaged().is_some()
-            || !members(log).is_some_and(|members| members.quorum(|server| server != id))
-        {
+        if !spared || last <= base || self.servers[at].disk.damaged().is_some() || !others_suffice(log) {
             return;
         }
         let after = Index(last.0.saturating_sub(depth).max(base.0));

@@ -386,7 +386,7 @@ impl Restore {
                 // What created it is among the damaged records; it waits for the consul to say so again.
                 LogId::Group(group) if senate_damaged.is_some() => {
                     let mut worker = Worker::restore(group, Members::default(), restored.log, restored.applied, &restored.term_starts);
-                    worker.damaged = restored.damaged.is_some();
+                    worker.damaged = restored.damaged.is_some().then_some(self.hard_state.term);
                     worker.note_installed(&unplaced.remove(&group).unwrap_or_default());
                     parked.insert(group, worker);
                 }

@@ -1,6 +1,6 @@
 //! What an operator wants: that the office be handed over, and that servers and groups come and go.
 
-use curia_consensus::{Change, Configuration, GroupId, Members, ReconfigureError, Roles, ServerId, Target};
+use curia_consensus::{Change, Configuration, GroupId, Members, Office, ReconfigureError, Roles, ServerId, Target};
 
 use crate::cases::Case;
 use crate::world::{Event, World};
@@ -15,6 +15,11 @@ impl World {
         if let Some(at) = (0..self.servers.len()).find(|at| self.servers[*at].serves()) {
             let begun = self.node(at).transfer(ServerId(to));
             self.cases.met_if(Case::Transfer, begun.is_ok());
+            if let Office::Consul { term, .. } = self.servers[at].office
+                && begun.is_ok()
+            {
+                self.successor = Some((ServerId(to), term));
+            }
             self.story.add(self.now, &[50, at as u64, to], || {
                 format!("-- s{} shall hand over to s{to}: {begun:?}", at + 1)
             });

@@ -253,6 +253,10 @@ impl World {
         match result {
             Ok(csn) => {
                 self.cases.met_if(Case::Staged, staged);
+                let at_csn = csn.0 as usize;
+                self.cases.met_if(Case::Reused, at_csn < self.given.len());
+                self.given.resize(at_csn, 0);
+                self.given.push(operation);
                 self.story.add(self.now, &[30, at as u64, operation, csn.0], || {
                     let groups: Vec<_> = parts.iter().map(|(group, _)| group).collect();
                     format!("s{} gives {csn:?} to operation {operation} in {groups:?}", at + 1)

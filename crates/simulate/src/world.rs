@@ -91,6 +91,10 @@ pub struct World {
     pub(crate) cases: Cases,
     /// Which server's records of a log may be damaged.
     pub(crate) rotten: BTreeMap<LogId, ServerId>,
+    /// Who shall be consul next, after which term.
+    pub(crate) successor: Option<(ServerId, Term)>,
+    /// The last operation that was given each CSN, from 1.
+    pub(crate) given: Vec<u64>,
     /// How many events happened.
     steps: u64,
     /// Faults stopped.
@@ -138,6 +142,8 @@ impl World {
             story: Story::new(told),
             cases: Cases::default(),
             rotten: BTreeMap::new(),
+            successor: None,
+            given: Vec::new(),
             steps: 0,
             calm: false,
             chance: Dice::new(plan.seed, "faults"),
@@ -467,6 +473,11 @@ impl World {
                 self.oracle.serves(server.id, term, cut);
                 self.cases.met(Case::Served);
                 self.cases.met_if(Case::StateOnlyServed, !server.roles.log);
+                self.cases.met_if(Case::Adopted, cut > self.oracle.resolved_before(term));
+                self.cases.met_if(
+                    Case::TransferDone,
+                    self.successor.is_some_and(|(to, last)| to == server.id && last.next() == term),
+                );
                 self.check_complete(at);
             }
             Office::Senator { .. } => {}

@@ -18,7 +18,7 @@ use crate::ids::Csn;
 const NEAR_MAX: u64 = 64 << 10;
 
 /// One fragment of each transaction.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Arrivals {
     /// Nothing here is below it.
     next: Csn,

@@ -35,7 +35,7 @@ impl Pace {
 }
 
 /// How a consul gets on with what it began.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Paces {
     senate: Pace,
     transactions: Pace,

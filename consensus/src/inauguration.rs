@@ -20,7 +20,7 @@ use crate::transfer::Transfer;
 use crate::worker::{cut, judged};
 
 /// How far a consul is in taking office.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Inauguration {
     /// Where each server's worker logs end, reported at this term; ascending by group.
     pub(crate) tails: BTreeMap<ServerId, Vec<(GroupId, Tail)>>,
@@ -29,7 +29,7 @@ pub(crate) struct Inauguration {
     step: Step,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Step {
     /// Waiting for the no-op.
     Confirming,

@@ -53,6 +53,8 @@ mod check_quorum;
 mod codec;
 mod commit;
 mod election;
+#[cfg(feature = "fingerprint")]
+mod fingerprint;
 mod following;
 pub mod ids;
 mod inauguration;

@@ -12,7 +12,7 @@ use crate::output::{LogRead, Missing};
 use crate::record::Entry;
 
 /// What is being read.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct LogReads {
     last_id: u64,
     waiting: BTreeMap<u64, Reader>,
@@ -20,7 +20,7 @@ pub(crate) struct LogReads {
     pub(crate) asked: Vec<LogRead>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Reader {
     log: LogId,
     after: Index,

@@ -31,7 +31,7 @@ use crate::senate::{Change, Configuration, ReconfigureError, Role};
 use crate::worker::Worker;
 
 /// What the last committed configuration means here.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Standing {
     /// The last committed configuration that is known here: the groups live by it.
     pub(crate) configuration: Arc<Configuration>,
@@ -83,6 +83,12 @@ impl Standing {
     /// Whether nobody should try to become consul before this server.
     pub(crate) fn favours(&self, server: ServerId) -> bool {
         self.favourites.contains(&server)
+    }
+
+    /// Where the configuration is in the senate's log.
+    #[cfg(feature = "fingerprint")]
+    pub(crate) fn index(&self) -> Index {
+        self.index
     }
 
     fn distinguish(&mut self) {

@@ -134,7 +134,7 @@ enum HandOut {
 }
 
 /// One server's consensus. See the crate's page for the contract.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Node {
     pub(crate) config: Config,
     pub(crate) senator: Senator,

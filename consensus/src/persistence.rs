@@ -12,7 +12,7 @@ use crate::node::HardState;
 use crate::output::{Persist, Write};
 
 /// What is written and not yet durable, and who waits.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Persistence {
     /// The last number given.
     last: PersistSeq,
@@ -31,7 +31,7 @@ pub(crate) struct Persistence {
 const RESERVED_WRITES_MAX: usize = 1024;
 
 /// A batch between [`Persistence::take`] and its report.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Flight {
     seq: PersistSeq,
     /// The term that is durable with it.
@@ -131,6 +131,18 @@ impl Persistence {
         self.held.pop_front().map(|(_, message)| message)
     }
 
+    /// The batches between asking and report, by how far they are behind the last durable one.
+    #[cfg(feature = "fingerprint")]
+    pub(crate) fn under_way(&self) -> impl Iterator<Item = (u64, &Flight)> {
+        self.flights.iter().map(|flight| (flight.seq.0 - self.durable.0, flight))
+    }
+
+    /// The messages that wait, in the same way.
+    #[cfg(feature = "fingerprint")]
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = (u64, &Message)> {
+        self.held.iter().map(|(seq, message)| (seq.0 - self.durable.0, message))
+    }
+
     /// Whether everything asked for is durable.
     pub(crate) fn is_idle(&self) -> bool {
         !self.has_work() && self.flights.is_empty()
@@ -138,7 +150,7 @@ impl Persistence {
 }
 
 /// Where logs end after a batch, each once.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Ends {
     ends: Vec<(LogId, Index)>,
     /// By a log's number, where it was last put in `ends`; what stands there tells whether it still is.

@@ -47,7 +47,7 @@ struct Read {
 }
 
 /// Who waits for the consul's office to be confirmed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Asker {
     Here(Read),
     /// Another server, with its question.
@@ -59,7 +59,7 @@ enum Asker {
 }
 
 /// The reads that wait, by what they wait for.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Reads {
     /// For the next tick, which knows whether a lease holds or an answer is fresh enough.
     for_tick: Vec<(Read, Option<Duration>)>,

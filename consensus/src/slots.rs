@@ -1,7 +1,7 @@
 //! Which workers have something to do, so that idle groups cost nothing.
 
 /// A set of workers, by their place in the node.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Slots {
     listed: Vec<usize>,
     is_listed: Vec<bool>,

@@ -29,7 +29,7 @@ use crate::worker::Worker;
 const PATIENCE_HEARTBEATS: u8 = 4;
 
 /// A snapshot that is being copied to this server.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Pull {
     from: ServerId,
     /// The base must be here or after it,
@@ -51,7 +51,7 @@ pub(crate) struct Pull {
 }
 
 /// What this server reads of its state for others: one piece for each.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct SnapshotReads {
     last_id: u64,
     waiting: BTreeMap<ServerId, Piece>,
@@ -61,7 +61,7 @@ pub(crate) struct SnapshotReads {
     pub(crate) asked: Vec<SnapshotRead>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Piece {
     id: u64,
     group: GroupId,

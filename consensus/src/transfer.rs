@@ -19,7 +19,7 @@ use crate::node::Node;
 use crate::senate::Role;
 
 /// A consul's attempts to hand over.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Transfer {
     under_way: Option<UnderWay>,
     /// Somebody was told to stand, in this term.

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use crate::ids::{Csn, Key};
 
 /// Keys by their transactions, ascending by CSN.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Keys {
     csns: HashMap<Key, Csn>,
     order: VecDeque<(Csn, Key)>,

@@ -17,7 +17,7 @@ use crate::record::Participants;
 use keys::Keys;
 
 /// A transaction between its CSN and its application.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Pending {
     pub(crate) timestamp: Timestamp,
     /// One of its fragments.
@@ -39,7 +39,7 @@ impl Pending {
 }
 
 /// Gives CSNs and keeps the transactions that are not yet handed out, in their order.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Sequencer {
     /// Transactions `handed + 1 ..`, gap-free.
     pending: VecDeque<Pending>,

@@ -22,7 +22,7 @@ use crate::quorum::Members;
 const ROUNDS_MAX: usize = 256;
 
 /// The rounds of one term's consul.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Rounds {
     /// When the term began: everybody has so long to answer.
     since: Duration,

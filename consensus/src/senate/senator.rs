@@ -39,7 +39,7 @@ pub enum Role {
 }
 
 /// A server's member of the senate.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Senator {
     /// This server.
     pub(crate) id: ServerId,

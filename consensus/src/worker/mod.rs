@@ -4,6 +4,8 @@
 //! term, and it takes an append only while its senator's durable term is the append's.
 
 pub mod cut;
+#[cfg(feature = "fingerprint")]
+mod fingerprint;
 mod gather;
 mod stages;
 
@@ -27,7 +29,7 @@ const LAGGING_SHARE: usize = 16;
 const FOLLOWING_SHARE: usize = 512;
 
 /// A server's member of one worker group.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Worker {
     pub(crate) group: GroupId,
     pub(crate) members: Members,

@@ -58,6 +58,7 @@ impl Node {
             standing,
             refusals: _,
             unplaced: _,
+            parked,
             transfer,
             stood_by_wish,
             durable_applied,
@@ -85,7 +86,7 @@ impl Node {
             });
         written.expect("a hasher takes everything");
         senator.fingerprint(hasher);
-        workers.iter().for_each(|worker| worker.fingerprint(hasher));
+        workers.iter().chain(parked.values()).for_each(|worker| worker.fingerprint(hasher));
         persistence.fingerprint(hasher);
     }
 }

@@ -120,6 +120,9 @@ impl Node {
     /// A donor answered.
     pub(crate) fn fetched(&mut self, from: ServerId, group: GroupId, after: Tail, donated: Donated) -> Result<(), Refusal> {
         let Some(slot) = self.slot(group) else { return Ok(()) };
+        if self.workers[slot].feeding.is_some() {
+            return self.fed(slot, from, after, donated);
+        }
         let Some(fetching) = self.workers[slot].fetching else {
             return Ok(());
         };

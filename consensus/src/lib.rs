@@ -53,6 +53,7 @@ mod check_quorum;
 mod codec;
 mod commit;
 mod election;
+mod feeding;
 #[cfg(feature = "fingerprint")]
 mod fingerprint;
 mod following;

@@ -270,6 +270,10 @@ impl Node {
                 None => self.take_senate_base(base),
                 // Whether it needs the state too is still to be learned, from the senate's log.
                 Some(_) if self.senator.roles.is_none() => return None,
+                Some(slot) if !self.runs_state() && base.csn > self.snapshot_floor => {
+                    self.feed(slot, base);
+                    return None;
+                }
                 Some(slot) if !self.may_begin_at(base) => {
                     self.pull_snapshot(slot, consul, base.index);
                     return None;

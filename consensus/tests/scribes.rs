@@ -342,3 +342,33 @@ fn an_entry_that_only_a_scribe_has_on_disk_does_not_block_who_stores_logs_too() 
     assert_eq!(cluster.elect(), 1);
     assert_eq!(cluster.configuration(1).feature_level, 5);
 }
+
+/// Two scribes have what follows, the third lags; the consul's log begins after that.
+fn third_scribe_behind_the_consuls_base() -> Cluster {
+    let mut cluster = three_and_two();
+    cluster.configure(|config| {
+        config.election_timeout = TIMEOUT;
+        config.retained_bytes_max = 0;
+    });
+    cluster.run(400);
+    cluster.commit("a");
+    cluster.cut = [3].into();
+    for text in ["b", "c", "d"] {
+        cluster.commit(text);
+    }
+    let consul = cluster.elect();
+    assert!(cluster.server(consul).checkpoint());
+    cluster
+}
+
+#[test]
+fn a_scribe_that_lags_gets_what_no_snapshot_covers_from_another_scribe() {
+    let mut cluster = third_scribe_behind_the_consuls_base();
+    cluster.cut.clear();
+    cluster.run(500);
+    let group = LogId::Group(GroupId(0));
+    assert_eq!(cluster.server(3).disk.bases.get(&group), None);
+    let (first, third) = (cluster.server(1).disk.entries(group), cluster.server(3).disk.entries(group));
+    assert_eq!(first, third, "it holds every entry");
+    assert!(third.len() > 4);
+}

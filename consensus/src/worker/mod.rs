@@ -12,6 +12,7 @@ mod stages;
 use std::collections::VecDeque;
 
 use crate::adoption::Fetching;
+use crate::feeding::Feeding;
 use crate::ids::{Csn, GroupId, Index, ServerId, Term, Timestamp};
 use crate::log::{Base, Log, TermStartAt};
 use crate::mutation::mutated;
@@ -62,6 +63,8 @@ pub struct Worker {
     pub(crate) fetching: Option<Fetching>,
     /// The snapshot that is being copied to this server.
     pub(crate) pull: Option<Pull>,
+    /// What a scribe copies from others, to come to where the consul's log begins.
+    pub(crate) feeding: Option<Feeding>,
     /// Durable records of the log were lost: where it ended is not known, until it holds a term-start of a later consul.
     pub(crate) damaged: Option<Term>,
     /// The last snapshot that was installed.
@@ -101,6 +104,7 @@ impl Worker {
             stated: VecDeque::new(),
             fetching: None,
             pull: None,
+            feeding: None,
             damaged: None,
             installed: (base.csn, base.timestamp),
             memory_bytes_max: usize::MAX,
@@ -176,6 +180,7 @@ impl Worker {
         self.complete = self.log.base().csn.max(self.installed.0);
         self.stated.clear();
         self.fetching = None;
+        self.feeding = None;
         self.stages.clear();
         self.live.clear();
         self.abandon_pull();

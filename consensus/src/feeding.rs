@@ -18,7 +18,7 @@ use crate::message::{Body, Donated, Refusal, Section};
 use crate::node::Node;
 
 /// A scribe's copying from other scribes, up to a base of the consul's.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Feeding {
     base: Base,
     donor: ServerId,

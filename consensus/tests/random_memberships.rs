@@ -390,9 +390,7 @@ fn run(seed: u64, met: &mut Met) {
 #[test]
 fn whatever_changes_the_servers_agree_reads_are_strict_and_changes_end() {
     let mut met = Met::default();
-    let seeds = std::env::var("CURIA_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(300);
-    let first = std::env::var("CURIA_FIRST").ok().and_then(|n| n.parse().ok()).unwrap_or(0);
-    for seed in first..first + seeds {
+    for seed in harness::seeds(300) {
         run(seed, &mut met);
     }
     println!("{met:?}");

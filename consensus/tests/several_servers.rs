@@ -344,9 +344,7 @@ fn run(seed: u64, met: &mut Met) {
 #[test]
 fn whatever_is_lost_the_servers_apply_the_same_prefix_and_nothing_applied_is_undone() {
     let mut met = Met::default();
-    let seeds = std::env::var("CURIA_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(400);
-    let first = std::env::var("CURIA_FIRST").ok().and_then(|n| n.parse().ok()).unwrap_or(0);
-    for seed in first..first + seeds {
+    for seed in harness::seeds(400) {
         run(seed, &mut met);
     }
     println!("{met:?}");

@@ -538,3 +538,10 @@ pub fn part(group: u32, text: &str) -> Part {
         payload: Bytes::copy_from_slice(text.as_bytes()),
     }
 }
+
+/// The seeds that a random test goes through: so many from 0, or what CURIA_FIRST and CURIA_SEEDS say.
+pub fn seeds(count: u64) -> std::ops::Range<u64> {
+    let from_environment = |name| std::env::var(name).ok().and_then(|number| number.parse().ok());
+    let first = from_environment("CURIA_FIRST").unwrap_or(0);
+    first..first + from_environment("CURIA_SEEDS").unwrap_or(count)
+}

@@ -163,8 +163,7 @@ fn run(seed: u64, met: &mut Met) {
 #[test]
 fn whatever_crashes_acked_transactions_stay_and_none_is_half_there() {
     let mut met = Met::default();
-    let seeds = std::env::var("CURIA_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(600);
-    for seed in 0..seeds {
+    for seed in harness::seeds(600) {
         run(seed, &mut met);
     }
     println!("{met:?}");

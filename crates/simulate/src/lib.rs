@@ -18,13 +18,14 @@
 //! It knows the core by its public door only, as a driver does.
 //!
 //! - [`plan`]: what a seed decides: layout, limits, kinds of fault and how often they come
-//! - [`world`]: virtual time, servers, what happens to them
+//! - [`world`]: virtual time, servers, what happens to them; [`outputs`], [`applying`], [`office`]: what they then do
 //! - [`server`], [`driver`], [`disk`], [`state`], [`network`]: a node's surroundings
 //! - [`clients`], [`history`]: workloads, and the linearizability check
 //! - [`oracle`], [`durability`]: the invariants
 //! - [`faults`], [`changes`], [`recovery`]: what goes wrong, what an operator wants, and that it ends
 //! - [`story`], [`cases`]: what happened, and how often what is hard
 
+mod applying;
 mod cases;
 mod changes;
 mod clients;
@@ -35,7 +36,9 @@ mod durability;
 mod faults;
 mod history;
 mod network;
+mod office;
 mod oracle;
+mod outputs;
 mod plan;
 mod queue;
 mod recovery;

@@ -8,11 +8,11 @@ use curia_consensus::{
     Base, ClusterId, Config, Configuration, Csn, GroupId, Incarnation, LogId, Node, Office, Restore, Roles, ServerId, Term,
 };
 
+use crate::applying::Work;
 use crate::dice::mix;
 use crate::disk::Disk;
 use crate::plan::{Micros, Plan};
 use crate::state::State;
-use crate::world::Work;
 
 /// The cluster that is simulated.
 pub const CLUSTER: ClusterId = ClusterId(7);

@@ -53,3 +53,5 @@ select 12 & 10, 12 | 3, 12 # 10, ~ 5, 1 << 4, 256 >> 2;
 values (1, 'a'), (2, 'b');
 values (1), ('x');
 select * from (values (1, 'one'), (2, 'two')) v(n, w) order by n desc;
+select array[array[1], array[2]], array[null::int[], '{}'], (array[array[1, 2], array[3, 4]])[2][1], (array[1])[null::int];
+select array[array[1], null::int[]];

@@ -143,7 +143,7 @@ impl StatementContext {
             proc::CURRENT_SCHEMA => self.schemas(false).first().map_or(Datum::Null, Datum::text),
             proc::CURRENT_SCHEMAS => {
                 let schemas = self.schemas(matches!(args, [Datum::Bool(true)]));
-                list(oid::NAME, schemas.iter().map(Datum::text).collect())
+                Datum::list(oid::NAME, schemas.iter().map(Datum::text).collect())
             }
             proc::NEXTVAL => {
                 self.may_write("nextval()")?;
@@ -197,7 +197,7 @@ impl StatementContext {
             proc::PG_BLOCKING_PIDS => {
                 let process = i32::try_from(integer(args, 0)?).unwrap_or(0);
                 let blocking = s.database.blocking_sessions(process);
-                list(oid::INT4, blocking.into_iter().map(Datum::Int4).collect())
+                Datum::list(oid::INT4, blocking.into_iter().map(Datum::Int4).collect())
             }
             _ => return s.advisory_call(function, args),
         }))
@@ -269,20 +269,6 @@ pub fn version() -> String {
         env!("CARGO_PKG_VERSION"),
         std::env::consts::ARCH
     )
-}
-
-/// A one-dimensional array.
-pub(crate) fn list(element: Oid, elements: Vec<Datum>) -> Datum {
-    let dimensions = if elements.is_empty() {
-        Vec::new()
-    } else {
-        vec![(elements.len() as i32, 1)]
-    };
-    Datum::Array(Arc::new(ArrayValue {
-        element,
-        dimensions,
-        elements,
-    }))
 }
 
 fn text(args: &[Datum], i: usize) -> Result<&str> {

@@ -1,6 +1,5 @@
 //! What a session has made for itself: prepared statements and portals, as `pg_prepared_statements` and `pg_cursors` show them.
 
-use crate::context::list;
 use crate::portal::Progress;
 use crate::session::Session;
 use curia_types::{Datum, oid};
@@ -28,7 +27,7 @@ impl Session {
                     ("name", Datum::text(name)),
                     ("statement", Datum::text(&statement.sql)),
                     ("prepare_time", Datum::Timestamptz(statement.prepared_at)),
-                    ("parameter_types", list(oid::REGTYPE, types)),
+                    ("parameter_types", Datum::list(oid::REGTYPE, types)),
                     ("from_sql", Datum::Bool(statement.from_sql)),
                     ("generic_plans", Datum::Int8(0)),
                     ("custom_plans", Datum::Int8(0)),

@@ -37,15 +37,7 @@ impl StatementContext {
                 };
                 let value = settings.get(k.name).unwrap_or(k.default);
                 let words = match k.kind {
-                    Kind::Enum(words) => {
-                        let elements: Vec<Datum> = words.iter().map(Datum::text).collect();
-                        let dimensions = vec![(elements.len() as i32, 1)];
-                        Datum::Array(Arc::new(ArrayValue {
-                            element: oid::TEXT,
-                            dimensions,
-                            elements,
-                        }))
-                    }
+                    Kind::Enum(words) => Datum::list(oid::TEXT, words.iter().map(Datum::text).collect()),
                     _ => Datum::Null,
                 };
                 let optional = |t: Option<String>| t.map_or(Datum::Null, Datum::text);

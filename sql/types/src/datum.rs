@@ -70,6 +70,10 @@ pub struct ArrayValue {
 }
 
 impl Datum {
+    /// A one-dimensional array value.
+    pub fn list(element: u32, elements: Vec<Datum>) -> Datum {
+        Datum::Array(Arc::new(ArrayValue::of(element, elements)))
+    }
     /// Whether this is SQL NULL.
     pub fn is_null(&self) -> bool {
         matches!(self, Datum::Null)

@@ -257,59 +257,27 @@ pub(crate) fn all(nodes: &[Node], env: Env<'_>, row: &[Datum]) -> Result<Vec<Dat
     nodes.iter().map(|n| n.eval(env, row)).collect()
 }
 
-/// Builds ARRAY[...]; nested arrays must agree in shape.
+/// Builds ARRAY[...]; nested arrays must agree in shape, and a NULL among them has the shape of an empty one.
 pub(crate) fn array(values: Vec<Datum>, element: u32, nested: bool) -> Result<Datum> {
     if !nested {
-        let dimensions = if values.is_empty() {
-            Vec::new()
-        } else {
-            vec![(values.len() as i32, 1)]
-        };
-        return Ok(Datum::Array(Arc::new(ArrayValue {
-            element,
-            dimensions,
-            elements: values,
-        })));
+        return Ok(Datum::list(element, values));
     }
-    let mut dimensions: Option<Vec<(i32, i32)>> = None;
-    let mut elements = Vec::new();
-    let count = values.len() as i32;
-    for v in values {
-        let Datum::Array(a) = v else { continue };
-        if dimensions.get_or_insert_with(|| a.dimensions.clone()) != &a.dimensions {
-            return Err(SqlError::new(
-                SqlState::ARRAY_SUBSCRIPT_ERROR,
-                "multidimensional arrays must have array expressions with matching dimensions",
-            ));
-        }
-        elements.extend(a.elements.iter().cloned());
-    }
-    let mut dims = vec![(count, 1)];
-    dims.extend(dimensions.unwrap_or_default());
-    let dimensions = if elements.is_empty() { Vec::new() } else { dims };
-    Ok(Datum::Array(Arc::new(ArrayValue {
-        element,
-        dimensions,
-        elements,
-    })))
+    let empty = ArrayValue::of(element, Vec::new());
+    let part = |v| match v {
+        &Datum::Array(ref a) => a.as_ref(),
+        _ => &empty,
+    };
+    let parts: Vec<&ArrayValue> = values.iter().map(part).collect();
+    Ok(Datum::Array(Arc::new(ArrayValue::stack(element, &parts)?)))
 }
 
 fn subscript(array: &Datum, at: &[Datum]) -> Datum {
-    let a = match array {
-        Datum::Array(a) => a,
-        _ => return Datum::Null,
+    let subscript = |d: &Datum| match d {
+        Datum::Int4(i) => Some(*i),
+        _ => None,
     };
-    if a.dimensions.len() != at.len() {
-        return Datum::Null;
+    match (array, at.iter().map(subscript).collect::<Option<Vec<i32>>>()) {
+        (Datum::Array(a), Some(at)) => a.get(&at),
+        _ => Datum::Null,
     }
-    let mut index = 0i64;
-    for ((length, lower), d) in a.dimensions.iter().zip(at) {
-        let Datum::Int4(i) = d else { return Datum::Null };
-        let offset = i64::from(*i) - i64::from(*lower);
-        if offset < 0 || offset >= i64::from(*length) {
-            return Datum::Null;
-        }
-        index = index * i64::from(*length) + offset;
-    }
-    a.elements.get(index as usize).cloned().unwrap_or(Datum::Null)
 }

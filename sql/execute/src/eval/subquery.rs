@@ -112,16 +112,7 @@ impl Subquery {
                 if elements.iter().any(|e| matches!(e, Datum::Array(_))) {
                     return Ok(Remembered::Value(super::run::array(elements, *element, true)?));
                 }
-                let dimensions = if elements.is_empty() {
-                    Vec::new()
-                } else {
-                    vec![(elements.len() as i32, 1)]
-                };
-                Remembered::Value(Datum::Array(Arc::new(ArrayValue {
-                    element: *element,
-                    dimensions,
-                    elements,
-                })))
+                Remembered::Value(Datum::list(*element, elements))
             }
             Use::Compare { hashable: true, .. } => {
                 let (mut keys, mut has_null, mut hold) = (HashSet::new(), false, Hold::new(&env.exec.room));

@@ -156,16 +156,3 @@ fn vector(element: u32, elements: Vec<Datum>) -> Datum {
         elements,
     }))
 }
-/// A one-dimensional array that counts from 1.
-pub(crate) fn list(element: u32, elements: Vec<Datum>) -> Datum {
-    let dimensions = if elements.is_empty() {
-        Vec::new()
-    } else {
-        vec![(elements.len() as i32, 1)]
-    };
-    Datum::Array(Arc::new(ArrayValue {
-        element,
-        dimensions,
-        elements,
-    }))
-}

@@ -1,6 +1,6 @@
 //! `pg_class` and what hangs on it: attributes, defaults, indexes, constraints, sequences, dependencies, comments.
 
-use super::{Rows, flag, int2, int2s, int4, list, oid_of, oids, text};
+use super::{Rows, flag, int2, int2s, int4, oid_of, oids, text};
 use crate::exec::Exec;
 use curia_bind::deparse;
 use curia_catalog::system::{SystemTable, system_tables};
@@ -360,7 +360,7 @@ fn constraints(catalog: &Catalog, out: &mut Rows) {
                     row.extend([
                         ("contype", text(if *primary { "p" } else { "u" })),
                         ("conindid", oid_of(*index)),
-                        ("conkey", list(oid::INT2, keys.unwrap_or_default())),
+                        ("conkey", Datum::list(oid::INT2, keys.unwrap_or_default())),
                         ("connoinherit", flag(true)),
                     ]);
                 }

@@ -42,7 +42,7 @@ fn without_global(o: Options, function: &str) -> Result<Options> {
 }
 
 fn text_array(parts: Vec<Datum>) -> Datum {
-    Datum::Array(Arc::new(ArrayValue::of(oid::TEXT, parts)))
+    Datum::list(oid::TEXT, parts)
 }
 
 /// The parenthesised parts of a match, or the whole of it when there are none.

@@ -140,7 +140,7 @@ impl Accumulator for ArrayAgg {
     }
     fn finish(&self) -> Result<Datum> {
         Ok(if self.any {
-            Datum::Array(Arc::new(ArrayValue::of(self.element, self.values.clone())))
+            Datum::list(self.element, self.values.clone())
         } else {
             Datum::Null
         })

@@ -12,7 +12,7 @@ use curia_catalog::{Catalog, Oid, Sequence};
 use curia_execute::{CatalogScope, Engine, catalog_call};
 use curia_functions::Context;
 use curia_txn::{Database, SessionSlot};
-use curia_types::{ArrayValue, Datum, IoContext, Result, SqlError, SqlState, oid};
+use curia_types::{Datum, IoContext, Result, SqlError, SqlState, oid};
 use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -6,8 +6,7 @@ use crate::settings::known::{Change, KNOWN, Kind};
 use curia_catalog::lookup::FIRST_DATABASE;
 use curia_execute::SessionViews;
 use curia_txn::{ListedLock, LockTarget};
-use curia_types::{ArrayValue, Datum, oid};
-use std::sync::Arc;
+use curia_types::{Datum, oid};
 
 impl SessionViews for StatementContext {
     fn rows(&self, view: &str) -> Option<Vec<Vec<(&'static str, Datum)>>> {

@@ -4,7 +4,7 @@ use super::{Env, Node, Program};
 use crate::order;
 use curia_functions::{CallTypes, Function};
 use curia_types::datum::ArrayValue;
-use curia_types::{Datum, PgType, Result, SqlError, SqlState};
+use curia_types::{Datum, PgType, Result, SqlError};
 use std::sync::Arc;
 
 impl Program {
@@ -263,11 +263,13 @@ pub(crate) fn array(values: Vec<Datum>, element: u32, nested: bool) -> Result<Da
         return Ok(Datum::list(element, values));
     }
     let empty = ArrayValue::of(element, Vec::new());
-    let part = |v| match v {
-        &Datum::Array(ref a) => a.as_ref(),
-        _ => &empty,
-    };
-    let parts: Vec<&ArrayValue> = values.iter().map(part).collect();
+    let mut parts = Vec::with_capacity(values.len());
+    for value in &values {
+        parts.push(match value {
+            Datum::Array(a) => a.as_ref(),
+            _ => &empty,
+        });
+    }
     Ok(Datum::Array(Arc::new(ArrayValue::stack(element, &parts)?)))
 }
 

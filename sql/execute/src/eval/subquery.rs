@@ -5,7 +5,6 @@ use super::{Env, Subquery, Use};
 use crate::order;
 use crate::rows::{Cursor, Row};
 use crate::spill::Hold;
-use curia_types::datum::ArrayValue;
 use curia_types::{Datum, Result, SqlError, SqlState};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

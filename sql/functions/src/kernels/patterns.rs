@@ -4,9 +4,8 @@ use super::macros::{Argument, kernels, pure};
 use super::regex_syntax::{Options, compile, similar_to};
 use crate::Kernel::{Pure, Set};
 use crate::kernel::Rows;
-use curia_types::{ArrayValue, Datum, Result, SqlError, SqlState, oid};
+use curia_types::{Datum, Result, SqlError, SqlState, oid};
 use regex::{Captures, Regex};
-use std::sync::Arc;
 
 fn case_blind() -> Options {
     Options {

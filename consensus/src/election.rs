@@ -93,6 +93,7 @@ impl Node {
     /// Goes to a higher term as a follower, and gives up any office.
     pub(crate) fn enter_term(&mut self, term: Term) {
         self.resign();
+        self.heard = false;
         self.senator.enter(term);
         for worker in &mut self.workers {
             worker.enter_term();

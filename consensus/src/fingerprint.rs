@@ -53,7 +53,7 @@ impl Node {
             installs: _,
             pulls,
             snapshot_floor,
-            noted_bases: _,
+            noted_bases,
             rounds: _,
             standing,
             refusals: _,
@@ -68,6 +68,7 @@ impl Node {
             next_heartbeat: _,
             told_resolved,
             consul_resolved,
+            heard,
         } = self;
         let mut hashed = Hashed(hasher);
         let written = write!(hashed, "{:?}{sequencer:?}{inauguration:?}{serving:?}", config.incarnation)
@@ -81,7 +82,7 @@ impl Node {
             .and_then(|()| {
                 write!(
                     hashed,
-                    "{stood_by_wish}{durable_applied:?}{heartbeat_due}{told_resolved:?}{consul_resolved:?}"
+                    "{stood_by_wish}{durable_applied:?}{heartbeat_due}{told_resolved:?}{consul_resolved:?}{heard}{noted_bases:?}"
                 )
             });
         written.expect("a hasher takes everything");

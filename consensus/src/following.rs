@@ -141,8 +141,10 @@ impl Node {
         if next > end || !self.sequencer.is_empty() {
             return false;
         }
-        // Who doesn't know all groups yet can't know what is still to come of them.
-        if self.senator.commit < self.senator.known_commit {
+        // Who doesn't know all groups yet can't know what is still to come of them. A consul that knows of this run tells a
+        // commit index that is later than all that earlier runs installed.
+        let heard = self.heard || self.senator.role == Role::Consul;
+        if !heard || self.senator.commit < self.senator.known_commit {
             return false;
         }
         let mut complete = self.workers.iter().map(|worker| worker.complete).min().unwrap_or_default();

@@ -62,6 +62,7 @@ mod inauguration;
 mod log;
 mod log_read;
 mod membership;
+mod mending;
 mod message;
 mod mutation;
 mod node;

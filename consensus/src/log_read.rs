@@ -102,6 +102,9 @@ impl Node {
     /// Gives a new consul what its log lacks of this one.
     pub(crate) fn donate(&mut self, message: &Message, log_id: LogId, after: Tail) {
         let Some(slot) = self.known(log_id) else { return };
+        if slot.is_some_and(|slot| self.workers[slot].damaged.is_some()) {
+            return; // it can't say what it had
+        }
         let log = self.log(slot);
         let donated = if after.index < log.base().index {
             Donated::Begins(log.base().clone())

@@ -125,9 +125,11 @@ impl Node {
                 return Err(ReconfigureError::Unresolved(*group));
             }
         }
+        self.check_known(LogId::Senate, &current.senate, &next.senate)?;
         self.check_caught_up(LogId::Senate, &current.senate, &next.senate)?;
         for (group, members) in &next.groups {
             if let Some(old) = current.group(*group) {
+                self.check_known(LogId::Group(*group), old, members)?;
                 self.check_caught_up(LogId::Group(*group), old, members)?;
             }
         }
@@ -142,6 +144,19 @@ impl Node {
     /// Whether the latest configuration is committed, as far as this server knows, and at rest.
     pub fn is_settled(&self) -> bool {
         self.senator.latest_configuration() == self.standing.index && self.standing.configuration.at_rest()
+    }
+
+    /// A voter whose log is damaged tells no tail of it: were this consul to fail, the others must be quorums without it,
+    /// of the old voters and of the new ones. Who is to become a voter must know its log, too.
+    fn check_known(&self, log: LogId, old: &Members, new: &Members) -> Result<(), ReconfigureError> {
+        let damaged = |server: ServerId| self.is_damaged(server, log);
+        let stuck = !new.quorum(|server| !damaged(server));
+        let voters = new.incoming().iter().chain(new.outgoing()).copied();
+        let mut unknown = voters.filter(|server| damaged(*server) && (stuck || !old.incoming().contains(server)));
+        match unknown.next() {
+            Some(server) if !new.at_rest() => Err(ReconfigureError::Damaged { server, log }),
+            _ => Ok(()),
+        }
     }
 
     /// New voters count at once, so they must have been learners that kept up.

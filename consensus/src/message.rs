@@ -219,6 +219,10 @@ pub struct Append {
     pub resolved: Option<Csn>,
     /// Everything up to here is in snapshots that survive the loss of every state server: scribes may truncate it.
     pub snapshot_floor: Csn,
+    /// The run of the receiver that the consul last heard of in this term.
+    pub run: Option<Incarnation>,
+    /// Logs that this run said were damaged, and that have everything again that earlier runs may have acknowledged.
+    pub mended: Vec<LogId>,
     /// The logs with something to say.
     pub sections: Vec<Section>,
 }
@@ -279,6 +283,8 @@ pub struct AppendReply {
     pub healing: bool,
     /// The run of the server that answers: another one may not have what this one had.
     pub run: Incarnation,
+    /// The logs of which it doesn't know where they ended: durable records of them are damaged.
+    pub damaged: Vec<LogId>,
 }
 
 /// What became of a section.

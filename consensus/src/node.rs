@@ -202,6 +202,8 @@ pub struct Node {
     pub(crate) told_resolved: Option<Csn>,
     /// What this term's consul last called resolved.
     pub(crate) consul_resolved: Option<Csn>,
+    /// This term's consul has heard of this run: what it says is no older.
+    pub(crate) heard: bool,
 }
 
 impl Node {

@@ -12,10 +12,13 @@ use crate::senate::Role;
 use crate::worker::Stated;
 
 /// What a peer last said of itself.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Reported {
     run: Incarnation,
     healing: bool,
+    /// The logs of which it doesn't know where they ended, and where this consul's ended when it heard of that first: all
+    /// that was ever counted on this peer's earlier runs is before that. Unknown as long as the log isn't adopted.
+    pub(crate) damaged: Vec<(LogId, Option<Index>)>,
 }
 
 impl Node {
@@ -51,6 +54,8 @@ impl Node {
                 commit: self.senator.commit,
                 resolved,
                 snapshot_floor: self.snapshot_floor,
+                run: self.reported.get(&to).map(|reported| reported.run),
+                mended: self.mended(to),
                 sections,
                 round,
                 favoured: self.standing.favours(to),
@@ -187,7 +192,13 @@ impl Node {
             durable_applied: self.durable_applied,
             healing: self.healing(),
             run: self.config.incarnation,
+            damaged: Vec::new(),
         };
+        if append.run == Some(self.config.incarnation) {
+            self.heard = true;
+            append.mended.iter().for_each(|log| self.mend(*log));
+        }
+        reply.damaged = self.damaged_logs();
         self.snapshot_floor = self.snapshot_floor.max(append.snapshot_floor);
         // What the senate commits may create the groups that other sections are about.
         let (senate, groups): (Vec<_>, Vec<_>) = append.sections.into_iter().partition(|section| section.log == LogId::Senate);
@@ -271,7 +282,7 @@ impl Node {
                 // Whether it needs the state too is still to be learned, from the senate's log.
                 Some(_) if self.senator.roles.is_none() => return None,
                 Some(slot) if !self.runs_state() && base.csn > self.snapshot_floor => {
-                    self.feed(slot, base);
+                    self.feed(slot, consul, base);
                     return None;
                 }
                 Some(slot) if !self.may_begin_at(base) => {
@@ -287,6 +298,7 @@ impl Node {
             None => self.senator.verified = upto.max(self.senator.verified),
             Some(slot) => {
                 let worker = &mut self.workers[slot];
+                worker.feeding = None; // it has what it lacked
                 worker.verified = upto.max(worker.verified);
                 worker.state(Stated {
                     upto,
@@ -376,11 +388,17 @@ impl Node {
         }
         let durable = self.standing.durable.entry(from).or_default();
         *durable = reply.durable_applied.max(*durable);
+        let before = self.reported.remove(&from);
+        let same = before.as_ref().filter(|before| before.run == reply.run);
+        let known = |log| same.and_then(|same| same.damaged.iter().find(|(other, _)| *other == log)?.1);
+        let damaged = reply.damaged.into_iter();
+        let damaged = damaged.map(|log| (log, known(log).or_else(|| self.adopted_end(log)))).collect();
         let reported = Reported {
             run: reply.run,
             healing: reply.healing,
+            damaged,
         };
-        let before = self.reported.insert(from, reported);
+        self.reported.insert(from, reported);
         if before.is_some_and(|before| before.run != reply.run) {
             // It started again: what it had only in memory is gone.
             self.senator.peers.forget(from);

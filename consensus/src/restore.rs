@@ -244,6 +244,10 @@ impl Restore {
 
     /// Records of this log after `after` were durable and are damaged: where the log ended is not known. Say so after its
     /// entries; those after `after` are not kept.
+    ///
+    /// This run remembers it until the log is mended, and no longer than it lasts: say so at every start while the damaged
+    /// place is part of the log store. What was written since then is sound, so from the second time on `after` is the
+    /// last entry that follows the ones before it without a gap.
     pub fn damaged(&mut self, log: LogId, after: Index) {
         let restored = self.logs.entry(log).or_default();
         let after = after.max(restored.log.base().index);
@@ -460,6 +464,7 @@ impl Restore {
             next_heartbeat: Duration::ZERO,
             told_resolved: None,
             consul_resolved: None,
+            heard: false,
         };
         node.renumber();
         node.moved.take();

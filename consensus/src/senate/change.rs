@@ -99,6 +99,14 @@ pub enum ReconfigureError {
         /// How far the log is.
         last: Index,
     },
+    /// The server doesn't know where its log ended, as records of it are damaged: it is being repaired. Until then the new
+    /// voters could not go on without this consul.
+    Damaged {
+        /// The server.
+        server: ServerId,
+        /// The log.
+        log: LogId,
+    },
     /// The server to be removed votes in a group and not in the senate. The group needs it until the change is finished, and
     /// for that it must still hear of the senate's log: make it a learner of the group first.
     StillVotes {
@@ -139,6 +147,7 @@ impl fmt::Display for ReconfigureError {
                 matched,
                 last,
             } => write!(f, "server {server} has entry {matched} of {log}, which ends at {last}"),
+            Self::Damaged { server, log } => write!(f, "records of {log} are damaged on server {server}, and not repaired yet"),
             Self::StillVotes { server, group } => write!(f, "server {server} still votes in group {group}: make it a learner first"),
             Self::Unresolved(group) => write!(f, "group {group} has transactions that are not resolved"),
             Self::LastGroup => f.write_str("the last group can't be dropped"),

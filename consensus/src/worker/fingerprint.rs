@@ -26,6 +26,7 @@ impl Worker {
             stated,
             fetching,
             pull,
+            feeding,
             damaged,
             installed,
             stages,
@@ -41,7 +42,7 @@ impl Worker {
         .and_then(|()| {
             write!(
                 hashed,
-                "{gathered}{complete}{stated:?}{fetching:?}{pull:?}{damaged:?}{}{stages:?}",
+                "{gathered}{complete}{stated:?}{fetching:?}{pull:?}{feeding:?}{damaged:?}{}{stages:?}",
                 installed.0
             )
         });

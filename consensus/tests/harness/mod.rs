@@ -38,8 +38,10 @@ impl Dice {
 pub struct Disk {
     pub hard_state: Option<HardState>,
     pub bases: BTreeMap<LogId, Base>,
-    /// Logs whose records after an index are damaged.
+    /// Logs whose records after an index are damaged: to be, with the next start.
     pub damaged: BTreeMap<LogId, Index>,
+    /// Where damaged logs ended: said at each start, until they are as long again.
+    pub ended: BTreeMap<LogId, Index>,
     /// Entries as bytes, by log and index.
     pub logs: BTreeMap<LogId, BTreeMap<Index, Bytes>>,
 }
@@ -70,6 +72,26 @@ impl Disk {
                 self.logs.remove(log);
             }
         }
+    }
+
+    /// What is damaged can't be read any more.
+    fn lose(&mut self) {
+        for (log, after) in std::mem::take(&mut self.damaged) {
+            let ended = self.last(log);
+            self.logs.entry(log).or_default().split_off(&after.next());
+            self.ended.insert(log, ended);
+        }
+    }
+
+    /// The logs of which it isn't known where they ended, and where they end now.
+    fn damage(&self) -> Vec<(LogId, Index)> {
+        let damaged = self.ended.iter().filter(|(log, ended)| self.last(**log) < **ended);
+        damaged.map(|(log, _)| (*log, self.last(*log))).collect()
+    }
+
+    fn last(&self, log: LogId) -> Index {
+        let last = self.logs.get(&log).and_then(|entries| entries.keys().last().copied());
+        last.unwrap_or_else(|| self.bases.get(&log).map(|base| base.index).unwrap_or_default())
     }
 
     pub fn entry(&self, log: LogId, index: Index) -> Entry {
@@ -227,16 +249,16 @@ impl Server {
         self.handed = self.state.applied.csn;
         self.snapshots.clear();
         self.installing.clear();
+        self.disk.lose();
         let bases = self.disk.bases.clone();
         let mut restore = Restore::new(config, self.disk.hard_state, bases, self.state.applied.clone())?;
-        for (log, entries) in &self.disk.logs {
-            let sound = self.disk.damaged.get(log).copied().unwrap_or(Index(u64::MAX));
-            for bytes in entries.range(..=sound).map(|(_, bytes)| bytes) {
+        for entries in self.disk.logs.values() {
+            for bytes in entries.values() {
                 let (log, entry) = decode_entry(bytes.clone()).expect("the disk gives back what was written");
                 restore.entry(log, entry)?;
             }
         }
-        for (log, after) in std::mem::take(&mut self.disk.damaged) {
+        for (log, after) in self.disk.damage() {
             restore.damaged(log, after);
         }
         self.node = Some(restore.finish((!self.joins).then(|| self.founding.clone()))?);

@@ -126,6 +126,9 @@ fn append_said(append: &Append) -> String {
     if let Some(resolved) = append.resolved {
         let _ = write!(line, ", resolved {resolved}");
     }
+    for log in &append.mended {
+        let _ = write!(line, ", {log:?} is mended");
+    }
     for Section {
         log,
         base,
@@ -157,6 +160,7 @@ fn reply_said(reply: &AppendReply) -> String {
     if reply.healing {
         said.push("healing".to_owned());
     }
+    said.extend(reply.damaged.iter().map(|log| format!("{log:?} is damaged")));
     if said.is_empty() { "ok".to_owned() } else { said.join(", ") }
 }
 

@@ -151,13 +151,17 @@ impl Node {
     }
 
     pub(crate) fn asked_for_vote(&mut self, message: &Message, tail: Tail, transfer: bool) -> Result<(), Refusal> {
-        if message.term > self.senator.term {
-            // Who disturbs a living consul is not even told so: its term must not spread. What the consul itself wishes
-            // disturbs nobody; but who has just started keeps still, as it may have forgotten another promise.
+        let later = message.term > self.senator.term;
+        if later || message.term == self.senator.term && self.senator.vote.is_none() {
+            // Who disturbs a living consul is not even told so: its term must not spread, and where other messages brought it
+            // here, the promise to the consul holds all the same. What the consul itself wishes disturbs nobody; but who has
+            // just started keeps still, as it may have forgotten another promise.
             let starting = self.now.is_none_or(|now| now < self.senator.grants_from);
             if starting || !transfer && self.sticks_to_consul() {
                 return Err(Refusal::Sticky);
             }
+        }
+        if later {
             self.enter_term(message.term);
         }
         let candidate = Vote {

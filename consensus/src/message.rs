@@ -143,7 +143,8 @@ impl Body {
         let number = |number: u64| number <= NUMBER_MAX;
         let place = |place: &Tail| number(place.term.0) && number(place.index.0);
         let tails = |tails: &[(GroupId, Tail)]| tails.iter().all(|(_, tail)| place(tail));
-        let start = |base: &Option<Base>| base.as_ref().is_none_or(|base| place(&base.tail()) && number(base.csn.0));
+        let begins = |base: &Base| place(&base.tail()) && number(base.csn.0.max(base.timestamp.0).max(base.term_start.cut.0));
+        let start = |base: &Option<Base>| base.as_ref().is_none_or(begins);
         match self {
             Body::PreVote { tail, freshness } | Body::PreVoteReply { tail, freshness, .. } => {
                 place(tail) && number(freshness.logged) && number(freshness.applied.0)
@@ -173,7 +174,7 @@ impl Body {
                     && match donated {
                         Donated::Entries(_) => true, // they follow that place
                         Donated::Parted(hint) => place(hint),
-                        Donated::Begins(base) => place(&base.tail()) && number(base.csn.0),
+                        Donated::Begins(base) => begins(base),
                     }
             }
             Body::SnapshotFetch { offset, .. } => number(*offset),

@@ -195,6 +195,15 @@ impl Entry {
 }
 
 impl Record {
+    /// Up to where in the commit order it goes, and when that was committed, if it is about that.
+    pub(crate) fn commits(&self) -> Option<(Csn, Timestamp)> {
+        match self {
+            Record::TermStart(start) => Some((start.cut, start.timestamp)),
+            Record::Fragment(fragment) => Some((fragment.csn, fragment.timestamp)),
+            Record::Noop | Record::Configuration(_) | Record::Stage(_) | Record::Barrier => None,
+        }
+    }
+
     /// The payload, if this kind of record has one.
     pub fn payload(&self) -> Option<&Payload> {
         match self {

@@ -2,7 +2,7 @@
 
 use crate::ids::{Csn, Incarnation, Index, LogId, ServerId, Tail};
 use crate::log::{Base, Log};
-use crate::message::{Append, AppendReply, Body, Matched, Refusal, Section};
+use crate::message::{Append, AppendReply, Body, Matched, NUMBER_MAX, Refusal, Section};
 use crate::mutation::mutated;
 use crate::node::Node;
 use crate::output::Write;
@@ -214,6 +214,7 @@ impl Node {
 
     pub(crate) fn check_section(&self, section: &Section) -> Result<(), Refusal> {
         let mut last = section.previous;
+        let mut csn = (last.term, Csn::ZERO);
         for entry in &section.entries {
             let fits = match &entry.record {
                 Record::Noop | Record::Configuration(_) => section.log == LogId::Senate,
@@ -222,6 +223,13 @@ impl Node {
             let opens = matches!(entry.record, Record::TermStart(_));
             if !fits || entry.index != last.index.next() || entry.term < last.term || opens && entry.term == last.term {
                 return Err(Refusal::Impossible("entries"));
+            }
+            if let Some((next, timestamp)) = entry.record.commits() {
+                // A term's fragments come in the commit order, after its cut.
+                if !opens && csn >= (entry.term, next) || next.0.max(timestamp.0) > NUMBER_MAX {
+                    return Err(Refusal::Impossible("commit order"));
+                }
+                csn = (entry.term, next);
             }
             last = Tail {
                 term: entry.term,
@@ -244,11 +252,11 @@ impl Node {
                 None => return Ok(()), // not known here yet; passed over
             },
         };
-        if let Some(base) = &section.base
-            && base.index <= decided
-            && base.index >= log.base().index
-            && !log.holds(base.tail())
-        {
+        let decides = |place: Tail| {
+            log.term_at(place.index)
+                .is_some_and(|term| place.index <= decided && term != place.term)
+        };
+        if decides(section.previous) {
             return Err(Refusal::Impossible("change of what is decided"));
         }
         let mut known = section.entries.iter().take_while(|entry| entry.index <= log.last());

@@ -79,7 +79,7 @@ impl Node {
             }
             Donated::Begins(base) => {
                 let index = base.index;
-                if base.configuration.is_none() || index <= self.senator.commit {
+                if base.configuration.is_none() || base.term > self.senator.term || index <= self.senator.commit {
                     return Err(Refusal::Impossible("base"));
                 }
                 self.take_senate_base(&base);

@@ -128,7 +128,7 @@ impl Node {
                     0
                 }
             });
-            lacks.sum::<u64>()
+            lacks.fold(0, u64::saturating_add)
         };
         let own = lacks(None);
         if own <= self.config.stale_entries_max {

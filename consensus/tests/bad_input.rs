@@ -196,3 +196,122 @@ fn who_claims_to_have_applied_what_is_not_resolved_is_refused() {
         assert_eq!(cluster.node(1).step(message), Err(Refusal::Impossible("applied CSN")));
     }
 }
+
+#[test]
+fn entries_that_follow_another_entry_than_the_last_one_that_was_truncated_are_refused() {
+    let mut cluster = Cluster::new(3, 1);
+    cluster.elect_this(1);
+    cluster.commit("a");
+    cluster.run(50);
+    assert!(cluster.server(3).checkpoint());
+    let Office::Consul { term, .. } = cluster.node(1).office() else {
+        panic!("it serves")
+    };
+    for log in [LogId::Senate, LogId::Group(GroupId(0))] {
+        let base = cluster.server(3).disk.bases[&log].clone();
+        let mut section = Section {
+            log,
+            base: None,
+            previous: Tail {
+                index: base.index,
+                term: Term::ZERO,
+            },
+            entries: Vec::new(),
+            complete: Csn::ZERO,
+            closed: Index::ZERO,
+        };
+        section.entries.push(Entry {
+            index: base.index.next(),
+            term: Term::ZERO,
+            record: if log == LogId::Senate { Record::Noop } else { Record::Barrier },
+        });
+        let append = Append {
+            sections: vec![section],
+            ..Append::default()
+        };
+        let message = forged(1, 3, 1, term.0, Body::Append(append));
+        let refusal = Refusal::Impossible("change of what is decided");
+        assert_eq!(cluster.node(3).step(message), Err(refusal), "{log:?}");
+    }
+}
+
+#[test]
+fn fragments_out_of_the_commit_order_are_refused() {
+    let mut cluster = Cluster::new(3, 1);
+    cluster.elect_this(1);
+    cluster.commit("a");
+    let Office::Consul { term, .. } = cluster.node(1).office() else {
+        panic!("it serves")
+    };
+    let last = *cluster.server(3).disk.logs[&LogId::Group(GroupId(0))]
+        .last_key_value()
+        .expect("entries")
+        .0;
+    for (csns, timestamp) in [([3, 3], 9), ([4, 3], 9), ([3, HUGE], 9), ([3, 4], HUGE)] {
+        let entry = |(index, csn): (u64, u64)| Entry {
+            index: Index(last.0 + index),
+            term,
+            record: Record::Fragment(std::sync::Arc::new(Fragment {
+                csn: Csn(csn),
+                timestamp: Timestamp(timestamp),
+                key: None,
+                participants: Participants::Alone,
+                stages: Stages::NONE,
+                payload: Payload::Held(Bytes::new()),
+            })),
+        };
+        let section = Section {
+            log: LogId::Group(GroupId(0)),
+            base: None,
+            previous: Tail { term, index: last },
+            entries: (1..).zip(csns).map(entry).collect(),
+            complete: Csn::ZERO,
+            closed: Index::ZERO,
+        };
+        let append = Append {
+            sections: vec![section],
+            ..Append::default()
+        };
+        let message = forged(1, 3, 1, term.0, Body::Append(append));
+        assert_eq!(cluster.node(3).step(message), Err(Refusal::Impossible("commit order")), "{csns:?}");
+    }
+}
+
+#[test]
+fn tails_of_many_groups_beyond_any_history_are_no_reason_to_panic() {
+    let mut cluster = Cluster::new(3, 8);
+    cluster.run(300);
+    cluster.elect();
+    cluster.cut.extend([1, 2, 3]);
+    cluster.run(500);
+    // Server 2 stands; the others' logs are said to be longer than any.
+    cluster.cut.remove(&2);
+    cluster.hold = |message| matches!(message.body, Body::Vote { .. });
+    cluster.cut.clear();
+    cluster.until("somebody stands", |cluster| !cluster.held.is_empty());
+    let Message {
+        from,
+        to,
+        term,
+        incarnation,
+        ..
+    } = cluster.held[0].clone();
+    let tails = (0..8).map(|group| {
+        let tail = Tail {
+            term,
+            index: Index(1 << 62),
+        };
+        (GroupId(group), tail)
+    });
+    let body = Body::VoteReply {
+        granted: true,
+        tails: tails.collect(),
+    };
+    cluster.put(forged(to.0, from.0, incarnation.0, term.0, body));
+    cluster.hold = |_| false;
+    cluster.run(100);
+    assert!(matches!(
+        cluster.node(from.0).office(),
+        Office::Inaugurating { .. } | Office::Senator { .. }
+    ));
+}

@@ -89,7 +89,8 @@ impl Node {
                 return;
             };
             let here = |place: &Participant| match self.worker(place.group) {
-                Some(worker) => worker.gathered.max(worker.handed) >= place.index,
+                // What a snapshot on its way to the state may hold is not given to the state besides.
+                Some(worker) => worker.handed >= place.index || worker.gathered >= place.index && !worker.installing(),
                 // It was dropped when everything that it had was applied.
                 None => next <= self.senator.configuration.dropped_floor,
             };

@@ -305,10 +305,13 @@ impl Node {
         self.hand_out(&mut output);
         output.log_reads = std::mem::take(&mut self.log_reads.asked);
         output.snapshot_reads = std::mem::take(&mut self.snapshot_reads.asked);
-        output.installs = std::mem::take(&mut self.installs);
-        if self.applied >= self.installed.0 {
-            output.reads = self.reads.take_ready(self.runs_state().then_some(self.applied));
+        if self.sequencer.waiting() == 0 {
+            // A snapshot comes after everything that was resolved before it.
+            output.installs = std::mem::take(&mut self.installs);
         }
+        // Who reads sees no group ahead of the others.
+        let is_prefix = self.applied >= self.installed.0 && !self.installing();
+        output.reads = self.reads.take_ready(self.runs_state(), is_prefix.then_some(self.applied));
         let office = self.office();
         if self.told != Some(office) {
             self.told = Some(office);

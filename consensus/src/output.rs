@@ -30,7 +30,8 @@ pub struct Output {
     pub log_reads: Vec<LogRead>,
     /// Pieces of group snapshots to read from the state; answered by [`crate::Node::snapshot_read`].
     pub snapshot_reads: Vec<SnapshotRead>,
-    /// Pieces of group snapshots to install; answered by [`crate::Node::installed`] after the last one of each.
+    /// Pieces of group snapshots to install, once everything handed out to be applied by now is; answered by
+    /// [`crate::Node::installed`] after the last one of each.
     pub installs: Vec<InstallChunk>,
     /// Reads that may go on now, or can't.
     pub reads: Vec<ReadReady>,

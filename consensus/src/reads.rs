@@ -141,13 +141,14 @@ impl Reads {
         self.ready.extend(refused);
     }
 
-    /// What is ready once everything up to `applied` is in the state; without a state, nothing ever is.
-    pub(crate) fn take_ready(&mut self, applied: Option<Csn>) -> Vec<ReadReady> {
-        let Some(applied) = applied else {
+    /// What is ready once everything up to `applied` is in the state, if that is a prefix of the commit order now; without a
+    /// state, nothing ever is.
+    pub(crate) fn take_ready(&mut self, runs_state: bool, applied: Option<Csn>) -> Vec<ReadReady> {
+        if !runs_state {
             self.refuse(ReadError::NoState);
-            return std::mem::take(&mut self.ready);
-        };
-        while let Some(first) = self.applying.first_entry()
+        }
+        while let Some(applied) = applied
+            && let Some(first) = self.applying.first_entry()
             && first.key().0 <= applied
         {
             let read = first.remove();

@@ -313,6 +313,12 @@ impl Node {
         }
     }
 
+    /// Whether the driver is putting a group's snapshot into the state.
+    pub(crate) fn installing(&self) -> bool {
+        let mut pulled = self.pulls.iter().filter_map(|group| self.worker(*group));
+        pulled.any(Worker::installing)
+    }
+
     /// The other servers that run the state machines.
     pub(crate) fn snapshot_sources(&self) -> Vec<ServerId> {
         let servers = self.senator.configuration.servers.iter();

@@ -165,7 +165,7 @@ impl Cluster {
         let longest = self
             .servers
             .values()
-            .max_by_key(|server| server.state.rows.len())
+            .max_by_key(|server| (server.state.applied.csn, server.state.rows.len()))
             .expect("a server");
         for server in self.servers.values() {
             let gone = server.node.as_ref().map_or(Csn::ZERO, |node| node.configuration().dropped_floor);

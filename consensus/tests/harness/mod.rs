@@ -182,7 +182,7 @@ pub struct Server {
     pub is_slow: bool,
     pub log_reads: Vec<LogRead>,
     snapshot_reads: Vec<SnapshotRead>,
-    chunks: Vec<InstallChunk>,
+    pub chunks: Vec<InstallChunk>,
     /// Snapshots that are being read for others.
     snapshots: BTreeMap<(ServerId, GroupId), (Base, Bytes)>,
     /// Snapshots that are being installed, as far as they came.

@@ -179,11 +179,13 @@ fn alter(message: &mut Message, dice: &mut Dice) {
                 });
             });
         }
-        (Body::Fetched { donated, .. }, 0) => {
-            if let Donated::Entries(entries) = donated {
-                return shuffle(entries, dice);
-            }
-        }
+        (
+            Body::Fetched {
+                donated: Donated::Entries(entries),
+                ..
+            },
+            0,
+        ) => return shuffle(entries, dice),
         (Body::AppendReply(reply), 0) => return shuffle(&mut reply.sections, dice),
         (Body::AppendReply(reply), 1) => {
             let groups = (0..20).map(GroupId);

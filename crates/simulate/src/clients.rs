@@ -165,10 +165,11 @@ impl World {
                 return self.refused(client, operation);
             }
         };
-        let Some(Office::Consul { term, .. }) = self.servers[at].node.as_ref().map(Node::office) else {
-            panic!("s{} is no consul and takes a proposal", at + 1)
-        };
         let attempt = self.wait(client);
+        let Some(Office::Consul { term, .. }) = self.servers[at].node.as_ref().map(Node::office) else {
+            assert!(self.servers[at].node.is_none(), "s{} is no consul and takes a proposal", at + 1);
+            return; // it crashed over what was staged for nothing
+        };
         let waiting = Waiting {
             operation,
             client,

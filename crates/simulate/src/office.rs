@@ -62,6 +62,10 @@ impl World {
         let decided = self.oracle.decided_csn().min(self.oracle.resolved_before(term));
         for csn in (server.state.csn().0 + 1..=decided.0).map(Csn) {
             for (place, term) in &self.oracle.decided(csn).expect("it is decided").places {
+                // A snapshot in the durable state is as good as the log's base, which may be on its way to the disk still.
+                if server.flushed.group(place.group).is_some_and(|group| group.installed >= csn) {
+                    continue;
+                }
                 let lane = server.disk.lane(LogId::Group(place.group));
                 // Of a dropped group everything was applied everywhere.
                 if lane.is_none_or(|lane| lane.tail() == Tail::default()) && self.oracle.is_gone(place.group) {

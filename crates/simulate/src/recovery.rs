@@ -1,6 +1,6 @@
 //! The liveness phase: faults stop, and within a bounded time everything must have recovered and agree.
 
-use curia_consensus::{Csn, GroupId, LogId};
+use curia_consensus::{Csn, GroupId, LogId, Term};
 
 use crate::history::{Ask, Operation, Outcome};
 use crate::plan::Micros;
@@ -31,8 +31,8 @@ impl World {
                 continue;
             }
             next_look = self.now + timeout / 2;
-            wanted = wanted.or_else(|| self.last_write());
-            match (wanted, self.unfinished(wanted)) {
+            wanted = wanted.filter(|wanted| self.may_commit(*wanted)).or_else(|| self.last_write());
+            match (wanted, self.unfinished(wanted.map(|(operation, _)| operation))) {
                 (Some(_), None) => break,
                 (_, why) => {
                     let report = || {
@@ -48,8 +48,20 @@ impl World {
         }
     }
 
-    /// Proposes one more write, to all groups, where that is possible now.
-    fn last_write(&mut self) -> Option<u64> {
+    /// Whether this write of a consul of this term has committed or is under way. Who was in trouble when faults stopped may
+    /// resign yet, and its successor void the write.
+    fn may_commit(&self, (operation, term): (u64, Term)) -> bool {
+        let serves = |server: &Server| server.serves() && server.term() == Some(term);
+        self.servers.iter().any(serves) || self.has_committed(operation)
+    }
+
+    fn has_committed(&self, operation: u64) -> bool {
+        let committed = |csn| self.oracle.decided(Csn(csn)).map(|decided| decided.operation);
+        (1..=self.oracle.decided_csn().0).rev().any(|csn| committed(csn) == Some(operation))
+    }
+
+    /// Proposes one more write, to all groups, where that is possible now; gives the operation and the consul's term.
+    fn last_write(&mut self) -> Option<(u64, Term)> {
         let at = (0..self.servers.len()).find(|at| self.servers[*at].serves())?;
         let operation = self.history.operations.len() as u64;
         let change = Change {
@@ -81,7 +93,7 @@ impl World {
         if proposed.is_err() {
             self.history.operations.pop();
         }
-        proposed.ok().map(|_| operation)
+        proposed.ok().and_then(|_| Some((operation, self.servers[at].term()?)))
     }
 
     /// What is not yet as it must be in the end.
@@ -91,12 +103,9 @@ impl World {
             return Some(format!("{} consuls serve", consuls.len()));
         };
         let decided = self.oracle.decided_csn();
-        let committed = |csn: u64| self.oracle.decided(Csn(csn)).map(|decided| decided.operation);
         match wanted {
             None => return Some("no write was possible".to_owned()),
-            Some(operation) if (1..=decided.0).rev().all(|csn| committed(csn) != Some(operation)) => {
-                return Some("a write did not commit".to_owned());
-            }
+            Some(operation) if !self.has_committed(operation) => return Some("a write did not commit".to_owned()),
             Some(_) => {}
         }
         if !self.clients_rest() {

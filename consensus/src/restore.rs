@@ -398,12 +398,14 @@ impl Restore {
                 LogId::Senate => {}
             }
         }
+        // Who stores no votes has no term of its own, but may know of one.
+        let term = self.hard_state.term.max(senate.base().term);
         let senator = Senator {
             id: self.config.server,
             roles: configuration.roles(self.config.server),
-            term: self.hard_state.term,
+            term,
             vote: self.hard_state.vote,
-            durable_term: self.hard_state.term,
+            durable_term: term,
             role: Role::Follower { consul: None },
             commit: senate.base().index,
             known_commit: Index::ZERO,

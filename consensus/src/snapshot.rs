@@ -180,9 +180,11 @@ impl Node {
 
     /// Another server asks for a piece of a group's snapshot.
     pub(crate) fn asked_for_snapshot(&mut self, message: &Message, group: GroupId, of: u64, offset: u64) {
-        // The state itself must have got past what snapshots brought it, not only what was handed out.
+        // The state itself must have got past what snapshots brought it, not only what was handed out; but of a group that is
+        // ahead of the others it holds just what came as a snapshot.
         let healed = !self.healing() && self.applied >= self.known_resolved();
-        let able = self.runs_state() && healed && self.worker(group).is_some_and(|worker| !worker.installing());
+        let gives = |worker: &Worker| !worker.installing() && (healed || worker.is_ahead_of(self.sequencer.handed().0));
+        let able = self.runs_state() && self.worker(group).is_some_and(gives);
         if !able {
             let body = Body::Snapshot {
                 commit: self.senator.commit,

@@ -241,6 +241,54 @@ fn a_state_only_server_goes_on_from_its_state_after_a_restart() {
 }
 
 #[test]
+fn a_state_only_server_that_joined_stands_after_a_restart_though_nobody_is_left_to_tell_it_who_takes_part() {
+    let mut cluster = three_and_two();
+    cluster.commit("a");
+    cluster.join(6);
+    let add = Change {
+        add: vec![(ServerId(6), Roles::STATE)],
+        ..Change::default()
+    };
+    cluster.change(&add);
+    cluster.commit("b");
+    cluster.run(50);
+    cluster.server(6).flush();
+    cluster.server(6).keep_senate();
+    (4..=6).for_each(|server| cluster.crash(server));
+    cluster.restart(6);
+    cluster.until("it is elected", |cluster| cluster.consul() == Some(6));
+    assert_eq!(cluster.commit("c"), Csn(3));
+    assert_eq!(cluster.server(6).row(3, 0), Some("c"));
+}
+
+#[test]
+fn a_state_that_is_whole_only_by_groups_gives_a_consul_what_no_log_has_any_more() {
+    let mut cluster = three_and_two();
+    cluster.elect_this(5);
+    commit_in_both(&mut cluster, "a");
+    cluster.server(4).flush();
+    let last = commit_in_both(&mut cluster, "b");
+    assert!(cluster.server(5).checkpoint());
+    cluster.node(5).snapshots_durable(last);
+    cluster.run(500);
+    assert!(cluster.server(1).disk.bases.contains_key(&LogId::Group(GroupId(1))));
+    cluster.join(6);
+    let add = Change {
+        add: vec![(ServerId(6), Roles::BOTH)],
+        ..Change::default()
+    };
+    cluster.change(&add);
+    cluster.until("both snapshots came", |cluster| cluster.server(6).installs.len() == 2);
+    (4..=6).for_each(|server| cluster.crash(server));
+    (4..=6).filter(|server| *server != 5).for_each(|server| cluster.restart(server));
+    assert_eq!(cluster.server(4).state.applied.csn, Csn(1));
+    assert_eq!(cluster.server(6).state.applied.csn, Csn(0), "it was nowhere with all groups");
+    cluster.until("it serves", |cluster| cluster.consul() == Some(4));
+    assert_eq!(cluster.server(4).state.applied.csn, last);
+    assert_eq!(commit_in_both(&mut cluster, "c"), last.next());
+}
+
+#[test]
 fn a_scribe_is_replaced() {
     let mut cluster = three_and_two();
     cluster.commit("a");

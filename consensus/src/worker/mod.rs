@@ -295,6 +295,11 @@ impl Worker {
         self.installed.0 >= csn || self.term_starts.first().is_some_and(created_later)
     }
 
+    /// Whether a snapshot brought the group's state past what is handed out of all groups.
+    pub(crate) fn is_ahead_of(&self, handed: Csn) -> bool {
+        self.installed.0 > handed
+    }
+
     /// The state came whole at this position.
     pub(crate) fn note_installed(&mut self, position: &Base) {
         self.installed = self.installed.max((position.csn, position.timestamp));

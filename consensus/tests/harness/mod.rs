@@ -124,7 +124,8 @@ impl State {
     /// What the state holds of a group: CSN, timestamp and length before each row.
     fn snapshot(&self, group: GroupId) -> Bytes {
         let mut bytes = Vec::new();
-        for (csn, rows) in self.rows.range(..=self.applied.csn) {
+        let installed = self.installed.get(&group).copied().unwrap_or_default();
+        for (csn, rows) in self.rows.range(..=self.applied.csn.max(installed)) {
             if let Some(row) = rows.get(&group) {
                 bytes.extend(csn.0.to_le_bytes());
                 bytes.extend(self.timestamps[csn].0.to_le_bytes());
@@ -523,6 +524,13 @@ impl Server {
         self.flushed = self.state.clone();
         let csn = self.state.applied.csn;
         self.node().state_durable(csn);
+    }
+
+    /// Keeps with the state, durably, what a server that stores no logs is to know of the senate at its next start.
+    pub fn keep_senate(&mut self) {
+        if let Some(base) = self.node().senate_base() {
+            self.disk.write(&Write::Base { log: LogId::Senate, base });
+        }
     }
 
     /// Makes the state durable and truncates the logs.

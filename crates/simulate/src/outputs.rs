@@ -1,6 +1,8 @@
 //! What a node's outputs ask for: messages go to the network, batches to the disk, the rest to the driver and the clients.
 
-use curia_consensus::{Body, Csn, LogId, Message, Office, Persist, Record, Write};
+use std::sync::Arc;
+
+use curia_consensus::{Base, Body, Csn, LogId, Message, Office, Persist, Record, Write};
 
 use crate::applying::Work;
 use crate::cases::Case;
@@ -51,6 +53,21 @@ impl World {
             for read in output.reads {
                 self.read_ready(at, read);
             }
+            self.keep_senate(at);
+        }
+    }
+
+    /// A server without a log store keeps the configuration with its state, whenever another one is committed.
+    fn keep_senate(&mut self, at: usize) {
+        let server = &mut self.servers[at];
+        let Some(node) = server.node.as_ref().filter(|_| !server.roles.log) else {
+            return;
+        };
+        let Some(base) = node.senate_base() else { return };
+        let configuration = |base: &Base| base.configuration.clone();
+        let before = server.senate.as_ref().and_then(configuration);
+        if !matches!((before, &base.configuration), (Some(before), Some(now)) if Arc::ptr_eq(&before, now)) {
+            server.senate = Some(base);
         }
     }
 

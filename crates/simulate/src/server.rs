@@ -54,6 +54,8 @@ pub(crate) struct Server {
     pub state: State,
     /// What of the state survives a crash.
     pub flushed: State,
+    /// Where the senate's log could begin; what a server without a log store keeps with its state.
+    pub senate: Option<Base>,
     /// How often it was started.
     pub run: u64,
     /// What it last said to be.
@@ -86,6 +88,7 @@ impl Server {
             disk: Disk::default(),
             state: State::default(),
             flushed: State::default(),
+            senate: None,
             run: 0,
             office: Office::Senator { term: Term::ZERO },
             sync_at: 0,
@@ -139,7 +142,12 @@ impl Server {
             config.mutation = plan.mutation;
         }
         self.state = self.flushed.clone();
-        let mut restore = Restore::new(config, self.disk.hard_state, self.disk.bases(), self.state.applied.clone())?;
+        let mut bases = self.disk.bases();
+        if let Some(base) = self.senate.clone() {
+            bases.retain(|(log, _)| *log != LogId::Senate);
+            bases.push((LogId::Senate, base));
+        }
+        let mut restore = Restore::new(config, self.disk.hard_state, bases, self.state.applied.clone())?;
         for (log, lane) in self.disk.lanes() {
             for entry in lane.entries() {
                 restore.entry(log, Disk::read_back(log, entry))?;
@@ -165,7 +173,7 @@ impl Server {
 
     /// Whether it was never part of a cluster.
     pub fn is_blank(&self) -> bool {
-        self.disk.lanes().next().is_none() && self.state.csn() == Csn::ZERO
+        self.disk.lanes().next().is_none() && self.state.csn() == Csn::ZERO && self.senate.is_none()
     }
 
     /// Whether it is the consul and serves.

@@ -161,7 +161,8 @@ impl Node {
 
     /// The donor's log begins at this base, after the place that it was asked about.
     fn begin_behind(&mut self, slot: usize, donor: ServerId, wanted: Tail, base: Base) -> Result<(), Refusal> {
-        if base.term > self.senator.term || base.tail() > wanted || base.configuration.is_some() {
+        let beyond = base.index > wanted.index || base.term > wanted.term.min(self.senator.term);
+        if beyond || base.configuration.is_some() {
             return Err(Refusal::Impossible("base"));
         }
         if self.workers[slot].log.holds(base.tail()) {

@@ -203,3 +203,91 @@ fn counts_beyond_the_input_allocate_nothing() {
     bytes[40..44].copy_from_slice(&u32::MAX.to_le_bytes());
     assert_eq!(decode_entry(bytes.into()), Err(DecodeError::Short));
 }
+
+fn changed(bytes: &[u8], at: usize, to: &[u8]) -> Bytes {
+    let mut bytes = bytes.to_vec();
+    bytes[at..at + to.len()].copy_from_slice(to);
+    bytes.into()
+}
+
+#[test]
+fn entries_that_nobody_writes_are_refused_by_what_is_wrong() {
+    let bytes: Vec<_> = samples().iter().map(|(log, entry, _)| entry_bytes(*log, entry)).collect();
+    let [noop, configuration, .., fragment] = bytes.as_slice() else {
+        panic!("there are samples")
+    };
+    let field = DecodeError::Field;
+    let zero = [0; 8];
+    let cases = [
+        (changed(noop, 0, &[9]), DecodeError::Version(9)),
+        (changed(noop, 1, &[7]), DecodeError::Kind(7)),
+        (changed(noop, 1, &[6]), field("log")),
+        (changed(noop, 2, &[1]), field("flag")),
+        (changed(noop, 3, &[1]), field("reserved byte")),
+        (changed(noop, 8, &zero), field("index")),
+        ([noop.as_slice(), &[0]].concat().into(), DecodeError::Trailing),
+        (changed(configuration, 48, &[0]), field("roles")),
+        (changed(configuration, 58, &[0xff; 4]), DecodeError::Short),
+        (changed(configuration, 70, &[9]), field("member order")),
+        (changed(configuration, 70, &[2]), field("member list")),
+        (changed(fragment, 24, &zero), field("csn")),
+        (changed(fragment, 64, &[2]), field("participant order")),
+        (changed(fragment, 88, &zero), field("stage index")),
+        (changed(fragment, 96, &[1]), field("stage index")),
+        (changed(fragment, 96, &[3]), field("stage index")),
+    ];
+    for (bytes, error) in cases {
+        assert_eq!(decode_entry(bytes), Err(error));
+    }
+}
+
+#[test]
+fn configurations_that_make_no_sense_are_refused_by_what_is_wrong() {
+    let group = |group| (GroupId(group), Csn(1));
+    let cases: [(&str, &dyn Fn(&mut Configuration)); 10] = [
+        ("server order", &|broken| broken.servers.reverse()),
+        ("server", &|broken| broken.servers[0].0 = ServerId::ZERO),
+        ("group order", &|broken| broken.groups.clear()),
+        ("group order", &|broken| broken.groups.extend(broken.groups.clone())),
+        ("next group", &|broken| broken.next_group = GroupId(0)),
+        ("next group", &|broken| broken.next_group = GroupId(u32::MAX)),
+        ("order of groups being dropped", &|broken| {
+            broken.dropping = vec![group(0), group(0)]
+        }),
+        ("group being dropped", &|broken| broken.dropping = vec![group(9)]),
+        ("member", &|broken| broken.servers.truncate(1)),
+        ("member", &|broken| broken.servers[0].1 = Roles::STATE),
+    ];
+    for (fault, breaks) in cases {
+        let mut broken = configuration();
+        breaks(&mut broken);
+        assert_eq!(broken.fault(), Some(fault));
+        let entry = Entry {
+            index: Index(3),
+            term: Term(4),
+            record: Record::Configuration(broken.into()),
+        };
+        assert_eq!(
+            decode_entry(entry_bytes(LogId::Senate, &entry).into()),
+            Err(DecodeError::Field(fault))
+        );
+    }
+}
+
+#[test]
+fn bases_and_hard_states_that_nobody_writes_are_refused_by_what_is_wrong() {
+    let (mut base, mut state) = (Vec::new(), Vec::new());
+    encode_base(LogId::Group(GroupId(0)), &Base::default(), &mut base);
+    encode_hard_state(&HardState::default(), &mut state);
+    let version = DecodeError::Version(2);
+    assert_eq!(decode_base(changed(&base, 0, &[2])), Err(version));
+    assert_eq!(decode_hard_state(changed(&state, 0, &[2])), Err(version));
+    let reserved = DecodeError::Field("reserved byte");
+    assert_eq!(decode_base(changed(&base, 3, &[1])), Err(reserved));
+    assert_eq!(decode_hard_state(changed(&state, 7, &[1])), Err(reserved));
+    for longer in [&mut base, &mut state] {
+        longer.push(0);
+    }
+    assert_eq!(decode_base(base.into()), Err(DecodeError::Trailing));
+    assert_eq!(decode_hard_state(state.into()), Err(DecodeError::Trailing));
+}

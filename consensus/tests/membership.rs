@@ -478,6 +478,21 @@ fn changes_that_make_no_sense_are_refused() {
         (drop(&[7]), ReconfigureError::UnknownGroup(GroupId(7))),
         (drop(&[0, 0]), ReconfigureError::UnknownGroup(GroupId(0))),
         (drop(&[0]), ReconfigureError::LastGroup),
+        (senate(&[1, 9]), ReconfigureError::UnknownServer(ServerId(9))),
+        (
+            Change {
+                create: vec![Target::default()],
+                ..Change::default()
+            },
+            ReconfigureError::Members(None),
+        ),
+        (
+            Change {
+                add: vec![(ServerId(9), Roles { log: false, state: false })],
+                ..Change::default()
+            },
+            ReconfigureError::Impossible("server"),
+        ),
         (
             Change {
                 remove: ids(&[1, 4]),
@@ -599,4 +614,29 @@ fn a_server_that_votes_in_a_group_only_becomes_a_learner_before_it_is_removed() 
     cluster.change(&change);
     cluster.change(&remove(3));
     assert_eq!(cluster.configuration(1).servers.len(), 2);
+}
+
+#[test]
+fn the_level_of_features_never_falls() {
+    let mut cluster = Cluster::new(3, 1);
+    let level = |level| Change {
+        feature_level: Some(level),
+        ..Change::default()
+    };
+    cluster.change(&level(5));
+    let consul = cluster.elect();
+    assert_eq!(cluster.node(consul).reconfigure(&level(4)), Err(ReconfigureError::FeatureLevel));
+    assert_eq!(cluster.node(consul).reconfigure(&level(5)), Err(ReconfigureError::Nothing));
+    assert_eq!(cluster.configuration(consul).feature_level, 5);
+}
+
+#[test]
+fn no_change_begins_while_the_office_is_being_handed_over() {
+    let mut cluster = Cluster::new(3, 1);
+    cluster.elect_this(1);
+    cluster.cut = [2].into();
+    cluster.node(1).transfer(ServerId(2)).expect("it may lead");
+    assert_eq!(cluster.node(1).reconfigure(&add(4)), Err(ReconfigureError::Transferring));
+    cluster.run(150);
+    cluster.node(1).reconfigure(&add(4)).expect("the transfer was given up");
 }

@@ -2,6 +2,7 @@
 
 mod harness;
 
+use bytes::Bytes;
 use curia_consensus::*;
 use harness::{Server, part};
 
@@ -324,6 +325,15 @@ fn proposals_that_make_no_sense_are_refused_and_use_no_csn() {
         server.node().propose(Timestamp(1), None, &mut parts),
         Err(ProposeError::UnknownStage(GroupId(0), Index(1)))
     );
+    // A record's length must fit its frame.
+    let too_long = || Bytes::from(vec![0; PAYLOAD_BYTES_MAX + 1]);
+    let mut parts = vec![Part {
+        payload: too_long(),
+        ..part(1, "")
+    }];
+    let too_large = ProposeError::TooLarge(GroupId(1));
+    assert_eq!(server.node().propose(Timestamp(1), None, &mut parts), Err(too_large));
+    assert_eq!(server.node().stage(GroupId(1), too_long()), Err(too_large));
     assert_eq!(server.propose(&[(1, "a")]), Ok(Csn(1)));
 }
 
@@ -505,6 +515,40 @@ fn a_log_behind_the_state_is_refused() {
         applied: Index(2),
     };
     assert_eq!(server.restore(), Err(expected));
+}
+
+#[test]
+fn damaged_records_that_no_other_server_has_are_refused() {
+    for log in [SENATE, group(0)] {
+        let mut server = serving(1);
+        server.propose(&[(0, "a")]).expect("room");
+        server.settle();
+        server.crash(0);
+        server.disk.damaged.insert(log, Index(1));
+        assert_eq!(server.restore(), Err(RestoreError::Damaged { log, after: Index(1) }));
+    }
+}
+
+#[test]
+fn a_log_of_a_group_that_never_was_is_refused() {
+    let mut server = serving(1);
+    server.crash(0);
+    let disk = &server.disk;
+    let mut restore = Restore::new(
+        Config::new(server.id, Incarnation(2), 1),
+        disk.hard_state,
+        [],
+        AppliedState::default(),
+    )
+    .expect("no bases");
+    for log in [SENATE, group(0)] {
+        disk.entries(log)
+            .into_iter()
+            .for_each(|entry| restore.entry(log, entry).expect("sound"));
+    }
+    let stray = disk.entries(group(0)).remove(0);
+    restore.entry(group(5), stray).expect("sound in itself");
+    assert_eq!(restore.finish(None).err(), Some(RestoreError::UnknownGroup(GroupId(5))));
 }
 
 #[test]

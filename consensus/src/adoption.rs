@@ -87,15 +87,11 @@ impl Node {
             moves: true,
             silence: 0,
         });
-        self.ask_again(slot);
+        self.ask_again(slot, donor, after);
     }
 
-    fn ask_again(&mut self, slot: usize) {
-        let worker = &self.workers[slot];
-        let Some(Fetching { donor, after, .. }) = worker.fetching else {
-            return;
-        };
-        let log = LogId::Group(worker.group);
+    fn ask_again(&mut self, slot: usize, donor: ServerId, after: Tail) {
+        let log = LogId::Group(self.workers[slot].group);
         let message = self.request(donor, self.senator.term, Body::Fetch { log, after });
         self.send_when_durable(message);
     }
@@ -113,7 +109,8 @@ impl Node {
                 continue;
             }
             fetching.silence = fetching.silence.saturating_add(1);
-            self.ask_again(slot);
+            let (donor, after) = (fetching.donor, fetching.after);
+            self.ask_again(slot, donor, after);
         }
     }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::ids::{Csn, GroupId, Index, Key, Participant, Term, Timestamp};
+use crate::ids::{Csn, Index, Key, Participant, Term, Timestamp};
 use crate::senate::Configuration;
 
 /// One entry of a log.
@@ -94,22 +94,6 @@ impl Participants {
     /// Never: a transaction has at least one fragment.
     pub fn is_empty(&self) -> bool {
         false
-    }
-
-    /// Whether the list names this place, given the place of the fragment that carries the list.
-    pub fn names(&self, own: Participant, place: Participant) -> bool {
-        match self {
-            Participants::Alone => own == place,
-            Participants::Several(list) => list.binary_search(&place).is_ok(),
-        }
-    }
-
-    /// The place in this group, given the place of the fragment that carries the list.
-    pub fn in_group(&self, own: Participant, group: GroupId) -> Option<Index> {
-        match self {
-            Participants::Alone => (own.group == group).then_some(own.index),
-            Participants::Several(list) => list.iter().find(|p| p.group == group).map(|p| p.index),
-        }
     }
 }
 

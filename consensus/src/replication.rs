@@ -356,10 +356,7 @@ impl Node {
     }
 
     /// Drops what a log has after `index`.
-    pub(crate) fn drop_suffix(&mut self, slot: Option<usize>, log: LogId, after: Index) {
-        if self.log(slot).last() <= after {
-            return;
-        }
+    fn drop_suffix(&mut self, slot: Option<usize>, log: LogId, after: Index) {
         match slot {
             None => {
                 self.senator.drop_suffix(after);

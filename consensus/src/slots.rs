@@ -10,9 +10,6 @@ pub(crate) struct Slots {
 impl Slots {
     #[inline]
     pub(crate) fn insert(&mut self, slot: usize) {
-        if self.is_listed.len() <= slot {
-            self.is_listed.resize(slot + 1, false);
-        }
         if !std::mem::replace(&mut self.is_listed[slot], true) {
             self.listed.push(slot);
         }

@@ -243,20 +243,21 @@ fn entries_that_nobody_writes_are_refused_by_what_is_wrong() {
 
 #[test]
 fn configurations_that_make_no_sense_are_refused_by_what_is_wrong() {
-    let group = |group| (GroupId(group), Csn(1));
-    let cases: [(&str, &dyn Fn(&mut Configuration)); 10] = [
-        ("server order", &|broken| broken.servers.reverse()),
-        ("server", &|broken| broken.servers[0].0 = ServerId::ZERO),
-        ("group order", &|broken| broken.groups.clear()),
-        ("group order", &|broken| broken.groups.extend(broken.groups.clone())),
-        ("next group", &|broken| broken.next_group = GroupId(0)),
-        ("next group", &|broken| broken.next_group = GroupId(u32::MAX)),
-        ("order of groups being dropped", &|broken| {
-            broken.dropping = vec![group(0), group(0)]
+    type Breaks = fn(&mut Configuration);
+    const END: Csn = Csn(1);
+    let cases: [(&str, Breaks); 10] = [
+        ("server order", |broken| broken.servers.reverse()),
+        ("server", |broken| broken.servers[0].0 = ServerId::ZERO),
+        ("group order", |broken| broken.groups.clear()),
+        ("group order", |broken| broken.groups.extend(broken.groups.clone())),
+        ("next group", |broken| broken.next_group = GroupId(0)),
+        ("next group", |broken| broken.next_group = GroupId(u32::MAX)),
+        ("order of groups being dropped", |broken| {
+            broken.dropping = vec![(GroupId(0), END); 2]
         }),
-        ("group being dropped", &|broken| broken.dropping = vec![group(9)]),
-        ("member", &|broken| broken.servers.truncate(1)),
-        ("member", &|broken| broken.servers[0].1 = Roles::STATE),
+        ("group being dropped", |broken| broken.dropping = vec![(GroupId(9), END)]),
+        ("member", |broken| broken.servers.truncate(1)),
+        ("member", |broken| broken.servers[0].1 = Roles::STATE),
     ];
     for (fault, breaks) in cases {
         let mut broken = configuration();

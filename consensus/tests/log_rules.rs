@@ -4,14 +4,14 @@ mod harness;
 
 use bytes::Bytes;
 use curia_consensus::*;
-use harness::cluster::Cluster;
+use harness::cluster::{Cluster, TIMEOUT};
 use harness::{Server, part};
 
 /// Three servers, the third of which lacks what the others truncated.
 fn third_behind_the_base() -> Cluster {
     let mut cluster = Cluster::new(3, 2);
     cluster.configure(|config| {
-        config.election_timeout = harness::cluster::TIMEOUT;
+        config.election_timeout = TIMEOUT;
         config.append_bytes_max = 100;
         config.retained_bytes_max = 0;
         config.memory_bytes_max = 0;
@@ -99,7 +99,7 @@ fn pieces_of_two_snapshots_never_mix() {
 fn a_proposal_waits_for_the_window_of_its_own_groups_only() {
     let mut cluster = Cluster::new(3, 2);
     cluster.configure(|config| {
-        config.election_timeout = harness::cluster::TIMEOUT;
+        config.election_timeout = TIMEOUT;
         config.group_window_bytes_max = 250;
     });
     cluster.elect_this(1);
@@ -117,7 +117,7 @@ fn a_proposal_waits_for_the_window_of_its_own_groups_only() {
 fn a_stage_record_stays_on_a_follower_that_has_not_seen_the_fragment_which_names_it() {
     let mut cluster = Cluster::new(3, 1);
     cluster.configure(|config| {
-        config.election_timeout = harness::cluster::TIMEOUT;
+        config.election_timeout = TIMEOUT;
         config.append_bytes_max = 10; // an entry a message
         config.peer_window_entries_max = 1;
     });
@@ -169,4 +169,104 @@ fn a_heartbeat_and_an_idle_tick_say_nothing_of_idle_groups() {
         _ => 0,
     });
     assert_eq!(sections.sum::<usize>(), 0);
+}
+
+#[test]
+fn a_snapshot_that_the_state_cannot_give_is_asked_for_again() {
+    let mut cluster = third_behind_the_base();
+    cluster.server(1).is_slow = true;
+    cluster.cut.clear();
+    cluster.until("the first piece is read", |cluster| !cluster.server(1).snapshot_reads.is_empty());
+    for read in std::mem::take(&mut cluster.server(1).snapshot_reads) {
+        cluster.node(1).snapshot_read(read.id, Err(Missing));
+    }
+    cluster.run(20);
+    assert!(cluster.server(3).installs.is_empty());
+    cluster.server(1).is_slow = false;
+    cluster.run(500);
+    assert_eq!(rows(&mut cluster, 3), 5);
+}
+
+#[test]
+fn an_installation_that_nobody_asked_for_says_nothing() {
+    let mut cluster = third_behind_the_base();
+    for (group, csn) in [(0, 5), (9, 5)] {
+        cluster.node(3).installed(GroupId(group), Csn(csn));
+    }
+    cluster.cut.clear();
+    cluster.run(500);
+    assert_eq!((rows(&mut cluster, 3), cluster.server(3).installs.len()), (5, 1));
+}
+
+#[test]
+fn a_snapshot_that_is_in_the_state_and_not_in_the_log_store_is_not_taken_again() {
+    let mut cluster = third_behind_the_base();
+    cluster.stuck.insert(3);
+    cluster.cut.clear();
+    cluster.until("it is installed", |cluster| !cluster.server(3).installs.is_empty());
+    assert_eq!(cluster.server(3).disk.bases.get(&LogId::Group(GroupId(0))), None);
+    cluster.crash(3);
+    cluster.stuck.clear();
+    cluster.restart(3);
+    cluster.run(500);
+    assert_eq!((rows(&mut cluster, 3), cluster.server(3).installs.len()), (5, 1));
+    assert_eq!(cluster.commit("six"), Csn(6));
+}
+
+#[test]
+fn a_log_is_kept_for_a_member_that_lags_up_to_a_limit() {
+    let group = LogId::Group(GroupId(0));
+    let mut cluster = Cluster::new(3, 1);
+    cluster.configure(|config| {
+        config.election_timeout = TIMEOUT;
+        config.retained_bytes_max = 1 << 20;
+    });
+    cluster.elect_this(1);
+    cluster.cut.insert(3);
+    let text = "x".repeat(300 << 10);
+    for written in 1..=8 {
+        cluster.commit(&text);
+        cluster.run(50);
+        cluster.server(1).checkpoint();
+        let begins = cluster.server(1).disk.bases.get(&group).map_or(Csn(0), |base| base.csn);
+        // Four of them are too much.
+        assert_eq!(begins, Csn(written / 4 * 4), "after {written}");
+    }
+    // What was long and never committed goes as well.
+    cluster.cut = [1, 3].into();
+    for _ in 0..3 {
+        cluster.propose(1, &[(0, &text)]).expect("room");
+        cluster.settle();
+    }
+    cluster.cut = [1].into();
+    cluster.run(500);
+    cluster.cut.clear();
+    cluster.run(500);
+    assert_eq!(cluster.commit("short"), Csn(9));
+    cluster.run(100);
+    assert_eq!(cluster.server(1).row(9, 0), Some("short"));
+}
+
+#[test]
+fn entries_after_damaged_ones_are_not_kept() {
+    let mut cluster = Cluster::new(3, 1);
+    cluster.elect_this(1);
+    cluster.commit("a");
+    cluster.commit("b");
+    cluster.run(50);
+    cluster.crash(3);
+    let group = LogId::Group(GroupId(0));
+    let disk = cluster.server(3).disk.clone();
+    let config = Config::new(ServerId(3), Incarnation(2), 1);
+    let mut restore = Restore::new(config, disk.hard_state, [], AppliedState::default()).expect("no bases");
+    for log in [LogId::Senate, group] {
+        for entry in disk.entries(log) {
+            restore.entry(log, entry).expect("sound");
+        }
+    }
+    restore.damaged(group, Index(2));
+    let mut node = restore.finish(None).expect("others have the rest");
+    let persist = node.take_output().persist.expect("it drops what follows");
+    let dropped = |write: &Write| matches!(write, Write::DropSuffix { log, after: Index(2) } if *log == group);
+    assert!(persist.writes.iter().any(dropped), "{:?}", persist.writes);
 }

@@ -221,3 +221,42 @@ fn a_lone_server_reads_at_once() {
     cluster.settle();
     assert_eq!(cluster.result(1, read), Some(Ok(csn)));
 }
+
+#[test]
+fn so_many_questions_may_be_lost_and_all_reads_are_answered() {
+    let mut cluster = Cluster::new(3, 1);
+    cluster.elect_this(1);
+    cluster.hold = |message| matches!(message.body, Body::ReadIndex { .. });
+    let reads: Vec<_> = (0..100)
+        .map(|_| {
+            let read = cluster.read(2, ReadLevel::Strict);
+            cluster.settle();
+            read
+        })
+        .collect();
+    cluster.hold = |_| false;
+    cluster.run(50);
+    for read in reads {
+        assert_eq!(cluster.result(2, read), Some(Ok(Csn(0))));
+    }
+}
+
+#[test]
+fn a_server_that_comes_back_as_a_scribe_gives_up_its_reads() {
+    let mut cluster = Cluster::new(4, 1);
+    cluster.elect_this(1);
+    let remove = Change {
+        remove: vec![ServerId(4)],
+        ..Change::default()
+    };
+    let add = Change {
+        add: vec![(ServerId(4), Roles::LOG)],
+        ..Change::default()
+    };
+    let read = cluster.read(4, ReadLevel::Session(Csn(99)));
+    cluster.change(&remove);
+    assert_eq!(cluster.result(4, read), None);
+    cluster.change(&add);
+    cluster.run(50);
+    assert_eq!(cluster.result(4, read), Some(Err(ReadError::NoState)));
+}

@@ -273,6 +273,12 @@ fn what_no_donor_has_is_refused() {
         }
         assert_eq!(cluster.node(3).step(other), Ok(()));
     }
+    // Its log came to begin where both agree: it is asked what follows.
+    let mut begins = sent.clone();
+    if let Body::Fetched { after, donated, .. } = &mut begins.body {
+        *donated = Donated::Begins(base_at(*after));
+    }
+    assert_eq!(cluster.node(3).step(begins), Ok(()));
     assert_eq!(cluster.consul(), None);
     release(&mut cluster, sent);
     assert_eq!(cluster.consul(), Some(3));
@@ -416,4 +422,80 @@ fn a_candidate_takes_no_senate_log_that_cannot_be() {
     release(&mut cluster, sent);
     assert_eq!(cluster.elect(), 4);
     assert_eq!(cluster.server(4).row(1, 0), Some("a"));
+}
+
+#[test]
+fn a_scribe_that_is_fed_takes_nothing_that_cannot_be() {
+    let mut cluster = scribes_and_states();
+    let csn = cluster.commit("a");
+    let consul = cluster.elect();
+    cluster.node(consul).snapshots_durable(csn);
+    cluster.run(100);
+    assert_eq!(cluster.server(3).disk.bases.get(&GROUP).map(|base| base.csn), Some(csn));
+    cluster.cut = [3].into();
+    for text in ["b", "c", "d"] {
+        cluster.commit(text);
+    }
+    assert!(cluster.server(consul).checkpoint());
+    cluster.hold = |message| matches!(message.body, Body::Fetched { .. });
+    cluster.cut.clear();
+    let proof = held(&mut cluster, "another scribe has the consul's base");
+    cluster.put(proof);
+    let sent = held(&mut cluster, "what the third scribe lacks");
+    let own = cluster.server(3).disk.bases[&GROUP].clone();
+    refused(&mut cluster, &sent, "log that lacks what is decided", |message| {
+        *donated(message) = Donated::Parted(Tail::default());
+    });
+    refused(&mut cluster, &sent, "base", |message| {
+        let base = Base {
+            csn,
+            ..base_at(Tail {
+                term: own.term,
+                index: own.index.next(),
+            })
+        };
+        *donated(message) = Donated::Begins(with_configuration(base));
+    });
+    refused(&mut cluster, &sent, "entries", |message| {
+        let Donated::Entries(entries) = donated(message) else {
+            panic!("it has what follows")
+        };
+        entries[0].index = Index(77);
+    });
+    // The other's log begins where this one does: it is asked what follows.
+    let mut begins = sent.clone();
+    *donated(&mut begins) = Donated::Begins(own);
+    assert_eq!(cluster.node(3).step(begins), Ok(()));
+    release(&mut cluster, sent);
+    let last = |cluster: &mut Cluster, id| cluster.server(id).disk.entries(GROUP).pop();
+    assert_eq!(last(&mut cluster, 3), last(&mut cluster, 1));
+    assert_eq!(cluster.server(3).disk.bases[&GROUP].csn, csn);
+}
+
+#[test]
+fn votes_that_nobody_asked_for_let_no_term_out_that_is_not_durable() {
+    let mut cluster = Cluster::new(3, 1);
+    cluster.elect_this(3);
+    cluster.crash(3);
+    cluster.stuck.insert(1);
+    cluster.hold = |message| message.to == ServerId(2) && matches!(message.body, Body::PreVoteReply { .. });
+    cluster.until("it stands", |cluster| {
+        cluster.server(1).unsynced.iter().any(|batch| batch.hard_state.is_some())
+    });
+    let term = term_of(&mut cluster, 1);
+    let vote = Body::VoteReply {
+        granted: true,
+        tails: Vec::new(),
+    };
+    for from in [2, 3] {
+        let vote = message(&mut cluster, from, 1, vote.clone());
+        assert_eq!(cluster.node(1).step(vote), Ok(()));
+    }
+    assert_eq!(cluster.node(1).office(), Office::Inaugurating { term });
+    cluster.delivered.clear();
+    cluster.run(50);
+    let told = |message: &Message| message.from == ServerId(1) && message.term == term;
+    assert!(!cluster.delivered.iter().any(|(message, _)| told(message)));
+    cluster.stuck.clear();
+    cluster.elect();
 }

@@ -633,3 +633,51 @@ fn a_checkpoint_waits_until_what_was_handed_out_is_applied() {
     server.node().applied(Csn(1));
     assert!(server.node().checkpoint().is_some());
 }
+
+#[test]
+fn what_the_log_store_still_has_below_a_base_is_passed_over() {
+    let mut server = serving(1);
+    server.propose(&[(0, "a")]).expect("room");
+    server.settle();
+    let before = server.disk.logs.clone();
+    server.checkpoint();
+    server.crash(0);
+    server.disk.logs = before;
+    server.start();
+    assert_eq!(server.propose(&[(0, "b")]), Ok(Csn(2)));
+    server.settle();
+    assert_eq!((server.row(1, 0), server.row(2, 0)), (Some("a"), Some("b")));
+}
+
+#[test]
+fn a_checkpoint_that_is_told_twice_changes_nothing_more() {
+    let mut server = serving(1);
+    server.propose(&[(0, "a")]).expect("room");
+    server.settle();
+    let checkpoint = server.node().checkpoint().expect("there is something to truncate");
+    server.flushed = server.state.clone();
+    for _ in 0..2 {
+        server.node().truncate(checkpoint.clone());
+        assert_eq!(server.node().checkpoint(), None);
+    }
+    assert_eq!(server.propose(&[(0, "b")]), Ok(Csn(2)));
+}
+
+#[test]
+fn groups_of_any_number_have_logs() {
+    let mut server = Server::new(1);
+    let members = server.founding.senate.clone();
+    let groups = [1, 70_000, 70_001];
+    server.founding.groups = groups.map(|group| (GroupId(group), members.clone())).to_vec();
+    server.founding.next_group = GroupId(70_002);
+    server.start();
+    for (n, other) in [70_000, 70_001, 70_000].into_iter().enumerate() {
+        server.propose(&[(1, "a"), (other, "b")]).expect("room");
+        server.settle();
+        assert!(server.node().is_durable());
+        assert_eq!(server.row(n as u64 + 1, other), Some("b"));
+    }
+    restart(&mut server);
+    assert_eq!(server.state.rows.len(), 3);
+    assert_eq!(server.propose(&[(70_001, "c")]), Ok(Csn(4)));
+}

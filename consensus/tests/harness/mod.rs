@@ -182,7 +182,7 @@ pub struct Server {
     /// What the node asked of its log store and its state is answered by [`Server::serve`] only.
     pub is_slow: bool,
     pub log_reads: Vec<LogRead>,
-    snapshot_reads: Vec<SnapshotRead>,
+    pub snapshot_reads: Vec<SnapshotRead>,
     pub chunks: Vec<InstallChunk>,
     /// Snapshots that are being read for others.
     snapshots: BTreeMap<(ServerId, GroupId), (Base, Bytes)>,

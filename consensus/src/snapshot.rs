@@ -275,11 +275,11 @@ impl Node {
         if base.term > term || base.term_start.term > base.term || base.configuration.is_some() {
             return Err(Refusal::Impossible("snapshot's base"));
         }
-        if !pull.serves(base) {
+        if !pull.serves(base) || pull.needs_csn > self.sequencer.handed().0 && base.index < worker.handed {
             self.ask_another(slot, from);
             return Ok(());
         }
-        if pull.needs_csn == Csn::ZERO && worker.log.holds(base.tail()) {
+        if pull.needs_csn <= self.sequencer.handed().0 && worker.log.holds(base.tail()) {
             worker.pull = None; // the log came in the meantime
             self.pull_on(false);
             return Ok(());

@@ -183,7 +183,10 @@ impl Node {
     fn decide(&mut self) -> Csn {
         // What is known to be resolved: handed out here, below a log's base, or the end of a group that is gone.
         let bases = self.workers.iter().map(|worker| worker.log.base().csn);
-        let floor = bases.fold(self.sequencer.resolved().max(self.known_resolved()), Csn::max);
+        let mut floor = bases.fold(self.sequencer.resolved().max(self.known_resolved()), Csn::max);
+        if mutated!(self.config, CutBelowBase) {
+            floor = self.sequencer.resolved().max(self.senator.configuration.dropped_floor);
+        }
         let entries = |log| judged(log, mutated!(self.config, ForgetVoid));
         let logs = || self.workers.iter().map(|worker| (worker.group, entries(&worker.log)));
         let mut cut = cut::find(floor, logs());

@@ -29,12 +29,23 @@ macro_rules! mutations {
                 }
             }
         }
+
+        #[cfg(feature = "mutations")]
+        impl std::str::FromStr for Mutation {
+            type Err = String;
+
+            fn from_str(name: &str) -> Result<Self, String> {
+                let found = Self::ALL.iter().find(|mutation| mutation.name() == name);
+                found.copied().ok_or_else(|| format!("there is no mutation {name}"))
+            }
+        }
     };
 }
 
 mutations! {
     ForgetTerm "forget-term" "A term is durable before anything of it leaves.",
     VoteTwice "vote-twice" "A senator votes for one candidate a term.",
+    VoteForStale "vote-for-stale" "A senator votes for those whose senate log is not behind its own.",
     SameServerOtherRun "same-server-other-run" "A term is granted again only to the same incarnation.",
     AckBeforeDurable "ack-before-durable" "An answer leaves when what it answers for is on disk.",
     AckEarly "ack-early" "A transaction is resolved when its fragments are on quorums, not on the consul's disk.",
@@ -48,6 +59,7 @@ mutations! {
     SendBeforeAdopt "send-before-adopt" "Nothing of a group is sent before its log is adopted.",
     ForgetVoid "forget-void" "A fragment is void when a later term-start of its log has a lower cut.",
     CutAfterGap "cut-after-gap" "The cut stops at the first gap.",
+    CutBelowBase "cut-below-base" "A base is a lower bound of the cut: who named what below it, its log can't tell any more.",
     DecideWithoutTermStarts "decide-without-term-starts" "The verdict is seen when the term-starts of all groups are on quorums, not when the first is.",
     ApplyUnresolved "apply-unresolved" "A follower applies what the consul calls resolved.",
     ApplyBeforeTermStart "apply-before-term-start" "A follower applies once its log has the current term's start.",

@@ -123,7 +123,7 @@ impl Senator {
 
     /// Whether a candidate whose senate log ends at `tail` may get this server's vote (thesis, section 3.6.1).
     pub(crate) fn up_to_date(&self, tail: Tail) -> bool {
-        tail >= self.log.tail()
+        tail >= self.log.tail() || mutated!(self, VoteForStale)
     }
 
     /// Whether this server may vote for this run of this candidate in the current term.

@@ -30,13 +30,16 @@ pub struct Bounds {
     pub repeats: u8,
     /// Steps whose batches are not durable at once; they stay pending until their server's disk syncs.
     pub delays: u8,
+    /// Whether messages from one server to another arrive in the order in which they were sent, if at all; otherwise they
+    /// may overtake each other.
+    pub ordered: bool,
 }
 
 /// All that there is at one moment.
 #[derive(Clone, Debug)]
 pub struct State {
     servers: Vec<Arc<Server>>,
-    /// Under way, each once, with their fingerprints, ascending by these.
+    /// Under way, with their fingerprints: each once, ascending by these; or by link, in the order in which they were sent.
     network: Vec<(u64, Arc<Message>)>,
     /// What was seen.
     pub history: History,
@@ -131,11 +134,11 @@ impl Cluster {
     }
 
     fn take(&self, state: &mut State, action: &Action) -> bool {
-        let place = |state: &State, fingerprint: u64| state.network.binary_search_by_key(&fingerprint, |(known, _)| *known).ok();
+        let place = |state: &State, fingerprint: u64| state.network.iter().position(|(known, _)| *known == fingerprint);
         let (at, disks) = match *action {
             Action::Deliver(fingerprint, disks) => {
                 let Some(place) = place(state, fingerprint) else { return false };
-                let (_, message) = state.network.remove(place);
+                let message = state.take(place);
                 (state.deliver(&message), disks)
             }
             Action::Repeat(fingerprint, disks) => {
@@ -280,9 +283,32 @@ impl State {
         let mut hasher = hasher();
         message.fingerprint(&mut hasher);
         let fingerprint = hasher.finish();
-        if let Err(place) = self.network.binary_search_by_key(&fingerprint, |(known, _)| *known) {
+        let place = if self.left.ordered {
+            let link = (message.from, message.to);
+            let place = self.network.partition_point(|(_, other)| (other.from, other.to) <= link);
+            // Twice the same, one after the other, is a repetition.
+            let again = self.network[..place].last().is_some_and(|(last, _)| *last == fingerprint);
+            (!again).then_some(place)
+        } else {
+            self.network.binary_search_by_key(&fingerprint, |(known, _)| *known).err()
+        };
+        if let Some(place) = place {
             self.network.insert(place, (fingerprint, Arc::new(message)));
         }
+    }
+
+    /// Takes a message that arrives; what it overtakes on an ordered link is lost.
+    fn take(&mut self, place: usize) -> Arc<Message> {
+        let (_, message) = self.network.remove(place);
+        if self.left.ordered {
+            let link = |message: &Message| (message.from, message.to);
+            let mut at = 0;
+            self.network.retain(|(_, other)| {
+                at += 1;
+                at > place || link(other) != link(&message)
+            });
+        }
+        message
     }
 
     fn apply(&mut self, at: usize, fragments: &[Apply]) {

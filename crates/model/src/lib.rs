@@ -25,3 +25,4 @@ mod server;
 
 pub use cluster::{Action, Bounds, Cluster, Disks, State};
 pub use history::Rule;
+pub use server::Bug;

@@ -11,7 +11,12 @@ impl World {
         if self.calm {
             return;
         }
-        let to = 1 + self.chance.below(self.servers.len() as u64);
+        let mut to = 1 + self.chance.below(self.servers.len() as u64);
+        if self.faults.leave > 0.0 {
+            // Somebody who may.
+            let able = self.servers.iter().filter(|server| server.roles.state && !server.serves());
+            to = self.chance.pick(&able.map(|server| server.id.0).chain([to]).collect::<Vec<_>>());
+        }
         if let Some(at) = (0..self.servers.len()).find(|at| self.servers[*at].serves()) {
             let begun = self.node(at).transfer(ServerId(to));
             self.cases.met_if(Case::Transfer, begun.is_ok());

@@ -75,7 +75,7 @@ impl World {
             return;
         }
         let operation = self.history.operations.len() as u64;
-        let ask = self.invent(operation);
+        let ask = self.invent(client, operation);
         let keyed = self.whim.chance(self.plan.keyed) && matches!(ask, Ask::Write(_));
         self.clients[client].key = keyed.then(|| Key(u128::from(mix(operation, self.plan.seed))));
         self.history.operations.push(Operation {
@@ -91,7 +91,9 @@ impl World {
     fn look_elsewhere(&mut self, client: usize) {
         let any = self.whim.below(self.servers.len() as u64) as usize;
         let told = self.whim.chance(0.5);
-        let consul = (0..self.servers.len()).find(|at| told && self.servers[*at].serves());
+        let count = self.servers.len();
+        let mut others = (any..count).chain(0..any);
+        let consul = others.find(|at| told && self.servers[*at].serves());
         self.clients[client].server = consul.unwrap_or(any);
     }
 
@@ -308,10 +310,10 @@ impl World {
     }
 
     /// Something new to do.
-    fn invent(&mut self, operation: u64) -> Ask {
+    fn invent(&mut self, client: usize, operation: u64) -> Ask {
         let known = self.known_groups();
         let groups = known.len() as u64;
-        let reads = self.whim.chance(self.plan.reads);
+        let reads = self.whim.chance(self.plan.reads) || client < self.plan.readers as usize;
         let kind = self.whim.below(4);
         let several = 1 + self.whim.below(groups.min(4));
         // Now and then all groups at once.

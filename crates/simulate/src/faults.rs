@@ -4,6 +4,7 @@ use curia_consensus::{Index, LogId, Office};
 
 use crate::cases::Case;
 use crate::plan::Micros;
+use crate::server::Server;
 use crate::world::{Event, World};
 
 impl World {
@@ -42,10 +43,35 @@ impl World {
             return;
         }
         let special = self.victim();
-        let kind = self.network.partition(special);
+        let depose = self.faults.depose > 0.0 && self.chance.chance(self.faults.depose);
+        let consul = self.servers.iter().position(Server::serves);
+        let kind = match consul {
+            Some(consul) if depose && !self.network.is_broken() => self.network.depose(consul),
+            _ if depose => self.network.mend(),
+            _ => self.network.partition(special),
+        };
         self.cases.met_if(Case::Partition, self.network.is_broken());
         self.story.add(self.now, &[20, special as u64], || format!("-- links: {kind:?}"));
         self.schedule(self.faults.partition, Event::Partition);
+    }
+
+    /// A consul that has just told another server to stand may be cut off.
+    pub(crate) fn leave(&mut self, at: usize, to: usize) {
+        if self.faults.leave == 0.0 || !self.chance.chance(self.faults.leave) {
+            return;
+        }
+        let kind = self.network.leave(at, to);
+        self.cases.met(Case::Partition);
+        self.story.add(self.now, &[25, at as u64], || format!("-- links: {kind:?}"));
+    }
+
+    /// Whether a server that was just elected crashes over it.
+    pub(crate) fn crashes_elected(&mut self, at: usize) -> bool {
+        let crashes = self.faults.crash_elected > 0.0 && self.chance.chance(self.faults.crash_elected);
+        if crashes {
+            self.crash(at);
+        }
+        crashes
     }
 
     pub(crate) fn stall_somebody(&mut self) {

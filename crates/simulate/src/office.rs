@@ -3,6 +3,7 @@
 use curia_consensus::{Csn, LogId, Office, Tail, Term};
 
 use crate::cases::Case;
+use crate::plan::Clocks;
 use crate::world::World;
 
 impl World {
@@ -11,6 +12,11 @@ impl World {
         let server = &mut self.servers[at];
         self.story.add(self.now, &[8, at as u64], || format!("s{} is {office:?}", at + 1));
         let before = std::mem::replace(&mut server.office, office);
+        if self.faults.clocks == Clocks::Adverse {
+            let most = self.faults.drift_ppm as i64;
+            let out = matches!(office, Office::Senator { .. });
+            server.drift(self.now, if out { most } else { -most });
+        }
         // An answer belongs to the term that gave the CSN.
         let term = match office {
             Office::Consul { term, .. } => Some(term),

@@ -21,6 +21,9 @@ impl World {
             }
             if let Some(office) = output.office {
                 self.takes_office(at, office);
+                if matches!(office, Office::Inaugurating { .. }) && self.crashes_elected(at) {
+                    return;
+                }
             }
             for message in output.messages {
                 self.send(at, message);
@@ -93,7 +96,10 @@ impl World {
             }
         }
         let to = message.to.0 as usize - 1;
-        let [first, second] = self.network.send(at, to, &self.faults);
+        let [first, second] = self.network.send(at, to, &message.body, &self.faults);
+        if matches!(message.body, Body::TimeoutNow { .. }) {
+            self.leave(at, to);
+        }
         if let Some(delay) = second {
             self.queue.add(self.now + delay, Event::Deliver(message.clone()));
         }
@@ -164,7 +170,12 @@ impl World {
                 true
             }
             None => {
-                let slow = if self.platter.chance(self.faults.slow_sync) { 50 } else { 1 };
+                let may_be = self.faults.slow_disk.is_none_or(|slow| slow == at);
+                let slow = if self.platter.chance(self.faults.slow_sync) && may_be {
+                    50
+                } else {
+                    1
+                };
                 let time = self.platter.between(self.faults.sync / 4, self.faults.sync + 1) * slow;
                 server.sync_at = server.sync_at.max(self.now + time);
                 let run = server.run;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use curia_consensus::Roles;
 
 use crate::dice::Dice;
+use crate::network::Kind;
 
 /// Microseconds of virtual time.
 pub type Micros = u64;
@@ -18,6 +19,8 @@ pub type Micros = u64;
 pub struct Plan {
     /// The seed.
     pub seed: u64,
+    /// The name of its storm, if it is one.
+    pub storm: Option<&'static str>,
     /// Roles of the servers 1, 2, and so on.
     pub layout: Vec<Roles>,
     /// Roles of servers that wait to be added.
@@ -28,6 +31,8 @@ pub struct Plan {
     pub operations: u32,
     /// Concurrent clients.
     pub clients: u32,
+    /// So many of them only read, and stay with a server that answers.
+    pub readers: u32,
     /// Between an answer and a client's next operation, on average.
     pub think: Micros,
     /// One operation in so many has a payload beyond what an append carries.
@@ -77,6 +82,18 @@ pub struct Plan {
     pub mutation: Option<curia_consensus::Mutation>,
 }
 
+/// How fast clocks are, within their bounds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Clocks {
+    /// Anything that is allowed.
+    #[default]
+    Any,
+    /// As fast or as slow as they may be.
+    Extreme,
+    /// As slow as it may be in office, as fast as it may be out of it: what leases fear most.
+    Adverse,
+}
+
 /// Kinds of fault, as probabilities or as mean times between two of them (zero: never).
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
@@ -88,16 +105,22 @@ pub struct Faults {
     pub late: f64,
     /// See `late`.
     pub late_max: Micros,
+    /// Most messages of this kind are late.
+    pub late_kind: Option<Kind>,
     /// The usual time of a message on its way, at most.
     pub latency: Micros,
     /// A client's answer is lost.
     pub lose_answer: f64,
     /// Between two changes of who can reach whom.
     pub partition: Micros,
+    /// A change of who can reach whom cuts off the consul, so that nobody hears it any more; the next one mends that.
+    pub depose: f64,
     /// Between two crashes at random moments.
     pub crash: Micros,
     /// A server crashes when a batch is handed to its disk: before, amid or after writing it.
     pub crash_at_batch: f64,
+    /// A server crashes when it is elected, before anybody is told.
+    pub crash_elected: f64,
     /// How long a crashed server is away, on average.
     pub away: Micros,
     /// A crash leaves part of what was not synced, torn at a record.
@@ -108,6 +131,8 @@ pub struct Faults {
     pub sync: Micros,
     /// A sync takes up to fifty times as long.
     pub slow_sync: f64,
+    /// On this server's disk only.
+    pub slow_disk: Option<usize>,
     /// Applying waits for a moment, while the node goes on.
     pub slow_apply: f64,
     /// Between two times that a server makes its state durable.
@@ -118,12 +143,16 @@ pub struct Faults {
     pub stall: Micros,
     /// Between two wishes that the consul hand over.
     pub transfer: Micros,
+    /// A consul that has told another to stand is cut off at once: its server is to be shut down.
+    pub leave: f64,
     /// Between two wishes that the configuration change.
     pub reconfigure: Micros,
     /// Clocks are apart by up to this.
     pub skew: Micros,
     /// Clocks are faster or slower by up to this many parts in a million.
     pub drift_ppm: u64,
+    /// How fast each clock is.
+    pub clocks: Clocks,
 }
 
 /// One to seven servers in all layouts; somebody stores logs and somebody runs state machines.
@@ -169,11 +198,13 @@ impl Plan {
         let faults = Faults::draw(dice, timeout);
         Self {
             seed,
+            storm: None,
             layout,
             spares,
             groups,
             operations,
             clients: dice.between(2, 10) as u32,
+            readers: 0,
             think: timeout * pace / 3,
             large_payload: if dice.chance(0.3) { 0.05 } else { 0.0 },
             staged: if dice.chance(0.3) { 0.1 } else { 0.0 },
@@ -258,6 +289,7 @@ impl Faults {
             rot,
             sync: dice.pick(&[timeout / 10_000, timeout / 500, timeout / 50]),
             slow_sync,
+            slow_disk: None,
             slow_apply,
             flush: timeout * dice.pick(&[1, 3, 20]),
             truncate,
@@ -266,6 +298,7 @@ impl Faults {
             reconfigure,
             skew: timeout * dice.pick(&[0, 1, 100]),
             drift_ppm: dice.pick(&[0, 100, 10_000]),
+            ..Self::default()
         }
     }
 
@@ -281,6 +314,7 @@ impl Faults {
             away: self.away,
             skew: self.skew,
             drift_ppm: self.drift_ppm,
+            clocks: self.clocks,
             ..Self::default()
         };
         *self = calm;
@@ -292,10 +326,12 @@ impl Faults {
             ("lose", |f| f.lose = 0.0),
             ("repeat", |f| f.repeat = 0.0),
             ("late", |f| f.late = 0.0),
+            ("late_kind", |f| f.late_kind = None),
             ("lose_answer", |f| f.lose_answer = 0.0),
             ("partition", |f| f.partition = 0),
             ("crash", |f| f.crash = 0),
             ("crash_at_batch", |f| f.crash_at_batch = 0.0),
+            ("crash_elected", |f| f.crash_elected = 0.0),
             ("tear", |f| f.tear = 0.0),
             ("rot", |f| f.rot = 0.0),
             ("slow_sync", |f| f.slow_sync = 0.0),
@@ -303,6 +339,8 @@ impl Faults {
             ("truncate", |f| f.truncate = 0.0),
             ("stall", |f| f.stall = 0),
             ("transfer", |f| f.transfer = 0),
+            ("depose", |f| f.depose = 0.0),
+            ("leave", |f| f.leave = 0.0),
             ("reconfigure", |f| f.reconfigure = 0),
             ("skew", |f| f.skew = 0),
             ("drift", |f| f.drift_ppm = 0),

@@ -74,7 +74,9 @@ pub(crate) struct Server {
     pub waiting: BTreeMap<Csn, Waiting>,
     /// By their numbers.
     pub reading: BTreeMap<u64, Reading>,
+    /// What its clock showed then.
     clock_ahead: Micros,
+    clock_since: Micros,
     clock_ppm: i64,
 }
 
@@ -99,14 +101,22 @@ impl Server {
             waiting: BTreeMap::new(),
             reading: BTreeMap::new(),
             clock_ahead,
+            clock_since: 0,
             clock_ppm,
         }
     }
 
     /// What its clock shows.
     pub fn clock(&self, now: Micros) -> Duration {
-        let drift = i128::from(now) * i128::from(self.clock_ppm) / 1_000_000;
-        Duration::from_micros((i128::from(now) + drift) as u64 + self.clock_ahead)
+        let since = i128::from(now - self.clock_since);
+        let drift = since * i128::from(self.clock_ppm) / 1_000_000;
+        Duration::from_micros((since + drift) as u64 + self.clock_ahead)
+    }
+
+    /// From now on its clock is faster by this many parts in a million, or slower.
+    pub fn drift(&mut self, now: Micros, ppm: i64) {
+        self.clock_ahead = self.clock(now).as_micros() as Micros;
+        (self.clock_since, self.clock_ppm) = (now, ppm);
     }
 
     /// Which run of it this is.

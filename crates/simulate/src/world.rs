@@ -10,7 +10,7 @@ use crate::dice::Dice;
 use crate::history::History;
 use crate::network::Network;
 use crate::oracle::Oracle;
-use crate::plan::{Faults, Micros, Plan};
+use crate::plan::{Clocks, Faults, Micros, Plan};
 use crate::queue::Queue;
 use crate::server::{CLUSTER, Server};
 use crate::story::{Story, say, weigh};
@@ -112,7 +112,13 @@ impl World {
         let founding = Configuration::founding_with_roles(CLUSTER, founders, plan.groups).expect("a plan has servers and groups");
         let clocks = &mut Dice::new(plan.seed, "clocks");
         let servers = ids.iter().zip(&all).map(|(id, roles)| {
-            let drift = clocks.below(2 * plan.faults.drift_ppm + 1) as i64 - plan.faults.drift_ppm as i64;
+            let most = plan.faults.drift_ppm as i64;
+            let any = clocks.below(2 * plan.faults.drift_ppm + 1) as i64 - most;
+            let drift = match plan.faults.clocks {
+                Clocks::Any => any,
+                Clocks::Extreme => any.signum() * most,
+                Clocks::Adverse => most,
+            };
             Server::new(*id, *roles, clocks.below(plan.faults.skew + 1), drift)
         });
         let mut world = Self {

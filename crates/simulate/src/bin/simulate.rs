@@ -46,6 +46,10 @@ struct Arguments {
     /// Go on after a failure.
     #[arg(long)]
     keep_going: bool,
+    /// The bug that all servers have.
+    #[cfg(feature = "mutations")]
+    #[arg(long)]
+    mutation: Option<curia_consensus::Mutation>,
     /// Fail unless each hard case was met this often.
     #[arg(long, default_value_t = 0)]
     demand: u64,
@@ -111,6 +115,10 @@ fn main() -> ExitCode {
 fn plan(arguments: &Arguments, seed: u64) -> Plan {
     let mut plan = Plan::draw(seed, arguments.operations);
     plan.safety_only = arguments.safety_only;
+    #[cfg(feature = "mutations")]
+    {
+        plan.mutation = arguments.mutation;
+    }
     for (name, leave_out) in Faults::kinds() {
         if arguments.without.iter().any(|without| without == name) {
             leave_out(&mut plan.faults);

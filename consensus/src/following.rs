@@ -83,7 +83,7 @@ impl Node {
         loop {
             let next = self.sequencer.next();
             let Some(first) = self.arrivals.get(next).filter(|_| next <= limit) else {
-                if self.pass_over(limit) {
+                if self.pass_over() {
                     continue;
                 }
                 return;
@@ -136,8 +136,8 @@ impl Node {
     }
 
     /// Passes over CSNs without fragments here that are in the state already. Whether it passed any.
-    fn pass_over(&mut self, limit: Csn) -> bool {
-        let end = self.installed.0.max(self.senator.configuration.dropped_floor);
+    fn pass_over(&mut self) -> bool {
+        let end = self.known_resolved();
         let next = self.sequencer.next();
         if next > end || !self.sequencer.is_empty() {
             return false;
@@ -153,7 +153,7 @@ impl Node {
             complete = end;
         }
         let before_arrival = self.arrivals.first(next).map_or(Csn(u64::MAX), |csn| Csn(csn.0 - 1));
-        let to = end.min(complete).min(before_arrival).min(limit.max(self.known_resolved()));
+        let to = end.min(complete).min(before_arrival);
         if to < next {
             return false;
         }

@@ -127,7 +127,7 @@ pub struct SnapshotRead {
     /// The snapshot that is being transferred; `None` at the beginning: take one of the state as it is, with its
     /// position as the base.
     pub base: Option<Base>,
-    /// How many bytes come before the piece.
+    /// How many bytes come before the piece, by the peer's word: there may not be so many.
     pub offset: u64,
     /// About so many bytes.
     pub bytes_max: usize,

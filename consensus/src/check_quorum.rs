@@ -3,12 +3,12 @@
 //! A consul steps down when for one election time-out
 //!
 //! * no quorum of the senate, or of some group, has answered what was sent in that time; or
-//! * what was begun before did not get to quorums: entries of the senate, transactions, the term-starts of an
-//!   inauguration. Answers leave when what they answer for is durable, so a majority of stuck disks, and the consul's own
-//!   stuck disk, count as silence too; or
-//! * it takes office and did not get on with it: no tail was learned, no piece of a log or snapshot came.
+//! * nothing of what was begun got to quorums: no entry of the senate, no transaction. Answers leave when what they answer
+//!   for is durable, so a majority of stuck disks, and the consul's own stuck disk, count as silence too; or
+//! * it takes office and did not get on with it: no tail was learned, no piece of a log or snapshot came, no peer came
+//!   closer to the term-starts.
 //!
-//! Afterwards it lets others try first.
+//! Who gets on, however slowly, stays: the next consul would have as much to do. Afterwards it lets others try first.
 
 use std::time::Duration;
 
@@ -17,17 +17,17 @@ use crate::node::Node;
 use crate::senate::Role;
 use crate::worker::Worker;
 
-/// How long the oldest thing that was begun has been waiting to be done.
+/// How much was done when something was left to do, and since when it is no more.
 #[derive(Clone, Copy, Debug, Default)]
 struct Pace(Option<(u64, Duration)>);
 
 impl Pace {
-    /// Of all things, `begun` are begun and `done` are done. Whether some of them have been waiting for so long.
+    /// Of all things, `begun` are begun and `done` are done. Whether there are some to do, and none was done for so long.
     fn stalled(&mut self, begun: u64, done: u64, now: Duration, limit: Duration) -> bool {
         match self.0 {
-            Some((mark, since)) if done < mark => now >= since + limit,
+            Some((before, since)) if done == before && done < begun => now >= since + limit,
             _ => {
-                self.0 = (done < begun).then_some((begun, now));
+                self.0 = (done < begun).then_some((done, now));
                 false
             }
         }
@@ -54,7 +54,8 @@ impl Node {
         let (me, timeout) = (self.config.server, self.config.election_timeout);
         let alive = |server| server == me || self.rounds.alive(server, now, timeout);
         let answered = self.senator.members().quorum(alive) && self.standing.memberships.iter().all(|members| members.quorum(alive));
-        let (begun, done) = (u64::from(self.term_starts_written()), u64::from(self.serving.is_some()));
+        let starting = u64::from(self.term_starts_written() && self.serving.is_none());
+        let logged: u64 = self.standing.logged.values().sum();
         let adopting = u64::from(self.adopting());
         let installing = |group: &GroupId| self.worker(*group).is_some_and(Worker::installing);
         if self.pulls.first().is_some_and(installing) {
@@ -65,7 +66,7 @@ impl Node {
         let transactions = paces
             .transactions
             .stalled(self.sequencer.next().0 - 1, self.sequencer.resolved().0, now, timeout);
-        let term_starts = paces.term_starts.stalled(begun, done, now, timeout);
+        let term_starts = paces.term_starts.stalled(logged + starting, logged, now, timeout);
         let adoption = paces.adoption.stalled(paces.adopted + adopting, paces.adopted, now, timeout);
         if !answered || senate || transactions || term_starts || adoption {
             self.resign();

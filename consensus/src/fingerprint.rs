@@ -49,11 +49,13 @@ impl Node {
             moved,
             reported,
             log_reads: _,
+            waiting_for_room,
             snapshot_reads: _,
             installs: _,
             pulls,
             snapshot_floor,
             noted_bases,
+            bases_sought_at,
             rounds: _,
             standing,
             refusals: _,
@@ -75,14 +77,14 @@ impl Node {
             .and_then(|()| {
                 write!(
                     hashed,
-                    "{applied:?}{arrivals:?}{installed:?}{passed}{sending:?}{unsettled:?}{gathering:?}{moved:?}"
+                    "{applied:?}{arrivals:?}{installed:?}{passed}{sending:?}{unsettled:?}{gathering:?}{moved:?}{waiting_for_room:?}"
                 )
             })
             .and_then(|()| write!(hashed, "{reported:?}{pulls:?}{snapshot_floor:?}{:?}{transfer:?}", standing.index()))
             .and_then(|()| {
                 write!(
                     hashed,
-                    "{stood_by_wish}{durable_applied:?}{heartbeat_due}{told_resolved:?}{consul_resolved:?}{heard}{noted_bases:?}"
+                    "{stood_by_wish}{durable_applied:?}{heartbeat_due}{told_resolved:?}{consul_resolved:?}{heard}{noted_bases:?}{bases_sought_at:?}"
                 )
             });
         written.expect("a hasher takes everything");

@@ -70,6 +70,7 @@ impl Node {
         self.transfer = Transfer::default();
         self.standing.take_office();
         self.reported.clear();
+        self.waiting_for_room.clear();
         self.find_peers();
         self.heartbeat_due = true;
         self.told_resolved = None;

@@ -41,9 +41,10 @@
 //!
 //! A group's snapshot is copied by who lacks it, piece by piece: [`Output::snapshot_reads`] asks for the pieces on one side,
 //! [`Output::installs`] hands them over on the other. A snapshot is one of the state as it is when its first piece is read,
-//! with [`AppliedState::position`] as its base, and is kept until another one begins for the same server and group. The
-//! whole replaces the group's state and position at once and durably, before [`Node::installed`]; until the other groups
-//! have caught up with it there are no reads.
+//! with [`AppliedState::position`] as its base, and is kept until another one begins for the same server: who lacks several
+//! groups copies one after the other. One that nothing was read of for a while may go too, as its reader may be gone for
+//! good; [`Missing`] then lets it begin anew. The whole replaces the group's state and position at once and durably, before
+//! [`Node::installed`]; until the other groups have caught up with it there are no reads.
 //!
 //! Broken internal invariants panic, so that the damage doesn't spread. Input never does: it is refused with a reason.
 

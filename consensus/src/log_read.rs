@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::ids::{Incarnation, Index, LogId, ServerId, Tail, Term};
 use crate::message::{Body, Donated, Message};
-use crate::node::Node;
+use crate::node::{Config, Node};
 use crate::output::{LogRead, Missing};
 use crate::record::Entry;
 
@@ -29,6 +29,13 @@ struct Reader {
     donee: Option<(Incarnation, Term, Tail)>,
 }
 
+impl LogReads {
+    /// Whether the log store may be asked for more.
+    pub(crate) fn may_ask(&self, config: &Config) -> bool {
+        self.waiting.len() < config.log_reads_max
+    }
+}
+
 impl Node {
     /// The log store's answer to a [`LogRead`].
     pub fn log_read(&mut self, id: u64, result: Result<Vec<Entry>, Missing>) {
@@ -48,7 +55,7 @@ impl Node {
             None => {
                 let after = reader.after;
                 match slot {
-                    None => drop(self.senator.peers.read(reader.to, after, entries)),
+                    None => self.senator.peers.read(reader.to, after, entries),
                     Some(slot) => {
                         self.workers[slot].peers.read(reader.to, after, entries);
                         self.sending.insert(slot);
@@ -121,7 +128,7 @@ impl Node {
             }
             if entries.is_empty() && after.index < log.last() {
                 let last = log.last();
-                if self.log_reads.waiting.len() < self.config.log_reads_max {
+                if self.log_reads.may_ask(&self.config) {
                     let reader = Reader {
                         log: log_id,
                         after: after.index,

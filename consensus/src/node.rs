@@ -18,7 +18,7 @@ use crate::output::{AppliedTo, Apply, InstallChunk, Office, Output, Write};
 use crate::persistence::Persistence;
 use crate::random::Random;
 use crate::reads::Reads;
-use crate::record::Record;
+use crate::record::{RECORD_BYTES, Record};
 use crate::refusals::Refusals;
 use crate::replication::Reported;
 use crate::senate::{Configuration, Role, Rounds, Senator, Vote};
@@ -60,16 +60,16 @@ pub struct Config {
     pub append_bytes_max: usize,
     /// A message carries about so many bytes of entries.
     pub message_bytes_max: usize,
-    /// So many bytes of one log may be on their way to one peer, and so many entries.
+    /// About so many bytes of entries may be on their way to one peer.
     pub peer_window_bytes_max: usize,
-    /// See `peer_window_bytes_max`.
+    /// So many entries of one log may be on their way to one peer.
     pub peer_window_entries_max: u64,
     /// Proposals to a group wait while so many bytes of its log are on no quorum. One transaction may exceed it, alone.
     pub group_window_bytes_max: u64,
     /// About so many bytes of entries stay in memory, over all groups; a small part of it, those that are handed out, for
     /// peers that lag.
     pub memory_bytes_max: usize,
-    /// A log keeps about so many bytes for members that lag, before they get a snapshot.
+    /// The logs keep about so many bytes for members that lag, over all groups, before they get snapshots.
     pub retained_bytes_max: u64,
     /// So many reads of the log store for other servers may be under way.
     pub log_reads_max: usize,
@@ -77,6 +77,9 @@ pub struct Config {
     pub apply_fragments_max: usize,
     /// An output hands out at most so many bytes to apply (of at least one transaction).
     pub apply_bytes_max: usize,
+    /// What is resolved waits while so many bytes are handed out and not reported applied. One transaction may exceed it,
+    /// alone.
+    pub unapplied_bytes_max: u64,
     /// The bug that this server has.
     #[cfg(feature = "mutations")]
     pub mutation: Option<crate::Mutation>,
@@ -107,6 +110,7 @@ impl Config {
             log_reads_max: 256,
             apply_fragments_max: 16 << 10,
             apply_bytes_max: 8 << 20,
+            unapplied_bytes_max: 64 << 20,
             #[cfg(feature = "mutations")]
             mutation: None,
         }
@@ -170,6 +174,8 @@ pub struct Node {
     /// What each peer last said of itself; a consul's.
     pub(crate) reported: BTreeMap<ServerId, Reported>,
     pub(crate) log_reads: LogReads,
+    /// Workers whose entries for a peer wait because too much else is on its way there; a consul's.
+    pub(crate) waiting_for_room: BTreeMap<ServerId, Slots>,
     pub(crate) snapshot_reads: SnapshotReads,
     /// Pieces of snapshots for the state.
     pub(crate) installs: Vec<InstallChunk>,
@@ -179,6 +185,8 @@ pub struct Node {
     pub(crate) snapshot_floor: Csn,
     /// Where a scribe's logs may begin once snapshots cover it.
     pub(crate) noted_bases: Option<Checkpoint>,
+    /// How far the server was when such bases were last looked for.
+    pub(crate) bases_sought_at: Option<(Term, Csn, Index)>,
     /// Who answered this consul, and when.
     pub(crate) rounds: Rounds,
     pub(crate) standing: Standing,
@@ -439,6 +447,7 @@ impl Node {
         for slots in [&mut self.sending, &mut self.unsettled, &mut self.gathering, &mut self.moved] {
             slots.reset(self.workers.len());
         }
+        self.waiting_for_room.clear();
         let memory = self.config.memory_bytes_max / self.workers.len().max(1);
         for worker in &mut self.workers {
             worker.memory_bytes_max = memory;
@@ -471,7 +480,14 @@ impl Node {
             (true, true) => HandOut::StateWithoutLog,
         };
         output.apply.reserve(self.sequencer.waiting().min(self.config.apply_fragments_max));
-        while output.apply.len() < self.config.apply_fragments_max && bytes < self.config.apply_bytes_max {
+        let unapplied = self.sequencer.unapplied_bytes();
+        let room = self
+            .config
+            .unapplied_bytes_max
+            .saturating_sub(unapplied)
+            .max((unapplied == 0).into());
+        let room = usize::try_from(room).unwrap_or(usize::MAX).min(self.config.apply_bytes_max);
+        while output.apply.len() < self.config.apply_fragments_max && bytes < room {
             let Some((csn, pending)) = self.sequencer.hand() else { break };
             for (at, place) in pending.places().iter().enumerate() {
                 bytes += self.hand_out_fragment(csn, *place, at == 0, to, output);
@@ -482,6 +498,7 @@ impl Node {
             self.advance();
         }
         let (csn, timestamp) = self.sequencer.handed();
+        self.sequencer.wait_for_state(bytes as u64);
         let mut positions = Vec::new();
         let consul = (self.senator.role == Role::Consul).then_some(self.config.server);
         let stored = self.stores_logs();
@@ -519,7 +536,7 @@ impl Node {
             fragment.csn, csn,
             "a participant list names the transaction's own fragments: {place:?}"
         );
-        let bytes = fragment.payload.len();
+        let bytes = RECORD_BYTES + fragment.payload.len();
         if to != HandOut::Nobody {
             let mut staged = Vec::new();
             if to == HandOut::StateWithoutLog {

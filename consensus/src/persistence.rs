@@ -27,6 +27,8 @@ pub(crate) struct Persistence {
     held: VecDeque<(PersistSeq, Message)>,
 }
 
+/// So many messages wait. Further ones are lost, as messages are, while a disk is stuck.
+const HELD_MAX: usize = 8 << 10;
 /// Room for so many writes is made at once.
 const RESERVED_WRITES_MAX: usize = 1024;
 
@@ -84,7 +86,9 @@ impl Persistence {
         if current <= self.durable {
             return Some(message);
         }
-        self.held.push_back((current, message));
+        if self.held.len() < HELD_MAX {
+            self.held.push_back((current, message));
+        }
         None
     }
 

@@ -1,11 +1,15 @@
 //! How far each peer's copy of a log is, as the consul knows it.
 //!
 //! A consul first *probes*: one append at a time, until one matches. Then it *streams*: the next entries leave before
-//! the last ones are acknowledged, up to a window of bytes and entries. What is lost on the way is noticed when a heartbeat
-//! finds no progress, and sent again. What memory doesn't have is read from the log store, one piece at a time; what the
-//! log store doesn't have either lies below the log's base, which is sent instead.
+//! the last ones are acknowledged, up to a window of bytes (of all logs together) and entries. What memory doesn't have is
+//! read from the log store, one piece at a time; what the log store doesn't have either lies below the log's base, which
+//! is sent instead.
+//!
+//! **What is lost** is sent again with a heartbeat. Lost is what a peer hasn't answered though it has heard of the same or
+//! a later round: slow is not lost, and whoever is slow isn't helped by more copies.
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use crate::ids::{Index, LogId, ServerId, Tail};
 use crate::log::{Base, Log};
@@ -13,14 +17,47 @@ use crate::message::{Matched, Section};
 use crate::quorum::Members;
 use crate::record::Entry;
 
-/// How much of one log may be on its way to one peer.
+/// How much of one log may leave for one peer now.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Window {
     /// In one message, about.
     pub(crate) append_bytes: usize,
-    /// Not yet acknowledged, about.
+    /// Of what all logs together may have on their way to the peer, this is left.
     pub(crate) bytes: usize,
+    /// Not yet acknowledged.
     pub(crate) entries: u64,
+    /// The log store may be asked.
+    pub(crate) may_read: bool,
+    /// The flush that this is for.
+    pub(crate) round: u64,
+}
+
+/// A section under way.
+#[derive(Clone)]
+struct Flight {
+    /// Its last entry.
+    last: Index,
+    bytes: usize,
+    /// It left with this flush.
+    round: u64,
+}
+
+/// Without the round, which tells nothing but how long ago that was.
+impl fmt::Debug for Flight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {}", self.last, self.bytes)
+    }
+}
+
+/// Whether what follows an entry is being read from the log store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Reading {
+    #[default]
+    No,
+    /// What follows this entry.
+    After(Index),
+    /// The log store didn't have it; it is asked again with a heartbeat.
+    InVain,
 }
 
 /// A peer's copy of one log.
@@ -30,33 +67,42 @@ pub(crate) struct Progress {
     matched: Index,
     /// The next entry to send.
     next: Index,
-    /// Probing, and an append is under way.
-    waiting: bool,
+    /// A probe matched.
     streaming: bool,
     /// To be told of the log even when it lacks nothing.
     announce: bool,
-    /// `matched` at the last heartbeat.
-    at_heartbeat: Index,
-    /// Appends under way: the last entry and the bytes of each.
-    flights: VecDeque<(Index, usize)>,
+    /// Sections under way; while probing one at most.
+    flights: VecDeque<Flight>,
     flight_bytes: usize,
     /// What was read from the log store for it.
     read: VecDeque<Entry>,
-    /// What is being read for it follows this entry.
-    reading: Option<Index>,
+    reading: Reading,
 }
 
 impl Progress {
+    /// What is under way is lost, or of no use.
     fn ground(&mut self) {
         self.flights.clear();
         self.flight_bytes = 0;
     }
 
+    fn depart(&mut self, section: &Section, bytes: usize, round: u64) {
+        let last = section.last().index;
+        self.flights.push_back(Flight { last, bytes, round });
+        self.flight_bytes += bytes;
+    }
+
     fn acknowledge(&mut self, matched: Index) {
         self.matched = self.matched.max(matched);
-        while let Some((_, bytes)) = self.flights.pop_front_if(|(last, _)| *last <= self.matched) {
-            self.flight_bytes -= bytes;
+        while let Some(flight) = self.flights.pop_front_if(|flight| flight.last <= self.matched) {
+            self.flight_bytes -= flight.bytes;
         }
+    }
+
+    /// What is set apart for what was read, or is being read, for this peer.
+    fn set_apart(&self, append_bytes: usize) -> usize {
+        let reads = matches!(self.reading, Reading::After(_)) || !self.read.is_empty();
+        if reads { append_bytes } else { 0 }
     }
 
     /// The entry at `index`, from memory or as it was read.
@@ -74,8 +120,10 @@ const RESERVED_ENTRIES_MAX: u64 = 256;
 /// What to do for a peer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// It has everything, or as much is under way as may be.
+    /// It has everything, or as much of this log is under way as may be.
     Nothing,
+    /// It lacks something that must wait for other logs.
+    Full,
     /// Send this.
     Send(Section),
     /// Read what follows this entry from the log store.
@@ -146,34 +194,34 @@ impl Peers {
         self.progress(server, log).announce = true;
     }
 
+    /// What is on its way to a peer, and what is set apart for it: bytes.
+    pub(crate) fn under_way(&self, server: ServerId, append_bytes: usize) -> usize {
+        let progress = self.0.iter().find(|(s, _)| *s == server);
+        progress.map_or(0, |(_, progress)| progress.flight_bytes + progress.set_apart(append_bytes))
+    }
+
     /// What to do for a peer now. `base` is what the log begins with, for one that lacks what comes before.
     pub(crate) fn next(&mut self, server: ServerId, log_id: LogId, log: &Log, window: Window, base: impl FnOnce() -> Base) -> Next {
         let progress = self.progress(server, log);
-        if progress.waiting {
+        if !progress.streaming && !progress.flights.is_empty() {
             return Next::Nothing;
         }
         let mut section = Section::new(log_id);
         let previous = progress.next.previous();
         let Some(term) = log.term_at(previous).filter(|_| previous >= log.base().index) else {
             let base = base();
-            (progress.waiting, progress.streaming) = (true, false);
+            progress.streaming = false;
             progress.next = base.index.next();
             progress.ground();
-            section.previous = Tail {
-                term: base.term,
-                index: base.index,
-            };
+            section.previous = base.tail();
             section.base = Some(base);
+            progress.depart(&section, 0, window.round);
             return Next::Send(section);
         };
         section.previous = Tail { term, index: previous };
-        let mut room = window.append_bytes;
-        if progress.streaming {
-            room = room.min(window.bytes.saturating_sub(progress.flight_bytes));
-            if progress.next.0 - progress.matched.0 > window.entries {
-                room = 0;
-            }
-        }
+        let left = window.bytes + progress.set_apart(window.append_bytes);
+        let has_room = !progress.streaming || progress.next.0 - progress.matched.0 <= window.entries;
+        let room = if has_room { window.append_bytes.min(left) } else { 0 };
         let (mut bytes, mut index) = (0, progress.next);
         let lacking = log.last().next().0.saturating_sub(index.0);
         section.entries.reserve(lacking.min(RESERVED_ENTRIES_MAX) as usize);
@@ -196,38 +244,35 @@ impl Peers {
         }
         let announce = std::mem::take(&mut progress.announce);
         if !progress.streaming {
-            progress.waiting = true;
+            progress.depart(&section, bytes, window.round);
             return Next::Send(section);
         }
         if section.entries.is_empty() {
-            if announce {
-                return Next::Send(section);
-            }
-            let lacks = index <= log.last() && room > 0 && progress.reading.is_none();
-            if lacks {
-                progress.reading = Some(previous);
-                return Next::Read(previous);
-            }
-            return Next::Nothing;
+            let lacks = index <= log.last() && has_room && progress.reading == Reading::No;
+            return if announce {
+                Next::Send(section)
+            } else if lacks && (left == 0 || !window.may_read) {
+                Next::Full
+            } else if lacks {
+                progress.reading = Reading::After(previous);
+                Next::Read(previous)
+            } else {
+                Next::Nothing
+            };
         }
         progress.next = index;
-        progress.flights.push_back((index.previous(), bytes));
-        progress.flight_bytes += bytes;
+        progress.depart(&section, bytes, window.round);
         while progress.read.pop_front_if(|entry| entry.index < index).is_some() {}
         Next::Send(section)
     }
 
-    /// The log store answered: what follows `after`, or that it doesn't have that. Whether the peer still needs it.
-    pub(crate) fn read(&mut self, server: ServerId, after: Index, entries: Vec<Entry>) -> bool {
-        let Some((_, progress)) = self.0.iter_mut().find(|(s, _)| *s == server) else {
-            return false;
-        };
-        if progress.reading != Some(after) {
-            return false;
+    /// The log store answered: what follows `after`, or that it doesn't have that.
+    pub(crate) fn read(&mut self, server: ServerId, after: Index, entries: Vec<Entry>) {
+        let progress = self.0.iter_mut().find(|(s, _)| *s == server).map(|(_, progress)| progress);
+        if let Some(progress) = progress.filter(|progress| progress.reading == Reading::After(after)) {
+            progress.reading = if entries.is_empty() { Reading::InVain } else { Reading::No };
+            progress.read = entries.into();
         }
-        progress.reading = None;
-        progress.read = entries.into();
-        true
     }
 
     /// Takes a peer's answer.
@@ -241,9 +286,10 @@ impl Peers {
                 progress.acknowledge(index);
                 progress.next = progress.next.max(index.next());
                 if !progress.streaming {
+                    progress.ground();
                     progress.next = progress.matched.next();
                 }
-                (progress.streaming, progress.waiting) = (true, false);
+                progress.streaming = true;
             }
             Matched::Not(hint) => {
                 // What matched once does so for the term, whatever follows it there.
@@ -257,23 +303,26 @@ impl Peers {
                 } else {
                     log.last_at_or_before(hint).max(progress.matched).next()
                 };
-                (progress.streaming, progress.waiting) = (false, false);
+                progress.streaming = false;
                 progress.ground();
             }
         }
         Ok(())
     }
 
-    /// A heartbeat is due: what made no progress since the last one is sent again.
-    pub(crate) fn heartbeat(&mut self) {
-        for (_, progress) in &mut self.0 {
-            progress.waiting = false;
-            if progress.matched == progress.at_heartbeat && progress.next > progress.matched.next() && progress.streaming {
-                progress.next = progress.matched.next();
-                progress.ground();
-                progress.reading = None;
+    /// Gives up what is lost, so that it leaves again: each peer has heard of this round.
+    pub(crate) fn give_up_lost(&mut self, heard_of: impl Fn(ServerId) -> u64) {
+        for (server, progress) in &mut self.0 {
+            if progress.reading == Reading::InVain {
+                progress.reading = Reading::No;
             }
-            progress.at_heartbeat = progress.matched;
+            let heard_of = heard_of(*server);
+            if progress.flights.front().is_some_and(|flight| flight.round <= heard_of) {
+                progress.ground();
+                if progress.streaming {
+                    progress.next = progress.matched.next();
+                }
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::commit::Pending;
 use crate::ids::{Csn, GroupId, Index, Key, Participant, Timestamp};
 use crate::node::Node;
-use crate::record::{Fragment, Participants, Payload, Record, Stages};
+use crate::record::{Fragment, Participants, Payload, RECORD_BYTES, Record, Stages};
 use crate::worker::Worker;
 
 /// One group's part of a proposal.
@@ -68,6 +68,10 @@ impl std::error::Error for ProposeError {}
 
 /// The largest payload of one record, in bytes: its framed length must fit 32 bits with room for the participant list.
 pub const PAYLOAD_BYTES_MAX: usize = 1 << 30;
+
+fn record_bytes(payload_bytes: u64) -> u64 {
+    payload_bytes + RECORD_BYTES as u64
+}
 
 impl Node {
     /// Proposes a transaction with these parts, ascending by group, and gives it its CSN. It is committed once an output
@@ -166,8 +170,9 @@ impl Node {
             if let Some(index) = worker.unknown_stage(&part.stages) {
                 return Err(ProposeError::UnknownStage(part.group, index));
             }
-            bytes += part.payload.len() as u64;
-            fits &= self.fits(worker, part.payload.len() as u64);
+            let part_bytes = record_bytes(part.payload.len() as u64);
+            bytes += part_bytes;
+            fits &= self.fits(worker, part_bytes);
         }
         if !fits || !self.has_room_for(bytes) {
             return Err(ProposeError::Full);
@@ -186,7 +191,7 @@ impl Node {
         if !self.has_room([(group, payload.len() as u64)]) {
             return Err(ProposeError::Full);
         }
-        self.sequencer.stage(payload.len() as u64);
+        self.sequencer.stage(record_bytes(payload.len() as u64));
         let index = self.append(slot, Record::Stage(Payload::Held(payload)));
         self.workers[slot].open_stage(index);
         Ok(index)
@@ -203,11 +208,12 @@ impl Node {
         }
     }
 
-    /// Whether a proposal with so many bytes for each of these groups would find room: among all that is unresolved, and
+    /// Whether a proposal with payloads of so many bytes for each of these groups would find room: among all that is unresolved, and
     /// in the window of every group.
     pub fn has_room(&self, parts: impl IntoIterator<Item = (GroupId, u64)>) -> bool {
         let mut all = 0;
-        let fits = parts.into_iter().all(|(group, bytes)| {
+        let fits = parts.into_iter().all(|(group, payload_bytes)| {
+            let bytes = record_bytes(payload_bytes);
             all += bytes;
             self.worker(group).is_none_or(|worker| self.fits(worker, bytes))
         });

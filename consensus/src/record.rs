@@ -161,10 +161,13 @@ impl From<Bytes> for Payload {
     }
 }
 
+/// About how many bytes a record takes besides its payload.
+pub(crate) const RECORD_BYTES: usize = 64;
+
 impl Entry {
     /// About how many bytes it takes, its payload included wherever that is.
     pub fn bytes(&self) -> usize {
-        64 + self.record.payload().map_or(0, Payload::len)
+        RECORD_BYTES + self.record.payload().map_or(0, Payload::len)
     }
 
     /// Whether its payload, if it has one, is in memory.
@@ -174,7 +177,7 @@ impl Entry {
 
     /// About how many bytes of memory it takes.
     pub(crate) fn held_bytes(&self) -> usize {
-        if self.is_held() { self.bytes() } else { 64 }
+        if self.is_held() { self.bytes() } else { RECORD_BYTES }
     }
 }
 

@@ -41,9 +41,10 @@ impl Node {
             Vec::new()
         };
         let resolved = self.serving.map(|_| self.sequencer.resolved());
+        let next_round = self.rounds.current() + 1;
         let mut round = None;
         for to in self.standing.peers.clone() {
-            let sections = self.sections(to, &slots);
+            let sections = self.sections(to, &slots, next_round);
             let news = resolved > self.told_resolved;
             if sections.is_empty() && !heartbeat && !news && !asking {
                 continue;
@@ -77,26 +78,19 @@ impl Node {
         }
     }
 
-    /// What was sent and not answered since the last heartbeat is to be sent again.
+    /// A heartbeat is due: what is lost is sent again, and who heals is told of all groups.
     fn send_again(&mut self) {
-        self.senator.peers.heartbeat();
-        let Self {
-            workers,
-            unsettled,
-            sending,
-            config,
-            ..
-        } = self;
-        unsettled.retain(|slot| {
-            let worker = &mut workers[slot];
-            let settled = worker.peers.settled(&worker.members, config.server, worker.log.last());
-            if !settled {
-                worker.peers.heartbeat();
-                sending.insert(slot);
-            }
-            !settled
+        let (workers, me) = (&self.workers, self.config.server);
+        self.unsettled.retain(|slot| {
+            let worker = &workers[slot];
+            !worker.peers.settled(&worker.members, me, worker.log.last())
         });
-        let healing: Vec<_> = self.reported.iter().filter(|(_, reported)| reported.healing).collect();
+        self.send_lost();
+        let now = self.now.unwrap_or_default();
+        let heals = |(server, reported): &(&ServerId, &Reported)| {
+            reported.healing && self.rounds.alive(**server, now, self.config.election_timeout)
+        };
+        let healing: Vec<_> = self.reported.iter().filter(heals).collect();
         for (server, _) in healing {
             for (slot, worker) in self.workers.iter_mut().enumerate() {
                 worker.peers.announce_to(*server, &worker.log);
@@ -105,19 +99,39 @@ impl Node {
         }
     }
 
-    /// What to send to a peer: of the senate, and of these groups. Who doesn't answer gets signs of life only.
-    fn sections(&mut self, to: ServerId, slots: &[usize]) -> Vec<Section> {
-        let window = Window {
-            append_bytes: self.config.append_bytes_max,
-            bytes: self.config.peer_window_bytes_max,
+    fn send_lost(&mut self) {
+        let Self {
+            senator,
+            workers,
+            unsettled,
+            sending,
+            rounds,
+            ..
+        } = self;
+        let heard_of = |server| rounds.heard_of(server);
+        senator.peers.give_up_lost(heard_of);
+        for slot in unsettled.iter() {
+            workers[slot].peers.give_up_lost(heard_of);
+            sending.insert(slot);
+        }
+    }
+
+    /// What to send to a peer with this round: of the senate, and of these groups. Who doesn't answer gets signs of life
+    /// only.
+    fn sections(&mut self, to: ServerId, slots: &[usize], round: u64) -> Vec<Section> {
+        let append_bytes = self.config.append_bytes_max;
+        let mut window = Window {
+            append_bytes,
+            bytes: append_bytes,
             entries: self.config.peer_window_entries_max,
+            may_read: true,
+            round,
         };
         let mut sections = Vec::new();
         if self.senator.members().contains(to) {
             let log = &self.senator.log;
-            let next = self.senator.peers.next(to, LogId::Senate, log, window, || log.base().clone());
-            match next {
-                Next::Nothing => {}
+            match self.senator.peers.next(to, LogId::Senate, log, window, || log.base().clone()) {
+                Next::Nothing | Next::Full => {}
                 Next::Read(after) => {
                     let upto = self.senator.log.last();
                     self.read_for_peer(to, LogId::Senate, after, upto);
@@ -129,9 +143,14 @@ impl Node {
         if !self.rounds.alive(to, now, self.config.election_timeout) {
             return sections;
         }
+        let unsettled = self.unsettled.iter();
+        let under_way: usize = unsettled.map(|slot| self.workers[slot].peers.under_way(to, append_bytes)).sum();
+        window.bytes = self.config.peer_window_bytes_max.saturating_sub(under_way);
         let mut room = self.config.message_bytes_max;
         let assigned = Csn(self.sequencer.next().0 - 1);
-        for slot in slots {
+        // Who had to wait for others comes first.
+        let waited = self.waiting_for_room.entry(to).or_default().take();
+        for slot in waited.iter().chain(slots) {
             let worker = &mut self.workers[*slot];
             if !worker.members.contains(to) {
                 continue;
@@ -140,10 +159,17 @@ impl Node {
                 self.sending.insert(*slot);
                 continue;
             }
+            window.may_read = self.log_reads.may_ask(&self.config);
             let (log, log_id) = (&worker.log, LogId::Group(worker.group));
             match worker.peers.next(to, log_id, log, window, || log.base().clone()) {
                 Next::Nothing => {}
+                Next::Full => {
+                    if let Some(waiting) = self.waiting_for_room.get_mut(&to) {
+                        waiting.insert(*slot);
+                    }
+                }
                 Next::Read(after) => {
+                    window.bytes = window.bytes.saturating_sub(append_bytes);
                     let upto = log.last();
                     self.read_for_peer(to, log_id, after, upto);
                 }
@@ -154,7 +180,8 @@ impl Node {
                         section.complete = assigned;
                         section.closed = worker.first_open_stage().map_or(last, Index::previous);
                     }
-                    room = room.saturating_sub(section.entries.iter().map(Entry::bytes).sum());
+                    let bytes = section.entries.iter().map(Entry::bytes).sum();
+                    (room, window.bytes) = (room.saturating_sub(bytes), window.bytes.saturating_sub(bytes));
                     if !section.entries.is_empty() && last < log.last() {
                         self.sending.insert(*slot);
                     }
@@ -382,12 +409,11 @@ impl Node {
             return Err(Refusal::Impossible("applied CSN"));
         }
         let now = self.now.unwrap_or_default();
-        let was_alive = self.rounds.alive(from, now, self.config.election_timeout);
+        let answered_lately = self.rounds.answers(from, now, self.config.election_timeout);
         if !self.rounds.echoed(from, reply.round) {
             return Err(Refusal::Impossible("round"));
         }
         self.confirm_reads(self.rounds.confirmed(self.senator.members(), self.config.server));
-        let fenced = reply.tails.is_some();
         if let Some(tails) = reply.tails {
             self.learn_tails(from, tails);
         }
@@ -411,9 +437,6 @@ impl Node {
                 worker.peers.forget(from);
                 self.sending.insert(slot);
             }
-        } else if !was_alive || fenced {
-            let Self { unsettled, sending, .. } = self;
-            unsettled.iter().for_each(|slot| sending.insert(slot));
         }
         let mut gained = 0;
         for (log, matched) in reply.sections {
@@ -433,6 +456,9 @@ impl Node {
                     self.count(slot);
                 }
             }
+        }
+        if !answered_lately {
+            self.send_lost();
         }
         if gained > 0 {
             *self.standing.logged.entry(from).or_default() += gained;

@@ -55,8 +55,8 @@ pub(crate) struct Pull {
 pub(crate) struct SnapshotReads {
     last_id: u64,
     waiting: BTreeMap<ServerId, Piece>,
-    /// The snapshots under way.
-    bases: BTreeMap<(ServerId, GroupId), (u64, Base)>,
+    /// The snapshot that each server copies, or copied last.
+    bases: BTreeMap<ServerId, Copied>,
     /// To be given to the driver.
     pub(crate) asked: Vec<SnapshotRead>,
 }
@@ -64,12 +64,28 @@ pub(crate) struct SnapshotReads {
 #[derive(Clone, Debug)]
 struct Piece {
     id: u64,
-    group: GroupId,
     /// Names the snapshot.
+    of: u64,
+    offset: u64,
+    question: Question,
+}
+
+/// What was asked for a piece.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Question {
+    group: GroupId,
     of: u64,
     offset: u64,
     incarnation: Incarnation,
     term: Term,
+}
+
+/// A snapshot that another server copies.
+#[derive(Clone, Debug)]
+struct Copied {
+    group: GroupId,
+    of: u64,
+    base: Base,
 }
 
 impl Pull {
@@ -199,21 +215,29 @@ impl Node {
             self.send_when_durable(reply);
             return;
         }
-        let reads = &mut self.snapshot_reads;
-        reads.last_id += 1;
-        let known = reads.bases.get(&(message.from, group)).filter(|(known, _)| *known == of);
-        let (of, base, offset) = match known {
-            Some((of, base)) => (*of, Some(base.clone()), offset),
-            // Another run gives other numbers.
-            None => (Random::new(self.config.incarnation.0 ^ reads.last_id << 32).next() | 1, None, 0),
-        };
-        let piece = Piece {
-            id: reads.last_id,
+        let question = Question {
             group,
             of,
             offset,
             incarnation: message.incarnation,
             term: self.senator.term,
+        };
+        let reads = &mut self.snapshot_reads;
+        if reads.waiting.get(&message.from).is_some_and(|piece| piece.question == question) {
+            return; // it takes its time
+        }
+        reads.last_id += 1;
+        let known = reads.bases.get(&message.from);
+        let (of, base, offset) = match known.filter(|copied| (copied.group, copied.of) == (group, of)) {
+            Some(copied) => (of, Some(copied.base.clone()), offset),
+            // Another run gives other numbers.
+            None => (Random::new(self.config.incarnation.0 ^ reads.last_id << 32).next() | 1, None, 0),
+        };
+        let piece = Piece {
+            id: reads.last_id,
+            of,
+            offset,
+            question,
         };
         reads.waiting.insert(message.from, piece);
         reads.asked.retain(|read| read.to != message.from);
@@ -233,18 +257,20 @@ impl Node {
         let Some(to) = reads.waiting.iter().find(|(_, piece)| piece.id == id).map(|(to, _)| *to) else {
             return;
         };
-        let Some(piece) = reads.waiting.remove(&to).filter(|piece| piece.term == self.senator.term) else {
+        let Some(piece) = reads.waiting.remove(&to).filter(|piece| piece.question.term == self.senator.term) else {
             return;
         };
-        let group = piece.group;
+        let Question {
+            group, incarnation, term, ..
+        } = piece.question;
         let (base, data, last) = match result {
             Ok(read) => (Some(read.base), read.data, read.last),
             Err(Missing) => (None, Bytes::new(), false),
         };
         // Kept past the last piece, which may be lost.
         match base.clone() {
-            Some(base) => drop(reads.bases.insert((to, group), (piece.of, base))),
-            None => drop(reads.bases.remove(&(to, group))),
+            Some(base) => drop(reads.bases.insert(to, Copied { group, of: piece.of, base })),
+            None => drop(reads.bases.remove(&to)),
         }
         let body = Body::Snapshot {
             commit: self.senator.commit,
@@ -255,7 +281,7 @@ impl Node {
             data,
             last,
         };
-        let message = self.message(to, piece.incarnation, piece.term, body);
+        let message = self.message(to, incarnation, term, body);
         self.send_when_durable(message);
     }
 

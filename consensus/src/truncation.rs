@@ -4,6 +4,8 @@
 //! who needs more than that gets a snapshot. A scribe holds no state: it lets go of what the consul says is in snapshots
 //! that survive the loss of every state server, and of nothing where there are none.
 
+use std::collections::BTreeSet;
+
 use crate::ids::{Csn, LogId};
 use crate::log::Base;
 use crate::mutation::mutated;
@@ -51,9 +53,10 @@ impl Node {
         }
         let (csn, timestamp) = self.sequencer.handed();
         let mut bases = Vec::new();
+        let mut needed = Vec::new();
         bases.extend(self.senator.possible_base().map(|base| (LogId::Senate, base)));
         for slot in 0..self.workers.len() {
-            let (me, term, limit) = (self.config.server, self.senator.term, self.config.retained_bytes_max);
+            let (me, term) = (self.config.server, self.senator.term);
             let worker = &mut self.workers[slot];
             if worker.term_start.term != term || worker.gathered < worker.term_start_index || worker.installing() {
                 continue;
@@ -65,12 +68,22 @@ impl Node {
             if mutated!(self.config, TruncateUnresolved) {
                 base = worker.base_at(worker.log.durable(), csn, timestamp);
             }
-            let needed = consul && !worker.peers.settled(&worker.members, me, base.index);
-            let kept = needed && worker.log.bytes_after(worker.log.base().index) <= limit;
-            if base.index > worker.log.base().index && !kept {
+            if base.index > worker.log.base().index {
+                if consul && !worker.peers.settled(&worker.members, me, base.index) {
+                    needed.push((worker.log.bytes_after(worker.log.base().index), LogId::Group(worker.group)));
+                }
                 bases.push((LogId::Group(worker.group), base));
             }
         }
+        // The shortest stay, as many as may: so the fewest groups need a snapshot.
+        needed.sort_unstable();
+        let mut room = self.config.retained_bytes_max;
+        let stay = needed.into_iter().map_while(|(bytes, log)| {
+            room = room.checked_sub(bytes)?;
+            Some(log)
+        });
+        let stay: BTreeSet<_> = stay.collect();
+        bases.retain(|(log, _)| !stay.contains(log));
         Some(Checkpoint { csn, bases })
     }
 
@@ -114,11 +127,18 @@ impl Node {
         if self.senator.roles.is_none_or(|roles| roles.state) {
             return;
         }
+        if self.snapshot_floor == Csn::ZERO {
+            return;
+        }
         let Some(noted) = self.noted_bases.take() else {
-            self.noted_bases = self.possible_bases().filter(|noted| !noted.bases.is_empty());
+            let now = (self.senator.term, self.sequencer.handed().0, self.senator.commit);
+            // All groups are looked at, so not without need.
+            if self.bases_sought_at.replace(now) != Some(now) {
+                self.noted_bases = self.possible_bases().filter(|noted| !noted.bases.is_empty());
+            }
             return;
         };
-        if noted.csn > self.snapshot_floor || self.snapshot_floor == Csn::ZERO {
+        if noted.csn > self.snapshot_floor {
             self.noted_bases = Some(noted);
             return;
         }

@@ -54,6 +54,9 @@ pub(crate) struct Sequencer {
     bytes: u64,
     /// The keys of transactions that are not reported applied.
     keys: Keys,
+    /// What is handed out and not reported applied: up to this CSN, from the one before, so many bytes.
+    unapplied: VecDeque<(Csn, u64)>,
+    unapplied_bytes: u64,
 }
 
 impl Sequencer {
@@ -116,6 +119,22 @@ impl Sequencer {
     /// Everything up to here is in the state, which knows the keys.
     pub(crate) fn applied(&mut self, csn: Csn) {
         self.keys.forget_upto(csn);
+        while let Some((_, bytes)) = self.unapplied.pop_front_if(|(upto, _)| *upto <= csn) {
+            self.unapplied_bytes -= bytes;
+        }
+    }
+
+    /// So many bytes were handed out since this was last said.
+    pub(crate) fn wait_for_state(&mut self, bytes: u64) {
+        if bytes > 0 {
+            self.unapplied.push_back((self.handed, bytes));
+            self.unapplied_bytes += bytes;
+        }
+    }
+
+    /// Bytes of what is handed out and not reported applied.
+    pub(crate) fn unapplied_bytes(&self) -> u64 {
+        self.unapplied_bytes
     }
 
     /// The next transaction, which has this key, and of which a follower knows that it is resolved.

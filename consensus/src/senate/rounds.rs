@@ -97,6 +97,11 @@ impl Rounds {
         true
     }
 
+    /// The last round that this server is known to have heard of.
+    pub(crate) fn heard_of(&self, server: ServerId) -> u64 {
+        self.echoes.iter().find(|echo| echo.server == server).map_or(0, |echo| echo.round)
+    }
+
     /// When the last flush left that this server is known to have heard of, or a little earlier.
     fn heard_at(&self, server: ServerId) -> Option<Duration> {
         self.echoes.iter().find(|echo| echo.server == server).map(|echo| echo.sent_at)
@@ -104,13 +109,7 @@ impl Rounds {
 
     /// The last round that a quorum has heard of; `me` hears of all.
     pub(crate) fn confirmed(&self, members: &Members, me: ServerId) -> u64 {
-        members.quorum_reached(|server| {
-            if server == me {
-                return self.current;
-            }
-            let echo = self.echoes.iter().find(|echo| echo.server == server);
-            echo.map_or(0, |echo| echo.round)
-        })
+        members.quorum_reached(|server| if server == me { self.current } else { self.heard_of(server) })
     }
 
     /// When the last flush left that a quorum has heard of, or a little earlier: no other consul was elected before.

@@ -113,8 +113,7 @@ impl Worker {
         // Peers that lag still need them from memory.
         let mut bytes = 0;
         for stage in self.stages.iter().skip(from).take_while(|stage| stage.index <= reached) {
-            let payload = self.log.get(stage.index).and_then(|entry| entry.record.payload());
-            bytes += payload.map_or(0, |payload| payload.len() as u64);
+            bytes += self.log.get(stage.index).map_or(0, |entry| entry.bytes() as u64);
             if stage.index <= self.log.durable() && self.alone {
                 self.log.release_payload(stage.index);
             }

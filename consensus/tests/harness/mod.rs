@@ -350,6 +350,15 @@ impl Server {
         }
     }
 
+    /// Answers the oldest question to its state only: it takes one at a time.
+    pub fn serve_one(&mut self) {
+        if !self.snapshot_reads.is_empty() {
+            let read = self.snapshot_reads.remove(0);
+            let piece = self.read_snapshot(&read);
+            self.node().snapshot_read(read.id, Ok(piece));
+        }
+    }
+
     fn read_log(&self, read: &LogRead) -> Result<Vec<Entry>, Missing> {
         let stored = self.disk.logs.get(&read.log).ok_or(Missing)?;
         let mut bytes = 0;

@@ -433,6 +433,7 @@ fn limits(command: &Command) -> Result<Config, String> {
             "group_window_bytes_max" => config.group_window_bytes_max = number,
             "memory_bytes_max" => config.memory_bytes_max = number as usize,
             "retained_bytes_max" => config.retained_bytes_max = number,
+            "unapplied_bytes_max" => config.unapplied_bytes_max = number,
             "apply_fragments_max" => config.apply_fragments_max = number as usize,
             _ => return Err(format!("there is no limit {name}")),
         }

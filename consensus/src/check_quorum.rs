@@ -3,8 +3,9 @@
 //! A consul steps down when for one election time-out
 //!
 //! * no quorum of the senate, or of some group, has answered what was sent in that time; or
-//! * nothing of what was begun got to quorums: no entry of the senate, no transaction. Answers leave when what they answer
-//!   for is durable, so a majority of stuck disks, and the consul's own stuck disk, count as silence too; or
+//! * nothing of what was begun got to quorums: no entry of the senate, no part of the next transaction. Answers leave
+//!   when what they answer for is durable, so a majority of stuck disks, and the consul's own stuck disk, count as silence
+//!   too; or
 //! * it takes office and did not get on with it: no tail was learned, no piece of a log or snapshot came, no peer came
 //!   closer to the term-starts.
 //!
@@ -12,22 +13,22 @@
 
 use std::time::Duration;
 
-use crate::ids::GroupId;
+use crate::ids::{GroupId, Participant, ServerId};
 use crate::node::Node;
 use crate::senate::Role;
 use crate::worker::Worker;
 
-/// How much was done when something was left to do, and since when it is no more.
+/// How far things were when something was left to do, and since when they are.
 #[derive(Clone, Copy, Debug, Default)]
-struct Pace(Option<(u64, Duration)>);
+struct Pace(Option<((u64, u64), Duration)>);
 
 impl Pace {
-    /// Of all things, `begun` are begun and `done` are done. Whether there are some to do, and none was done for so long.
-    fn stalled(&mut self, begun: u64, done: u64, now: Duration, limit: Duration) -> bool {
+    /// Things are so far. Whether something is left to do, and nothing moved for so long.
+    fn stalled(&mut self, is_left: bool, far: (u64, u64), now: Duration, limit: Duration) -> bool {
         match self.0 {
-            Some((before, since)) if done == before && done < begun => now >= since + limit,
+            Some((before, since)) if far == before && is_left => now >= since + limit,
             _ => {
-                self.0 = (done < begun).then_some((done, now));
+                self.0 = is_left.then_some((far, now));
                 false
             }
         }
@@ -54,20 +55,24 @@ impl Node {
         let (me, timeout) = (self.config.server, self.config.election_timeout);
         let alive = |server| server == me || self.rounds.alive(server, now, timeout);
         let answered = self.senator.members().quorum(alive) && self.standing.memberships.iter().all(|members| members.quorum(alive));
-        let starting = u64::from(self.term_starts_written() && self.serving.is_none());
-        let logged: u64 = self.standing.logged.values().sum();
-        let adopting = u64::from(self.adopting());
         let installing = |group: &GroupId| self.worker(*group).is_some_and(Worker::installing);
         if self.pulls.first().is_some_and(installing) {
             self.paces.adopted += 1; // however long the state takes for a snapshot
         }
+        let (commit, resolved) = (self.senator.commit, self.sequencer.resolved());
+        let unresolved = self.sequencer.first_unresolved();
+        let is_ready = |place: &&Participant| self.worker(place.group).is_some_and(|worker| worker.has_on_quorum(place.index));
+        let ready = unresolved.map_or(0, |pending| pending.places().iter().filter(is_ready).count());
+        let votes = |server: &ServerId| self.standing.memberships.iter().any(|members| members.is_voter(*server));
+        let logged = self.standing.logged.iter().filter(|(server, _)| votes(server));
+        let logged = logged.map(|(_, entries)| entries).sum();
+        let (adopting, starting) = (self.adopting(), self.term_starts_written() && self.serving.is_none());
+        let (is_unresolved, is_uncommitted) = (unresolved.is_some(), commit < self.senator.log.last());
         let paces = &mut self.paces;
-        let senate = paces.senate.stalled(self.senator.log.last().0, self.senator.commit.0, now, timeout);
-        let transactions = paces
-            .transactions
-            .stalled(self.sequencer.next().0 - 1, self.sequencer.resolved().0, now, timeout);
-        let term_starts = paces.term_starts.stalled(logged + starting, logged, now, timeout);
-        let adoption = paces.adoption.stalled(paces.adopted + adopting, paces.adopted, now, timeout);
+        let senate = paces.senate.stalled(is_uncommitted, (commit.0, 0), now, timeout);
+        let transactions = paces.transactions.stalled(is_unresolved, (resolved.0, ready as u64), now, timeout);
+        let term_starts = paces.term_starts.stalled(starting, (logged, 0), now, timeout);
+        let adoption = paces.adoption.stalled(adopting, (paces.adopted, 0), now, timeout);
         if !answered || senate || transactions || term_starts || adoption {
             self.resign();
         }

@@ -426,8 +426,6 @@ impl Node {
         if self.serving.is_some() {
             self.advance_change();
             self.advance_transfer();
-            #[cfg(feature = "mutations")]
-            let config = &self.config;
             let (sequencer, workers) = (&mut self.sequencer, &self.workers);
             sequencer.resolve(|place| {
                 let guess = place.group.0 as usize;
@@ -435,9 +433,7 @@ impl Node {
                     Some(worker) if worker.group == place.group => Some(worker),
                     _ => workers.iter().find(|worker| worker.group == place.group),
                 };
-                // A state must never be ahead of the log beside it.
-                let on_quorum = |worker: &Worker| mutated!(config, AckEarly) || worker.commit >= place.index;
-                worker.is_some_and(|worker| on_quorum(worker) && worker.log.durable() >= place.index)
+                worker.is_some_and(|worker| worker.has_on_quorum(place.index))
             });
         }
     }

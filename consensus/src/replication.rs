@@ -9,6 +9,7 @@ use crate::output::Write;
 use crate::progress::{Next, Window};
 use crate::record::{Entry, Record};
 use crate::senate::Role;
+use crate::slots::Slots;
 use crate::worker::Stated;
 
 /// What a peer last said of itself.
@@ -149,7 +150,8 @@ impl Node {
         let mut room = self.config.message_bytes_max;
         let assigned = Csn(self.sequencer.next().0 - 1);
         // Who had to wait for others comes first.
-        let waited = self.waiting_for_room.entry(to).or_default().take();
+        let none = || Slots::none_of(self.workers.len());
+        let waited = self.waiting_for_room.entry(to).or_insert_with(none).take();
         for slot in waited.iter().chain(slots) {
             let worker = &mut self.workers[*slot];
             if !worker.members.contains(to) {

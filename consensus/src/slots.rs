@@ -8,6 +8,14 @@ pub(crate) struct Slots {
 }
 
 impl Slots {
+    /// None of so many.
+    pub(crate) fn none_of(workers: usize) -> Self {
+        Self {
+            listed: Vec::new(),
+            is_listed: vec![false; workers],
+        }
+    }
+
     #[inline]
     pub(crate) fn insert(&mut self, slot: usize) {
         if !std::mem::replace(&mut self.is_listed[slot], true) {

@@ -186,6 +186,11 @@ impl Sequencer {
         self.resolved = Csn(self.handed.0 + offset as u64);
     }
 
+    /// The transaction that is to be resolved next.
+    pub(crate) fn first_unresolved(&self) -> Option<&Pending> {
+        self.pending.get(self.waiting())
+    }
+
     /// How many resolved transactions wait to be handed out.
     pub(crate) fn waiting(&self) -> usize {
         (self.resolved.0 - self.handed.0) as usize

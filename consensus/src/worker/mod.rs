@@ -195,6 +195,12 @@ impl Worker {
         self.term_start.term == term && self.commit >= start
     }
 
+    /// Whether an entry is on a quorum, and here: a state must never be ahead of the log beside it.
+    #[inline]
+    pub(crate) fn has_on_quorum(&self, index: Index) -> bool {
+        (self.commit >= index || mutated!(self, AckEarly)) && self.log.durable() >= index
+    }
+
     /// Moves the consul's commit index, by how far each member's log is known to be durable. Gives the bytes of the stage
     /// records that it passed.
     pub(crate) fn count(&mut self, me: ServerId, term: Term) -> u64 {

@@ -41,6 +41,12 @@ impl World {
         }
     }
 
+    /// They go on after faults stopped.
+    pub(crate) fn resume_clients(&mut self) {
+        self.resumed = true;
+        (0..self.clients.len()).for_each(|client| self.rest(client, self.plan.think));
+    }
+
     /// Whether everything that clients wanted to do is done, or given up.
     pub(crate) fn clients_are_done(&self) -> bool {
         self.history.operations.len() >= self.plan.operations as usize && self.clients_rest()
@@ -71,7 +77,7 @@ impl World {
             }
             self.clients[client].operation = None;
         }
-        if self.calm || self.history.operations.len() >= self.plan.operations as usize {
+        if self.calm && !self.resumed || self.history.operations.len() >= self.plan.operations as usize {
             return;
         }
         let operation = self.history.operations.len() as u64;

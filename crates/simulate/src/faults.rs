@@ -1,6 +1,8 @@
 //! What goes wrong, when, and to whom: crashes, restarts, partitions, stalls.
 
-use curia_consensus::{Index, LogId, Office};
+use std::sync::Arc;
+
+use curia_consensus::{Configuration, Index, LogId, Office};
 
 use crate::cases::Case;
 use crate::plan::Micros;
@@ -134,13 +136,21 @@ impl World {
     }
 
     /// The last records of a log are damaged on a crashed server's disk. A log rots on one server at most, and only where
-    /// the others are a quorum: what is lost on a majority is lost.
+    /// the others are a quorum: what is lost on a majority is lost. The senate's rots only where somebody else may lead: who
+    /// doesn't know what it acknowledged there doesn't stand before another consul has repaired it.
     fn rot(&mut self, at: usize) {
         let id = self.servers[at].id;
         // Groups live by the last committed configuration, which may not be the last one written.
         let configurations = self.oracle.configurations();
         let latest: Vec<_> = configurations[configurations.len().saturating_sub(4)..].to_vec();
+        let others_lead = |configuration: &Arc<Configuration>| {
+            let mut others = configuration.servers.iter().filter(|(server, _)| *server != id);
+            others.any(|(server, _)| configuration.may_lead(*server))
+        };
         let others_suffice = |log: LogId| {
+            if log == LogId::Senate && !latest.iter().all(others_lead) {
+                return false;
+            }
             let members = latest.iter().filter_map(|configuration| match log {
                 LogId::Senate => Some(&configuration.senate),
                 LogId::Group(group) => configuration.group(group),

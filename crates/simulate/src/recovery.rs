@@ -22,6 +22,34 @@ impl World {
             let run = self.servers[at].run;
             self.queue.add(self.now, Event::Flush { at, run });
         }
+        self.come_to_rest();
+        if self.history.operations.len() < self.plan.operations as usize {
+            self.catch_up_with_operations();
+            self.come_to_rest();
+        }
+        for server in self.servers.iter().filter(|server| server.roles.state) {
+            self.oracle.compare(server.id, &server.state);
+        }
+    }
+
+    /// Clients do what trouble kept them from, so that every history is as long.
+    fn catch_up_with_operations(&mut self) {
+        let timeout = self.plan.election_timeout.as_micros() as Micros;
+        let missing = Micros::from(self.plan.operations) - self.history.operations.len() as Micros;
+        let end = self.now + self.plan.liveness_phase() + missing * (timeout + self.plan.think);
+        self.resume_clients();
+        while !self.clients_are_done() {
+            self.step();
+            let (done, wanted) = (self.history.operations.len(), self.plan.operations);
+            assert!(
+                self.now < end,
+                "liveness: clients got no further than {done} of {wanted} operations"
+            );
+        }
+    }
+
+    fn come_to_rest(&mut self) {
+        let timeout = self.plan.election_timeout.as_micros() as Micros;
         let end = self.now + self.plan.liveness_phase();
         let mut next_look = self.now + timeout;
         let mut wanted = None;
@@ -42,9 +70,6 @@ impl World {
                     assert!(self.now < end, "{}", report());
                 }
             }
-        }
-        for server in self.servers.iter().filter(|server| server.roles.state) {
-            self.oracle.compare(server.id, &server.state);
         }
     }
 

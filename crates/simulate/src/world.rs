@@ -94,6 +94,8 @@ pub struct World {
     steps: u64,
     /// Faults stopped.
     pub(crate) calm: bool,
+    /// Clients go on all the same.
+    pub(crate) resumed: bool,
     /// When and where things fail.
     pub(crate) chance: Dice,
     /// How long disks take, and what they lose.
@@ -138,6 +140,7 @@ impl World {
             given: Vec::new(),
             steps: 0,
             calm: false,
+            resumed: false,
             chance: Dice::new(plan.seed, "faults"),
             platter: Dice::new(plan.seed, "disks"),
             whim: Dice::new(plan.seed, "clients"),

@@ -106,7 +106,7 @@ impl Node {
         reads.waiting.insert(reads.last_id, reader);
     }
 
-    /// Gives a new consul what its log lacks of this one.
+    /// Gives a new consul, a candidate or a scribe what its log lacks of this one.
     pub(crate) fn donate(&mut self, message: &Message, log_id: LogId, after: Tail) {
         let Some(slot) = self.known(log_id) else { return };
         if slot.is_some_and(|slot| self.workers[slot].damaged.is_some()) {

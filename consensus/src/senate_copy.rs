@@ -9,7 +9,7 @@
 //! goes in its favour conflicts with an entry of a later term, so it was never committed, or it would be in that log.
 
 use crate::ids::{LogId, ServerId, Tail};
-use crate::message::{Body, Donated, Message, Refusal, Section};
+use crate::message::{Body, Donated, Refusal, Section};
 use crate::node::Node;
 use crate::senate::Role;
 
@@ -43,11 +43,6 @@ impl Node {
         let log = LogId::Senate;
         let message = self.request(donor, self.senator.term, Body::Fetch { log, after });
         self.messages.push(message);
-    }
-
-    /// A candidate asks for what it lacks of the senate's log.
-    pub(crate) fn asked_for_senate(&mut self, message: &Message, after: Tail) {
-        self.donate(message, LogId::Senate, after);
     }
 
     /// A piece of the senate's log came.

@@ -27,7 +27,7 @@ impl Node {
             Body::Vote { tail, transfer } => self.asked_for_vote(&message, *tail, *transfer)?,
             Body::PreVoteReply { granted, tail, .. } => self.pre_vote_answered(from, term, *granted, *tail),
             // A candidate copies the senate's log before it has a term to speak of.
-            Body::Fetch { log: LogId::Senate, after } => self.asked_for_senate(&message, *after),
+            Body::Fetch { log: LogId::Senate, after } => self.donate(&message, LogId::Senate, *after),
             Body::Fetched { log: LogId::Senate, .. } => {
                 let Body::Fetched { after, donated, .. } = message.body else {
                     unreachable!()

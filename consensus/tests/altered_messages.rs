@@ -45,6 +45,8 @@ impl<'a> Parts<'a> {
                     .numbers
                     .extend([&mut append.round, &mut append.commit.0, &mut append.snapshot_floor.0]);
                 parts.numbers.extend(append.resolved.as_mut().map(|csn| &mut csn.0));
+                parts.numbers.extend(append.run.as_mut().map(|run| &mut run.0));
+                append.mended.iter_mut().for_each(|log| parts.log(log));
                 append.sections.iter_mut().for_each(|section| parts.section(section));
             }
             Body::AppendReply(reply) => {
@@ -56,6 +58,7 @@ impl<'a> Parts<'a> {
                     &mut reply.run.0,
                 ]);
                 reply.tails.iter_mut().for_each(|tails| parts.tails(tails));
+                reply.damaged.iter_mut().for_each(|log| parts.log(log));
                 for (log, matched) in &mut reply.sections {
                     parts.log(log);
                     match matched {
@@ -187,6 +190,15 @@ fn alter(message: &mut Message, dice: &mut Dice) {
             0,
         ) => return shuffle(entries, dice),
         (Body::AppendReply(reply), 0) => return shuffle(&mut reply.sections, dice),
+        (Body::AppendReply(reply), 2) => {
+            let groups = (0..4).map(|group| LogId::Group(GroupId(group)));
+            reply.damaged = groups.chain([LogId::Senate]).filter(|_| dice.chance(50)).collect();
+            return;
+        }
+        (Body::Append(append), 3) => {
+            append.mended = vec![LogId::Senate, LogId::Group(GroupId(dice.below(4) as u32))];
+            return;
+        }
         (Body::AppendReply(reply), 1) => {
             let groups = (0..20).map(GroupId);
             let tail = |dice: &mut Dice| Tail {

@@ -61,17 +61,13 @@ impl Plan {
         faults.slow_sync = dice.pick(&[0.0, 0.1, 0.3]);
         faults.drift_ppm = dice.pick(&[0, drift]);
         faults.clocks = Clocks::Extreme;
-        let storm = dice.pick(&[
-            "any",
-            "any",
-            "leases",
-            "handovers",
-            "handovers",
-            "fences",
-            "fences",
-            "fences",
-            "moves",
-        ]);
+        let storm = match dice.below(10) {
+            0 | 1 => "any",
+            2 => "leases",
+            3 | 4 => "handovers",
+            5..=7 => "fences",
+            _ => "moves",
+        };
         match storm {
             "leases" => self.leases(dice, timeout),
             "handovers" => self.handovers(dice, timeout),
@@ -133,9 +129,11 @@ impl Plan {
         self.clients = 10;
         self.think = timeout / 20;
         self.catch_up_entries_max = 50;
+        self.append_bytes_max = dice.pick(&[60, 1 << 20]);
         let faults = &mut self.faults;
         faults.reconfigure = timeout / dice.pick(&[1, 4]);
         faults.partition = timeout * dice.between(1, 3);
         faults.crash = timeout * dice.between(1, 3);
+        (faults.crash_at_batch, faults.away) = (dice.pick(&[0.0, 0.01, 0.03]), timeout / 4);
     }
 }

@@ -41,7 +41,7 @@ struct Arguments {
 }
 
 /// So many failures of liveness alone are enough.
-const STUCK_MAX: u32 = 5;
+const STUCK_MAX: u32 = 20;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

@@ -63,11 +63,12 @@ impl Node {
             senator,
             ..
         } = self;
-        let (next, group, term) = (sequencer.next(), workers[slot].group, senator.term);
+        let (next, applied) = (sequencer.next(), sequencer.handed().0);
+        let (group, term) = (workers[slot].group, senator.term);
         // It has what the consul of a later term found, and with it everything that was ever committed. One of the same term
         // may have counted on what is lost here, and not sent it again yet.
         workers[slot].damaged.take_if(|lost| *lost < term);
-        workers[slot].gather(ready, |entry: &Entry, fragment: &Fragment| {
+        workers[slot].gather(ready, applied, |entry: &Entry, fragment: &Fragment| {
             if fragment.csn >= next {
                 let place = Participant { group, index: entry.index };
                 arrivals.insert(next, fragment.csn, || arrival(place, fragment));

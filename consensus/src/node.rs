@@ -525,6 +525,12 @@ impl Node {
         if place.index <= worker.handed {
             return 0; // a snapshot brought it
         }
+        if worker.is_applied(csn, Csn::ZERO) {
+            // So it did, and the log had to begin earlier.
+            worker.hand_one(place.index);
+            self.moved.insert(slot);
+            return 0;
+        }
         let Some(fragment) = worker.log.fragment(place.index) else {
             panic!("what is not handed out is in memory, a fragment: {place:?} of {csn:?}")
         };

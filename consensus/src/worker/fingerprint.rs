@@ -16,6 +16,7 @@ impl Worker {
             term_start,
             term_start_index,
             handed,
+            placed,
             live,
             last_fragment,
             peers,
@@ -36,7 +37,7 @@ impl Worker {
         let mut hashed = Hashed(hasher);
         let written = write!(
             hashed,
-            "{commit}{}{}{term_start_index}{handed}{live:?}{}{}{peers:?}{window_bytes}{verified}",
+            "{commit}{}{}{term_start_index}{handed}{placed}{live:?}{}{}{peers:?}{window_bytes}{verified}",
             term_start.term, term_start.cut, last_fragment.0, last_fragment.1
         )
         .and_then(|()| {

@@ -32,14 +32,15 @@ pub(crate) fn judged(log: &Log, without_starts: bool) -> impl DoubleEndedIterato
 
 impl Worker {
     /// Goes on through the log up to `ready`, which holds the current term's start. `take` gets the fragments that count
-    /// and are not in the state, in order.
-    pub(crate) fn gather(&mut self, ready: Index, mut take: impl FnMut(&Entry, &Fragment)) {
+    /// after the position, in order. Those up to `applied` are in the state though they may be after the position, behind a
+    /// stage record.
+    pub(crate) fn gather(&mut self, ready: Index, applied: Csn, mut take: impl FnMut(&Entry, &Fragment)) {
         assert!(
             ready >= self.term_start_index,
             "which fragments count is known only past the term's start"
         );
         if self.gathered < self.term_start_index {
-            self.gather_older(&mut take);
+            self.gather_older(applied, &mut take);
         }
         for index in self.gathered.0 + 1..=ready.0 {
             let Some(entry) = self.log.get(Index(index)) else { continue };
@@ -50,9 +51,11 @@ impl Worker {
                     self.last_fragment = (index, fragment.csn, fragment.timestamp);
                     if index > self.handed {
                         take(entry, fragment);
-                        self.live.push_back(index);
-                        if !fragment.stages.as_slice().is_empty() {
-                            let stages = fragment.stages.clone();
+                        let (csn, stages) = (fragment.csn, fragment.stages.clone());
+                        if self.is_applied(csn, applied) {
+                            self.discard_stages(stages.as_slice());
+                        } else {
+                            self.live.push_back(index);
                             self.name_stages(stages.as_slice(), index);
                         }
                     }
@@ -70,7 +73,7 @@ impl Worker {
     }
 
     /// The fragments up to the current term's start.
-    fn gather_older(&mut self, take: &mut impl FnMut(&Entry, &Fragment)) {
+    fn gather_older(&mut self, applied: Csn, take: &mut impl FnMut(&Entry, &Fragment)) {
         let (handed, start) = (self.handed, self.term_start_index);
         let mut live = Vec::new();
         let mut last = None;
@@ -83,11 +86,9 @@ impl Worker {
             }
         });
         live.reverse();
-        self.live.clear();
-        for (entry, fragment) in &live {
-            take(entry, fragment);
-            self.live.push_back(entry.index);
-        }
+        live.iter().for_each(|(entry, fragment)| take(entry, fragment));
+        live.retain(|(_, fragment)| !self.is_applied(fragment.csn, applied));
+        self.live = live.iter().map(|(entry, _)| entry.index).collect();
         let stages = live.iter().flat_map(|(entry, fragment)| {
             let named = fragment.stages.as_slice().iter();
             named.map(|stage| (*stage, entry.index))

@@ -43,6 +43,9 @@ pub struct Worker {
     pub(crate) term_start_index: Index,
     /// Everything up to here is handed out to be applied, or will never be applied.
     pub(crate) handed: Index,
+    /// Up to here nothing of the log is needed any more by a state that holds what is handed out: the position is here where
+    /// a later fragment may name a stage record before `handed`.
+    placed: Index,
     /// The fragments after `handed` that count, as far as they are known, in log order.
     live: VecDeque<Index>,
     /// The last fragment of the log that counts; the log's base if none came after it.
@@ -94,6 +97,7 @@ impl Worker {
             term_start: base.term_start,
             term_start_index: base.index,
             handed,
+            placed: handed,
             live: VecDeque::new(),
             last_fragment: (base.index, base.csn, base.timestamp),
             peers: Peers::default(),
@@ -322,11 +326,22 @@ impl Worker {
         }
     }
 
-    /// The position, when everything up to this CSN is handed out.
-    pub(crate) fn position(&self, csn: Csn, timestamp: Timestamp) -> Base {
+    /// The position, when everything up to this CSN is handed out: fragments up to it may follow the position, behind a stage
+    /// record that is still needed. The state has them.
+    pub(crate) fn position(&mut self, csn: Csn, timestamp: Timestamp) -> Base {
         // A snapshot may be ahead of the other groups.
         let (csn, timestamp) = self.installed.max((csn, timestamp));
-        self.base_at(self.handed, csn, timestamp)
+        // In a new term it isn't known which stage records are needed before the log was gone through.
+        if self.gathered >= self.term_start_index {
+            let open = self.first_open_stage().map_or(self.handed, Index::previous);
+            self.placed = self.handed.min(open).max(self.placed);
+        }
+        self.base_at(self.placed, csn, timestamp)
+    }
+
+    /// Whether the group's state has a fragment of this CSN, when `applied` is handed out in all groups.
+    pub(crate) fn is_applied(&self, csn: Csn, applied: Csn) -> bool {
+        csn <= applied.max(self.installed.0)
     }
 
     pub(crate) fn base_at(&self, index: Index, csn: Csn, timestamp: Timestamp) -> Base {

@@ -413,6 +413,7 @@ impl Worker {
             self.gathered = Index::ZERO;
             self.after_base();
         }
+        self.placed = self.placed.max(index); // who gave it kept what may still be named
         self.commit = self.commit.max(index);
         self.verified = self.verified.max(index);
         if self.handed < index {

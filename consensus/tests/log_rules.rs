@@ -270,3 +270,35 @@ fn entries_after_damaged_ones_are_not_kept() {
     let dropped = |write: &Write| matches!(write, Write::DropSuffix { log, after: Index(2) } if *log == group);
     assert!(persist.writes.iter().any(dropped), "{:?}", persist.writes);
 }
+
+#[test]
+fn who_lost_records_of_a_log_gives_nothing_of_it() {
+    let mut cluster = Cluster::new(3, 2);
+    cluster.elect_this(1);
+    cluster.commit("a");
+    cluster.run(50);
+    cluster.crash(3);
+    let Office::Consul { term, .. } = cluster.node(1).office() else {
+        panic!("it serves")
+    };
+    cluster.server(3).disk.damaged.insert(LogId::Group(GroupId(0)), Index(1));
+    cluster.cut = [3].into();
+    cluster.restart(3);
+    for (group, gives) in [(0, false), (1, true)] {
+        cluster.put(Message {
+            cluster: ClusterId(7),
+            from: ServerId(1),
+            to: ServerId(3),
+            incarnation: Incarnation(1),
+            term,
+            body: Body::Fetch {
+                log: LogId::Group(GroupId(group)),
+                after: Tail::default(),
+            },
+        });
+        let server = cluster.server(3);
+        server.settle();
+        let gave = std::mem::take(&mut server.outbox);
+        assert_eq!(gave.iter().any(|message| matches!(message.body, Body::Fetched { .. })), gives);
+    }
+}

@@ -640,3 +640,37 @@ fn no_change_begins_while_the_office_is_being_handed_over() {
     cluster.run(150);
     cluster.node(1).reconfigure(&add(4)).expect("the transfer was given up");
 }
+
+#[test]
+fn a_group_whose_end_was_never_committed_comes_back_on_a_server_that_lost_its_log() {
+    let gone = GroupId(1);
+    let mut cluster = Cluster::new(5, 2);
+    cluster.elect_this(1);
+    cluster.commit("a");
+    cluster.change(&Change {
+        drop: vec![gone],
+        ..Change::default()
+    });
+    (2..=5).for_each(|server| cluster.server(server).flush());
+    cluster.run(30);
+    // Only server 3 hears that the group is gone.
+    cluster.cut = [2, 4, 5].into();
+    cluster.server(1).flush();
+    cluster.run(30);
+    assert_eq!(cluster.configuration(3).group(gone), None);
+    cluster.crash(1);
+    cluster.crash(3);
+    cluster.cut.clear();
+    cluster.server(3).disk.damaged.insert(LogId::Group(gone), Index(0));
+    // The others flush nothing more, so the next consul has to wait before it drops the group.
+    let consul = cluster.elect();
+    cluster.restart(3);
+    cluster.until("server 3 follows", |cluster| cluster.configuration(3).group(gone).is_some());
+    assert!(cluster.configuration(consul).dropping(gone).is_some());
+    cluster.restart(1);
+    (1..=5).for_each(|server| cluster.server(server).flush());
+    cluster.until("it is gone everywhere", |cluster| {
+        (1..=5).all(|server| cluster.configuration(server).group(gone).is_none())
+    });
+    assert_eq!(cluster.commit("b"), Csn(2));
+}

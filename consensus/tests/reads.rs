@@ -253,10 +253,16 @@ fn a_server_that_comes_back_as_a_scribe_gives_up_its_reads() {
         add: vec![(ServerId(4), Roles::LOG)],
         ..Change::default()
     };
-    let read = cluster.read(4, ReadLevel::Session(Csn(99)));
+    let waits = cluster.read(4, ReadLevel::Session(Csn(99)));
     cluster.change(&remove);
-    assert_eq!(cluster.result(4, read), None);
+    let asks = cluster.read(4, ReadLevel::Strict);
+    cluster.run(50);
+    for read in [waits, asks] {
+        assert_eq!(cluster.result(4, read), None);
+    }
     cluster.change(&add);
     cluster.run(50);
-    assert_eq!(cluster.result(4, read), Some(Err(ReadError::NoState)));
+    for read in [waits, asks] {
+        assert_eq!(cluster.result(4, read), Some(Err(ReadError::NoState)));
+    }
 }

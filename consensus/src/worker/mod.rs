@@ -217,10 +217,8 @@ impl Worker {
             return 0;
         }
         let before = std::mem::replace(&mut self.commit, reached);
-        if self.window_bytes > 0 {
-            let counted = self.log.between(before, reached).map(|entry| entry.bytes() as u64);
-            self.window_bytes = self.window_bytes.saturating_sub(counted.sum());
-        }
+        let counted = self.log.between(before, reached).map(|entry| entry.bytes() as u64);
+        self.window_bytes = self.window_bytes.saturating_sub(counted.sum());
         let released = self.release_stages(before, reached);
         self.forget_stages();
         released

@@ -45,7 +45,8 @@ pub struct Config {
     /// it, alone.
     pub unresolved_bytes_max: u64,
     /// A consul answers strict reads without asking anybody while it holds a lease, on the word that clocks of different
-    /// servers run at speeds which differ by less than so many hundredths. `None` asks a quorum every time.
+    /// servers run at speeds which differ by less than so many hundredths. A clock that stands still while its machine is
+    /// suspended breaks that word. `None` asks a quorum every time.
     pub lease_drift_percent: Option<u8>,
     /// So many reads may wait.
     pub reads_max: usize,

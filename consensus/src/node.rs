@@ -314,8 +314,8 @@ impl Node {
         self.hand_out(&mut output);
         output.log_reads = std::mem::take(&mut self.log_reads.asked);
         output.snapshot_reads = std::mem::take(&mut self.snapshot_reads.asked);
-        if self.sequencer.waiting() == 0 {
-            // A snapshot comes after everything that was resolved before it.
+        // A snapshot comes after everything of its group that was resolved before it.
+        if !self.installs.iter().any(|chunk| self.sequencer.waits_in(chunk.group)) {
             output.installs = std::mem::take(&mut self.installs);
         }
         // Who reads sees no group ahead of the others.

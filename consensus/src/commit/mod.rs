@@ -12,7 +12,7 @@ mod keys;
 
 use std::collections::VecDeque;
 
-use crate::ids::{Csn, Key, Participant, Timestamp};
+use crate::ids::{Csn, GroupId, Key, Participant, Timestamp};
 use crate::record::Participants;
 use keys::Keys;
 
@@ -194,6 +194,12 @@ impl Sequencer {
     /// How many resolved transactions wait to be handed out.
     pub(crate) fn waiting(&self) -> usize {
         (self.resolved.0 - self.handed.0) as usize
+    }
+
+    /// Whether a resolved transaction of this group waits to be handed out.
+    pub(crate) fn waits_in(&self, group: GroupId) -> bool {
+        let mut waiting = self.pending.iter().take(self.waiting());
+        waiting.any(|pending| pending.places().iter().any(|place| place.group == group))
     }
 
     /// The next resolved transaction, to be handed out now.

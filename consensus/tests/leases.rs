@@ -155,8 +155,13 @@ impl Cluster {
             match dice.below(400) {
                 0 => server.crash(0),
                 1..=2 => {
-                    let to = ServerId(1 + dice.below(self.clocks.len() as u64));
-                    let _ = server.node().transfer(to);
+                    let count = self.clocks.len() as u64;
+                    let to = ServerId(1 + dice.below(count));
+                    if server.node().transfer(to).is_ok() && dice.chance(50) {
+                        // It hears late that it succeeded.
+                        let until = self.now + 2 * TIMEOUT;
+                        self.slow.extend((1..=count).map(|other| ((other, id), until)));
+                    }
                 }
                 3..=100 => {
                     let timestamp = Timestamp(self.now * 1000);

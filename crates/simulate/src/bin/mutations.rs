@@ -21,7 +21,7 @@ struct Arguments {
     #[arg(long, default_value_t = 0)]
     first: u64,
     /// So many seeds for each bug at most.
-    #[arg(long, default_value_t = 10_000)]
+    #[arg(long, default_value_t = 20_000)]
     seeds: u64,
     /// So many seconds for each bug at most.
     #[arg(long)]

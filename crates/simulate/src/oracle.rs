@@ -134,10 +134,11 @@ impl Oracle {
         }
     }
 
-    /// The term of the entry with this content at this place, if it was ever written.
+    /// The last term that wrote this content at this place: an earlier one's was void, or it wouldn't have been written again.
     pub fn term_of(&self, log: LogId, index: Index, content: u64) -> Option<Term> {
         let places = self.logs.get(&log)?.get(index.0 as usize)?;
-        places.iter().find(|known| known.content == content).map(|known| known.term)
+        let same = places.iter().filter(|known| known.content == content);
+        same.map(|known| known.term).max()
     }
 
     /// All configurations that were ever written, in the order in which the first server did so.

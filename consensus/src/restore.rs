@@ -394,6 +394,8 @@ impl Restore {
                     worker.note_installed(&unplaced.remove(&group).unwrap_or_default());
                     parked.insert(group, worker);
                 }
+                // The state heard of it before what created it was durable here; it has nothing of it yet.
+                LogId::Group(_) if restored.log.last() == Index::ZERO && restored.applied == Index::ZERO => {}
                 LogId::Group(group) => return Err(RestoreError::UnknownGroup(group)),
                 LogId::Senate => {}
             }

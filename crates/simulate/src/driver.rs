@@ -170,9 +170,20 @@ impl World {
         self.pump(at);
     }
 
+    /// How long a disk takes, for a write or a read: now and then much longer.
+    pub(crate) fn disk_time(&mut self, at: usize) -> Micros {
+        let may_be = self.faults.slow_disk.is_none_or(|slow| slow == at);
+        let slow = if self.platter.chance(self.faults.slow_sync) && may_be {
+            50
+        } else {
+            1
+        };
+        self.platter.between(self.faults.sync / 4, self.faults.sync + 1) * slow
+    }
+
     /// Later: a driver's disk reads take a while.
-    pub(crate) fn soon(&mut self, event: Event) {
-        let time: Micros = self.platter.between(self.faults.sync / 4, self.faults.sync + 1);
+    pub(crate) fn soon(&mut self, at: usize, event: Event) {
+        let time = self.disk_time(at);
         self.queue.add(self.now + time, event);
     }
 }

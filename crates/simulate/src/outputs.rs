@@ -35,10 +35,10 @@ impl World {
             }
             let run = self.servers[at].run;
             for read in output.log_reads {
-                self.soon(Event::LogRead { at, run, read });
+                self.soon(at, Event::LogRead { at, run, read });
             }
             for read in output.snapshot_reads {
-                self.soon(Event::SnapshotRead { at, run, read });
+                self.soon(at, Event::SnapshotRead { at, run, read });
             }
             let idle = self.servers[at].applying.is_empty();
             if !output.apply.is_empty() || output.applied.is_some() {
@@ -170,13 +170,8 @@ impl World {
                 true
             }
             None => {
-                let may_be = self.faults.slow_disk.is_none_or(|slow| slow == at);
-                let slow = if self.platter.chance(self.faults.slow_sync) && may_be {
-                    50
-                } else {
-                    1
-                };
-                let time = self.platter.between(self.faults.sync / 4, self.faults.sync + 1) * slow;
+                let time = self.disk_time(at);
+                let server = &mut self.servers[at];
                 server.sync_at = server.sync_at.max(self.now + time);
                 let run = server.run;
                 self.queue.add(server.sync_at, Event::Synced { at, run, seq });

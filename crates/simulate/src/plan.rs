@@ -53,6 +53,8 @@ pub struct Plan {
     pub unresolved_bytes_max: u64,
     /// See `Config::apply_fragments_max`.
     pub apply_fragments_max: usize,
+    /// See `Config::unapplied_bytes_max`.
+    pub unapplied_bytes_max: u64,
     /// See `Config::message_bytes_max`.
     pub message_bytes_max: usize,
     /// See `Config::peer_window_bytes_max`.
@@ -225,6 +227,7 @@ impl Plan {
             catch_up_entries_max: small(dice, 1, 50, 4 << 10),
             stale_entries_max: small(dice, 1, 50, 64 << 10),
             archive: dice.chance(0.5),
+            unapplied_bytes_max: small(dice, 0, 2000, 64 << 20),
             safety_only: false,
             faults,
             #[cfg(feature = "mutations")]

@@ -138,6 +138,7 @@ impl Server {
         config.append_bytes_max = plan.append_bytes_max;
         config.unresolved_bytes_max = plan.unresolved_bytes_max;
         config.apply_fragments_max = plan.apply_fragments_max;
+        config.unapplied_bytes_max = plan.unapplied_bytes_max;
         config.message_bytes_max = plan.message_bytes_max;
         config.peer_window_bytes_max = plan.peer_window_bytes_max;
         config.peer_window_entries_max = plan.peer_window_entries_max;

@@ -138,7 +138,7 @@ impl World {
                     Level::Bounded(age) => ReadLevel::Bounded(Duration::from_micros(
                         age - age * self.plan.faults.drift_ppm.max(50_000) / 1_000_000,
                     )),
-                    Level::AtLeast(csn) if operation % 2 == 0 => ReadLevel::Session(csn),
+                    Level::AtLeast(csn) if operation.is_multiple_of(2) => ReadLevel::Session(csn),
                     Level::AtLeast(csn) => ReadLevel::AsOf(csn),
                 };
                 node.read(operation, level);

@@ -155,9 +155,8 @@ impl Engine {
     /// Takes up requests: waits for one, then takes what else is there, up to the limits of a batch.
     fn gather(&mut self) -> Result<(), DriverError> {
         let (mut count, mut bytes) = (0, 0);
-        let is_full = self.applying.bytes() > self.options.unresolved_bytes_max;
-        if is_full || !self.applying.is_empty() && self.truncation_waits() {
-            return Ok(()); // what is logged waits for the state; more of it would only take memory, or the log's disk
+        if self.applying.bytes() > self.options.unresolved_bytes_max {
+            return Ok(()); // what is logged waits for the state; more of it would only take memory
         }
         self.take_up_held();
         // With work in hand there is nothing to wait for.

@@ -2,8 +2,7 @@
 //!
 //! After enough bytes were logged, the positions of the state are noted, the state is made durable up to them, and the
 //! log begins after them. Making it durable takes long and happens on a thread of its own, one at a time, while commits
-//! go on; when they get too far ahead of it, they wait. Positions are noted while all that was handed out is applied; where
-//! there is always something left, as with large transactions, new requests wait for that moment.
+//! go on; when they get too far ahead of it, they wait.
 
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
@@ -15,8 +14,6 @@ use crate::engine::Engine;
 use crate::failure::DriverError;
 use crate::measure;
 
-/// How many times its limit the log may grow before new requests wait until what is handed out is applied.
-const PAUSE_AT: u64 = 2;
 /// How many times its limit the log may grow while the state is being made durable.
 const WAIT_AT: u64 = 4;
 
@@ -53,21 +50,12 @@ impl Truncation {
 }
 
 impl Engine {
-    fn grown_bytes(&self) -> u64 {
-        self.log.live_bytes().saturating_sub(self.truncation.after_last)
-    }
-
-    /// Whether a truncation has waited long enough for a moment in which all that was handed out is applied.
-    pub(crate) fn truncation_waits(&self) -> bool {
-        !self.checkpoints.is_empty() || self.grown_bytes() >= PAUSE_AT * self.truncation.limit_bytes
-    }
-
     /// Begins or ends a truncation if it is time.
     pub(crate) fn truncate_if_due(&mut self) -> Result<(), DriverError> {
         let bytes = self.log.live_bytes();
         self.published.log_bytes.store(bytes, std::sync::atomic::Ordering::Relaxed);
         measure::log_bytes(bytes);
-        let grown = self.grown_bytes();
+        let grown = bytes.saturating_sub(self.truncation.after_last);
         if let Some(flushing) = &self.truncation.flushing {
             let waits = grown > WAIT_AT * self.truncation.limit_bytes || !self.checkpoints.is_empty();
             return if waits || flushing.thread.is_finished() {

@@ -252,40 +252,6 @@ fn the_log_is_truncated_as_it_grows_and_what_it_held_is_in_the_state() {
     }
 }
 
-/// Catches: a log that is never truncated as long as there is always something left to apply.
-#[test]
-fn the_log_is_truncated_though_large_transactions_follow_each_other() {
-    let mut place = Place::new();
-    place.options.apply_bytes_max = 4 << 10;
-    let driver = Arc::new(place.start());
-    let stop = Arc::new(AtomicBool::new(false));
-    let writers = (0..4).map(|thread| {
-        let (driver, stop) = (driver.clone(), stop.clone());
-        std::thread::spawn(move || {
-            let row = "x".repeat(4 << 10);
-            let keys: Vec<_> = (0..64).map(|n| format!("{thread}.{n}")).collect();
-            let rows: Vec<_> = keys.iter().map(|key| (key.as_str(), row.as_str())).collect();
-            while !stop.load(Ordering::Relaxed) {
-                wait(commit(&driver, vec![fragment(thread % 3, &rows)])).expect("committed");
-            }
-        })
-    });
-    let writers: Vec<_> = writers.collect();
-    wait(driver.wait_applied(Csn(8))).expect("it runs");
-    let (sender, answer) = std::sync::mpsc::channel();
-    let asker = {
-        let driver = driver.clone();
-        std::thread::spawn(move || sender.send(driver.checkpoint().expect("it runs")))
-    };
-    let truncated = answer.recv_timeout(Duration::from_secs(30));
-    stop.store(true, Ordering::Relaxed);
-    for writer in writers {
-        writer.join().expect("a writer ends");
-    }
-    asker.join().expect("the asker ends").expect("somebody listens");
-    assert_eq!(truncated, Ok(true));
-}
-
 #[test]
 fn stages_that_are_given_up_do_not_keep_the_log() {
     let mut place = Place::new();

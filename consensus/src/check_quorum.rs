@@ -7,7 +7,7 @@
 //!   when what they answer for is durable, so a majority of stuck disks, and the consul's own stuck disk, count as silence
 //!   too; or
 //! * it takes office and did not get on with it: no tail was learned, no piece of a log or snapshot came, no peer came
-//!   closer to the term-starts.
+//!   closer to the term-starts, by its log or by more of a snapshot than it asked for before.
 //!
 //! Who gets on, however slowly, stays: the next consul would have as much to do. Afterwards it lets others try first.
 
@@ -66,12 +66,14 @@ impl Node {
         let votes = |server: &ServerId| self.standing.memberships.iter().any(|members| members.is_voter(*server));
         let logged = self.standing.logged.iter().filter(|(server, _)| votes(server));
         let logged = logged.map(|(_, entries)| entries).sum();
+        let copied = self.standing.copied.iter().filter(|((server, _), _)| votes(server));
+        let copied = copied.map(|(_, bytes)| bytes).fold(0, |sum: u64, bytes| sum.saturating_add(*bytes));
         let (adopting, starting) = (self.adopting(), self.term_starts_written() && self.serving.is_none());
         let (is_unresolved, is_uncommitted) = (unresolved.is_some(), commit < self.senator.log.last());
         let paces = &mut self.paces;
         let senate = paces.senate.stalled(is_uncommitted, (commit.0, 0), now, timeout);
         let transactions = paces.transactions.stalled(is_unresolved, (resolved.0, ready as u64), now, timeout);
-        let term_starts = paces.term_starts.stalled(starting, (logged, 0), now, timeout);
+        let term_starts = paces.term_starts.stalled(starting, (logged, copied), now, timeout);
         let adoption = paces.adoption.stalled(adopting, (paces.adopted, 0), now, timeout);
         if !answered || senate || transactions || term_starts || adoption {
             self.resign();

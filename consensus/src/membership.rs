@@ -51,6 +51,8 @@ pub(crate) struct Standing {
     pub(crate) durable: BTreeMap<ServerId, Csn>,
     /// How many entries of worker logs each peer is known to have; a consul's.
     pub(crate) logged: BTreeMap<ServerId, u64>,
+    /// How many bytes of each group's snapshot each peer has asked for past; a consul's.
+    pub(crate) copied: BTreeMap<(ServerId, GroupId), u64>,
     /// Who has about as many as any other candidate that answers; a consul's.
     favourites: Vec<ServerId>,
 }
@@ -67,6 +69,7 @@ impl Standing {
             unfinished: false,
             durable: BTreeMap::new(),
             logged: BTreeMap::new(),
+            copied: BTreeMap::new(),
             favourites: Vec::new(),
         };
         standing.distinguish();
@@ -77,6 +80,7 @@ impl Standing {
     pub(crate) fn take_office(&mut self) {
         self.durable.clear();
         self.logged.clear();
+        self.copied.clear();
         self.favourites.clear();
     }
 

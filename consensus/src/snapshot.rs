@@ -229,7 +229,12 @@ impl Node {
         reads.last_id += 1;
         let known = reads.bases.get(&message.from);
         let (of, base, offset) = match known.filter(|copied| (copied.group, copied.of) == (group, of)) {
-            Some(copied) => (of, Some(copied.base.clone()), offset),
+            Some(copied) => {
+                // It has what comes before: that is how it gets on.
+                let furthest = self.standing.copied.entry((message.from, group)).or_default();
+                *furthest = offset.max(*furthest);
+                (of, Some(copied.base.clone()), offset)
+            }
             // Another run gives other numbers.
             None => (Random::new(self.config.incarnation.0 ^ reads.last_id << 32).next() | 1, None, 0),
         };

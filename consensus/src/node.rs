@@ -511,7 +511,7 @@ impl Node {
                 positions.push((worker.group, position));
             }
         }
-        if std::mem::take(&mut self.passed) || !positions.is_empty() {
+        if std::mem::take(&mut self.passed) || !output.apply.is_empty() || !positions.is_empty() {
             if self.runs_state() {
                 output.applied = Some(AppliedTo { csn, timestamp, positions });
             } else {

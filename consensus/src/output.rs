@@ -24,7 +24,7 @@ pub struct Output {
     pub messages: Vec<Message>,
     /// To be applied to the state, in this order: CSN order, hence log order in every group.
     pub apply: Vec<Apply>,
-    /// The state's positions once `apply` is applied, stored with it in one atomic write.
+    /// The state's positions once `apply` is applied, stored with it in one atomic write. Never missing where `apply` isn't empty.
     pub applied: Option<AppliedTo>,
     /// Entries to read from the log store; answered by [`crate::Node::log_read`].
     pub log_reads: Vec<LogRead>,

@@ -77,3 +77,37 @@ fn reads_that_waited_too_long_are_given_up_while_group_snapshots_are_ahead_of_th
     cluster.until("the read", |cluster| cluster.result(3, read).is_some());
     assert_eq!(cluster.result(3, read), Some(Err(ReadError::Late)));
 }
+
+/// Catches: fragments without a position, after which the state is further than the node is told.
+#[test]
+fn what_waits_for_a_slow_state_has_its_position_though_a_snapshot_comes_next() {
+    let mut cluster = Cluster::new(3, 1);
+    cluster.configure(|config| {
+        config.election_timeout = TIMEOUT;
+        config.retained_bytes_max = 1000;
+        config.unapplied_bytes_max = 300;
+    });
+    cluster.elect_this(1);
+    cluster.server(3).holds_applied = true;
+    let text = "text of a certain length, so that the log has enough of it";
+    for _ in 0..10 {
+        cluster.propose(1, &[(0, text)]).expect("room");
+        cluster.settle();
+    }
+    let applied = cluster.server(3).state.applied.csn;
+    assert!(applied < Csn(10), "the rest waits: {applied:?}");
+    cluster.cut.insert(3);
+    for _ in 0..20 {
+        cluster.propose(1, &[(0, text)]).expect("room");
+        cluster.settle();
+    }
+    assert!(cluster.server(1).checkpoint());
+    cluster.cut.clear();
+    cluster.server(3).is_slow = true;
+    cluster.run(50);
+    cluster.server(3).holds_applied = false;
+    cluster.server(3).report_applied();
+    cluster.settle();
+    assert!(!cluster.server(3).chunks.is_empty(), "the snapshot comes");
+    assert_eq!(cluster.server(3).state.applied.csn, Csn(10));
+}

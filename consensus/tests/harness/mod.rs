@@ -304,6 +304,10 @@ impl Server {
         self.reads.extend(output.reads);
         self.snapshot_reads.extend(output.snapshot_reads);
         self.chunks.extend(output.installs);
+        assert!(
+            output.apply.is_empty() || output.applied.is_some(),
+            "what is applied has a position"
+        );
         for apply in output.apply {
             self.apply(apply);
         }

@@ -11,7 +11,7 @@ use crate::world::World;
 #[derive(Debug)]
 pub(crate) enum Work {
     /// Apply fragments, and note how far that brings the state.
-    Apply(Vec<Apply>, Option<AppliedTo>),
+    Apply(Vec<Apply>, AppliedTo),
     /// Install a piece of a group's snapshot.
     Install(InstallChunk),
 }
@@ -30,9 +30,7 @@ impl World {
             for transaction in fragments.chunk_by(|a, b| a.csn == b.csn) {
                 self.apply_transaction(at, transaction);
             }
-            if let Some(applied) = applied {
-                self.applied_to(at, applied);
-            }
+            self.applied_to(at, applied);
         }
     }
 

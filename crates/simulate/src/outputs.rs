@@ -41,8 +41,14 @@ impl World {
                 self.soon(at, Event::SnapshotRead { at, run, read });
             }
             let idle = self.servers[at].applying.is_empty();
-            if !output.apply.is_empty() || output.applied.is_some() {
-                self.servers[at].applying.push_back(Work::Apply(output.apply, output.applied));
+            assert!(
+                output.apply.is_empty() || output.applied.is_some(),
+                "what is applied has a position: s{} applies {:?}",
+                at + 1,
+                output.apply
+            );
+            if let Some(applied) = output.applied {
+                self.servers[at].applying.push_back(Work::Apply(output.apply, applied));
             }
             self.servers[at].applying.extend(output.installs.into_iter().map(Work::Install));
             if idle && !self.servers[at].applying.is_empty() {

@@ -137,6 +137,7 @@ impl Node {
                 self.check_caught_up(LogId::Group(*group), old, members)?;
             }
         }
+        self.check_succession(&next.settled())?;
         let next = if mutated!(self.config, JointIgnored) {
             next.settled()
         } else {
@@ -190,6 +191,28 @@ impl Node {
             }
         }
         Ok(())
+    }
+
+    /// A consul that may lead no longer leaves somebody behind who can: who answers, knows that it takes part, and whose state
+    /// goes on where logs may begin.
+    fn check_succession(&self, settled: &Configuration) -> Result<(), ReconfigureError> {
+        if settled.may_lead(self.config.server) {
+            return Ok(());
+        }
+        let bases = self.workers.iter().map(|worker| worker.log.base().csn);
+        let floor = bases.fold(self.known_resolved().max(self.snapshot_floor), Csn::max);
+        let now = self.now.unwrap_or_default();
+        let can_lead = |server: ServerId| {
+            settled.may_lead(server)
+                && self.rounds.answers(server, now, self.config.election_timeout)
+                && self.senator.peers.matched(server) >= self.standing.index
+                && self.standing.durable.get(&server).is_some_and(|durable| *durable >= floor)
+        };
+        let mut servers = settled.servers.iter();
+        match servers.any(|(server, _)| can_lead(*server)) {
+            true => Ok(()),
+            false => Err(ReconfigureError::NoCandidate),
+        }
     }
 
     fn append_configuration(&mut self, configuration: Configuration) -> Index {

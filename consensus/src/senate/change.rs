@@ -119,7 +119,7 @@ pub enum ReconfigureError {
     Unresolved(GroupId),
     /// It would be the last group.
     LastGroup,
-    /// Nobody could become consul.
+    /// Nobody could become consul, or nobody yet: the consul itself would not, and no other that could has caught up.
     NoCandidate,
     /// The level of features never falls.
     FeatureLevel,

@@ -35,6 +35,7 @@ pub mod plan;
 pub mod registry;
 pub mod rewrite;
 pub mod rows;
+mod simplify;
 pub mod source;
 mod spill;
 pub mod system;

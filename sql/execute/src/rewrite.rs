@@ -4,6 +4,7 @@
 //! directly over a join or projection may always move down a side that it belongs to when it was written before every fallible one.
 
 use crate::registry;
+use crate::simplify;
 use crate::walk;
 use curia_bind::ir::*;
 use curia_functions::Volatility;
@@ -62,11 +63,12 @@ fn take(terms: &mut Vec<Expr>, belongs: impl Fn(&Expr) -> bool) -> Vec<Expr> {
     yes
 }
 
-fn push(rel: Rel, mut terms: Vec<Expr>) -> Rel {
+fn push(mut rel: Rel, mut terms: Vec<Expr>) -> Rel {
+    curia_bind::walk::rel_children_mut(&mut rel, &mut simplify::decided, &mut |_| {});
     match rel {
         Rel::Filter { input, predicate } => {
             let mut all = Vec::new();
-            walk::conjuncts(predicate, &mut all);
+            walk::conjuncts(simplify::condition(predicate), &mut all);
             all.extend(terms);
             // A constant true says nothing.
             all.retain(|t| t.kind != ExprKind::Const(Datum::Bool(true)));
@@ -203,7 +205,7 @@ fn push(rel: Rel, mut terms: Vec<Expr>) -> Rel {
 fn join(kind: JoinKind, left: Rel, right: Rel, on: Option<Expr>, lateral: bool, mut terms: Vec<Expr>) -> Rel {
     let mut on_terms = Vec::new();
     if let Some(on) = on {
-        walk::conjuncts(on, &mut on_terms);
+        walk::conjuncts(simplify::condition(on), &mut on_terms);
         on_terms.retain(|t| t.kind != ExprKind::Const(Datum::Bool(true)));
     }
     let (left_ids, right_ids) = (ids(&left), ids(&right));

@@ -1,0 +1,106 @@
+//! What PostgreSQL's planner settles before anything runs, as far as it decides which operands are evaluated at all
+//! (`eval_const_expressions`, `negate_clause`, `canonicalize_qual`).
+//!
+//! ```text
+//!   NULL + a / 0             NULL: a strict function of a constant NULL evaluates nothing
+//!   a / 0 = 1 AND false      false, likewise
+//!   WHERE a = 1 AND NULL     as WHERE false: where only true counts, unknown is false
+//!   WHERE NOT (a OR b)       as WHERE NOT a AND NOT b: each keeps rows out by itself
+//! ```
+//!
+//! The binder doesn't: a column in a branch that is never evaluated must still exist, and be grouped by.
+
+use crate::walk;
+use curia_bind::ir::*;
+use curia_types::{Datum, PgType};
+
+fn constant(value: Datum) -> Expr {
+    Expr {
+        kind: ExprKind::Const(value),
+        ty: PgType::BOOL,
+        position: None,
+    }
+}
+
+fn is(e: &Expr, value: bool) -> bool {
+    e.kind == ExprKind::Const(Datum::Bool(value))
+}
+
+fn is_null(e: &Expr) -> bool {
+    e.kind == ExprKind::Const(Datum::Null)
+}
+
+/// Replaces what constants decide, whatever the other operands are.
+pub fn decided(e: &mut Expr) {
+    walk::operands_mut(e, &mut decided);
+    let decides = match &e.kind {
+        ExprKind::Call { function, args } => {
+            let strict = || curia_functions::by_oid(*function).is_some_and(|f| f.strict && !f.set);
+            (args.iter().any(is_null) && strict() && !args.iter().any(was_tried)).then_some(Datum::Null)
+        }
+        ExprKind::InList { arg, list, .. } => (is_null(arg) && !list.iter().any(was_tried)).then_some(Datum::Null),
+        ExprKind::Not(arg) if is_null(arg) => Some(Datum::Null),
+        ExprKind::And(args) => args.iter().any(|a| is(a, false)).then_some(Datum::Bool(false)),
+        ExprKind::Or(args) => args.iter().any(|a| is(a, true)).then_some(Datum::Bool(true)),
+        _ => None,
+    };
+    if let Some(value) = decides {
+        e.kind = ExprKind::Const(value);
+    }
+}
+
+/// Whether something in it could have been computed while planning and was not, since it raises an error. It must be raised then.
+fn was_tried(e: &Expr) -> bool {
+    let mut found = false;
+    walk::each(e, &mut |e| {
+        if let ExprKind::Call { args, .. } = &e.kind {
+            found |= args.iter().all(|a| matches!(a.kind, ExprKind::Const(_) | ExprKind::Param(_)));
+        }
+    });
+    found
+}
+
+/// A condition that holds for the same rows, where false and unknown are one. What constants decide has been replaced.
+pub fn condition(e: Expr) -> Expr {
+    true_only(e, false)
+}
+
+fn true_only(e: Expr, negated: bool) -> Expr {
+    let Expr { kind, ty, position } = e;
+    let kind = match (kind, negated) {
+        (ExprKind::Const(Datum::Null), _) => ExprKind::Const(Datum::Bool(false)),
+        (ExprKind::Const(Datum::Bool(value)), _) => ExprKind::Const(Datum::Bool(value != negated)),
+        (ExprKind::Not(arg), _) => return true_only(*arg, !negated),
+        (ExprKind::And(args), false) | (ExprKind::Or(args), true) => return chain(args, negated, true, ExprKind::And),
+        (ExprKind::Or(args), false) | (ExprKind::And(args), true) => return chain(args, negated, false, ExprKind::Or),
+        (ExprKind::IsNull { arg, negated: not }, true) => ExprKind::IsNull { arg, negated: !not },
+        (kind, true) => {
+            let arg = Box::new(Expr { kind, ty, position });
+            ExprKind::Not(arg)
+        }
+        (kind, false) => kind,
+    };
+    Expr { kind, ty, position }
+}
+
+/// AND (`neutral` is true) or OR (`neutral` is false) of what the operands come to.
+fn chain(args: Vec<Expr>, negated: bool, neutral: bool, kind: fn(Vec<Expr>) -> ExprKind) -> Expr {
+    let mut kept = Vec::with_capacity(args.len());
+    for arg in args {
+        let arg = true_only(arg, negated);
+        if is(&arg, !neutral) {
+            return arg;
+        }
+        if !is(&arg, neutral) {
+            kept.push(arg);
+        }
+    }
+    match kept.len() {
+        0 => constant(Datum::Bool(neutral)),
+        1 => kept.swap_remove(0),
+        _ => Expr {
+            kind: kind(kept),
+            ..constant(Datum::Null)
+        },
+    }
+}

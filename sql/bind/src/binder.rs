@@ -2,6 +2,7 @@
 
 use crate::context::BindContext;
 use crate::ir::*;
+use crate::view::{Depth, Meanings};
 use crate::walk;
 use curia_catalog::Oid;
 use curia_parse::{Statement, ast};
@@ -21,6 +22,8 @@ pub(crate) struct Binder<'a> {
     tables: RefCell<BTreeSet<Oid>>,
     /// Replace immutable calls on constants by their results (off for expressions that will be shown as text).
     pub fold: bool,
+    pub depth: Depth<'a>,
+    pub meanings: Meanings,
 }
 
 /// 1-based position of an AST node.
@@ -28,8 +31,8 @@ pub(crate) fn at(pos: u32) -> Option<u32> {
     (pos != 0).then_some(pos)
 }
 
-pub(crate) fn bind(statement: &Statement, depth: u32, cx: &BindContext<'_>) -> Result<BoundStatement> {
-    let binder = Binder::new(cx, true);
+pub(crate) fn bind<'a>(statement: &Statement, depth: Depth<'a>, cx: &'a BindContext<'a>) -> Result<BoundStatement> {
+    let binder = Binder::new(cx, depth, true);
     let bound = match statement {
         Statement::Query(q) => Bound::Query(binder.top_query(q)?),
         Statement::Insert(i) => binder.insert(i)?,
@@ -38,11 +41,11 @@ pub(crate) fn bind(statement: &Statement, depth: u32, cx: &BindContext<'_>) -> R
         Statement::Unsupported { feature } => return Err(SqlError::unsupported(feature)),
         other => return Err(SqlError::internal(format!("{} cannot be bound", other.tag()))),
     };
-    binder.finish(bound, depth)
+    binder.finish(bound)
 }
 
 impl<'a> Binder<'a> {
-    pub fn new(cx: &'a BindContext<'a>, fold: bool) -> Binder<'a> {
+    pub fn new(cx: &'a BindContext<'a>, depth: Depth<'a>, fold: bool) -> Binder<'a> {
         Binder {
             cx,
             next_column: Cell::new(0),
@@ -50,10 +53,13 @@ impl<'a> Binder<'a> {
             params: RefCell::new(cx.params.map(<[u32]>::to_vec).unwrap_or_default()),
             tables: RefCell::default(),
             fold,
+            depth,
+            meanings: Meanings::default(),
         }
     }
 
-    fn finish(self, mut bound: Bound, depth: u32) -> Result<BoundStatement> {
+    fn finish(self, mut bound: Bound) -> Result<BoundStatement> {
+        let depth = self.depth.deepest();
         let params = self.params.into_inner();
         for (i, ty) in params.iter().enumerate() {
             if *ty == 0 || *ty == oid::UNKNOWN {
@@ -135,7 +141,7 @@ impl<'a> Binder<'a> {
     }
 
     /// A query as a whole statement: columns that are still of unknown type become text.
-    fn top_query(&self, query: &ast::Query) -> Result<Query> {
+    pub fn top_query(&self, query: &ast::Query) -> Result<Query> {
         let scope = crate::scope::Scope::root();
         self.query(query, &scope, crate::select::Unknown::ToText)
     }

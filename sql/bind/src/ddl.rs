@@ -6,16 +6,18 @@
 use crate::binder::{Binder, at};
 use crate::context::BindContext;
 use crate::deparse::Deparse;
-use crate::ir::{ColId, Expr};
+use crate::ir::{Bound, ColId, Expr, OutputColumn, Rel};
 use crate::scope::{Clause, Scope};
+use crate::view::{self, Depth, Meanings};
 use crate::{coerce, walk};
-use curia_catalog::{Catalog, Table};
+use curia_catalog::{Catalog, Oid, Table, ViewRelation};
 use curia_functions::CastContext;
 use curia_parse::ast::{self, TypeName};
 use curia_parse::quote_identifier;
 use curia_types::{IoContext, PgType, Result, SqlError, SqlState, oid};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 /// Resolves a written type.
 ///
@@ -35,7 +37,73 @@ fn with_binder<T>(catalog: &Catalog, search_path: &[String], work: impl FnOnce(&
         params: None,
         io: &io,
     };
-    work(&Binder::new(&cx, false))
+    // None of these expressions may hold a query, so there are no views to go down into.
+    let wanted = AtomicU32::new(0);
+    work(&Binder::new(&cx, Depth::new(curia_parse::INLINE_DEPTH, 0, &wanted), false))
+}
+
+/// What a view's query gives and names.
+#[derive(Clone, Debug)]
+pub struct ViewShape {
+    /// Its result.
+    pub columns: Vec<OutputColumn>,
+    /// What its names of relations mean.
+    pub relations: Vec<ViewRelation>,
+    /// Tables that it reads, those of views in it too.
+    pub tables: Vec<Oid>,
+}
+
+/// Binds the query of a view that is to be made; `depth` is that of its text.
+///
+/// # Errors
+/// Those of binding; 0A000 for row locks.
+pub fn view_shape(catalog: &Catalog, search_path: &[String], query: &ast::Query, depth: u32) -> Result<ViewShape> {
+    let io = IoContext::default();
+    let cx = BindContext {
+        catalog,
+        search_path,
+        database: "",
+        params: None,
+        io: &io,
+    };
+    view::with_depth(depth, |depth| {
+        let mut binder = Binder::new(&cx, depth, true);
+        binder.meanings = Meanings::keeping();
+        let mut bound = Bound::Query(binder.top_query(query)?);
+        walk::prune(&mut bound);
+        let Bound::Query(query) = bound else {
+            return Err(SqlError::internal("a query became something else"));
+        };
+        let mut relations = binder.meanings.found();
+        let mut tables = Vec::new();
+        let mut locks = false;
+        walk::each_rel(&query.rel, &mut |rel| match rel {
+            Rel::LockRows { .. } => locks = true,
+            Rel::Scan(scan) => {
+                tables.push(scan.table.oid);
+                for relation in relations.iter_mut().filter(|r| r.oid == scan.table.oid) {
+                    relation
+                        .used
+                        .extend(scan.columns.iter().map(|(i, _)| scan.table.columns[*i].attnum));
+                }
+            }
+            _ => {}
+        });
+        if locks {
+            return Err(SqlError::unsupported("FOR UPDATE in a view"));
+        }
+        for relation in &mut relations {
+            relation.used.sort_unstable();
+            relation.used.dedup();
+        }
+        tables.sort_unstable();
+        tables.dedup();
+        Ok(ViewShape {
+            columns: query.output,
+            relations,
+            tables,
+        })
+    })
 }
 
 /// A DEFAULT expression's text, checked to be assignable to the column.

@@ -3,9 +3,10 @@
 use crate::binder::{Binder, at};
 use crate::ir::*;
 use crate::operator::operator;
-use crate::regclass::{Named, check_database, find_relation, no_relation};
+use crate::regclass::{Named, check_database, no_relation};
 use crate::scope::{Clause, NsColumn, NsItem, Scope};
 use crate::select::Unknown;
+use crate::view::KnownColumn;
 use crate::walk;
 use curia_catalog::Table;
 use curia_parse::ast::{self, Alias, JoinCondition, TableRef};
@@ -111,9 +112,11 @@ impl Binder<'_> {
             });
         }
         check_database(self.cx, name)?;
-        match find_relation(self.cx, name.schema(), name.name()) {
+        match self.relation(name.schema(), name.name()) {
+            Some(Named::View(view)) => self.view(view, alias, name),
             Some(Named::Table(table)) => {
-                let (rel, item) = self.scan(table, alias, name.name())?;
+                let known = self.known_columns(name.schema(), name.name());
+                let (rel, item) = self.scan_of(table, alias, name.name(), known.as_deref())?;
                 Ok(Part {
                     rel,
                     items: vec![Rc::new(item)],
@@ -155,9 +158,26 @@ impl Binder<'_> {
 
     /// A scan of all live columns of a table, and its name.
     pub fn scan(&self, table: &Arc<Table>, alias: Option<&Alias>, name: &str) -> Result<(Rel, NsItem)> {
+        self.scan_of(table, alias, name, None)
+    }
+
+    /// A scan of a table's live columns, all of them or, in a view's query, those that it knows, by the names that it knows.
+    fn scan_of(&self, table: &Arc<Table>, alias: Option<&Alias>, name: &str, known: Option<&[KnownColumn]>) -> Result<(Rel, NsItem)> {
         self.uses_table(table.oid);
-        let columns: Vec<(usize, RelColumn)> = table.live_columns().map(|(i, c)| (i, self.column(c.ty))).collect();
-        let named = columns.iter().map(|(i, r)| (table.columns[*i].name.clone(), r.clone())).collect();
+        let mut columns: Vec<(usize, RelColumn)> = Vec::new();
+        let mut named = Vec::new();
+        for (i, c) in table.live_columns() {
+            let name = match known {
+                None => &c.name,
+                Some(known) => match known.iter().find(|(attnum, _)| *attnum == c.attnum) {
+                    Some((_, name)) => name,
+                    None => continue,
+                },
+            };
+            let column = self.column(c.ty);
+            named.push((name.clone(), column.clone()));
+            columns.push((i, column));
+        }
         let mut item = self.item(alias, name, named)?;
         item.table = Some(table.oid);
         if alias.is_none() {
@@ -178,7 +198,7 @@ impl Binder<'_> {
     }
 
     /// A FROM item with its alias applied.
-    fn item(&self, alias: Option<&Alias>, name: &str, columns: Vec<(String, RelColumn)>) -> Result<NsItem> {
+    pub fn item(&self, alias: Option<&Alias>, name: &str, columns: Vec<(String, RelColumn)>) -> Result<NsItem> {
         let shown = alias.map_or(name, |a| &a.name.name);
         let available = columns.len();
         let mut columns: Vec<NsColumn> = columns
@@ -244,7 +264,7 @@ impl Binder<'_> {
         })
     }
 
-    fn distinct_columns(&self, rel: Rel, columns: Vec<(String, RelColumn)>) -> (Rel, Vec<(String, RelColumn)>) {
+    pub fn distinct_columns(&self, rel: Rel, columns: Vec<(String, RelColumn)>) -> (Rel, Vec<(String, RelColumn)>) {
         let repeated = columns
             .iter()
             .enumerate()

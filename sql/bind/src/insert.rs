@@ -27,6 +27,7 @@ impl Binder<'_> {
                 SqlState::INSUFFICIENT_PRIVILEGE,
                 format!("permission denied: \"{}\" is a system catalog", s.name),
             )),
+            Some(Named::View(_)) => Err(SqlError::unsupported("changing rows through a view").at(at(name.pos()))),
             Some(Named::Sequence(_)) => Err(SqlError::new(
                 SqlState::WRONG_OBJECT_TYPE,
                 format!("cannot change sequence \"{}\"", name.name()),

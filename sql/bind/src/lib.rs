@@ -9,7 +9,7 @@
 //!
 //! - [`bind`] is the door for SELECT, INSERT, UPDATE, DELETE; [`BindContext`] is what it may look at.
 //! - [`ir`]: the typed statement. [`ddl`]: types and expressions of definitions. [`deparse`]: a typed expression as SQL text.
-//! - Inside: `scope` (names), `from`, `select`, `group`, `order`, `setop`, `with` (queries), `insert`, `update` (row changes), `expr`,
+//! - Inside: `scope` (names), `from`, `view`, `select`, `group`, `order`, `setop`, `with` (queries), `insert`, `update` (row changes), `expr`,
 //!   `call`, `operator` (expressions), `resolve` and `coerce` (chapter 10 of PostgreSQL's manual), `walk` (traversals of the IR).
 //!
 //! Constants are folded while binding when a function is immutable and succeeds on them; one that fails stays and fails when it runs.
@@ -40,12 +40,14 @@ mod setop;
 mod subquery;
 mod type_name;
 mod update;
+mod view;
 pub mod walk;
 mod with;
 
 pub use context::BindContext;
+pub use view::recursive;
 
-use curia_parse::{Parsed, on_stack};
+use curia_parse::Parsed;
 use curia_types::Result;
 
 /// Binds a SELECT, INSERT, UPDATE or DELETE.
@@ -62,5 +64,5 @@ pub fn bind(parsed: &Parsed, cx: &BindContext<'_>) -> Result<ir::BoundStatement>
 /// # Errors
 /// As [`bind`].
 pub fn bind_statement(statement: &curia_parse::Statement, depth: u32, cx: &BindContext<'_>) -> Result<ir::BoundStatement> {
-    on_stack(depth, || binder::bind(statement, depth, cx))
+    view::with_depth(depth, |depth| binder::bind(statement, depth, cx))
 }

@@ -4,7 +4,7 @@ use crate::binder::Binder;
 use crate::binder::at;
 use crate::context::BindContext;
 use curia_catalog::system::{SystemTable, system_table_named};
-use curia_catalog::{Relation, Table};
+use curia_catalog::{Relation, Table, View};
 use curia_parse::ast::ObjectName;
 use curia_types::{Datum, PgType, Result, SqlError, SqlState, oid, text_io};
 use std::sync::Arc;
@@ -15,12 +15,14 @@ pub(crate) enum Named<'a> {
     System(&'static SystemTable),
     Sequence(u32),
     Index(u32),
+    View(&'a Arc<View>),
 }
 
 impl Named<'_> {
-    fn oid(&self) -> u32 {
+    pub fn oid(&self) -> u32 {
         match self {
             Named::Table(t) => t.oid,
+            Named::View(v) => v.oid,
             Named::System(s) => s.oid,
             Named::Sequence(oid) | Named::Index(oid) => *oid,
         }
@@ -38,6 +40,7 @@ pub(crate) fn find_relation<'a>(cx: &BindContext<'a>, schema: Option<&str>, name
             Relation::Table(oid) => Named::Table(cx.catalog.tables.get(&oid)?),
             Relation::Sequence(oid) => Named::Sequence(oid),
             Relation::Index(_, oid) => Named::Index(oid),
+            Relation::View(oid) => Named::View(cx.catalog.views.get(&oid)?),
         })
     };
     if let Some(s) = schema {
@@ -139,7 +142,7 @@ impl Binder<'_> {
         match (ty, parts.as_slice()) {
             (oid::REGCLASS, [.., name]) => {
                 let schema = parts.len().checked_sub(2).map(|i| parts[i].as_str());
-                let found = find_relation(self.cx, schema, name).map(|r| r.oid());
+                let found = self.relation(schema, name).map(|r| r.oid());
                 found.map(Datum::Oid).ok_or_else(|| {
                     SqlError::new(
                         SqlState::UNDEFINED_TABLE,

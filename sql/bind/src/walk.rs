@@ -211,6 +211,36 @@ fn clear_positions(e: &mut Expr) {
     expr_children_mut(e, &mut clear_positions);
 }
 
+/// Takes the positions out of a relation, subqueries included: it is of another text than the statement.
+pub fn forget_positions(rel: &mut Rel) {
+    let mut inputs = Vec::new();
+    rel_children_mut(rel, &mut forget_in_expr, &mut |r| inputs.push(r));
+    inputs.into_iter().for_each(forget_positions);
+}
+
+fn forget_in_expr(e: &mut Expr) {
+    e.position = None;
+    if let ExprKind::Subquery { query, .. } = &mut e.kind {
+        forget_positions(query);
+    }
+    expr_children_mut(e, &mut forget_in_expr);
+}
+
+/// Calls `f` for a relation and every one in it, subqueries included.
+pub fn each_rel<'e>(rel: &'e Rel, f: &mut dyn FnMut(&'e Rel)) {
+    f(rel);
+    let (mut inputs, mut subqueries) = (Vec::new(), Vec::new());
+    rel_children(rel, &mut |e| subqueries_of(e, &mut subqueries), &mut |r| inputs.push(r));
+    inputs.into_iter().chain(subqueries).for_each(|r| each_rel(r, f));
+}
+
+fn subqueries_of<'e>(e: &'e Expr, found: &mut Vec<&'e Rel>) {
+    if let ExprKind::Subquery { query, .. } = &e.kind {
+        found.push(query);
+    }
+    expr_children(e, &mut |c| subqueries_of(c, found));
+}
+
 /// Where an expression starts: the leftmost of its own position and its operands' (`exprLocation`).
 pub fn location(e: &Expr) -> Option<u32> {
     let mut first = e.position;

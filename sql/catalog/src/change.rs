@@ -16,6 +16,7 @@ pub enum Class {
     Database = 5,
     Partition = 6,
     Comment = 7,
+    View = 8,
 }
 
 impl Class {
@@ -29,6 +30,7 @@ impl Class {
             5 => Class::Database,
             6 => Class::Partition,
             7 => Class::Comment,
+            8 => Class::View,
             _ => return None,
         })
     }
@@ -56,6 +58,7 @@ pub enum Object {
     Database(Arc<Database>),
     Partition(Arc<Partition>),
     Comment(Arc<Comment>),
+    View(Arc<View>),
 }
 
 impl Object {
@@ -69,6 +72,7 @@ impl Object {
             Object::Role(o) => key(Class::Role, o.oid),
             Object::Database(o) => key(Class::Database, o.oid),
             Object::Partition(o) => key(Class::Partition, o.storage.0),
+            Object::View(o) => key(Class::View, o.oid),
             Object::Comment(o) => ObjectKey {
                 class: Class::Comment,
                 oid: o.object,
@@ -83,7 +87,7 @@ macro_rules! from {
         fn from(o: $name) -> Object { Object::$name(Arc::new(o)) }
     })* };
 }
-from!(Schema, Table, Sequence, Role, Database, Partition, Comment);
+from!(Schema, Table, Sequence, Role, Database, Partition, Comment, View);
 
 /// A change of one object.
 #[derive(Clone, Debug, PartialEq)]

@@ -65,9 +65,16 @@ impl Catalog {
         if let Some(s) = self.sequences.get(&oid) {
             return Some((s.schema, &s.name, Relation::Sequence(oid)));
         }
+        if let Some(v) = self.views.get(&oid) {
+            return Some((v.schema, &v.name, Relation::View(oid)));
+        }
         self.tables
             .values()
             .find_map(|t| t.index(oid).map(|i| (t.schema, i.name.as_str(), Relation::Index(t.oid, oid))))
+    }
+    /// Views whose queries name a relation.
+    pub fn views_on(&self, relation: Oid) -> impl Iterator<Item = &Arc<View>> {
+        self.views.values().filter(move |v| v.relations.iter().any(|r| r.oid == relation))
     }
     /// Sequences owned by a table, or by one of its columns.
     pub fn owned_sequences(&self, table: Oid, attnum: Option<i16>) -> impl Iterator<Item = &Arc<Sequence>> {

@@ -52,6 +52,53 @@ pub struct Table {
     pub constraints: Vec<Constraint>,
 }
 
+/// A view: a query with a name. The query is kept as it was written, together with what its names meant then, so that it means the same
+/// whatever is renamed, added or found earlier on a search path later.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct View {
+    /// `pg_class.oid`
+    pub oid: Oid,
+    /// Schema.
+    pub schema: Oid,
+    /// `relname`
+    pub name: String,
+    /// Owning role.
+    pub owner: Oid,
+    /// Row type's OID (`reltype`).
+    pub row_type: Oid,
+    /// Columns in attnum order; never dropped, only added by CREATE OR REPLACE.
+    pub columns: Vec<ViewColumn>,
+    /// The query, as it was written.
+    pub query: String,
+    /// What the query's names of relations mean; each written form once.
+    pub relations: Vec<ViewRelation>,
+}
+
+/// A column of a view.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ViewColumn {
+    /// `attname`
+    pub name: String,
+    /// OID and typmod.
+    #[serde(with = "pg_type_serde")]
+    pub ty: PgType,
+}
+
+/// What a name in a view's query means.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ViewRelation {
+    /// The schema, if the query says it.
+    pub schema: Option<String>,
+    /// The name in the query.
+    pub name: String,
+    /// `pg_class.oid` of a table, a view, a sequence, an index or a system table.
+    pub oid: Oid,
+    /// Columns of a table or view as the query knows them: (attnum, name). Later ones are not seen.
+    pub columns: Vec<(i16, String)>,
+    /// Columns of a table that the query uses (attnum): they cannot be dropped or change their type.
+    pub used: Vec<i16>,
+}
+
 /// A column.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Column {

@@ -15,11 +15,13 @@ pub struct Catalog {
     pub schemas: Arc<BTreeMap<Oid, Arc<Schema>>>,
     /// Tables by OID.
     pub tables: Arc<BTreeMap<Oid, Arc<Table>>>,
+    /// Views by OID.
+    pub views: Arc<BTreeMap<Oid, Arc<View>>>,
     /// Sequences by OID.
     pub sequences: Arc<BTreeMap<Oid, Arc<Sequence>>>,
     /// Roles by OID.
     pub roles: Arc<BTreeMap<Oid, Arc<Role>>>,
-    /// (schema, name) of tables, indexes and sequences: one namespace, as in `pg_class`.
+    /// (schema, name) of tables, indexes, views and sequences: one namespace, as in `pg_class`.
     pub relations: Arc<BTreeMap<(Oid, String), Relation>>,
     /// Databases by OID. One exists for now.
     pub databases: Arc<BTreeMap<Oid, Arc<Database>>>,
@@ -38,13 +40,15 @@ pub enum Relation {
     Index(Oid, Oid),
     /// A sequence's OID.
     Sequence(Oid),
+    /// A view's OID.
+    View(Oid),
 }
 
 impl Relation {
     /// `pg_class.oid`
     pub fn oid(self) -> Oid {
         match self {
-            Relation::Table(oid) | Relation::Index(_, oid) | Relation::Sequence(oid) => oid,
+            Relation::Table(oid) | Relation::Index(_, oid) | Relation::Sequence(oid) | Relation::View(oid) => oid,
         }
     }
 }
@@ -77,6 +81,10 @@ impl Catalog {
                 Arc::make_mut(&mut self.relations).insert((o.schema, o.name.clone()), Relation::Sequence(o.oid));
                 insert(&mut self.sequences, o.oid, o);
             }
+            Object::View(o) => {
+                Arc::make_mut(&mut self.relations).insert((o.schema, o.name.clone()), Relation::View(o.oid));
+                insert(&mut self.views, o.oid, o);
+            }
             Object::Role(o) => insert(&mut self.roles, o.oid, o),
             Object::Database(o) => insert(&mut self.databases, o.oid, o),
             Object::Partition(o) => insert(&mut self.partitions, o.storage, o),
@@ -102,6 +110,12 @@ impl Catalog {
                 if let Some(old) = self.sequences.get(&key.oid).cloned() {
                     Arc::make_mut(&mut self.relations).remove(&(old.schema, old.name.clone()));
                     remove(&mut self.sequences, &key.oid);
+                }
+            }
+            Class::View => {
+                if let Some(old) = self.views.get(&key.oid).cloned() {
+                    Arc::make_mut(&mut self.relations).remove(&(old.schema, old.name.clone()));
+                    remove(&mut self.views, &key.oid);
                 }
             }
             Class::Role => remove(&mut self.roles, &key.oid),

@@ -3,7 +3,7 @@
 use curia_catalog::lookup::{choose_name, make_object_name};
 use curia_catalog::{
     Catalog, Change, Class, Column, Comment, Constraint, ConstraintKind, Identity, Index, IndexKey, Object, ObjectKey, Partition, Relation,
-    Role, Schema, Sequence, StorageId, Table, codec,
+    Role, Schema, Sequence, StorageId, Table, View, ViewColumn, ViewRelation, codec,
 };
 use curia_types::PgType;
 use std::sync::Arc;
@@ -108,6 +108,26 @@ fn every_kind_of_object_reads_back() {
         Partition {
             storage: StorageId(1024),
             group: 3,
+        }
+        .into(),
+        View {
+            oid: 16_391,
+            schema: 2_200,
+            name: "v".to_owned(),
+            owner: 10,
+            row_type: 16_392,
+            columns: vec![ViewColumn {
+                name: "n".to_owned(),
+                ty: PgType::INT8,
+            }],
+            query: "select count(*) n from public.t".to_owned(),
+            relations: vec![ViewRelation {
+                schema: Some("public".to_owned()),
+                name: "t".to_owned(),
+                oid: 16_384,
+                columns: vec![(1, "id".to_owned())],
+                used: Vec::new(),
+            }],
         }
         .into(),
         Comment {

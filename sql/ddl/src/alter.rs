@@ -18,6 +18,7 @@ impl Ddl<'_> {
             ObjectKind::Table => "ALTER TABLE",
             ObjectKind::Index => "ALTER INDEX",
             ObjectKind::Sequence => "ALTER SEQUENCE",
+            ObjectKind::View => "ALTER VIEW",
             other => {
                 return Err(SqlError::unsupported(format!(
                     "ALTER {}",
@@ -42,9 +43,12 @@ impl Ddl<'_> {
             {
                 None
             }
-            (ObjectKind::Index, Relation::Index(..)) | (ObjectKind::Sequence, Relation::Sequence(_)) => None,
+            (ObjectKind::Index, Relation::Index(..))
+            | (ObjectKind::Sequence, Relation::Sequence(_))
+            | (ObjectKind::View, Relation::View(_)) => None,
             (ObjectKind::Table, _) => Some("a table"),
             (ObjectKind::Index, _) => Some("an index"),
+            (ObjectKind::View, _) => Some("a view"),
             _ => Some("a sequence"),
         };
         if let Some(what) = wrong {
@@ -68,6 +72,7 @@ impl Ddl<'_> {
                     self.alter_index(table, oid, action).await?;
                 }
             }
+            Relation::View(oid) => self.alter_view(oid, s).await?,
             Relation::Sequence(oid) => {
                 for action in &s.actions {
                     let mut sequence = (*self.sequence(oid)?).clone();
@@ -103,7 +108,7 @@ impl Ddl<'_> {
     async fn alter(&mut self, mut table: Table, action: &Action) -> Result<()> {
         match action {
             Action::AddColumn { if_not_exists, column } => return self.add_column(table, *if_not_exists, column).await,
-            Action::DropColumn { if_exists, name, cascade } => return self.drop_column(table, *if_exists, name, *cascade),
+            Action::DropColumn { if_exists, name, cascade } => return self.drop_column(table, *if_exists, name, *cascade).await,
             Action::SetDefault(name, expr) => {
                 let i = find_column(&table, name)?;
                 if table.columns[i].identity.is_some() {
@@ -376,7 +381,7 @@ impl Ddl<'_> {
         Ok(())
     }
 
-    fn drop_column(&mut self, mut table: Table, if_exists: bool, name: &Ident, _cascade: bool) -> Result<()> {
+    async fn drop_column(&mut self, mut table: Table, if_exists: bool, name: &Ident, cascade: bool) -> Result<()> {
         let Some((i, _)) = table.column(&name.name) else {
             let missing = no_column(&name.name, &table.name);
             if !if_exists {
@@ -389,6 +394,7 @@ impl Ddl<'_> {
             // Rows stay where they are: the key columns are dropped with the constraint, the row key remains as an opaque key.
             return Err(SqlError::unsupported("dropping a column of the primary key"));
         }
+        self.drop_views_using(&table, i, cascade).await?;
         let doomed: Vec<u32> = table
             .indexes
             .iter()
@@ -433,6 +439,7 @@ impl Ddl<'_> {
         let i = find_column(&table, name)?;
         let new = self.resolve_type(ty)?;
         self.check_storable(new)?;
+        self.check_type_is_free(&table, i)?;
         let old = table.columns[i].ty;
         if using.is_none() && (old == new || relabels(old, new)) {
             table.columns[i].ty = new;
@@ -661,7 +668,7 @@ impl Ddl<'_> {
     }
 
     /// Makes sure that a new relation name is free, waiting for others that are taking it.
-    async fn claim_name(&mut self, schema: u32, name: &Ident) -> Result<()> {
+    pub(crate) async fn claim_name(&mut self, schema: u32, name: &Ident) -> Result<()> {
         self.lock_name(schema, &name.name).await?;
         match self.catalog().relation_in(schema, &name.name) {
             Some(_) => Err(relation_exists(&name.name)),
@@ -669,7 +676,7 @@ impl Ddl<'_> {
         }
     }
 
-    fn target_schema(&self, schema: &Ident, relation: &str) -> Result<u32> {
+    pub(crate) fn target_schema(&self, schema: &Ident, relation: &str) -> Result<u32> {
         let catalog = self.catalog();
         let found = catalog.schema(&schema.name).ok_or_else(|| no_schema(&schema.name))?;
         if catalog.relation_in(found.oid, relation).is_some() {

@@ -29,6 +29,15 @@ impl Ddl<'_> {
                     ));
                 }
             },
+            ObjectKind::View => match self.find_relation(&s.name)? {
+                Relation::View(oid) => (oid, 0),
+                _ => {
+                    return Err(SqlError::new(
+                        SqlState::WRONG_OBJECT_TYPE,
+                        format!("\"{}\" is not a view", s.name.name()),
+                    ));
+                }
+            },
             ObjectKind::Schema => (self.catalog().schema(s.name.name()).ok_or_else(|| no_schema(s.name.name()))?.oid, 0),
             ObjectKind::Database => {
                 let catalog = self.catalog();

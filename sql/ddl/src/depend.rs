@@ -31,10 +31,10 @@ pub(crate) fn kind_name(kind: ObjectKind) -> &'static str {
 }
 
 /// Something that would have to go with the dropped objects.
-struct Dependent {
+pub(crate) struct Dependent {
     oid: Oid,
     /// As messages name it: `table d`, `default value for column id of table t`.
-    shown: String,
+    pub shown: String,
     /// What it depends on: `schema t_tables`.
     on: String,
     what: DependentKind,
@@ -43,6 +43,17 @@ struct Dependent {
 enum DependentKind {
     Relation(Relation),
     Default { table: Oid, column: usize },
+}
+
+impl Dependent {
+    pub fn relation(relation: Relation, shown: String, on: String) -> Dependent {
+        Dependent {
+            oid: relation.oid(),
+            shown,
+            on,
+            what: DependentKind::Relation(relation),
+        }
+    }
 }
 
 impl Ddl<'_> {
@@ -97,6 +108,7 @@ impl Ddl<'_> {
             Relation::Table(_) => ObjectKind::Table,
             Relation::Index(..) => ObjectKind::Index,
             Relation::Sequence(_) => ObjectKind::Sequence,
+            Relation::View(_) => ObjectKind::View,
         };
         if is != kind {
             let article = |k: ObjectKind| if k == ObjectKind::Index { "an" } else { "a" };
@@ -138,12 +150,10 @@ impl Ddl<'_> {
             let on = format!("schema {}", curia_parse::quote_identifier(&schema.name));
             for t in catalog.tables.values().filter(|t| t.schema == schema.oid) {
                 let shown = format!("table {}", self.shown(t.schema, &t.name));
-                dependents.push(Dependent {
-                    oid: t.oid,
-                    shown,
-                    on: on.clone(),
-                    what: DependentKind::Relation(Relation::Table(t.oid)),
-                });
+                dependents.push(Dependent::relation(Relation::Table(t.oid), shown, on.clone()));
+            }
+            for v in catalog.views.values().filter(|v| v.schema == schema.oid) {
+                dependents.push(self.dependent_view(v, on.clone()));
             }
             // A sequence that a table owns goes with the table and is not mentioned.
             let owned = |s: &Sequence| {
@@ -152,12 +162,7 @@ impl Ddl<'_> {
             };
             for q in catalog.sequences.values().filter(|q| q.schema == schema.oid && !owned(q)) {
                 let shown = format!("sequence {}", self.shown(q.schema, &q.name));
-                dependents.push(Dependent {
-                    oid: q.oid,
-                    shown,
-                    on: on.clone(),
-                    what: DependentKind::Relation(Relation::Sequence(q.oid)),
-                });
+                dependents.push(Dependent::relation(Relation::Sequence(q.oid), shown, on.clone()));
             }
         }
         if !s.cascade && !dependents.is_empty() {
@@ -184,7 +189,7 @@ impl Ddl<'_> {
             DependentKind::Relation(r) => Some(r),
             DependentKind::Default { .. } => None,
         })) {
-            if let Relation::Table(oid) | Relation::Index(oid, _) = relation {
+            if let Relation::Table(oid) | Relation::Index(oid, _) | Relation::View(oid) = relation {
                 self.lock_table(oid, TableLock::AccessExclusive).await?;
             }
         }
@@ -207,8 +212,22 @@ impl Ddl<'_> {
             .filter(|s| !going.contains(s))
             .collect();
         going.extend(owned);
-        let goes = |oid: Oid| going.contains(&Relation::Table(oid));
         let mut blocked = None;
+        // Views of what goes, and views of those.
+        let mut at = 0;
+        while let Some(relation) = going.get(at).copied() {
+            for view in catalog.views_on(relation.oid()) {
+                let of = Relation::View(view.oid);
+                if !going.contains(&of) {
+                    let on = self.described(relation);
+                    blocked.get_or_insert_with(|| on.clone());
+                    dependents.push(self.dependent_view(view, on));
+                    going.push(of);
+                }
+            }
+            at += 1;
+        }
+        let goes = |oid: Oid| going.contains(&Relation::Table(oid));
         for relation in &going {
             match *relation {
                 Relation::Sequence(oid) => {
@@ -266,7 +285,7 @@ impl Ddl<'_> {
                         .hint(format!("You can drop {of} instead.")));
                     }
                 }
-                Relation::Table(_) => {}
+                Relation::Table(_) | Relation::View(_) => {}
             }
         }
         if let Some(on) = blocked
@@ -286,6 +305,30 @@ impl Ddl<'_> {
             self.drop_one(relation)?;
         }
         Ok(())
+    }
+
+    /// Drops the views that use a column with CASCADE, or refuses.
+    pub(crate) async fn drop_views_using(&mut self, table: &Table, column: usize, cascade: bool) -> Result<()> {
+        let dependents = self.views_using(table, column);
+        if !cascade && let Some(first) = dependents.first() {
+            return Err(still_needed(&first.on.clone(), false, dependents));
+        }
+        self.drop_relations(Vec::new(), dependents, cascade).await
+    }
+
+    /// A relation as messages name it.
+    fn described(&self, relation: Relation) -> String {
+        let catalog = self.catalog();
+        let kind = match relation {
+            Relation::Table(_) => "table",
+            Relation::Index(..) => "index",
+            Relation::Sequence(_) => "sequence",
+            Relation::View(_) => "view",
+        };
+        match catalog.relation_by_oid(relation.oid()) {
+            Some((schema, name, _)) => format!("{kind} {}", self.shown(schema, name)),
+            None => kind.to_owned(),
+        }
     }
 
     /// The NOTICE of CASCADE.
@@ -331,6 +374,14 @@ impl Ddl<'_> {
                     sub: 0,
                 }))?;
                 storage.map_or(Ok(()), |s| self.drop_storage(s))
+            }
+            Relation::View(oid) => {
+                self.change(Change::drop(Class::View, oid))?;
+                self.change(Change::Drop(ObjectKey {
+                    class: Class::Comment,
+                    oid,
+                    sub: 0,
+                }))
             }
             Relation::Sequence(oid) => {
                 let sequence = self.sequence(oid)?;

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! - `names`: objects by name, with PostgreSQL's errors.
-//! - `table`, `alter`, `index`, `sequence`, `schema`, `role`, `comment`, `truncate`: one statement family each.
+//! - `table`, `alter`, `index`, `view`, `sequence`, `schema`, `role`, `comment`, `truncate`: one statement family each.
 //! - `constraint`: names and shapes of constraints, shared by CREATE and ALTER TABLE.
 //! - `depend`: what goes with an object that is dropped, and what forbids it.
 //! - `fill`: writes the rows of fresh storages.
@@ -32,6 +32,7 @@ mod schema;
 mod sequence;
 mod table;
 mod truncate;
+mod view;
 
 use curia_catalog::{Catalog, Change, Oid, StorageId};
 use curia_parse::Statement;
@@ -122,7 +123,7 @@ impl<'a> Ddl<'a> {
     pub async fn run(&mut self, statement: &Statement) -> Result<&'static str> {
         match statement {
             Statement::CreateTable(s) => self.create_table(s).await.map(|()| "CREATE TABLE"),
-            Statement::CreateView(_) => Err(SqlError::unsupported("CREATE VIEW")),
+            Statement::CreateView(s) => self.create_view(s).await.map(|()| "CREATE VIEW"),
             Statement::AlterTable(s) => {
                 self.altering = true;
                 self.alter_table(s).await

@@ -20,7 +20,7 @@ mod keyword;
 mod token;
 
 pub use ast::{ObjectName, Statement};
-pub use depth::{INLINE_DEPTH, MAX_DEPTH, STACK_BYTES_PER_LEVEL, on_stack};
+pub use depth::{INLINE_DEPTH, MAX_DEPTH, STACK_BYTES_PER_LEVEL, on_stack, too_deep};
 pub use grammar::MAX_PARAM;
 pub use keyword::{quote_identifier, quote_literal};
 pub use token::MAX_NAME_BYTES;

@@ -22,11 +22,11 @@ impl Names {
         let found = match parts.as_slice() {
             [relation] => system_table_named("pg_catalog", relation)
                 .map(|t| t.oid)
-                .or_else(|| self.catalog.relation(&self.search_path, relation).map(oid_of_relation)),
+                .or_else(|| self.catalog.relation(&self.search_path, relation).map(Relation::oid)),
             [schema, relation] => match system_table_named(schema, relation) {
                 Some(t) => Some(t.oid),
                 None => match self.catalog.schema(schema) {
-                    Some(s) => self.catalog.relation_in(s.oid, relation).map(oid_of_relation),
+                    Some(s) => self.catalog.relation_in(s.oid, relation).map(Relation::oid),
                     None => {
                         return Err(SqlError::new(
                             SqlState::INVALID_SCHEMA_NAME,
@@ -39,7 +39,7 @@ impl Names {
                 .catalog
                 .schema(schema)
                 .and_then(|s| self.catalog.relation_in(s.oid, relation))
-                .map(oid_of_relation),
+                .map(Relation::oid),
             _ => None,
         };
         found.ok_or_else(|| {
@@ -60,19 +60,13 @@ impl Names {
         }
         let (schema, name, _) = self.catalog.relation_by_oid(oid)?;
         let schema = self.catalog.schema_name(schema);
-        let visible = self.catalog.relation(&self.search_path, name).map(oid_of_relation) == Some(oid)
+        let visible = self.catalog.relation(&self.search_path, name).map(Relation::oid) == Some(oid)
             && system_table_named("pg_catalog", name).is_none();
         Some(if visible {
             quote_identifier(name).to_string()
         } else {
             format!("{}.{}", quote_identifier(schema), quote_identifier(name))
         })
-    }
-}
-
-fn oid_of_relation(r: Relation) -> Oid {
-    match r {
-        Relation::Table(o) | Relation::Index(_, o) | Relation::Sequence(o) => o,
     }
 }
 

@@ -144,18 +144,20 @@ fn types(catalog: &Catalog, out: &mut Rows) {
             ("typcollation", oid_of(t.collation)),
         ]);
     }
-    for t in catalog.tables.values() {
+    let tables = catalog.tables.values().map(|t| (t.row_type, &t.name, t.schema, t.owner, t.oid));
+    let views = catalog.views.values().map(|v| (v.row_type, &v.name, v.schema, v.owner, v.oid));
+    for (row_type, name, schema, owner, relation) in tables.chain(views) {
         out.add(&[
-            ("oid", oid_of(t.row_type)),
-            ("typname", text(&t.name)),
-            ("typnamespace", oid_of(t.schema)),
-            ("typowner", oid_of(t.owner)),
+            ("oid", oid_of(row_type)),
+            ("typname", text(name)),
+            ("typnamespace", oid_of(schema)),
+            ("typowner", oid_of(owner)),
             ("typlen", int2(-1)),
             ("typtype", text("c")),
             ("typcategory", text("C")),
             ("typisdefined", flag(true)),
             ("typdelim", text(",")),
-            ("typrelid", oid_of(t.oid)),
+            ("typrelid", oid_of(relation)),
             ("typalign", text("d")),
             ("typstorage", text("x")),
             ("typtypmod", int4(-1)),

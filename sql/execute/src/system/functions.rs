@@ -80,8 +80,14 @@ pub fn catalog_call(scope: &CatalogScope<'_>, function: &str, args: &[Datum]) ->
             let table = c.tables.get(&oid(1)).map(|t| &**t);
             Datum::text(ddl::stored_text_shown(c, scope.search_path, &string(0), table, flag(2)))
         }
-        "pg_get_viewdef"
-        | "pg_get_ruledef"
+        "pg_get_viewdef" => {
+            let id = match args.first() {
+                Some(Datum::Text(_)) => relation_named(scope, &string(0)).unwrap_or(0),
+                _ => oid(0),
+            };
+            some(c.views.get(&id).map(|v| super::view_definition(v)))
+        }
+        "pg_get_ruledef"
         | "pg_get_triggerdef"
         | "pg_get_partkeydef"
         | "pg_get_partition_constraintdef"
@@ -139,7 +145,10 @@ pub fn catalog_call(scope: &CatalogScope<'_>, function: &str, args: &[Datum]) ->
 fn type_name(c: &Catalog, id: Oid, typmod: i32) -> String {
     match c.tables.values().find(|t| t.row_type == id) {
         Some(t) => quote_identifier(&t.name).into_owned(),
-        None => type_info::format_type(id, typmod),
+        None => match c.views.values().find(|v| v.row_type == id) {
+            Some(v) => quote_identifier(&v.name).into_owned(),
+            None => type_info::format_type(id, typmod),
+        },
     }
 }
 
@@ -176,7 +185,7 @@ fn relation_size(scope: &CatalogScope<'_>, function: &str, id: Oid) -> Datum {
         },
         None => match find_index(scope.catalog, id) {
             Some((_, i)) => i.storage.map_or(0, |s| bytes(scope, s)),
-            None if system_table(id).is_some() || scope.catalog.sequences.contains_key(&id) => 0,
+            None if system_table(id).is_some() || scope.catalog.sequences.contains_key(&id) || scope.catalog.views.contains_key(&id) => 0,
             None => return Datum::Null,
         },
     };

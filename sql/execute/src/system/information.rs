@@ -45,6 +45,16 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
                     ("is_typed", yes(false)),
                 ]);
             }
+            for v in catalog.views.values() {
+                out.add(&[
+                    ("table_catalog", database.clone()),
+                    ("table_schema", text(catalog.schema_name(v.schema))),
+                    ("table_name", text(&v.name)),
+                    ("table_type", text("VIEW")),
+                    ("is_insertable_into", yes(false)),
+                    ("is_typed", yes(false)),
+                ]);
+            }
             for s in system_tables() {
                 out.add(&[
                     ("table_catalog", database.clone()),
@@ -84,25 +94,49 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
                     out.add(&row);
                 }
             }
+            let mut fixed = |schema: &str, relation: &str, n: usize, name: &str, ty: PgType, not_null: bool| {
+                let mut row = vec![
+                    ("table_catalog", database.clone()),
+                    ("table_schema", text(schema)),
+                    ("table_name", text(relation)),
+                    ("column_name", text(name)),
+                    ("ordinal_position", int4(n as i32 + 1)),
+                    ("is_nullable", yes(!not_null)),
+                    ("is_identity", yes(false)),
+                    ("is_generated", text("NEVER")),
+                    ("is_updatable", yes(false)),
+                    ("is_self_referencing", yes(false)),
+                    ("identity_cycle", yes(false)),
+                    ("dtd_identifier", text((n + 1).to_string())),
+                ];
+                describe_type(ty, &database, &mut row);
+                out.add(&row);
+            };
+            for v in catalog.views.values() {
+                for (n, c) in v.columns.iter().enumerate() {
+                    fixed(catalog.schema_name(v.schema), &v.name, n, &c.name, c.ty, false);
+                }
+            }
             for s in system_tables() {
                 for (n, c) in s.columns.iter().enumerate() {
-                    let mut row = vec![
-                        ("table_catalog", database.clone()),
-                        ("table_schema", text(s.schema_name)),
-                        ("table_name", text(s.name)),
-                        ("column_name", text(c.name)),
-                        ("ordinal_position", int4(n as i32 + 1)),
-                        ("is_nullable", yes(!c.not_null)),
-                        ("is_identity", yes(false)),
-                        ("is_generated", text("NEVER")),
-                        ("is_updatable", yes(false)),
-                        ("is_self_referencing", yes(false)),
-                        ("identity_cycle", yes(false)),
-                        ("dtd_identifier", text((n + 1).to_string())),
-                    ];
-                    describe_type(c.ty, &database, &mut row);
-                    out.add(&row);
+                    fixed(s.schema_name, s.name, n, c.name, c.ty, c.not_null);
                 }
+            }
+        }
+        "views" => {
+            for v in catalog.views.values() {
+                out.add(&[
+                    ("table_catalog", database.clone()),
+                    ("table_schema", text(catalog.schema_name(v.schema))),
+                    ("table_name", text(&v.name)),
+                    ("view_definition", text(super::view_definition(v))),
+                    ("check_option", text("NONE")),
+                    ("is_updatable", yes(false)),
+                    ("is_insertable_into", yes(false)),
+                    ("is_trigger_updatable", yes(false)),
+                    ("is_trigger_deletable", yes(false)),
+                    ("is_trigger_insertable_into", yes(false)),
+                ]);
             }
         }
         "table_constraints" | "check_constraints" | "key_column_usage" | "constraint_column_usage" | "constraint_table_usage" => {

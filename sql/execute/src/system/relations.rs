@@ -105,6 +105,14 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
             }
         }
         "pg_views" => {
+            for v in catalog.views.values() {
+                out.add(&[
+                    ("schemaname", text(catalog.schema_name(v.schema))),
+                    ("viewname", text(&v.name)),
+                    ("viewowner", text(owner(catalog, v.owner))),
+                    ("definition", text(super::view_definition(v))),
+                ]);
+            }
             for s in system_tables().iter().filter(|s| s.kind == 'v') {
                 out.add(&[
                     ("schemaname", text(s.schema_name)),
@@ -211,6 +219,11 @@ fn classes(catalog: &Catalog, exec: &Exec, out: &mut Rows) {
         row.push(("relfilenode", oid_of(s.storage.0)));
         out.add(&row);
     }
+    for v in catalog.views.values() {
+        let mut row = common(v.oid, &v.name, v.schema, v.owner, "v", v.columns.len());
+        row.extend([("reltype", oid_of(v.row_type)), ("relhasrules", flag(true))]);
+        out.add(&row);
+    }
     for s in system_tables() {
         let kind = if s.kind == 'v' { "v" } else { "r" };
         let mut row = common(s.oid, s.name, s.schema, 10, kind, s.columns.len());
@@ -286,6 +299,11 @@ fn attributes(catalog: &Catalog, out: &mut Rows) {
             .enumerate()
         {
             attribute(out, s.oid, name, n as i16 + 1, ty, &[("attnotnull", flag(true))]);
+        }
+    }
+    for v in catalog.views.values() {
+        for (n, c) in (1..).zip(&v.columns) {
+            attribute(out, v.oid, &c.name, n, c.ty, &[]);
         }
     }
     for s in system_tables() {
@@ -392,6 +410,9 @@ fn dependencies(catalog: &Catalog, out: &mut Rows) {
                 if is_identity(catalog, s) { "i" } else { "a" },
             );
         }
+    }
+    for v in catalog.views.values() {
+        depend(CLASS, v.oid, (2615, v.schema, 0), "n");
     }
     for t in catalog.tables.values() {
         depend(CLASS, t.oid, (2615, t.schema, 0), "n");

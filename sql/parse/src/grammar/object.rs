@@ -156,8 +156,8 @@ impl<'a> Parser<'a> {
         } else {
             Vec::new()
         };
-        if self.accept_kw(Kw::With) {
-            self.statement_options()?;
+        if self.at_kw(Kw::With) {
+            return Ok(self.unsupported("CREATE VIEW .. WITH"));
         }
         self.expect_kw(Kw::As)?;
         let start = self.token().start as usize;

@@ -1,0 +1,204 @@
+//! CREATE VIEW, and what keeps the relations under a view as it knows them.
+
+use crate::Ddl;
+use crate::depend::Dependent;
+use crate::names::relation_exists;
+use curia_bind::ddl::{ViewShape, view_shape};
+use curia_catalog::{Change, Oid, Relation, Table, View, ViewColumn};
+use curia_parse::ast::{AlterTable, AlterTableAction as Action, CreateView};
+use curia_txn::TableLock;
+use curia_types::{PgType, Result, SqlError, SqlState, type_info};
+
+impl Ddl<'_> {
+    pub(crate) async fn create_view(&mut self, s: &CreateView) -> Result<()> {
+        if s.temporary {
+            return Err(SqlError::unsupported("CREATE TEMPORARY VIEW"));
+        }
+        let schema = self.creation_schema(&s.name)?.oid;
+        let name = s.name.name().to_owned();
+        self.lock_name(schema, &name).await?;
+        let shape = self.locked_shape(s).await?;
+        let columns = view_columns(s, &shape)?;
+        let old = match self.catalog().relation_in(schema, &name) {
+            None => None,
+            Some(_) if !s.or_replace => return Err(relation_exists(&name)),
+            Some(Relation::View(oid)) => Some(self.view(oid)?),
+            Some(_) => return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{name}\" is not a view"))),
+        };
+        let (oid, row_type, owner) = match &old {
+            Some(old) => {
+                self.lock_table(old.oid, TableLock::AccessExclusive).await?;
+                check_replaced(old, &columns)?;
+                if self.leads_to(&shape.relations.iter().map(|r| r.oid).collect::<Vec<_>>(), old.oid) {
+                    return Err(curia_bind::recursive(&name));
+                }
+                (old.oid, old.row_type, old.owner)
+            }
+            None => (self.new_oid()?, self.new_oid()?, self.env.role),
+        };
+        self.change(Change::put(View {
+            oid,
+            schema,
+            name,
+            owner,
+            row_type,
+            columns,
+            query: s.text.clone(),
+            relations: shape.relations,
+        }))
+    }
+
+    /// Binds the query, with every table and view that it reads locked against change until the transaction ends.
+    async fn locked_shape(&mut self, s: &CreateView) -> Result<ViewShape> {
+        let depth = curia_parse::parse(&s.text)?.first().map_or(0, |parsed| parsed.depth);
+        loop {
+            let before = self.catalog();
+            let shape = view_shape(&before, self.env.search_path, &s.query, depth)?;
+            let views = shape.relations.iter().map(|r| r.oid).filter(|oid| before.views.contains_key(oid));
+            for oid in shape.tables.iter().copied().chain(views) {
+                self.lock_table(oid, TableLock::AccessShare).await?;
+            }
+            if self.catalog().version == before.version {
+                return Ok(shape);
+            }
+        }
+    }
+
+    /// A view by OID.
+    pub(crate) fn view(&self, oid: Oid) -> Result<View> {
+        let catalog = self.catalog();
+        let view = catalog
+            .views
+            .get(&oid)
+            .ok_or_else(|| SqlError::internal(format!("view {oid} is not in the catalog")))?;
+        Ok((**view).clone())
+    }
+
+    /// Whether a view is among relations or under them.
+    fn leads_to(&self, relations: &[Oid], view: Oid) -> bool {
+        let catalog = self.catalog();
+        let mut open = relations.to_vec();
+        let mut seen = Vec::new();
+        while let Some(oid) = open.pop() {
+            if oid == view {
+                return true;
+            }
+            if !seen.contains(&oid) {
+                seen.push(oid);
+                open.extend(catalog.views.get(&oid).iter().flat_map(|v| &v.relations).map(|r| r.oid));
+            }
+        }
+        false
+    }
+
+    /// ALTER VIEW for what it shares with ALTER TABLE.
+    pub(crate) async fn alter_view(&mut self, oid: Oid, s: &AlterTable) -> Result<()> {
+        self.lock_table(oid, TableLock::AccessExclusive).await?;
+        for action in &s.actions {
+            let mut view = self.view(oid)?;
+            match action {
+                Action::RenameTo(name) => {
+                    self.claim_name(view.schema, name).await?;
+                    view.name.clone_from(&name.name);
+                }
+                Action::SetSchema(name) => view.schema = self.target_schema(name, &view.name)?,
+                Action::OwnerTo(role) => view.owner = self.find_role(role)?,
+                _ => return Err(SqlError::unsupported("this form of ALTER VIEW")),
+            }
+            self.change(Change::put(view))?;
+        }
+        Ok(())
+    }
+
+    /// Views that use a column, as what depends on it.
+    pub(crate) fn views_using(&self, table: &Table, column: usize) -> Vec<Dependent> {
+        let catalog = self.catalog();
+        let column = &table.columns[column];
+        let on = format!("column {} of table {}", column.name, self.shown(table.schema, &table.name));
+        let uses = |v: &View| v.relations.iter().any(|r| r.oid == table.oid && r.used.contains(&column.attnum));
+        let views = catalog.views.values().filter(|v| uses(v));
+        views.map(|v| self.dependent_view(v, on.clone())).collect()
+    }
+
+    pub(crate) fn dependent_view(&self, view: &View, on: String) -> Dependent {
+        Dependent::relation(
+            Relation::View(view.oid),
+            format!("view {}", self.shown(view.schema, &view.name)),
+            on,
+        )
+    }
+
+    /// Refuses another type for a column that views use.
+    pub(crate) fn check_type_is_free(&self, table: &Table, column: usize) -> Result<()> {
+        match self.views_using(table, column).first() {
+            None => Ok(()),
+            Some(view) => Err(SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "cannot alter type of a column used by a view or rule",
+            )
+            .detail(format!(
+                "rule _RETURN on {} depends on column \"{}\"",
+                view.shown, table.columns[column].name
+            ))),
+        }
+    }
+}
+
+/// The columns of a view by its query and the names that are given to them.
+fn view_columns(s: &CreateView, shape: &ViewShape) -> Result<Vec<ViewColumn>> {
+    if s.columns.len() > shape.columns.len() {
+        return Err(SqlError::new(
+            SqlState::SYNTAX_ERROR,
+            "CREATE VIEW specifies more column names than columns",
+        ));
+    }
+    let invalid = |message: String| SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message);
+    let mut columns: Vec<ViewColumn> = Vec::with_capacity(shape.columns.len());
+    for (i, output) in shape.columns.iter().enumerate() {
+        let name = s.columns.get(i).map_or(&output.name, |n| &n.name);
+        if columns.iter().any(|c| c.name == *name) {
+            return Err(SqlError::new(
+                SqlState::DUPLICATE_COLUMN,
+                format!("column \"{name}\" specified more than once"),
+            ));
+        }
+        if type_info::by_oid(output.ty.oid).is_some_and(|t| t.category == 'P') {
+            return Err(invalid(format!("column \"{name}\" has pseudo-type {}", shown(output.ty))));
+        }
+        columns.push(ViewColumn {
+            name: name.clone(),
+            ty: output.ty,
+        });
+    }
+    Ok(columns)
+}
+
+/// A view keeps its columns when its query is replaced; new ones come after them.
+fn check_replaced(old: &View, new: &[ViewColumn]) -> Result<()> {
+    let invalid = |message: String| Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
+    if new.len() < old.columns.len() {
+        return invalid("cannot drop columns from view".to_owned());
+    }
+    for (old, new) in old.columns.iter().zip(new) {
+        if old.name != new.name {
+            return Err(SqlError::new(
+                SqlState::INVALID_TABLE_DEFINITION,
+                format!("cannot change name of view column \"{}\" to \"{}\"", old.name, new.name),
+            )
+            .hint("Use ALTER VIEW ... RENAME COLUMN ... to change name of view column instead."));
+        }
+        if old.ty != new.ty {
+            return invalid(format!(
+                "cannot change data type of view column \"{}\" from {} to {}",
+                old.name,
+                shown(old.ty),
+                shown(new.ty)
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn shown(ty: PgType) -> String {
+    type_info::format_type(ty.oid, ty.typmod)
+}

@@ -3,9 +3,9 @@
 //! A consul steps down when for one election time-out
 //!
 //! * no quorum of the senate, or of some group, has answered what was sent in that time; or
-//! * nothing of what was begun got to quorums: no entry of the senate, no part of the next transaction. Answers leave
-//!   when what they answer for is durable, so a majority of stuck disks, and the consul's own stuck disk, count as silence
-//!   too; or
+//! * nothing of what was begun got on: no entry of the senate got to a quorum, and no entry of the next transaction's groups,
+//!   up to its parts, to another disk. Answers leave when what they answer for is durable, so a majority of stuck disks,
+//!   and the consul's own stuck disk, count as silence too; or
 //! * it takes office and did not get on with it: no tail was learned, no piece of a log or snapshot came, no peer came
 //!   closer to the term-starts, by its log or by more of a snapshot than it asked for before.
 //!
@@ -61,8 +61,19 @@ impl Node {
         }
         let (commit, resolved) = (self.senator.commit, self.sequencer.resolved());
         let unresolved = self.sequencer.first_unresolved();
-        let is_ready = |place: &&Participant| self.worker(place.group).is_some_and(|worker| worker.has_on_quorum(place.index));
-        let ready = unresolved.map_or(0, |pending| pending.places().iter().filter(is_ready).count());
+        // Of the next transaction's groups, also what only learners lack: others' turn may come after theirs.
+        let logged_for = |place: &Participant| {
+            let Some(worker) = self.worker(place.group) else { return 0 };
+            let has = |server| {
+                if server == me {
+                    worker.log.durable()
+                } else {
+                    worker.peers.matched(server)
+                }
+            };
+            worker.members.all().map(|server| has(server).min(place.index).0).sum::<u64>()
+        };
+        let parts = unresolved.map_or(0, |pending| pending.places().iter().map(logged_for).sum());
         let votes = |server: &ServerId| self.standing.memberships.iter().any(|members| members.is_voter(*server));
         let logged = self.standing.logged.iter().filter(|(server, _)| votes(server));
         let logged = logged.map(|(_, entries)| entries).sum();
@@ -72,7 +83,7 @@ impl Node {
         let (is_unresolved, is_uncommitted) = (unresolved.is_some(), commit < self.senator.log.last());
         let paces = &mut self.paces;
         let senate = paces.senate.stalled(is_uncommitted, (commit.0, 0), now, timeout);
-        let transactions = paces.transactions.stalled(is_unresolved, (resolved.0, ready as u64), now, timeout);
+        let transactions = paces.transactions.stalled(is_unresolved, (resolved.0, parts), now, timeout);
         let term_starts = paces.term_starts.stalled(starting, (logged, copied), now, timeout);
         let adoption = paces.adoption.stalled(adopting, (paces.adopted, 0), now, timeout);
         if !answered || senate || transactions || term_starts || adoption {

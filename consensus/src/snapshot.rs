@@ -316,7 +316,9 @@ impl Node {
             return Ok(());
         }
         let goes_on = pull.of == of && pull.offset == chunk.offset;
-        let begins = pull.of != of && chunk.offset == 0;
+        // Another one begins where its sender forgot this one. While this one moves, it answers a repeated question: who turned
+        // to it would have asked for pieces of two, for which the sender forgets each in turn.
+        let begins = pull.of != of && chunk.offset == 0 && (pull.of == 0 || !pull.moves);
         if !goes_on && !begins {
             return Ok(()); // repeated, or of a snapshot that was given up
         }

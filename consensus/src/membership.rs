@@ -181,7 +181,9 @@ impl Node {
             let matched = if server == me { log.durable() } else { peers.matched(server) };
             let now = self.now.unwrap_or_default();
             let alive = server == me || self.rounds.answers(server, now, self.config.election_timeout);
-            if !alive || matched.0 + self.config.catch_up_entries_max < log.last().0 {
+            // Who doesn't know yet that it takes part votes for nobody.
+            let unaware = log_id == LogId::Senate && matched < self.standing.index;
+            if !alive || unaware || matched.0 + self.config.catch_up_entries_max < log.last().0 {
                 return Err(ReconfigureError::Behind {
                     server,
                     log: log_id,

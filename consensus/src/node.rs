@@ -470,6 +470,7 @@ impl Node {
 
     /// Hands out resolved transactions in CSN order, up to the limits of one output.
     fn hand_out(&mut self, output: &mut Output) {
+        let (before, _) = self.sequencer.handed();
         let mut bytes = 0;
         let to = match (self.runs_state(), self.is_volatile()) {
             (false, _) => HandOut::Nobody,
@@ -511,7 +512,8 @@ impl Node {
                 positions.push((worker.group, position));
             }
         }
-        if std::mem::take(&mut self.passed) || !output.apply.is_empty() || !positions.is_empty() {
+        // Also where snapshots had brought all of it.
+        if std::mem::take(&mut self.passed) || csn != before || !positions.is_empty() {
             if self.runs_state() {
                 output.applied = Some(AppliedTo { csn, timestamp, positions });
             } else {

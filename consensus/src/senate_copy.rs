@@ -42,7 +42,7 @@ impl Node {
         }
         let log = LogId::Senate;
         let message = self.request(donor, self.senator.term, Body::Fetch { log, after });
-        self.messages.push(message);
+        self.send_when_durable(message);
     }
 
     /// A piece of the senate's log came.

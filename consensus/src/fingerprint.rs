@@ -71,6 +71,7 @@ impl Node {
             told_resolved,
             consul_resolved,
             heard,
+            started_damaged: _,
         } = self;
         let mut hashed = Hashed(hasher);
         let written = write!(hashed, "{:?}{sequencer:?}{inauguration:?}{serving:?}", config.incarnation)

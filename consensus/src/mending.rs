@@ -19,6 +19,9 @@ use crate::node::Node;
 impl Node {
     /// The logs of which this server doesn't know where they ended.
     pub(crate) fn damaged_logs(&self) -> Vec<LogId> {
+        if !self.started_damaged {
+            return Vec::new(); // each heartbeat asks
+        }
         let senate = self.senator.damaged.map(|_| LogId::Senate);
         let damaged = self.workers.iter().filter(|worker| worker.damaged.is_some());
         senate.into_iter().chain(damaged.map(|worker| LogId::Group(worker.group))).collect()

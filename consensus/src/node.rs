@@ -213,6 +213,8 @@ pub struct Node {
     pub(crate) consul_resolved: Option<Csn>,
     /// This term's consul has heard of this run: what it says is no older.
     pub(crate) heard: bool,
+    /// Some log's records were damaged when this run began; there is no other beginning of that.
+    pub(crate) started_damaged: bool,
 }
 
 impl Node {

@@ -427,6 +427,8 @@ impl Restore {
             #[cfg(feature = "mutations")]
             mutation: self.config.mutation,
         };
+        let mut groups = workers.iter().chain(parked.values());
+        let started_damaged = senator.damaged.is_some() || groups.any(|worker| worker.damaged.is_some());
         let mut node = Node {
             random: Random::new(self.config.seed),
             config: self.config,
@@ -471,6 +473,7 @@ impl Restore {
             told_resolved: None,
             consul_resolved: None,
             heard: false,
+            started_damaged,
         };
         node.renumber();
         node.moved.take();

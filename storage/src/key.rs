@@ -60,7 +60,7 @@ enum Form {
 }
 
 fn form(type_oid: u32) -> Option<Form> {
-    Some(match type_oid {
+    Some(match type_info::physical(type_oid) {
         oid::BOOL => Form::Bool,
         oid::INT2 => Form::Int2,
         oid::INT4 => Form::Int4,

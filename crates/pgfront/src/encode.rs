@@ -2,7 +2,7 @@
 //! <https://www.postgresql.org/docs/15/protocol-message-formats.html>
 
 use curia_session::{Field, Format, Notice, TransactionStatus};
-use curia_types::{ErrorField, Result, SqlError};
+use curia_types::{ErrorField, Result, SqlError, type_info};
 
 /// How bad an error is for the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,9 +131,11 @@ pub fn row_description(out: &mut Vec<u8>, fields: &[Field], formats: &[Format]) 
             string(o, &f.name);
             o.extend_from_slice(&f.table.to_be_bytes());
             o.extend_from_slice(&f.attnum.to_be_bytes());
-            o.extend_from_slice(&f.ty.oid.to_be_bytes());
-            o.extend_from_slice(&curia_types::type_info::by_oid(f.ty.oid).map_or(-1, |t| t.len).to_be_bytes());
-            o.extend_from_slice(&f.ty.typmod.to_be_bytes());
+            // A client sees what is under a domain.
+            let ty = type_info::base_of(f.ty);
+            o.extend_from_slice(&ty.oid.to_be_bytes());
+            o.extend_from_slice(&type_info::length(ty.oid).to_be_bytes());
+            o.extend_from_slice(&ty.typmod.to_be_bytes());
             let format = if formats.len() == 1 {
                 formats[0]
             } else {
@@ -266,7 +268,7 @@ mod tests {
             .table("s", "t")
             .column("c")
             .constraint("n")
-            .data_type("y")
+            .data_type("s", "y")
             .context("w");
         let mut out = Vec::new();
         error(&mut out, ErrorSeverity::Error, &e);

@@ -162,17 +162,15 @@ impl Binder<'_> {
         let exact = candidates.iter().any(|c| c.args == given);
         if !exact && args.len() == 1 {
             // A type's name with one argument: a cast, if the argument is a literal or the types allow it without a function.
-            if let Some(target) = type_info::by_name(name).filter(|t| t.kind == 'b' && type_info::is_supported(t.oid)) {
+            let named = self.cx.catalog.type_named(self.cx.search_path, name);
+            if let Some(target) = named.filter(|t| type_info::category(*t) != 'P' && type_info::is_supported(*t)) {
                 let relabel = matches!(
-                    curia_functions::coercion(given[0], target.oid, CastContext::Explicit),
+                    curia_functions::coercion(given[0], target, CastContext::Explicit),
                     Some(curia_functions::Coercion::Relabel | curia_functions::Coercion::Io)
                 );
                 if given[0] == oid::UNKNOWN || relabel {
                     let arg = args.remove(0);
-                    let target = PgType {
-                        oid: target.oid,
-                        typmod: -1,
-                    };
+                    let target = PgType { oid: target, typmod: -1 };
                     if let Some(mut cast) = self.coerce(arg, target, CastContext::Explicit)? {
                         cast.position = cast.position.or(at(pos));
                         return Ok(Err(cast));

@@ -11,17 +11,11 @@ pub(crate) fn type_text(oid: u32) -> String {
     type_info::format_type(oid, -1)
 }
 
-pub(crate) fn category(oid: u32) -> char {
-    type_info::by_oid(oid).map_or('X', |t| t.category)
-}
+pub(crate) use type_info::{category, is_preferred};
 
-pub(crate) fn is_preferred(oid: u32) -> bool {
-    type_info::by_oid(oid).is_some_and(|t| t.preferred)
-}
-
-/// The element type of an array, the vectors of the catalogs among them.
+/// The element type of an array, the vectors of the catalogs and domains over arrays among them.
 pub(crate) fn element_of(array: u32) -> Option<u32> {
-    match array {
+    match type_info::base_type(array) {
         oid::INT2VECTOR => Some(oid::INT2),
         oid::OIDVECTOR => Some(oid::OID),
         other => type_info::element_of(other),
@@ -37,10 +31,15 @@ pub(crate) fn can_coerce(source: u32, target: u32, context: CastContext) -> bool
         return match target {
             oid::ANYARRAY | oid::ANYCOMPATIBLEARRAY => element_of(source).is_some(),
             oid::ANYNONARRAY => element_of(source).is_none(),
-            // Ranges, multiranges and enums do not exist here.
+            oid::ANYENUM => type_info::is_enum(type_info::base_type(source)),
+            // Ranges and multiranges do not exist here.
             oid::ANYELEMENT | oid::ANYCOMPATIBLE | 5079 => true,
             _ => false,
         };
+    }
+    // Whether the fields of a row fit is seen when they are converted.
+    if source == oid::RECORD && type_info::is_composite(type_info::base_type(target)) {
+        return true;
     }
     coercion(source, target, context).is_some()
 }
@@ -100,10 +99,69 @@ impl Binder<'_> {
     /// Those of reading a literal of the target type, at the literal.
     pub fn coerce(&self, expr: Expr, target: PgType, context: CastContext) -> Result<Option<Expr>> {
         let explicit = context == CastContext::Explicit;
+        if type_info::is_domain(target.oid) && expr.ty.oid != target.oid && !matches!(expr.kind, ExprKind::Param(_)) {
+            let base = type_info::base_of(target);
+            let Some(expr) = self.coerce(expr, base, context)? else {
+                return Ok(None);
+            };
+            return Ok(Some(self.to_domain(expr, target.oid)));
+        }
         let Some(expr) = self.coerce_type(expr, target, context)? else {
             return Ok(None);
         };
         self.coerce_typmod(expr, target, explicit).map(Some)
+    }
+
+    /// A value of a domain's base type as one of the domain, checked where it is computed; a constant that passes is checked now.
+    fn to_domain(&self, expr: Expr, domain: u32) -> Expr {
+        let (position, ty) = (expr.position, PgType { oid: domain, typmod: -1 });
+        if let ExprKind::Const(value) = &expr.kind
+            && self.fold
+            && self.cx.io.check_domain(domain, value).is_ok()
+        {
+            return self.constant(value.clone(), ty, position);
+        }
+        Expr {
+            ty,
+            position,
+            kind: ExprKind::IoCast(Box::new(expr)),
+        }
+    }
+
+    /// A row as a value of a composite type: each field becomes its attribute's type (`coerce_record_to_complex`).
+    fn to_composite(&self, fields: Vec<Expr>, target: PgType, context: CastContext, position: Option<u32>) -> Result<Expr> {
+        let error = |detail: String| {
+            SqlError::new(
+                SqlState::CANNOT_COERCE,
+                format!("cannot cast type record to {}", type_text(target.oid)),
+            )
+            .detail(detail)
+            .at(position)
+        };
+        let attributes = self.cx.io.attributes(target.oid)?;
+        if fields.len() != attributes.len() {
+            let few = fields.len() < attributes.len();
+            return Err(error(format!("Input has too {} columns.", if few { "few" } else { "many" })));
+        }
+        let mut out = Vec::with_capacity(fields.len());
+        for (i, (field, attribute)) in fields.into_iter().zip(attributes.iter()).enumerate() {
+            let (source, place) = (field.ty.oid, field.position);
+            let converted = self.coerce(field, attribute.ty, context)?;
+            out.push(converted.ok_or_else(|| {
+                error(format!(
+                    "Cannot cast type {} to {} in column {}.",
+                    type_text(source),
+                    type_text(attribute.ty.oid),
+                    i + 1
+                ))
+                .at(place)
+            })?);
+        }
+        Ok(Expr {
+            kind: ExprKind::Row(out),
+            ty: target,
+            position,
+        })
     }
 
     fn coerce_type(&self, mut expr: Expr, target: PgType, context: CastContext) -> Result<Option<Expr>> {
@@ -142,7 +200,25 @@ impl Binder<'_> {
             }
         }
         if source == oid::RECORD && category(target.oid) != 'S' {
-            return Ok(None);
+            return match expr.kind {
+                ExprKind::Row(fields) if type_info::is_composite(target.oid) => {
+                    self.to_composite(fields, plain, context, expr.position).map(Some)
+                }
+                _ => Ok(None),
+            };
+        }
+        if type_info::is_domain(source) {
+            // Out of a domain nothing is checked.
+            let base = type_info::base_of(expr.ty);
+            let relabelled = Expr {
+                ty: base,
+                position: expr.position,
+                kind: match expr.kind {
+                    ExprKind::Const(value) => ExprKind::Const(value),
+                    _ => ExprKind::Relabel(Box::new(expr)),
+                },
+            };
+            return self.coerce_type(relabelled, target, context);
         }
         let Some(way) = coercion(source, target.oid, context) else {
             return Ok(None);
@@ -220,7 +296,7 @@ impl Binder<'_> {
         {
             return Ok(self.constant(value, target, position));
         }
-        let element = type_info::element_of(target.oid).unwrap_or(target.oid);
+        let element = element_of(target.oid).unwrap_or(target.oid);
         let Some(cast) = curia_functions::cast(element, element) else {
             expr.ty = target;
             return Ok(expr);

@@ -22,14 +22,27 @@ use std::sync::atomic::AtomicU32;
 /// Resolves a written type.
 ///
 /// # Errors
-/// 42704, 22023, 42601, 0A000 with position.
-pub fn resolve_type(name: &TypeName) -> Result<PgType> {
-    crate::type_name::resolve(name)
+/// 42704, 3F000, 22023, 42601, 0A000 with position.
+pub fn resolve_type(catalog: &Catalog, search_path: &[String], name: &TypeName) -> Result<PgType> {
+    crate::type_name::resolve(name, catalog, search_path)
+}
+
+/// A type's name that means the same type whatever is renamed and whatever the search path: what [`resolve_type`] reads back.
+pub fn type_text(ty: PgType) -> String {
+    crate::deparse::type_name(ty, None)
+}
+
+/// How definitions read literals: users' types as the catalog has them, nothing of the session's.
+fn definition_io(catalog: &Catalog) -> IoContext {
+    IoContext {
+        types: Some(Arc::new(catalog.clone())),
+        ..IoContext::default()
+    }
 }
 
 /// Runs `work` with a binder that keeps expressions as they were written.
-fn with_binder<T>(catalog: &Catalog, search_path: &[String], work: impl FnOnce(&Binder<'_>) -> Result<T>) -> Result<T> {
-    let io = IoContext::default();
+pub(crate) fn with_binder<T>(catalog: &Catalog, search_path: &[String], work: impl FnOnce(&Binder<'_>) -> Result<T>) -> Result<T> {
+    let io = definition_io(catalog);
     let cx = BindContext {
         catalog,
         search_path,
@@ -58,7 +71,7 @@ pub struct ViewShape {
 /// # Errors
 /// Those of binding; 0A000 for row locks.
 pub fn view_shape(catalog: &Catalog, search_path: &[String], query: &ast::Query, depth: u32) -> Result<ViewShape> {
-    let io = IoContext::default();
+    let io = definition_io(catalog);
     let cx = BindContext {
         catalog,
         search_path,

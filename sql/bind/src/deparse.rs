@@ -8,6 +8,7 @@ use curia_catalog::{Catalog, Constraint, ConstraintKind, Index, Table};
 use curia_functions::{CastMethod, Function};
 use curia_parse::{quote_identifier, quote_literal};
 use curia_types::{Datum, IoContext, PgType, oid, text_io, type_info};
+use std::sync::Arc;
 
 /// How an expression is shown.
 pub struct Deparse<'a> {
@@ -65,7 +66,7 @@ impl Deparse<'_> {
                 }
                 match otherwise {
                     Some(o) => out.push_str(&format!(" ELSE {}", self.text(o))),
-                    None => out.push_str(&format!(" ELSE NULL::{}", type_name(e.ty))),
+                    None => out.push_str(&format!(" ELSE NULL::{}", type_name(e.ty, self.names))),
                 }
                 out.push_str(" END");
                 out
@@ -84,7 +85,7 @@ impl Deparse<'_> {
                 let word = if *all { "ALL" } else { "ANY" };
                 self.wrapped(format!("{} {op} {word} ({})", self.operand(arg), self.text(array)))
             }
-            ExprKind::Array(items) if items.is_empty() => format!("ARRAY[]::{}", type_name(e.ty)),
+            ExprKind::Array(items) if items.is_empty() => format!("ARRAY[]::{}", type_name(e.ty, self.names)),
             ExprKind::Array(items) => format!("ARRAY[{}]", list(items)),
             ExprKind::Subscript { array, subscripts } => {
                 let subscripts: String = subscripts.iter().map(|s| format!("[{}]", self.text(s))).collect();
@@ -134,9 +135,9 @@ impl Deparse<'_> {
             ExprKind::Const(_) | ExprKind::Column(_) | ExprKind::Call { .. } | ExprKind::Coalesce(_) | ExprKind::Case { .. }
         ) && !self.is_operator(arg);
         if self.pretty && simple {
-            return format!("{}::{}", self.text(arg), type_name(ty));
+            return format!("{}::{}", self.text(arg), type_name(ty, self.names));
         }
-        format!("({})::{}", self.text(arg), type_name(ty))
+        format!("({})::{}", self.text(arg), type_name(ty, self.names))
     }
 
     /// An expression of operators: in parentheses, unless it stands alone and may do without.
@@ -167,9 +168,12 @@ impl Deparse<'_> {
     }
 
     fn constant(&self, value: &Datum, ty: PgType) -> String {
-        let cx = IoContext::default();
+        let cx = IoContext {
+            types: self.names.map(|(catalog, _)| Arc::new(catalog.clone()) as _),
+            ..IoContext::default()
+        };
         match value {
-            Datum::Null => format!("NULL::{}", type_name(ty)),
+            Datum::Null => format!("NULL::{}", type_name(ty, self.names)),
             Datum::Bool(b) => if *b { "true" } else { "false" }.to_owned(),
             Datum::Int4(n) if *n >= 0 && ty.oid == oid::INT4 => n.to_string(),
             Datum::Numeric(_) if ty.typmod < 0 => {
@@ -188,7 +192,22 @@ impl Deparse<'_> {
                 };
                 format!("{}::regclass", quote_literal(&text))
             }
-            other => format!("{}::{}", quote_literal(&text_io::to_string(ty, other, &cx)), type_name(ty)),
+            // An enum's label may be renamed, its value stays.
+            Datum::Array(a) if self.names.is_none() && a.dimensions.len() == 1 && type_info::user::kind(a.element).is_some() => {
+                let element = PgType::with_typmod(a.element, -1);
+                let list: Vec<_> = a.elements.iter().map(|e| self.constant(e, element)).collect();
+                format!("ARRAY[{}]::{}", list.join(", "), type_name(ty, None))
+            }
+            Datum::Record(fields) if self.names.is_none() && type_info::is_composite(ty.oid) => {
+                let list: Vec<_> = fields.iter().map(|(ty, f)| self.constant(f, *ty)).collect();
+                format!("ROW({})::{}", list.join(", "), type_name(ty, None))
+            }
+            Datum::Int8(v) if self.names.is_none() && type_info::is_enum(ty.oid) => format!("{v}::{}", type_name(ty, None)),
+            other => format!(
+                "{}::{}",
+                quote_literal(&text_io::to_string(ty, other, &cx)),
+                type_name(ty, self.names)
+            ),
         }
     }
 }
@@ -197,8 +216,15 @@ fn not(negated: bool) -> &'static str {
     if negated { "NOT " } else { "" }
 }
 
-/// A type's name for a cast; a bare `character` would mean length 1.
-fn type_name(ty: PgType) -> String {
+/// A type's name for a cast; a bare `character` would mean length 1. Users' types are named by OID where names may change.
+pub(crate) fn type_name(ty: PgType, names: Option<(&Catalog, &[String])>) -> String {
+    let user = |oid| type_info::user::kind(oid).is_some();
+    match (names, type_info::element_of(ty.oid)) {
+        (Some((catalog, path)), _) if user(ty.oid) => return catalog.format_type(path, ty),
+        (None, Some(element)) if user(element) => return format!("{}[]", crate::type_name::name_by_oid(element)),
+        (None, _) if user(ty.oid) => return crate::type_name::name_by_oid(ty.oid),
+        _ => {}
+    }
     if ty.oid == oid::BPCHAR && ty.typmod < 0 {
         "bpchar".to_owned()
     } else {

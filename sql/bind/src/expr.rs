@@ -362,7 +362,7 @@ impl Binder<'_> {
     }
 
     fn cast(&self, arg: &ast::Expr, ty: &ast::TypeName, syntax: CastSyntax, scope: &Scope<'_>, pos: u32) -> Result<Expr> {
-        let target = crate::type_name::resolve(ty)?;
+        let target = crate::type_name::resolve(ty, self.cx.catalog, self.cx.search_path)?;
         let expr = match &arg.kind {
             ast::ExprKind::Array(items) if type_info::element_of(target.oid).is_some() => {
                 self.array(items, Some(target.oid), scope, arg.pos)?
@@ -370,6 +370,21 @@ impl Binder<'_> {
             _ => self.expr(arg, scope)?,
         };
         let source = expr.ty.oid;
+        if type_info::is_enum(target.oid)
+            && crate::type_name::oid_in_name(&ty.name).is_some()
+            && let ExprKind::Const(Datum::Int8(_) | Datum::Int4(_)) = expr.kind
+        {
+            // A stored expression names an enum's value by its number, as its label may be renamed.
+            let kind = match expr.kind {
+                ExprKind::Const(Datum::Int4(v)) => ExprKind::Const(Datum::Int8(v.into())),
+                kind => kind,
+            };
+            return Ok(Expr {
+                kind,
+                ty: target,
+                position: at(pos),
+            });
+        }
         let literal = matches!(expr.kind, ExprKind::Const(_)) && source == oid::UNKNOWN;
         // PostgreSQL reports a failing cast at the operator or keyword, a bad literal at the literal.
         let position = if syntax == CastSyntax::Colons || !literal {
@@ -460,10 +475,10 @@ impl Binder<'_> {
 
     fn subscript(&self, base: &ast::Expr, subscripts: &[ast::Subscript], scope: &Scope<'_>, pos: u32) -> Result<Expr> {
         let array = self.expr(base, scope)?;
-        let element = type_info::by_oid(array.ty.oid)
-            .map(|t| t.element)
-            .filter(|e| *e != 0)
-            .filter(|_| array.ty.oid != oid::NAME)
+        let base = type_info::base_type(array.ty.oid);
+        let element = type_info::element_of(base)
+            .or_else(|| type_info::by_oid(base).map(|t| t.element).filter(|e| *e != 0))
+            .filter(|_| base != oid::NAME)
             .ok_or_else(|| {
                 SqlError::new(
                     SqlState::DATATYPE_MISMATCH,

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! - [`bind`] is the door for SELECT, INSERT, UPDATE, DELETE; [`BindContext`] is what it may look at.
-//! - [`ir`]: the typed statement. [`ddl`]: types and expressions of definitions. [`deparse`]: a typed expression as SQL text.
+//! - [`ir`]: the typed statement. [`ddl`], [`domain`]: types and expressions of definitions. [`deparse`]: a typed expression as SQL text.
 //! - Inside: `scope` (names), `from`, `view`, `select`, `group`, `order`, `setop`, `with` (queries), `insert`, `update` (row changes), `expr`,
 //!   `call`, `operator` (expressions), `resolve` and `coerce` (chapter 10 of PostgreSQL's manual), `walk` (traversals of the IR).
 //!
@@ -24,6 +24,7 @@ mod coerce;
 mod context;
 pub mod ddl;
 pub mod deparse;
+pub mod domain;
 mod expr;
 mod from;
 mod group;

@@ -23,7 +23,8 @@ impl Binder<'_> {
             (false, true) => (left, left),
             _ => (left, right),
         };
-        if let Some(exact) = wanted(l, r).or_else(|| wanted(left, right)) {
+        let base = type_info::base_type;
+        if let Some(exact) = wanted(l, r).or_else(|| wanted(left, right)).or_else(|| wanted(base(l), base(r))) {
             return Ok((exact, vec![exact.left, exact.right]));
         }
         let candidates: Vec<_> = all

@@ -130,12 +130,12 @@ impl Binder<'_> {
         }
         if ty == oid::REGTYPE {
             let name = curia_parse::parse_type(trimmed).map_err(|e| SqlError::new(e.code(), e.message().to_owned()))?;
-            return crate::type_name::resolve(&name)
+            return crate::type_name::resolve(&name, self.cx.catalog, self.cx.search_path)
                 .map(|t| Datum::Oid(t.oid))
                 .map_err(|e| SqlError::new(e.code(), e.message().to_owned()));
         }
         if ty == REGPROCEDURE {
-            return function_by_signature(trimmed);
+            return self.function_by_signature(trimmed);
         }
         let parts = name_parts(trimmed)?;
         let catalog = self.cx.catalog;
@@ -184,27 +184,31 @@ impl Binder<'_> {
             _ => Err(SqlError::new(SqlState::INVALID_NAME, "invalid name syntax")),
         }
     }
-}
 
-/// `name(type, type)` of regprocedure.
-fn function_by_signature(text: &str) -> Result<Datum> {
-    let missing = || SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("function \"{text}\" does not exist"));
-    let open = text
-        .find('(')
-        .ok_or_else(|| SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, "expected a left parenthesis"))?;
-    let inside = text[open + 1..]
-        .trim_end()
-        .strip_suffix(')')
-        .ok_or_else(|| SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, "expected a right parenthesis"))?;
-    let name = name_parts(&text[..open])?.pop().unwrap_or_default();
-    let mut types = Vec::new();
-    for ty in inside.split(',').map(str::trim).filter(|t| !t.is_empty()) {
-        let parsed = curia_parse::parse_type(ty).map_err(|_| missing())?;
-        types.push(crate::type_name::resolve(&parsed).map_err(|_| missing())?.oid);
+    /// `name(type, type)` of regprocedure.
+    fn function_by_signature(&self, text: &str) -> Result<Datum> {
+        let missing = || SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("function \"{text}\" does not exist"));
+        let open = text
+            .find('(')
+            .ok_or_else(|| SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, "expected a left parenthesis"))?;
+        let inside = text[open + 1..]
+            .trim_end()
+            .strip_suffix(')')
+            .ok_or_else(|| SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, "expected a right parenthesis"))?;
+        let name = name_parts(&text[..open])?.pop().unwrap_or_default();
+        let mut types = Vec::new();
+        for ty in inside.split(',').map(str::trim).filter(|t| !t.is_empty()) {
+            let parsed = curia_parse::parse_type(ty).map_err(|_| missing())?;
+            types.push(
+                crate::type_name::resolve(&parsed, self.cx.catalog, self.cx.search_path)
+                    .map_err(|_| missing())?
+                    .oid,
+            );
+        }
+        curia_functions::candidates(&name)
+            .iter()
+            .find(|f| f.args == types)
+            .map(|f| Datum::Oid(f.oid))
+            .ok_or_else(missing)
     }
-    curia_functions::candidates(&name)
-        .iter()
-        .find(|f| f.args == types)
-        .map(|f| Datum::Oid(f.oid))
-        .ok_or_else(missing)
 }

@@ -23,6 +23,14 @@ pub(crate) fn choose<T: Clone>(candidates: Vec<Candidate<T>>, given: &[u32]) -> 
     if let Some(exact) = candidates.iter().find(|c| c.args == given) {
         return Choice::One(exact.clone());
     }
+    // A domain is called as what it is over; polymorphic parameters have seen it by then.
+    let bases: Vec<u32> = given.iter().map(|g| type_info::base_type(*g)).collect();
+    if bases != given
+        && let Some(exact) = candidates.iter().find(|c| c.args == bases)
+    {
+        return Choice::One(exact.clone());
+    }
+    let given = bases.as_slice();
     let mut left: Vec<Candidate<T>> = candidates
         .into_iter()
         .filter(|c| {
@@ -139,6 +147,8 @@ fn solve(declared: &[u32], given: &[u32]) -> std::result::Result<Polymorphic, ()
             oid::ANYELEMENT => *g,
             oid::ANYNONARRAY if element_of(*g).is_none() => *g,
             oid::ANYARRAY => element_of(*g).ok_or(())?,
+            oid::ANYENUM if type_info::is_enum(type_info::base_type(*g)) => type_info::base_type(*g),
+            oid::ANYENUM => return Err(()),
             oid::ANYCOMPATIBLE | 5079 => {
                 compatible.push(*g);
                 continue;
@@ -170,7 +180,7 @@ impl Polymorphic {
     /// The concrete type of a declared one. `None` when nothing determines it.
     fn concrete(self, declared: u32) -> Option<u32> {
         match declared {
-            oid::ANYELEMENT | oid::ANYNONARRAY => self.element,
+            oid::ANYELEMENT | oid::ANYNONARRAY | oid::ANYENUM => self.element,
             oid::ANYARRAY => self.element.and_then(type_info::array_of),
             oid::ANYCOMPATIBLE | 5079 => self.compatible,
             oid::ANYCOMPATIBLEARRAY => self.compatible.and_then(type_info::array_of),

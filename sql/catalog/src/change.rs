@@ -1,6 +1,7 @@
 //! [`Object`]: any one catalog object; [`Change`]: the unit in which catalogs change, in a transaction and when it is published.
 
 use crate::object::*;
+use crate::types::Type;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ pub enum Class {
     Partition = 6,
     Comment = 7,
     View = 8,
+    Type = 9,
 }
 
 impl Class {
@@ -31,6 +33,7 @@ impl Class {
             6 => Class::Partition,
             7 => Class::Comment,
             8 => Class::View,
+            9 => Class::Type,
             _ => return None,
         })
     }
@@ -59,6 +62,7 @@ pub enum Object {
     Partition(Arc<Partition>),
     Comment(Arc<Comment>),
     View(Arc<View>),
+    Type(Arc<Type>),
 }
 
 impl Object {
@@ -73,6 +77,7 @@ impl Object {
             Object::Database(o) => key(Class::Database, o.oid),
             Object::Partition(o) => key(Class::Partition, o.storage.0),
             Object::View(o) => key(Class::View, o.oid),
+            Object::Type(o) => key(Class::Type, o.oid),
             Object::Comment(o) => ObjectKey {
                 class: Class::Comment,
                 oid: o.object,
@@ -87,7 +92,7 @@ macro_rules! from {
         fn from(o: $name) -> Object { Object::$name(Arc::new(o)) }
     })* };
 }
-from!(Schema, Table, Sequence, Role, Database, Partition, Comment, View);
+from!(Schema, Table, Sequence, Role, Database, Partition, Comment, View, Type);
 
 /// A change of one object.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,6 +3,7 @@
 //! - [`object`]: tables, columns, indexes, constraints, sequences, schemas, roles as plain data.
 //! - [`version`]: [`Catalog`], an immutable set of objects. Sessions hold an `Arc<Catalog>`; a transaction with DDL holds a private copy
 //!   with its changes, which its commit publishes.
+//! - [`types`]: the types that users made.
 //! - [`change`]: [`Object`], any one object, and [`Change`], the unit in which catalogs change.
 //! - [`lookup`]: finding objects by name, search paths, names for implicit objects.
 //! - [`codec`]: objects as stored bytes.
@@ -17,9 +18,11 @@ pub mod codec;
 pub mod lookup;
 pub mod object;
 pub mod system;
+pub mod types;
 pub mod version;
 
 pub use change::{Change, Class, Object, ObjectKey};
 pub use lookup::{MAX_NAME_BYTES, choose_name, make_object_name};
 pub use object::*;
+pub use types::{Domain, EnumLabel, Type, TypeAttribute, TypeKind};
 pub use version::{Catalog, Relation};

@@ -39,6 +39,9 @@ pub struct Table {
     pub owner: Oid,
     /// Row type's OID (`reltype`).
     pub row_type: Oid,
+    /// OID of the array type over the row type; 0 when it was made before there were any.
+    #[serde(default)]
+    pub row_array: Oid,
     /// Columns in attnum order, dropped ones included: `columns[i].attnum == i + 1`.
     pub columns: Vec<Column>,
     /// Where rows live. Row key: the primary key's columns, or the hidden row id (int8, drawn per table, never shown).
@@ -66,6 +69,9 @@ pub struct View {
     pub owner: Oid,
     /// Row type's OID (`reltype`).
     pub row_type: Oid,
+    /// OID of the array type over the row type; 0 when it was made before there were any.
+    #[serde(default)]
+    pub row_array: Oid,
     /// Columns in attnum order; never dropped, only added by CREATE OR REPLACE.
     pub columns: Vec<ViewColumn>,
     /// The query, as it was written.
@@ -284,7 +290,7 @@ impl Table {
 }
 
 /// `PgType` as a pair in the stored form.
-mod pg_type_serde {
+pub(crate) mod pg_type_serde {
     use super::PgType;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
     pub fn serialize<S: Serializer>(t: &PgType, s: S) -> Result<S::Ok, S::Error> {

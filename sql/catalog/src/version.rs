@@ -2,6 +2,7 @@
 
 use crate::change::{Change, Object, ObjectKey};
 use crate::object::*;
+use crate::types::Type;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -21,6 +22,10 @@ pub struct Catalog {
     pub sequences: Arc<BTreeMap<Oid, Arc<Sequence>>>,
     /// Roles by OID.
     pub roles: Arc<BTreeMap<Oid, Arc<Role>>>,
+    /// Types that users made, by OID; relations' row types are theirs.
+    pub types: Arc<BTreeMap<Oid, Arc<Type>>>,
+    /// (schema, name) of types: users' own, row types, and the array types of both.
+    pub type_names: Arc<BTreeMap<(Oid, String), Oid>>,
     /// (schema, name) of tables, indexes, views and sequences: one namespace, as in `pg_class`.
     pub relations: Arc<BTreeMap<(Oid, String), Relation>>,
     /// Databases by OID. One exists for now.
@@ -75,6 +80,7 @@ impl Catalog {
                 for index in &o.indexes {
                     names.insert((o.schema, index.name.clone()), Relation::Index(o.oid, index.oid));
                 }
+                self.enter_row_type((o.schema, &o.name), o.row_type, o.row_array);
                 insert(&mut self.tables, o.oid, o);
             }
             Object::Sequence(o) => {
@@ -83,7 +89,12 @@ impl Catalog {
             }
             Object::View(o) => {
                 Arc::make_mut(&mut self.relations).insert((o.schema, o.name.clone()), Relation::View(o.oid));
+                self.enter_row_type((o.schema, &o.name), o.row_type, o.row_array);
                 insert(&mut self.views, o.oid, o);
+            }
+            Object::Type(o) => {
+                self.enter_type(o);
+                insert(&mut self.types, o.oid, o);
             }
             Object::Role(o) => insert(&mut self.roles, o.oid, o),
             Object::Database(o) => insert(&mut self.databases, o.oid, o),
@@ -103,6 +114,7 @@ impl Catalog {
                     for index in &old.indexes {
                         names.remove(&(old.schema, index.name.clone()));
                     }
+                    self.forget_row_type((old.schema, &old.name), old.row_type, old.row_array);
                     remove(&mut self.tables, &key.oid);
                 }
             }
@@ -115,7 +127,14 @@ impl Catalog {
             Class::View => {
                 if let Some(old) = self.views.get(&key.oid).cloned() {
                     Arc::make_mut(&mut self.relations).remove(&(old.schema, old.name.clone()));
+                    self.forget_row_type((old.schema, &old.name), old.row_type, old.row_array);
                     remove(&mut self.views, &key.oid);
+                }
+            }
+            Class::Type => {
+                if let Some(old) = self.types.get(&key.oid).cloned() {
+                    self.forget_type(&old);
+                    remove(&mut self.types, &key.oid);
                 }
             }
             Class::Role => remove(&mut self.roles, &key.oid),

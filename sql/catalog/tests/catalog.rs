@@ -15,6 +15,7 @@ fn table() -> Table {
         name: "t".to_owned(),
         owner: 10,
         row_type: 16_385,
+        row_array: 0,
         columns: vec![Column {
             attnum: 1,
             name: "a".to_owned(),
@@ -116,6 +117,7 @@ fn every_kind_of_object_reads_back() {
             name: "v".to_owned(),
             owner: 10,
             row_type: 16_392,
+            row_array: 0,
             columns: vec![ViewColumn {
                 name: "n".to_owned(),
                 ty: PgType::INT8,

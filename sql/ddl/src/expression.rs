@@ -8,7 +8,7 @@ use curia_types::{PgType, Result, SqlError, SqlState, oid, type_info};
 impl Ddl<'_> {
     /// A type by name.
     pub(crate) fn resolve_type(&self, name: &TypeName) -> Result<PgType> {
-        curia_bind::ddl::resolve_type(name)
+        curia_bind::ddl::resolve_type(&self.catalog(), self.env.search_path, name)
     }
 
     /// A DEFAULT expression's text, checked to be assignable to the column.

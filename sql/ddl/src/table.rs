@@ -59,7 +59,7 @@ impl Ddl<'_> {
             new.push(self.new_column(&name, i + 1, def)?);
         }
         let oid = self.new_oid()?;
-        let row_type = self.new_oid()?;
+        let (row_type, row_array) = (self.new_oid()?, self.new_oid()?);
         let storage = self.new_storage()?;
         for column in &mut new {
             self.add_column_sequence(schema.oid, (oid, &name), column).await?;
@@ -70,6 +70,7 @@ impl Ddl<'_> {
             name,
             owner: self.env.role,
             row_type,
+            row_array,
             columns: new.into_iter().map(|n| n.column).collect(),
             storage,
             row_key: Vec::new(),

@@ -25,16 +25,16 @@ impl Ddl<'_> {
             Some(Relation::View(oid)) => Some(self.view(oid)?),
             Some(_) => return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{name}\" is not a view"))),
         };
-        let (oid, row_type, owner) = match &old {
+        let (oid, row_type, row_array, owner) = match &old {
             Some(old) => {
                 self.lock_table(old.oid, TableLock::AccessExclusive).await?;
                 check_replaced(old, &columns)?;
                 if self.leads_to(&shape.relations.iter().map(|r| r.oid).collect::<Vec<_>>(), old.oid) {
                     return Err(curia_bind::recursive(&name));
                 }
-                (old.oid, old.row_type, old.owner)
+                (old.oid, old.row_type, old.row_array, old.owner)
             }
-            None => (self.new_oid()?, self.new_oid()?, self.env.role),
+            None => (self.new_oid()?, self.new_oid()?, self.new_oid()?, self.env.role),
         };
         self.change(Change::put(View {
             oid,
@@ -42,6 +42,7 @@ impl Ddl<'_> {
             name,
             owner,
             row_type,
+            row_array,
             columns,
             query: s.text.clone(),
             relations: shape.relations,

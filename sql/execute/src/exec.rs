@@ -7,8 +7,8 @@ use crate::system::SessionViews;
 use curia_catalog::Catalog;
 use curia_functions::Context;
 use curia_txn::ReadView;
-use curia_types::text_io;
 use curia_types::{Datum, PgType, Result, SqlError};
+use curia_types::{text_io, type_info};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -91,8 +91,12 @@ impl Exec {
         self.interrupt.check()
     }
 
-    /// Casts by text output and input; or to another typmod of the same type.
+    /// Casts to a domain, which checks the value; by text output and input; or to another typmod of the same type.
     pub(crate) fn io_cast(&self, value: Datum, from: PgType, to: PgType) -> Result<Datum> {
+        if type_info::is_domain(to.oid) {
+            self.context.io().check_domain(to.oid, &value)?;
+            return Ok(value);
+        }
         if value.is_null() {
             return Ok(Datum::Null);
         }

@@ -26,6 +26,7 @@
 pub mod access;
 mod analytic;
 pub mod comparison;
+mod domain;
 pub mod engine;
 pub mod eval;
 pub mod exec;
@@ -43,6 +44,7 @@ pub mod walk;
 mod write;
 
 pub use curia_types::ValueFormat;
+pub use domain::CatalogTypes;
 pub use engine::{Engine, EngineConfig};
 pub use exec::{Execution, Interrupt, Uninterrupted};
 pub use plan::{Outcome, Plan, PlanKind};

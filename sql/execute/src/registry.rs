@@ -3,7 +3,7 @@
 use crate::comparison;
 use curia_bind::ir::{Expr, ExprKind};
 use curia_functions::{AggregateKernel, Function, Kernel, Volatility};
-use curia_types::{PgType, Result, SqlError};
+use curia_types::{PgType, Result, SqlError, type_info};
 
 pub use comparison::is_plain_equality;
 
@@ -23,9 +23,8 @@ pub fn volatility(expr: &Expr) -> Volatility {
 
 /// The element type of an array type.
 pub fn element_type(array: u32) -> Result<u32> {
-    curia_types::type_info::by_oid(array)
-        .map(|t| t.element)
-        .filter(|e| *e != 0)
+    type_info::element_of(array)
+        .or_else(|| type_info::by_oid(array).map(|t| t.element).filter(|e| *e != 0))
         .ok_or_else(|| SqlError::internal(format!("type {array} is no array type")))
 }
 

@@ -153,7 +153,7 @@ impl RowSource {
             out.extend_from_slice(&[0; 4]);
             match format {
                 ValueFormat::Text => text_io::format(c.ty, value, io, out),
-                ValueFormat::Binary => binary_io::encode(c.ty, value, out),
+                ValueFormat::Binary => binary_io::send(c.ty, value, io, out),
             }
             let length = i32::try_from(out.len() - at - 4).map_err(|_| {
                 SqlError::new(

@@ -19,7 +19,9 @@ pub enum Coercion {
 /// How a value of `source` becomes one of `target` where `context` is what the place allows (implicit places allow least).
 /// `None`: there is no such conversion there.
 pub fn coercion(source: u32, target: u32, context: CastContext) -> Option<Coercion> {
-    if source == target {
+    // A domain converts as what it is over; its checks come on top and are the binder's.
+    let (source, target) = (type_info::base_type(source), type_info::base_type(target));
+    if source == target || (target == oid::RECORD && type_info::is_composite(source)) {
         return Some(Coercion::Relabel);
     }
     if let Some(c) = cast(source, target) {
@@ -45,11 +47,10 @@ pub fn coercion(source: u32, target: u32, context: CastContext) -> Option<Coerci
     if !type_info::is_supported(source) || !type_info::is_supported(target) {
         return None;
     }
-    let category = |oid: u32| type_info::by_oid(oid).map(|t| t.category);
-    if category(target) == Some('S') && context >= CastContext::Assignment {
+    if type_info::category(target) == 'S' && context >= CastContext::Assignment {
         return Some(Coercion::Io);
     }
-    if category(source) == Some('S') && context == CastContext::Explicit {
+    if type_info::category(source) == 'S' && context == CastContext::Explicit {
         return Some(Coercion::Io);
     }
     None

@@ -93,8 +93,10 @@ fn rank(d: &Datum) -> u8 {
 /// The `<` and `=` operator OIDs of a type's default btree class (`pg_opclass`); `None` when values of the type have no order (json).
 pub fn default_order(ty: u32) -> Option<(u32, u32)> {
     use oid::*;
-    let ty = match ty {
+    let ty = match curia_types::type_info::base_type(ty) {
         VARCHAR => TEXT,
+        t if curia_types::type_info::is_enum(t) => ANYENUM,
+        t if curia_types::type_info::is_composite(t) => RECORD,
         t if t != OID && curia_types::type_info::is_oid_like(t) && t != XID && t != CID => OID,
         INT2VECTOR | OIDVECTOR => ANYARRAY,
         t if curia_types::type_info::element_of(t).is_some() => {

@@ -9,7 +9,7 @@ use crate::notice::{Notice, Notices};
 use crate::objects::OwnObjects;
 use crate::settings::{Scope, Settings, search_path, unrecognized};
 use curia_catalog::{Catalog, Oid, Sequence};
-use curia_execute::{CatalogScope, Engine, catalog_call};
+use curia_execute::{CatalogScope, CatalogTypes, Engine, catalog_call};
 use curia_functions::Context;
 use curia_txn::{Database, SessionSlot};
 use curia_types::{Datum, IoContext, Result, SqlError, SqlState, oid};
@@ -307,7 +307,7 @@ fn sleep(seconds: f64, interrupt: &Interrupt) -> Result<()> {
 }
 
 /// Formatting parameters from settings.
-pub fn io_context(settings: &Settings, names: Arc<crate::names::Names>) -> IoContext {
+pub fn io_context(settings: &Settings, names: Arc<crate::names::Names>, types: Arc<CatalogTypes>) -> IoContext {
     use curia_types::{ByteaOutput, DateOrder, DateStyle, IntervalStyle, datetime::Zone};
     let (style, order) = settings.get("datestyle").and_then(|v| v.split_once(", ")).unwrap_or(("ISO", "MDY"));
     IoContext {
@@ -340,6 +340,7 @@ pub fn io_context(settings: &Settings, names: Arc<crate::names::Names>) -> IoCon
         },
         now: 0,
         names: Some(names),
+        types: Some(types),
     }
 }
 

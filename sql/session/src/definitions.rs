@@ -13,7 +13,7 @@ use curia_execute::{Execution, RowSource};
 use curia_parse::Statement;
 use curia_parse::ast;
 use curia_txn::Transaction;
-use curia_types::{Datum, Result, SqlError, SqlState, type_info};
+use curia_types::{Datum, Result, SqlError, SqlState};
 use std::sync::Arc;
 
 /// Rows handed to DDL at a time.
@@ -104,7 +104,7 @@ impl Session {
             let name = c.columns.get(i).map_or_else(|| column.name.clone(), |n| n.name.clone());
             columns.push(ast::ColumnDef {
                 name: ast::Ident { name, pos: 0 },
-                ty: curia_parse::parse_type(&type_info::format_type(column.ty.oid, column.ty.typmod))?,
+                ty: curia_parse::parse_type(&curia_bind::ddl::type_text(column.ty))?,
                 collation: None,
                 constraints: Vec::new(),
             });
@@ -195,7 +195,7 @@ impl Session {
         if !prepared.params.is_empty() {
             let mut items = Vec::new();
             for (arg, ty) in e.args.iter().zip(&prepared.params) {
-                let ty = curia_parse::parse_type(&type_info::format_type(ty.oid, ty.typmod))?;
+                let ty = curia_parse::parse_type(&curia_bind::ddl::type_text(*ty))?;
                 let cast = ast::ExprKind::Cast {
                     arg: Box::new(arg.clone()),
                     ty: Box::new(ty),

@@ -4,6 +4,7 @@ use crate::context::{Shared, io_context, search_path_of};
 use crate::names::Names;
 use crate::notice::Severity;
 use curia_catalog::Catalog;
+use curia_execute::CatalogTypes;
 use curia_types::IoContext;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +38,8 @@ impl Environment {
             catalog: catalog.clone(),
             search_path: search_path.clone(),
         });
-        let io = io_context(&settings, names);
+        let types = CatalogTypes::new(catalog.clone(), shared.engine.clone(), shared.slot.clone());
+        let io = io_context(&settings, names, Arc::new(types));
         let text = |name: &str| settings.get(name).unwrap_or("").to_owned();
         let key = format!(
             "{}\n{}\n{}\n{}\n{}\n{}",

@@ -7,7 +7,7 @@ use crate::planning::Prepared;
 use crate::portal::{Portal, Progress};
 use crate::session::Session;
 use curia_parse::{Parsed, Statement};
-use curia_types::{Datum, PgType, Result, SqlError, SqlState, binary_io, text_io};
+use curia_types::{Datum, PgType, Result, SqlError, SqlState, binary_io, text_io, type_info};
 use parking_lot::Mutex;
 use std::sync::Arc;
 
@@ -168,14 +168,20 @@ impl Session {
             .zip(types)
             .enumerate()
             .map(|(i, (value, ty))| {
-                let Some(bytes) = value else { return Ok(Datum::Null) };
+                let Some(bytes) = value else {
+                    if type_info::is_domain(ty.oid) {
+                        io.get_or_insert_with(|| self.io()).check_domain(ty.oid, &Datum::Null)?;
+                    }
+                    return Ok(Datum::Null);
+                };
                 let format = if formats.len() == 1 {
                     formats[0]
                 } else {
                     formats.get(i).copied().unwrap_or_default()
                 };
                 match format {
-                    Format::Binary => binary_io::decode(*ty, bytes),
+                    Format::Binary if type_info::user::kind(ty.oid).is_none() => binary_io::decode(*ty, bytes),
+                    Format::Binary => binary_io::receive(*ty, bytes, io.get_or_insert_with(|| self.io())),
                     Format::Text => {
                         let io = io.get_or_insert_with(|| self.io());
                         text_io::parse(*ty, binary_io::check_text(bytes)?, io)

@@ -4,7 +4,7 @@ use crate::settings::search_path;
 use curia_catalog::system::{PG_CATALOG, system_table, system_table_named};
 use curia_catalog::{Catalog, Oid, version::Relation};
 use curia_parse::quote_identifier;
-use curia_types::{ObjectNames, Result, SqlError, SqlState, oid, type_info};
+use curia_types::{ObjectNames, PgType, Result, SqlError, SqlState, oid, type_info};
 use std::sync::Arc;
 
 /// Looks names up in a catalog version.
@@ -111,7 +111,10 @@ impl ObjectNames for Names {
             oid::REGNAMESPACE => self.catalog.schemas.get(&oid).map(|s| quote_identifier(&s.name).to_string()),
             oid::REGROLE => self.catalog.roles.get(&oid).map(|r| quote_identifier(&r.name).to_string()),
             oid::REGPROC => curia_functions::by_oid(oid).map(|f| f.name.to_owned()),
-            oid::REGTYPE => type_info::by_oid(oid).map(|t| type_info::format_type(t.oid, -1)),
+            oid::REGTYPE => {
+                let known = type_info::by_oid(oid).is_some() || type_info::user::kind(oid).is_some();
+                known.then(|| self.catalog.format_type(&self.search_path, PgType::with_typmod(oid, -1)))
+            }
             _ => None,
         }
     }
@@ -151,10 +154,10 @@ impl ObjectNames for Names {
                     )),
                 }
             }
-            oid::REGTYPE => match type_info::parse_type_name(name) {
-                Some(t) => Ok(t.oid),
-                None => Err(SqlError::new(SqlState::UNDEFINED_OBJECT, format!("type \"{name}\" does not exist"))),
-            },
+            oid::REGTYPE => curia_parse::parse_type(name)
+                .and_then(|t| curia_bind::ddl::resolve_type(&self.catalog, &self.search_path, &t))
+                .map(|t| t.oid)
+                .map_err(SqlError::nowhere),
             _ => Err(SqlError::unsupported(format!("input of type {}", type_info::format_type(ty, -1)))),
         }
     }

@@ -209,7 +209,7 @@ pub(crate) fn write_value(value: &Datum, ty: PgType, format: Format, io: &IoCont
     out.extend_from_slice(&[0; 4]);
     match format {
         Format::Text => text_io::format(ty, value, io, out),
-        Format::Binary => binary_io::encode(ty, value, out),
+        Format::Binary => binary_io::send(ty, value, io, out),
     }
     let length = (out.len() - at - 4) as u32;
     out[at..at + 4].copy_from_slice(&length.to_be_bytes());

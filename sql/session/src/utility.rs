@@ -51,10 +51,12 @@ impl Session {
                 if self.statements.contains_key(&p.name.name) {
                     return Err(duplicate(&p.name.name).into());
                 }
+                let catalog = self.transaction()?.catalog();
+                let path = self.environment.search_path.clone();
                 let types = p
                     .types
                     .iter()
-                    .map(|t| curia_bind::ddl::resolve_type(t).map(|t| t.oid))
+                    .map(|t| curia_bind::ddl::resolve_type(&catalog, &path, t).map(|t| t.oid))
                     .collect::<Result<Vec<u32>>>()?;
                 let parsed = curia_parse::Parsed {
                     statement: p.statement.clone(),

@@ -9,6 +9,7 @@ use crate::replication::{FragmentWrites, Replication, WriteSet};
 use crate::sequence::Sequences;
 use crate::slot::{SessionSlot, Snapshots};
 use crate::transaction::{Options, Transaction};
+use crate::view::ReadView;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use curia_catalog::{Catalog, Change, Class, FIRST_USER_OID, Object, Oid, Sequence, StorageId, codec};
@@ -138,6 +139,17 @@ impl Database {
     /// 0A000 for SERIALIZABLE, which this version does not have: granting less than asked for would be a lie.
     pub fn begin(self: &Arc<Self>, slot: &Arc<SessionSlot>, options: Options) -> Result<Transaction> {
         Transaction::begin(self.clone(), slot.clone(), options)
+    }
+
+    /// A view for expressions that stand alone: what is applied now, without a transaction's own writes.
+    pub fn view_of(&self, slot: &Arc<SessionSlot>) -> ReadView {
+        let csn = self.replication.applied();
+        ReadView {
+            state: self.replication.state().clone(),
+            csn,
+            own: None,
+            _pin: Arc::new(slot.pin(csn)),
+        }
     }
 
     /// The published catalog.

@@ -10,6 +10,7 @@
 //! | interval, uuid | FixedSizeBinary(16): wire form |
 //! | numeric | Binary: order-preserving key, then display scale (`numeric::arrow_bytes`) |
 //! | arrays, records, vectors | Binary: wire form |
+//! | types of users | that of their physical form: enums Int64, domains their base type's, composites Binary |
 //!
 //! Timestamps in PostgreSQL's last 30 years (from 294247 AD) do not fit Arrow's microseconds since 1970: 22008.
 
@@ -26,7 +27,7 @@ pub const EPOCH_MICROS: i64 = 946_684_800_000_000;
 /// The Arrow type of a type's values.
 pub fn data_type(ty: PgType) -> DataType {
     use crate::oid::*;
-    match ty.oid {
+    match type_info::physical(ty.oid) {
         BOOL => DataType::Boolean,
         INT2 => DataType::Int16,
         INT4 => DataType::Int32,
@@ -119,7 +120,7 @@ impl ColumnBuilder {
             t @ DataType::Timestamp(..) => ColumnBuilder::Timestamp(TimestampMicrosecondBuilder::with_capacity(capacity).with_data_type(t)),
             _ => {
                 let b = BinaryBuilder::with_capacity(capacity, capacity * 16);
-                match ty.oid {
+                match type_info::physical(ty.oid) {
                     oid::NUMERIC => ColumnBuilder::Numeric(b),
                     oid::BYTEA => ColumnBuilder::Binary(b),
                     _ => ColumnBuilder::Wire(ty, b),
@@ -272,13 +273,13 @@ impl<'a> ColumnReader<'a> {
                 Some(a) => Some(ColumnReader::Text(a)),
                 None => cast(array).map(ColumnReader::TextView),
             },
-            DataType::FixedSizeBinary(_) if ty.oid == oid::UUID => cast(array).map(ColumnReader::Uuid),
+            DataType::FixedSizeBinary(_) if type_info::physical(ty.oid) == oid::UUID => cast(array).map(ColumnReader::Uuid),
             DataType::FixedSizeBinary(_) => cast(array).map(ColumnReader::Interval),
             DataType::Date32 => cast(array).map(ColumnReader::Date),
             DataType::Time64(_) => cast(array).map(ColumnReader::Time),
             DataType::Timestamp(_, None) => cast(array).map(ColumnReader::Timestamp),
             DataType::Timestamp(_, Some(_)) => cast(array).map(ColumnReader::Timestamptz),
-            _ => match ty.oid {
+            _ => match type_info::physical(ty.oid) {
                 oid::NUMERIC => cast(array).map(ColumnReader::Numeric),
                 oid::BYTEA => cast(array).map(ColumnReader::Bytea),
                 _ => cast(array).map(|a| ColumnReader::Wire(ty, a)),

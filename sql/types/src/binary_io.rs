@@ -1,7 +1,8 @@
 //! Binary input and output of every type: `typreceive` and `typsend`, big-endian.
 
 use crate::array::{MAX_DIMENSIONS, MAX_ELEMENTS};
-use crate::{ArrayValue, Datum, Interval, Numeric, PgType, Result, SqlError, SqlState, datetime, length, oid, type_info};
+use crate::type_info::UserKind;
+use crate::{ArrayValue, Datum, Interval, IoContext, Numeric, PgType, Result, SqlError, SqlState, datetime, length, oid, type_info};
 use std::sync::Arc;
 
 fn short() -> SqlError {
@@ -55,10 +56,23 @@ pub fn check_text(b: &[u8]) -> Result<&str> {
     }
 }
 
+/// Reads a value of a type from the binary form that clients send: as [`decode`], but users' types in their outer form (an enum by its
+/// label, a domain checked, a composite value with its type's columns).
+///
+/// Errors: those of [`decode`]; 22P02 for a label that does not exist, 42804 for other columns.
+pub fn receive(ty: PgType, b: &[u8], cx: &IoContext) -> Result<Datum> {
+    read(ty, b, Some(cx))
+}
+
 /// Reads a value of a type from its binary form and applies the typmod.
 ///
 /// Errors: 08P01 when bytes are missing, 22P03 when some are left over or wrong, 22021 for bad text, 22008 out of range dates.
 pub fn decode(ty: PgType, b: &[u8]) -> Result<Datum> {
+    read(ty, b, None)
+}
+
+/// Reads a value in its outer form when there is a context.
+fn read(ty: PgType, b: &[u8], cx: Option<&IoContext>) -> Result<Datum> {
     use crate::oid::*;
     let value = match ty.oid {
         BOOL => Datum::Bool(fixed::<1>(b)?[0] != 0),
@@ -84,12 +98,26 @@ pub fn decode(ty: PgType, b: &[u8]) -> Result<Datum> {
         INTERVAL => Datum::Interval(interval(&fixed::<16>(b)?)),
         UUID => Datum::Uuid(fixed(b)?),
         VOID => Datum::Null,
-        INT2VECTOR | OIDVECTOR => Datum::Array(Arc::new(array(b, if ty.oid == INT2VECTOR { INT2 } else { OID }, -1)?)),
-        RECORD => Datum::Record(record(b)?),
+        INT2VECTOR | OIDVECTOR => Datum::Array(Arc::new(array(b, if ty.oid == INT2VECTOR { INT2 } else { OID }, -1, cx)?)),
+        RECORD => Datum::Record(record(b, cx)?),
         other if type_info::is_oid_like(other) => Datum::Oid(u32::from_be_bytes(fixed(b)?)),
-        other => match type_info::element_of(other) {
-            Some(element) => Datum::Array(Arc::new(array(b, element, ty.typmod)?)),
-            None => return Err(SqlError::unsupported(format!("type {}", type_info::format_type(other, -1)))),
+        other => match (type_info::element_of(other), type_info::user::kind(other)) {
+            (Some(element), _) => Datum::Array(Arc::new(array(b, element, ty.typmod, cx)?)),
+            (None, Some(UserKind::Domain { base })) => {
+                let value = read(base, b, cx)?;
+                cx.map_or(Ok(()), |cx| cx.check_domain(other, &value))?;
+                value
+            }
+            (None, Some(UserKind::Enum)) => match cx {
+                Some(cx) => cx.enum_value(other, check_text(b)?)?,
+                None => Datum::Int8(i64::from_be_bytes(fixed(b)?)),
+            },
+            (None, Some(UserKind::Composite)) => {
+                let fields = record(b, cx)?;
+                cx.map_or(Ok(()), |cx| check_columns(other, &fields, cx))?;
+                Datum::Record(fields)
+            }
+            (None, _) => return Err(SqlError::unsupported(format!("type {}", type_info::format_type(other, -1)))),
         },
     };
     if ty.typmod >= 0 {
@@ -127,7 +155,7 @@ impl<'a> Words<'a> {
     }
 }
 
-fn array(b: &[u8], element: u32, typmod: i32) -> Result<ArrayValue> {
+fn array(b: &[u8], element: u32, typmod: i32, cx: Option<&IoContext>) -> Result<ArrayValue> {
     let invalid = |m: String| SqlError::new(SqlState::INVALID_BINARY_REPRESENTATION, m);
     let mut w = Words(b);
     let ndim = w.int()?;
@@ -179,7 +207,7 @@ fn array(b: &[u8], element: u32, typmod: i32) -> Result<ArrayValue> {
     let ty = PgType::with_typmod(element, typmod);
     let mut elements = Vec::with_capacity(total);
     for _ in 0..total {
-        elements.push(item(&mut w, ty)?);
+        elements.push(item(&mut w, ty, cx)?);
     }
     if !w.0.is_empty() {
         return Err(bad_format());
@@ -195,23 +223,76 @@ fn name(oid: u32) -> String {
     type_info::format_type(oid, -1)
 }
 
-fn item(w: &mut Words<'_>, ty: PgType) -> Result<Datum> {
+fn item(w: &mut Words<'_>, ty: PgType, cx: Option<&IoContext>) -> Result<Datum> {
     match w.int()? {
-        -1 => Ok(Datum::Null),
-        n => decode(ty, w.bytes(usize::try_from(n).map_err(|_| short())?)?),
+        -1 => {
+            cx.map_or(Ok(()), |cx| cx.check_domain(ty.oid, &Datum::Null))?;
+            Ok(Datum::Null)
+        }
+        n => read(ty, w.bytes(usize::try_from(n).map_err(|_| short())?)?, cx),
     }
 }
 
-fn record(b: &[u8]) -> Result<Arc<[(PgType, Datum)]>> {
+/// Fields that a client sent must be those of the type.
+fn check_columns(ty: u32, fields: &[(PgType, Datum)], cx: &IoContext) -> Result<()> {
+    let attributes = cx.attributes(ty)?;
+    let mismatch = |m: String| Err(SqlError::new(SqlState::DATATYPE_MISMATCH, m));
+    if attributes.len() != fields.len() {
+        return mismatch(format!("wrong number of columns: {}, expected {}", fields.len(), attributes.len()));
+    }
+    for (i, ((sent, _), attribute)) in fields.iter().zip(attributes.iter()).enumerate() {
+        let expected = attribute.ty.oid;
+        if sent.oid != expected {
+            return mismatch(format!(
+                "binary data has type {} ({}) instead of expected {expected} ({}) in record column {}",
+                sent.oid,
+                name(sent.oid),
+                name(expected),
+                i + 1
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn record(b: &[u8], cx: Option<&IoContext>) -> Result<Arc<[(PgType, Datum)]>> {
     let mut w = Words(b);
     let n = usize::try_from(w.int()?).map_err(|_| bad_format())?;
     let mut fields = Vec::with_capacity(n.min(b.len() / 8));
     for _ in 0..n {
         let ty = PgType::with_typmod(w.int()? as u32, -1);
-        let value = item(&mut w, ty)?;
+        let value = item(&mut w, ty, cx)?;
         fields.push((ty, value));
     }
     if w.0.is_empty() { Ok(Arc::from(fields)) } else { Err(bad_format()) }
+}
+
+/// Appends the binary form that clients see of a non-null value, without its length word: as [`encode`], but enums by their labels.
+pub fn send(ty: PgType, value: &Datum, cx: &IoContext, out: &mut Vec<u8>) {
+    match outer(ty, value, cx) {
+        Some(value) => encode(ty, &value, out),
+        None => encode(ty, value, out),
+    }
+}
+
+/// A value with the labels of enums in place of their values; `None` when there are none in it.
+fn outer(ty: PgType, value: &Datum, cx: &IoContext) -> Option<Datum> {
+    match value {
+        Datum::Int8(v) => match type_info::base_type(ty.oid) {
+            e if type_info::is_enum(e) => cx.enum_label(e, *v).map(Datum::Text),
+            _ => None,
+        },
+        Datum::Array(a) if type_info::user::kind(a.element).is_some() => {
+            let ty = PgType::with_typmod(a.element, -1);
+            let elements = a.elements.iter().map(|e| outer(ty, e, cx).unwrap_or_else(|| e.clone())).collect();
+            Some(Datum::Array(Arc::new(ArrayValue { elements, ..(**a).clone() })))
+        }
+        Datum::Record(fields) => {
+            let fields = fields.iter().map(|(ty, f)| (*ty, outer(*ty, f, cx).unwrap_or_else(|| f.clone())));
+            Some(Datum::Record(fields.collect()))
+        }
+        _ => None,
+    }
 }
 
 /// Appends the binary form of a non-null value, without its length word.

@@ -243,7 +243,8 @@ impl SqlError {
     }
     /// Names the data type.
     #[must_use]
-    pub fn data_type(mut self, name: &str) -> SqlError {
+    pub fn data_type(mut self, schema: &str, name: &str) -> SqlError {
+        self.0.fields.schema = Some(schema.to_owned());
         self.0.fields.data_type = Some(name.to_owned());
         self
     }

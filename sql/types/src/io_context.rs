@@ -1,5 +1,6 @@
 //! What the text forms of values depend on besides the value: the session's formatting parameters.
 
+use crate::UserTypes;
 use crate::datetime::Zone;
 use std::sync::Arc;
 
@@ -80,6 +81,8 @@ pub struct IoContext {
     pub now: i64,
     /// Names for reg* types; without them only numbers are read and printed, and built-in types for regtype.
     pub names: Option<Arc<dyn ObjectNames>>,
+    /// Labels, attributes and checks of the types that users made; without them values of those types can neither be read nor printed.
+    pub types: Option<Arc<dyn UserTypes>>,
 }
 
 impl Default for IoContext {
@@ -93,6 +96,7 @@ impl Default for IoContext {
             bytea_output: ByteaOutput::Hex,
             now: 0,
             names: None,
+            types: None,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Values and errors of PostgreSQL: the leaf every other SQL crate and the storage codecs stand on.
 //!
 //! - [`error`]: [`SqlError`] carries what a client sees: SQLSTATE, message, DETAIL, HINT, position, object names.
-//! - [`pg_type`], [`type_info`]: [`PgType`] is (type OID, typmod); `type_info` has the static facts of `pg_type`.
+//! - [`pg_type`], [`type_info`]: [`PgType`] is (type OID, typmod); `type_info` has the facts of `pg_type` that never change;
+//!   [`user_types`] asks the catalog for those that do.
 //! - [`datum`]: [`Datum`] is one value; [`mod@numeric`] and [`datetime`] are the two families with arithmetic of their own.
 //! - [`text_io`], [`binary_io`]: the two wire forms; [`io_context`] is what text depends on (DateStyle, TimeZone, ...).
 //! - [`length`]: what varchar(n), char(n), numeric(p,s), timestamp(p) do to a value.
@@ -23,6 +24,7 @@ pub mod numeric;
 pub mod pg_type;
 pub mod text_io;
 pub mod type_info;
+pub mod user_types;
 
 pub use binary_io::ValueFormat;
 pub use datum::{ArrayValue, Datum, Interval};
@@ -30,3 +32,4 @@ pub use error::{ErrorField, Result, SqlError, SqlState};
 pub use io_context::{ByteaOutput, DateOrder, DateStyle, IntervalStyle, IoContext, ObjectNames};
 pub use numeric::Numeric;
 pub use pg_type::{PgType, oid};
+pub use user_types::{Attribute, UserTypes};

@@ -46,6 +46,7 @@ pub mod oid {
     pub const VOID: u32 = 2278;
     pub const ANYELEMENT: u32 = 2283;
     pub const ANYNONARRAY: u32 = 2776;
+    pub const ANYENUM: u32 = 3500;
     pub const ANYCOMPATIBLE: u32 = 5077;
     pub const ANYCOMPATIBLEARRAY: u32 = 5078;
     pub const UUID: u32 = 2950;

@@ -6,7 +6,7 @@ use curia_bind::{ddl, deparse};
 use curia_catalog::system::{system_table, system_tables};
 use curia_catalog::{Catalog, Index, Oid, Relation, StorageId, Table};
 use curia_types::type_info::quote_identifier;
-use curia_types::{Datum, Result, SqlError, SqlState, type_info};
+use curia_types::{Datum, PgType, Result, SqlError, SqlState, type_info};
 use std::sync::Arc;
 
 /// What these functions look at.
@@ -36,7 +36,7 @@ pub fn catalog_call(scope: &CatalogScope<'_>, function: &str, args: &[Datum]) ->
             Some(Datum::Null) | None => Datum::Null,
             _ => {
                 let typmod = args.get(1).and_then(crate::order::integer).map_or(-1, |v| v as i32);
-                some(Some(type_name(c, oid(0), typmod)))
+                some(Some(c.format_type(scope.search_path, PgType::with_typmod(oid(0), typmod))))
             }
         },
         "to_regclass" => relation_named(scope, &string(0)).map_or(Datum::Null, Datum::Oid),
@@ -45,8 +45,11 @@ pub fn catalog_call(scope: &CatalogScope<'_>, function: &str, args: &[Datum]) ->
             Datum::text(c.roles.get(&id).map_or_else(|| format!("unknown (OID={id})"), |r| r.name.clone()))
         }
         "pg_table_is_visible" => relation_visible(scope, oid(0)),
-        "pg_type_is_visible"
-        | "pg_function_is_visible"
+        "pg_type_is_visible" => match c.type_name(oid(0)) {
+            Some((_, name)) => Datum::Bool(c.type_named(scope.search_path, name) == Some(oid(0))),
+            None => Datum::Bool(true),
+        },
+        "pg_function_is_visible"
         | "pg_operator_is_visible"
         | "pg_opclass_is_visible"
         | "pg_opfamily_is_visible"
@@ -140,16 +143,6 @@ pub fn catalog_call(scope: &CatalogScope<'_>, function: &str, args: &[Datum]) ->
         _ => return None,
     };
     Some(Ok(value))
-}
-
-fn type_name(c: &Catalog, id: Oid, typmod: i32) -> String {
-    match c.tables.values().find(|t| t.row_type == id) {
-        Some(t) => quote_identifier(&t.name).into_owned(),
-        None => match c.views.values().find(|v| v.row_type == id) {
-            Some(v) => quote_identifier(&v.name).into_owned(),
-            None => type_info::format_type(id, typmod),
-        },
-    }
 }
 
 fn find_index(c: &Catalog, id: Oid) -> Option<(&Arc<Table>, &Index)> {

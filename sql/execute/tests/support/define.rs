@@ -24,7 +24,7 @@ fn parts(list: &str) -> Vec<&str> {
 }
 
 fn ty(name: &str) -> PgType {
-    curia_bind::ddl::resolve_type(&curia_parse::parse_type(name).unwrap()).unwrap()
+    curia_bind::ddl::resolve_type(&curia_catalog::Catalog::default(), &[], &curia_parse::parse_type(name).unwrap()).unwrap()
 }
 
 async fn oid(tx: &mut Transaction) -> Oid {
@@ -75,6 +75,7 @@ async fn table(tx: &mut Transaction, name: &str, body: &str) -> Result<()> {
         name: name.to_owned(),
         owner: 10,
         row_type: oid(tx).await,
+        row_array: 0,
         columns: Vec::new(),
         storage: tx.new_storage()?,
         row_key: Vec::new(),

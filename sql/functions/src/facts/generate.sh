@@ -7,7 +7,7 @@ head='//! Written by `generate.sh` from a running PostgreSQL 15; not edited by h
 types="(select oid from pg_type where typname in ('bool','bytea','char','name','int8','int2','int2vector','int4','regproc','text','oid','oidvector',
   'json','float4','float8','unknown','bpchar','varchar','date','time','timestamp','timestamptz','interval','numeric','uuid','record','void','xid','cid',
   'pg_node_tree','aclitem','cstring','regprocedure','regoper','regoperator','regclass','regtype','regnamespace','regrole','regcollation','any','anyarray',
-  'anyelement','anynonarray','anycompatible','anycompatiblearray','anycompatiblenonarray')
+  'anyelement','anynonarray','anyenum','anycompatible','anycompatiblearray','anycompatiblenonarray')
   union select typarray from pg_type where typarray <> 0 and typname in ('bool','bytea','char','name','int8','int2','int4','text','oid','json','float4','float8',
   'bpchar','varchar','date','time','timestamp','timestamptz','interval','numeric','uuid','aclitem','regtype','regclass'))"
 query() { psql "$1" -XAtq -c "$2"; }

@@ -9,6 +9,7 @@ mod bytea;
 mod casts;
 mod comparison;
 mod dates;
+mod enums;
 mod floats;
 mod integers;
 mod json;
@@ -48,6 +49,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Binding> {
         floats::KERNELS,
         to_char::KERNELS,
         integers::KERNELS,
+        enums::KERNELS,
         json::KERNELS,
         like::KERNELS,
         math::KERNELS,

@@ -623,8 +623,10 @@ pub struct Comment {
     pub kind: ObjectKind,
     /// Object; for a column the last part is the column; for a constraint the constraint's name.
     pub name: ObjectName,
-    /// The table of a constraint.
+    /// The table, or domain, of a constraint.
     pub table: Option<ObjectName>,
+    /// A constraint's `table` is a domain.
+    pub on_domain: bool,
     /// `None` is NULL: removes it.
     pub text: Option<String>,
 }

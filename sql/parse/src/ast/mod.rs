@@ -3,6 +3,7 @@
 //! - [`expr`]: expressions and type names.
 //! - [`query`]: SELECT, VALUES, set operations, FROM items; INSERT, UPDATE, DELETE.
 //! - [`ddl`]: CREATE, ALTER, DROP and what they contain.
+//! - [`user_type`]: CREATE and ALTER of types and domains.
 //! - [`statement`]: [`Statement`] and the utility statements.
 //!
 //! Positions (`pos`) are 1-based character positions in the query string; 0 means none.
@@ -11,8 +12,10 @@ pub mod ddl;
 pub mod expr;
 pub mod query;
 pub mod statement;
+pub mod user_type;
 
 pub use ddl::*;
 pub use expr::*;
 pub use query::*;
 pub use statement::*;
+pub use user_type::*;

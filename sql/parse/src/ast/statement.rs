@@ -3,6 +3,7 @@
 use super::ddl::*;
 use super::expr::{Expr, Ident, ObjectName, TypeName};
 use super::query::{Delete, Insert, Query, Update};
+use super::user_type::*;
 
 /// Any statement.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +25,9 @@ pub enum Statement {
     CreateSchema(Box<CreateSchema>),
     AlterSchema(Box<AlterSchema>),
     CreateSequence(Box<CreateSequence>),
+    CreateType(Box<CreateType>),
+    CreateDomain(Box<CreateDomain>),
+    AlterType(Box<AlterType>),
     AlterSequence(Box<AlterSequence>),
     Drop(Box<DropObjects>),
     CreateRole(Box<RoleStatement>),
@@ -434,6 +438,10 @@ impl Statement {
             Statement::CreateSchema(_) => "CREATE SCHEMA",
             Statement::AlterSchema(_) => "ALTER SCHEMA",
             Statement::CreateSequence(_) => "CREATE SEQUENCE",
+            Statement::CreateType(_) => "CREATE TYPE",
+            Statement::CreateDomain(_) => "CREATE DOMAIN",
+            Statement::AlterType(a) if a.domain => "ALTER DOMAIN",
+            Statement::AlterType(_) => "ALTER TYPE",
             Statement::AlterSequence(_) => "ALTER SEQUENCE",
             Statement::Drop(d) => match d.kind {
                 K::Index => "DROP INDEX",
@@ -441,6 +449,8 @@ impl Statement {
                 K::View => "DROP VIEW",
                 K::MaterializedView => "DROP MATERIALIZED VIEW",
                 K::Schema => "DROP SCHEMA",
+                K::Type => "DROP TYPE",
+                K::Domain => "DROP DOMAIN",
                 _ => "DROP TABLE",
             },
             Statement::CreateRole(_) => "CREATE ROLE",

@@ -13,6 +13,7 @@ mod object;
 mod query;
 mod table;
 mod types;
+mod user_type;
 mod utility;
 
 use crate::ast::*;

@@ -67,6 +67,14 @@ impl<'a> Parser<'a> {
                 })))
             }
             Kw::Unique | Kw::Index => self.create_index(),
+            Kw::Type => {
+                self.bump();
+                self.create_type()
+            }
+            Kw::Domain => {
+                self.bump();
+                self.create_domain()
+            }
             Kw::Schema => {
                 self.bump();
                 self.create_schema()
@@ -119,8 +127,6 @@ impl<'a> Parser<'a> {
                         | Kw::Trusted
                         | Kw::Procedural
                         | Kw::Constraint
-                        | Kw::Type
-                        | Kw::Domain
                         | Kw::Extension
                         | Kw::Database
                         | Kw::Tablespace
@@ -599,12 +605,12 @@ impl<'a> Parser<'a> {
                     options,
                 })))
             }
+            Kw::Type => self.alter_user_type(false),
+            Kw::Domain => self.alter_user_type(true),
             Kw::Function
             | Kw::Procedure
             | Kw::Routine
             | Kw::Aggregate
-            | Kw::Type
-            | Kw::Domain
             | Kw::Extension
             | Kw::Database
             | Kw::Tablespace
@@ -645,6 +651,8 @@ impl<'a> Parser<'a> {
             Kw::View => ObjectKind::View,
             Kw::Index => ObjectKind::Index,
             Kw::Schema => ObjectKind::Schema,
+            Kw::Type => ObjectKind::Type,
+            Kw::Domain => ObjectKind::Domain,
             Kw::Materialized => {
                 self.expect_kw(Kw::View)?;
                 ObjectKind::MaterializedView
@@ -661,8 +669,6 @@ impl<'a> Parser<'a> {
             | Kw::Procedure
             | Kw::Routine
             | Kw::Aggregate
-            | Kw::Type
-            | Kw::Domain
             | Kw::Extension
             | Kw::Database
             | Kw::Tablespace
@@ -725,18 +731,23 @@ impl<'a> Parser<'a> {
         };
         self.bump();
         let name = self.object_name()?;
+        let mut on_domain = false;
         let table = if kind == ObjectKind::Constraint {
             self.expect_kw(Kw::On)?;
-            if self.at_kw(Kw::Domain) {
-                return Ok(self.unsupported("COMMENT ON CONSTRAINT of a domain"));
-            }
+            on_domain = self.accept_kw(Kw::Domain);
             Some(self.relation_name()?)
         } else {
             None
         };
         self.expect_kw(Kw::Is)?;
         let text = if self.accept_kw(Kw::Null) { None } else { Some(self.string()?) };
-        Ok(Statement::Comment(Box::new(Comment { kind, name, table, text })))
+        Ok(Statement::Comment(Box::new(Comment {
+            kind,
+            name,
+            table,
+            on_domain,
+            text,
+        })))
     }
 
     /// TRUNCATE

@@ -200,7 +200,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn column_constraint(&mut self) -> Result<Option<ColumnConstraint>> {
+    pub(super) fn column_constraint(&mut self) -> Result<Option<ColumnConstraint>> {
         let pos = self.pos();
         let name = if self.accept_kw(Kw::Constraint) {
             Some(self.column_id()?)

@@ -31,6 +31,9 @@ impl Place<'_> {
     fn raw(&self, e: SqlError, text: &str) -> SqlError {
         e.context(format!("COPY {}, line {}: \"{}\"", self.table, self.line, excerpt(text)))
     }
+    fn null(&self, e: SqlError, column: &str) -> SqlError {
+        e.context(format!("COPY {}, line {}, column {column}: null input", self.table, self.line))
+    }
     fn column(&self, e: SqlError, column: &str, text: &str) -> SqlError {
         e.context(format!(
             "COPY {}, line {}, column {column}: \"{}\"",
@@ -130,7 +133,10 @@ impl Reader {
                         return Err(place.raw(e, raw()));
                     }
                     row.push(match record.field(i) {
-                        None => Datum::Null,
+                        None => {
+                            io.check_domain(c.ty.oid, &Datum::Null).map_err(|e| place.null(e, &c.name))?;
+                            Datum::Null
+                        }
                         Some(bytes) => {
                             // Checked by `split`; escapes may have made it invalid since.
                             let text = binary_io::check_text(bytes).map_err(|e| place.raw(e, raw()))?;
@@ -148,8 +154,12 @@ impl Reader {
                 let Some(fields) = found else { return Ok(None) };
                 for (c, field) in columns.iter().zip(fields) {
                     row.push(match field {
-                        None => Datum::Null,
-                        Some(range) => binary_io::decode(c.ty, tuples.bytes(&range))
+                        None => {
+                            io.check_domain(c.ty.oid, &Datum::Null)
+                                .map_err(|e| e.context(format!("COPY {table}, line {}, column {}: null input", tuples.line, c.name)))?;
+                            Datum::Null
+                        }
+                        Some(range) => binary_io::receive(c.ty, tuples.bytes(&range), io)
                             .and_then(|v| {
                                 if c.ty.typmod >= 0 {
                                     curia_types::length::coerce(c.ty, v, false)

@@ -8,7 +8,7 @@ use crate::portal::{Ran, Rows, Tag, relieve};
 use crate::session::Session;
 use curia_parse::Statement;
 use curia_parse::ast::{self, Copy, CopyFormat, CopyHeader, CopySource, ObjectName};
-use curia_types::{Datum, IoContext, PgType, Result, SqlError, binary_io, text_io};
+use curia_types::{Datum, IoContext, PgType, Result, SqlError, text_io};
 use std::sync::Arc;
 
 impl Session {
@@ -65,7 +65,7 @@ impl Session {
                     binary::write_header(buffer);
                 }
                 if is_binary {
-                    binary_row(rows.row(), &types, buffer);
+                    binary_row(rows.row(), &types, &io, buffer);
                 } else {
                     text_row(&dialect, rows.row(), &types, &io, &mut scratch, buffer);
                 }
@@ -94,10 +94,10 @@ impl Session {
     }
 }
 
-fn binary_row(row: &[Datum], types: &[PgType], out: &mut Vec<u8>) {
+fn binary_row(row: &[Datum], types: &[PgType], io: &IoContext, out: &mut Vec<u8>) {
     out.extend_from_slice(&(row.len() as i16).to_be_bytes());
     for (value, ty) in row.iter().zip(types) {
-        binary_io::encode_item(*ty, value, out);
+        crate::portal::write_value(value, *ty, Format::Binary, io, out);
     }
 }
 

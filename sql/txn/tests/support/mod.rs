@@ -257,6 +257,7 @@ pub async fn make_table(tx: &mut Transaction, name: &str, keyed: bool, indexes: 
         name: name.to_owned(),
         owner: 10,
         row_type: tx.new_oid().unwrap(),
+        row_array: 0,
         columns: vec![
             column(1, "id", PgType::INT4, true),
             column(2, "a", PgType::INT4, false),

@@ -21,7 +21,7 @@ fn malformed(s: &str, detail: &str) -> SqlError {
 
 /// Reads an array literal: optional `[l:u]..=` bounds, nested braces, quoted elements, NULL.
 pub fn parse_array(element: PgType, s: &str, cx: &IoContext) -> Result<ArrayValue> {
-    let delimiter = type_info::by_oid(element.oid).map_or(',', |t| t.delimiter);
+    let delimiter = type_info::delimiter(element.oid);
     let mut rest = s.trim_start_matches(is_space);
     let mut bounds: Vec<(i32, i32)> = Vec::new();
     while let Some(after) = rest.strip_prefix('[') {
@@ -251,7 +251,7 @@ pub fn format_array(a: &ArrayValue, cx: &IoContext, out: &mut Vec<u8>) {
         }
         out.push(b'=');
     }
-    let delimiter = type_info::by_oid(a.element).map_or(',', |t| t.delimiter) as u8;
+    let delimiter = type_info::delimiter(a.element) as u8;
     let total = a.elements.len();
     // Opening and closing braces follow from how many whole sub-arrays end at each index.
     let mut spans: Vec<usize> = a

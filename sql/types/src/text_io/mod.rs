@@ -5,12 +5,15 @@
 
 mod composite;
 mod json;
+mod record;
 
+use crate::type_info::UserKind;
 use crate::{ArrayValue, ByteaOutput, Datum, IoContext, PgType, Result, SqlError, SqlState, datetime, float, length, oid, type_info};
 use std::sync::Arc;
 
 pub use composite::{format_array, format_record, parse_array};
 pub use json::check_json;
+pub use record::parse_record;
 
 fn invalid(name: &str, s: &str) -> SqlError {
     SqlError::new(
@@ -73,9 +76,16 @@ pub fn parse(ty: PgType, s: &str, cx: &IoContext) -> Result<Datum> {
             ));
         }
         other if type_info::is_oid_like(other) => Datum::Oid(parse_reg(other, s, cx)?),
-        other => match type_info::element_of(other) {
-            Some(element) => Datum::Array(Arc::new(parse_array(PgType::with_typmod(element, ty.typmod), s, cx)?)),
-            None => return Err(SqlError::unsupported(format!("type {}", type_info::format_type(other, -1)))),
+        other => match (type_info::element_of(other), type_info::user::kind(other)) {
+            (Some(element), _) => Datum::Array(Arc::new(parse_array(PgType::with_typmod(element, ty.typmod), s, cx)?)),
+            (None, Some(UserKind::Enum)) => cx.enum_value(other, s)?,
+            (None, Some(UserKind::Domain { base })) => {
+                let value = parse(base, s, cx)?;
+                cx.check_domain(other, &value)?;
+                value
+            }
+            (None, Some(UserKind::Composite)) => parse_record(other, s, cx)?,
+            (None, _) => return Err(SqlError::unsupported(format!("type {}", type_info::format_type(other, -1)))),
         },
     };
     if ty.typmod >= 0 {
@@ -91,10 +101,13 @@ pub fn format(ty: PgType, value: &Datum, cx: &IoContext, out: &mut Vec<u8>) {
         Datum::Null => {}
         Datum::Text(s) => out.extend_from_slice(s.as_bytes()),
         Datum::Int4(v) => write_integer(i64::from(*v), out),
-        Datum::Int8(v) => write_integer(*v, out),
+        Datum::Int8(v) => match type_info::is_enum(type_info::base_type(ty.oid)).then(|| cx.enum_label(type_info::base_type(ty.oid), *v)) {
+            Some(Some(label)) => out.extend_from_slice(label.as_bytes()),
+            _ => write_integer(*v, out),
+        },
         Datum::Int2(v) => write_integer(i64::from(*v), out),
         Datum::Bool(v) => out.push(if *v { b't' } else { b'f' }),
-        Datum::Oid(v) => format_oid(ty.oid, *v, cx, out),
+        Datum::Oid(v) => format_oid(type_info::base_type(ty.oid), *v, cx, out),
         Datum::Float4(v) => float::write_f32(*v, cx.extra_float_digits, out),
         Datum::Float8(v) => float::write_f64(*v, cx.extra_float_digits, out),
         Datum::Numeric(n) => n.write(out),

@@ -1,6 +1,10 @@
-//! The static facts of `pg_type`: every base and pseudo type PostgreSQL 15 ships, with names for people ([`format_type`]).
+//! The facts of `pg_type`: every base and pseudo type PostgreSQL 15 ships ([`by_oid`]), those that users made ([`user`]), and the
+//! questions that both answer ([`category`], [`element_of`], [`format_type`], ...).
 
 mod rows;
+pub mod user;
+
+pub use user::{UserKind, UserType};
 
 use crate::{PgType, oid};
 use std::collections::HashMap;
@@ -91,11 +95,92 @@ pub fn by_sql_name(name: &str) -> Option<&'static TypeInfo> {
 
 /// The array type over an element type; `None` when there is none.
 pub fn array_of(element: u32) -> Option<u32> {
-    by_oid(element).map(|t| t.array).filter(|a| *a != 0)
+    let array = match by_oid(element) {
+        Some(t) => t.array,
+        None => user::get(element)?.array,
+    };
+    (array != 0).then_some(array)
+}
+
+/// `typcategory`; 'X' for a type that is not known. A domain has its base type's.
+pub fn category(oid: u32) -> char {
+    match by_oid(oid) {
+        Some(t) => t.category,
+        None => user::get(oid).map_or('X', |t| match t.kind {
+            UserKind::Enum => 'E',
+            UserKind::Composite => 'C',
+            UserKind::Array { .. } => 'A',
+            UserKind::Domain { base } => category(base.oid),
+        }),
+    }
+}
+
+/// `typispreferred`
+pub fn is_preferred(oid: u32) -> bool {
+    by_oid(oid).is_some_and(|t| t.preferred)
+}
+
+/// `typdelim`
+pub fn delimiter(oid: u32) -> char {
+    by_oid(base_type(oid)).map_or(',', |t| t.delimiter)
+}
+
+/// `typlen`
+pub fn length(oid: u32) -> i16 {
+    match by_oid(oid) {
+        Some(t) => t.len,
+        None => match user::get(oid).map(|t| t.kind) {
+            Some(UserKind::Enum) => 4,
+            Some(UserKind::Domain { base }) => length(base.oid),
+            _ => -1,
+        },
+    }
+}
+
+/// The type under a domain, through domains over domains; any other type is its own.
+pub fn base_type(oid: u32) -> u32 {
+    base_of(PgType { oid, typmod: -1 }).oid
+}
+
+/// [`base_type`] with its modifier.
+pub fn base_of(mut ty: PgType) -> PgType {
+    while let Some(UserKind::Domain { base }) = user::kind(ty.oid) {
+        ty = base;
+    }
+    ty
+}
+
+/// Whether it is a domain.
+pub fn is_domain(oid: u32) -> bool {
+    matches!(user::kind(oid), Some(UserKind::Domain { .. }))
+}
+
+/// Whether it is an enum.
+pub fn is_enum(oid: u32) -> bool {
+    matches!(user::kind(oid), Some(UserKind::Enum))
+}
+
+/// Whether it is a composite type: one that CREATE TYPE made, or a relation's row type. Not `record`.
+pub fn is_composite(oid: u32) -> bool {
+    matches!(user::kind(oid), Some(UserKind::Composite))
+}
+
+/// The built-in type whose form values of a type have, in memory, on disk and in Arrow: an enum's are int8, a domain's are its base
+/// type's, a composite's are records. Arrays and built-in types are their own.
+pub fn physical(oid: u32) -> u32 {
+    match user::kind(oid) {
+        Some(UserKind::Enum) => oid::INT8,
+        Some(UserKind::Domain { base }) => physical(base.oid),
+        Some(UserKind::Composite) => oid::RECORD,
+        Some(UserKind::Array { .. }) | None => oid,
+    }
 }
 
 /// The element type of a true array type (not of `name` or `oidvector`, which merely take subscripts).
 pub fn element_of(array: u32) -> Option<u32> {
+    if let Some(UserKind::Array { element }) = user::kind(array) {
+        return Some(element);
+    }
     by_oid(array)
         .filter(|t| t.len == -1 && t.element != 0 && t.input == "array_in")
         .map(|t| t.element)
@@ -106,6 +191,9 @@ pub fn is_supported(oid: u32) -> bool {
     use oid::*;
     if let Some(element) = element_of(oid) {
         return is_supported(element);
+    }
+    if user::kind(oid).is_some() {
+        return is_supported(physical(oid));
     }
     matches!(
         oid,
@@ -169,10 +257,12 @@ pub fn format_type(oid: u32, typmod: i32) -> String {
     if oid == 0 {
         return "-".to_owned();
     }
-    let Some(info) = by_oid(oid) else { return "???".to_owned() };
-    if element_of(oid).is_some() {
-        return format!("{}[]", format_type(info.element, typmod));
+    if let Some(element) = element_of(oid) {
+        return format!("{}[]", format_type(element, typmod));
     }
+    let Some(info) = by_oid(oid) else {
+        return user::get(oid).map_or_else(|| "???".to_owned(), |t| quote_identifier(&t.name).into_owned());
+    };
     let has = typmod >= 0;
     let precision = |name: &str, suffix: &str| {
         if has {

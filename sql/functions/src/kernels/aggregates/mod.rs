@@ -122,6 +122,8 @@ kernels! {
     "avg(double precision)" => float_moment!(Avg);
     "avg(interval)" => aggregate!(sums::IntervalSum { avg: true, sum: None, n: 0 }, PgType::INTERVAL, INT8);
 
+    "max(anyenum)" = extreme!(true);
+    "min(anyenum)" = extreme!(false);
     "max(smallint)" = extreme!(true);
     "max(integer)" = extreme!(true);
     "max(bigint)" = extreme!(true);

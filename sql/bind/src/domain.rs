@@ -1,0 +1,86 @@
+//! CHECK constraints of domains: conditions over VALUE, which is of the domain's base type.
+
+use crate::binder::Binder;
+use crate::ddl::with_binder;
+use crate::deparse::Deparse;
+use crate::ir::{ColId, Expr, RelColumn};
+use crate::scope::{Clause, NsColumn, NsItem, Scope};
+use curia_catalog::Catalog;
+use curia_parse::ast;
+use curia_types::{PgType, Result};
+use std::rc::Rc;
+
+impl Binder<'_> {
+    /// Binds a condition over VALUE.
+    fn over_value(&self, expr: &ast::Expr, base: PgType) -> Result<(ColId, Expr)> {
+        let column = RelColumn {
+            id: self.column_id(),
+            ty: base,
+        };
+        let id = column.id;
+        let mut scope = Scope::root();
+        scope.items.push(Rc::new(NsItem {
+            name: String::new(),
+            schema: None,
+            hidden_name: None,
+            columns: vec![NsColumn {
+                name: "value".to_owned(),
+                column,
+                merged: None,
+                origin: None,
+            }],
+            relation_visible: false,
+            columns_visible: true,
+            table: None,
+            stored: None,
+            scalar_function: false,
+            row_key: None,
+            nullable: false,
+            subquery: false,
+        }));
+        Ok((id, self.condition(expr, &scope, Clause::Check, "CHECK")?))
+    }
+}
+
+/// A CHECK's normalised text.
+///
+/// # Errors
+/// 42804 when it is not boolean; 42703 for other columns than VALUE; 0A000 for subqueries.
+pub fn check_text(catalog: &Catalog, search_path: &[String], expr: &ast::Expr, base: PgType) -> Result<String> {
+    shown(catalog, search_path, expr, base, None, false)
+}
+
+fn shown(
+    catalog: &Catalog,
+    search_path: &[String],
+    expr: &ast::Expr,
+    base: PgType,
+    names: Option<(&Catalog, &[String])>,
+    pretty: bool,
+) -> Result<String> {
+    with_binder(catalog, search_path, |b| {
+        let (_, bound) = b.over_value(expr, base)?;
+        Ok(Deparse {
+            column: &|_| Some("VALUE".to_owned()),
+            names,
+            pretty,
+        }
+        .text(&bound))
+    })
+}
+
+/// `pg_get_constraintdef` of a domain's CHECK: `CHECK ((VALUE > 0))`. Text that no longer binds is shown as it is.
+pub fn constraint_shown(catalog: &Catalog, search_path: &[String], text: &str, base: PgType, pretty: bool) -> String {
+    let names = Some((catalog, search_path));
+    let expression = curia_parse::parse_expression(text).and_then(|e| shown(catalog, search_path, &e, base, names, pretty));
+    format!("CHECK ({})", expression.unwrap_or_else(|_| text.to_owned()))
+}
+
+/// A stored CHECK ready to compile, and the column that VALUE is in it.
+///
+/// # Errors
+/// Those of binding.
+pub fn check_bound(catalog: &Catalog, text: &str, base: PgType) -> Result<(ColId, Expr)> {
+    let expr = curia_parse::parse_expression(text)?;
+    with_binder(catalog, &[], |b| b.over_value(&expr, base))
+}

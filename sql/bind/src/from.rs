@@ -3,7 +3,7 @@
 use crate::binder::{Binder, at};
 use crate::ir::*;
 use crate::operator::operator;
-use crate::regclass::{Named, check_database, no_relation};
+use crate::regclass::{Named, check_database, no_relation, refuse_foreign_temporary};
 use crate::scope::{Clause, NsColumn, NsItem, Scope};
 use crate::select::Unknown;
 use crate::view::KnownColumn;
@@ -115,6 +115,7 @@ impl Binder<'_> {
         match self.relation(name.schema(), name.name()) {
             Some(Named::View(view)) => self.view(view, alias, name),
             Some(Named::Table(table)) => {
+                refuse_foreign_temporary(self.cx, name)?;
                 let known = self.known_columns(name.schema(), name.name());
                 let (rel, item) = self.scan_of(table, alias, name.name(), known.as_deref())?;
                 Ok(Part {

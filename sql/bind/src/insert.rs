@@ -2,7 +2,7 @@
 
 use crate::binder::{Binder, at};
 use crate::ir::*;
-use crate::regclass::{Named, check_database, find_relation, no_relation};
+use crate::regclass::{Named, check_database, find_relation, no_relation, refuse_foreign_temporary};
 use crate::scope::{Clause, NsColumn, NsItem, Scope};
 use crate::select::Unknown;
 use curia_catalog::{ConstraintKind, Identity, Index, Table};
@@ -20,6 +20,7 @@ impl Binder<'_> {
         check_database(self.cx, name)?;
         match find_relation(self.cx, name.schema(), name.name()) {
             Some(Named::Table(t)) => {
+                refuse_foreign_temporary(self.cx, name)?;
                 self.uses_table(t.oid);
                 Ok(Arc::clone(t))
             }

@@ -4,7 +4,7 @@ use crate::binder::Binder;
 use crate::binder::at;
 use crate::context::BindContext;
 use curia_catalog::system::{SystemTable, system_table_named};
-use curia_catalog::{Relation, Table, View};
+use curia_catalog::{Relation, Table, View, temporary};
 use curia_parse::ast::ObjectName;
 use curia_types::{Datum, PgType, Result, SqlError, SqlState, oid, text_io};
 use std::sync::Arc;
@@ -44,7 +44,13 @@ pub(crate) fn find_relation<'a>(cx: &BindContext<'a>, schema: Option<&str>, name
         })
     };
     if let Some(s) = schema {
-        return in_schema(s);
+        return in_schema(temporary::meant(s, cx.search_path));
+    }
+    // Temporary relations come before even those of the system.
+    if let Some(own) = temporary::own(cx.search_path)
+        && let Some(found) = in_schema(own)
+    {
+        return Some(found);
     }
     let implicit = if cx.search_path.iter().any(|s| s == "pg_catalog") {
         None
@@ -52,6 +58,17 @@ pub(crate) fn find_relation<'a>(cx: &BindContext<'a>, schema: Option<&str>, name
         in_schema("pg_catalog")
     };
     implicit.or_else(|| cx.search_path.iter().find_map(|s| in_schema(s)))
+}
+
+/// Refuses to read or change what belongs to another session: its session alone says when it is there.
+pub(crate) fn refuse_foreign_temporary(cx: &BindContext<'_>, name: &ObjectName) -> Result<()> {
+    match name.schema() {
+        Some(schema) if temporary::is_foreign(schema, cx.search_path) => Err(SqlError::new(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            "cannot access temporary tables of other sessions",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// 42P01 or 3F000 for a name that denotes no relation.

@@ -71,7 +71,7 @@ impl Binder<'_> {
     }
 
     fn select(&self, select: &ast::Select, query: &ast::Query, scope: &mut Scope<'_>, unknown: Unknown) -> Result<Query> {
-        if let Some(into) = &select.into {
+        if let Some((into, _)) = &select.into {
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, "SELECT ... INTO is not allowed here").at(at(into.pos())));
         }
         let mut rel = self.bind_from(&select.from, scope)?.unwrap_or(Rel::Unit);

@@ -1,6 +1,7 @@
 //! Finding objects by name.
 
 use crate::object::*;
+use crate::temporary::is_temporary;
 use crate::version::{Catalog, Relation};
 use std::sync::Arc;
 
@@ -49,13 +50,17 @@ impl Catalog {
             _ => None,
         }
     }
-    /// The schema in which an unqualified CREATE puts its object: the first of the search path that exists.
+    /// The schema in which an unqualified CREATE of something permanent puts it: the first of the search path that exists.
     pub fn creation_schema(&self, search_path: &[String]) -> Option<&Arc<Schema>> {
-        search_path.iter().find_map(|s| self.schema(s))
+        search_path.iter().filter(|s| !is_temporary(s)).find_map(|s| self.schema(s))
     }
     /// The name of an object's schema; empty when the schema is unknown.
     pub fn schema_name(&self, oid: Oid) -> &str {
         self.schemas.get(&oid).map_or("", |s| s.name.as_str())
+    }
+    /// Whether a schema is some session's temporary one.
+    pub fn is_temporary(&self, schema: Oid) -> bool {
+        is_temporary(self.schema_name(schema))
     }
     /// A relation by `pg_class.oid`: (schema, name, what it is).
     pub fn relation_by_oid(&self, oid: Oid) -> Option<(Oid, &str, Relation)> {

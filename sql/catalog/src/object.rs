@@ -53,6 +53,32 @@ pub struct Table {
     pub indexes: Vec<Index>,
     /// CHECK, UNIQUE and PRIMARY KEY constraints.
     pub constraints: Vec<Constraint>,
+    /// What a commit does to a temporary table; `None` leaves it as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_commit: Option<OnCommit>,
+    /// The query of a materialized view, which is a table otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub materialized: Option<Materialized>,
+}
+
+/// What a commit does to a temporary table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnCommit {
+    /// ON COMMIT DELETE ROWS
+    DeleteRows,
+    /// ON COMMIT DROP
+    Drop,
+}
+
+/// What makes a table a materialized view. The query is kept as a view's is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Materialized {
+    /// The query, as it was written.
+    pub query: String,
+    /// What the query's names of relations mean; each written form once.
+    pub relations: Vec<ViewRelation>,
+    /// Whether it holds the query's rows: false after WITH NO DATA.
+    pub populated: bool,
 }
 
 /// A view: a query with a name. The query is kept as it was written, together with what its names meant then, so that it means the same
@@ -78,6 +104,9 @@ pub struct View {
     pub query: String,
     /// What the query's names of relations mean; each written form once.
     pub relations: Vec<ViewRelation>,
+    /// WITH (..) and WITH CHECK OPTION as `pg_class.reloptions` has them: (name, value).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<(String, String)>,
 }
 
 /// A column of a view.
@@ -88,6 +117,9 @@ pub struct ViewColumn {
     /// OID and typmod.
     #[serde(with = "pg_type_serde")]
     pub ty: PgType,
+    /// DEFAULT of rows that are inserted through the view, as SQL text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<String>,
 }
 
 /// What a name in a view's query means.
@@ -117,8 +149,11 @@ pub struct Column {
     pub ty: PgType,
     /// NOT NULL.
     pub not_null: bool,
-    /// DEFAULT as SQL text.
+    /// DEFAULT as SQL text; of a generated column its expression over the other columns.
     pub default: Option<String>,
+    /// GENERATED ALWAYS AS (..) STORED.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub generated: bool,
     /// The value that rows stored before ADD COLUMN .. DEFAULT read as: text form of the value (`attmissingval`).
     pub missing: Option<String>,
     /// GENERATED .. AS IDENTITY.

@@ -22,6 +22,7 @@ fn table() -> Table {
             ty: PgType::with_typmod(1043, 14),
             not_null: true,
             default: Some("'x'::character varying".to_owned()),
+            generated: false,
             missing: None,
             identity: Some(Identity::ByDefault),
             dropped: false,
@@ -48,6 +49,8 @@ fn table() -> Table {
                 primary: true,
             },
         }],
+        on_commit: None,
+        materialized: None,
     }
 }
 
@@ -121,6 +124,7 @@ fn every_kind_of_object_reads_back() {
             columns: vec![ViewColumn {
                 name: "n".to_owned(),
                 ty: PgType::INT8,
+                default: None,
             }],
             query: "select count(*) n from public.t".to_owned(),
             relations: vec![ViewRelation {
@@ -130,6 +134,7 @@ fn every_kind_of_object_reads_back() {
                 columns: vec![(1, "id".to_owned())],
                 used: Vec::new(),
             }],
+            options: Vec::new(),
         }
         .into(),
         Comment {

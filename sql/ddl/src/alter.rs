@@ -4,8 +4,9 @@ use crate::Ddl;
 use crate::column::{MAX_COLUMNS, too_many_columns};
 use crate::constraint::{self, WrittenKind};
 use crate::fill::contains_nulls;
-use crate::names::{find_column, no_column, no_relation, no_schema, relation_exists};
+use crate::names::{find_column, no_column, no_relation, relation_exists};
 use crate::table::check_storage_options;
+use crate::temporary::moves_temporary;
 use curia_catalog::{Change, Class, ConstraintKind, Index, ObjectKey, Relation, Table};
 use curia_parse::ast::{AlterTable, AlterTableAction as Action, ColumnDef, Expr, Ident, ObjectKind, TableConstraint, TypeName};
 use curia_parse::quote_identifier;
@@ -56,6 +57,9 @@ impl Ddl<'_> {
                 SqlState::WRONG_OBJECT_TYPE,
                 format!("\"{}\" is not {what}", s.name.name()),
             ));
+        }
+        if s.actions.iter().any(|a| matches!(a, Action::SetSchema(_))) {
+            self.refuse_moving_temporary(relation)?;
         }
         match relation {
             Relation::Table(oid) => {
@@ -678,7 +682,10 @@ impl Ddl<'_> {
 
     pub(crate) fn target_schema(&self, schema: &Ident, relation: &str) -> Result<u32> {
         let catalog = self.catalog();
-        let found = catalog.schema(&schema.name).ok_or_else(|| no_schema(&schema.name))?;
+        let found = self.schema_named(&schema.name)?;
+        if catalog.is_temporary(found.oid) {
+            return Err(moves_temporary());
+        }
         if catalog.relation_in(found.oid, relation).is_some() {
             return Err(SqlError::new(
                 SqlState::DUPLICATE_TABLE,

@@ -118,6 +118,7 @@ impl Ddl<'_> {
             ty,
             not_null: null == Some(false),
             default,
+            generated: false,
             missing: None,
             identity,
             dropped: false,

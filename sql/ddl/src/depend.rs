@@ -5,11 +5,12 @@
 
 use crate::Ddl;
 use crate::names::no_schema;
-use curia_catalog::{Change, Class, ObjectKey, Oid, Relation, Sequence, Table};
+use curia_catalog::{Change, Class, ObjectKey, Oid, Relation, Schema, Sequence, Table};
 use curia_parse::ObjectName;
 use curia_parse::ast::{DropObjects, ObjectKind};
 use curia_txn::TableLock;
 use curia_types::{Result, SqlError, SqlState};
+use std::sync::Arc;
 
 /// An object's kind as messages name it.
 pub(crate) fn kind_name(kind: ObjectKind) -> &'static str {
@@ -129,7 +130,7 @@ impl Ddl<'_> {
     async fn drop_schemas(&mut self, s: &DropObjects) -> Result<()> {
         let mut schemas = Vec::new();
         for name in &s.names {
-            let Some(schema) = self.catalog().schema(name.name()).cloned() else {
+            let Ok(schema) = self.schema_named(name.name()) else {
                 if !s.if_exists {
                     return Err(no_schema(name.name()));
                 }
@@ -144,9 +145,21 @@ impl Ddl<'_> {
             }
             schemas.push(schema);
         }
+        let dependents = self.contents(&schemas);
+        if !s.cascade && !dependents.is_empty() {
+            let first = schemas
+                .first()
+                .map(|s| format!("schema {}", curia_parse::quote_identifier(&s.name)));
+            return Err(still_needed(&first.unwrap_or_default(), schemas.len() > 1, dependents));
+        }
+        self.drop_with_contents(schemas, dependents, s.cascade).await
+    }
+
+    /// The relations in schemas, as what depends on them.
+    pub(crate) fn contents(&self, schemas: &[Arc<Schema>]) -> Vec<Dependent> {
         let catalog = self.catalog();
         let mut dependents = Vec::new();
-        for schema in &schemas {
+        for schema in schemas {
             let on = format!("schema {}", curia_parse::quote_identifier(&schema.name));
             for t in catalog.tables.values().filter(|t| t.schema == schema.oid) {
                 let shown = format!("table {}", self.shown(t.schema, &t.name));
@@ -165,13 +178,12 @@ impl Ddl<'_> {
                 dependents.push(Dependent::relation(Relation::Sequence(q.oid), shown, on.clone()));
             }
         }
-        if !s.cascade && !dependents.is_empty() {
-            let first = schemas
-                .first()
-                .map(|s| format!("schema {}", curia_parse::quote_identifier(&s.name)));
-            return Err(still_needed(&first.unwrap_or_default(), schemas.len() > 1, dependents));
-        }
-        self.drop_relations(Vec::new(), dependents, s.cascade).await?;
+        dependents
+    }
+
+    /// Drops schemas with what is in them and what depends on that.
+    pub(crate) async fn drop_with_contents(&mut self, schemas: Vec<Arc<Schema>>, contents: Vec<Dependent>, cascade: bool) -> Result<()> {
+        self.drop_relations(Vec::new(), contents, cascade).await?;
         for schema in schemas {
             self.change(Change::drop(Class::Schema, schema.oid))?;
             self.change(Change::Drop(ObjectKey {
@@ -184,7 +196,7 @@ impl Ddl<'_> {
     }
 
     /// Drops relations, `dependents` that CASCADE of something else brings along, and whatever depends on either.
-    async fn drop_relations(&mut self, targets: Vec<Relation>, mut dependents: Vec<Dependent>, cascade: bool) -> Result<()> {
+    pub(crate) async fn drop_relations(&mut self, targets: Vec<Relation>, mut dependents: Vec<Dependent>, cascade: bool) -> Result<()> {
         for relation in targets.iter().copied().chain(dependents.iter().filter_map(|d| match d.what {
             DependentKind::Relation(r) => Some(r),
             DependentKind::Default { .. } => None,

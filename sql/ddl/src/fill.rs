@@ -71,6 +71,12 @@ impl Ddl<'_> {
         Ok(false)
     }
 
+    /// Whether a table has rows, as they are stored now.
+    pub(crate) fn holds_rows(&mut self, table: &Table) -> Result<bool> {
+        let layout = self.layout(table)?;
+        Ok(self.scan(&layout).next()?.is_some())
+    }
+
     /// The value of an expression without columns.
     pub(crate) async fn value(&mut self, expression: &str) -> Result<Datum> {
         let mut rows = self.queries.open(self.tx, &format!("SELECT {expression}")).await?;

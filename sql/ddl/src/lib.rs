@@ -11,6 +11,7 @@
 //!
 //! - `names`: objects by name, with PostgreSQL's errors.
 //! - `table`, `alter`, `index`, `view`, `sequence`, `schema`, `role`, `comment`, `truncate`: one statement family each.
+//! - `temporary`: the schemas of temporary relations, and what a commit does to these.
 //! - `constraint`: names and shapes of constraints, shared by CREATE and ALTER TABLE.
 //! - `depend`: what goes with an object that is dropped, and what forbids it.
 //! - `fill`: writes the rows of fresh storages.
@@ -31,6 +32,7 @@ mod role;
 mod schema;
 mod sequence;
 mod table;
+mod temporary;
 mod truncate;
 mod view;
 
@@ -62,6 +64,10 @@ pub trait Rows {
 pub struct Environment<'a> {
     /// Effective search path: existing or not, `$user` replaced, without the implicit `pg_catalog`.
     pub search_path: &'a [String],
+    /// The session's own temporary schema, existing or not.
+    pub temporary: &'a str,
+    /// Whether the search path says `pg_temp` first, so that what is created without a schema is temporary.
+    pub temporary_first: bool,
     /// The current role.
     pub role: Oid,
     /// Makes a password verifier (`rolpassword` form) of a password in clear text.

@@ -1,9 +1,9 @@
 //! Objects by name, with PostgreSQL's errors.
 
 use crate::Ddl;
-use curia_catalog::{Oid, Relation, Schema, Sequence, Table};
+use curia_catalog::{Oid, Relation, Schema, Sequence, Table, temporary};
 use curia_parse::ObjectName;
-use curia_parse::ast::{Ident, RoleSpec};
+use curia_parse::ast::{Ident, Persistence, RoleSpec};
 use curia_types::{Result, SqlError, SqlState};
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ impl Ddl<'_> {
         let catalog = self.catalog();
         match name.schema() {
             Some(schema) => {
-                let schema = catalog.schema(schema).ok_or_else(|| no_schema(schema))?;
+                let schema = self.schema_named(schema)?;
                 Ok(catalog.relation_in(schema.oid, name.name()))
             }
             None => Ok(catalog.relation(self.env.search_path, name.name())),
@@ -58,9 +58,18 @@ impl Ddl<'_> {
             .ok_or_else(|| SqlError::internal(format!("sequence {oid} is not in the catalog")))
     }
 
-    /// The schema in which CREATE puts an object of this name.
-    pub(crate) fn creation_schema(&self, name: &ObjectName) -> Result<Arc<Schema>> {
+    /// A schema by name, or 3F000.
+    pub(crate) fn schema_named(&self, name: &str) -> Result<Arc<Schema>> {
+        let meant = if name == temporary::ALIAS { self.env.temporary } else { name };
+        self.catalog().schema(meant).cloned().ok_or_else(|| no_schema(name))
+    }
+
+    /// The schema in which CREATE puts a relation of this name.
+    pub(crate) fn creation_schema(&mut self, name: &ObjectName, persistence: Persistence) -> Result<Arc<Schema>> {
         self.check_database(name)?;
+        if let Some(schema) = self.temporary_creation_schema(name, persistence)? {
+            return Ok(schema);
+        }
         let catalog = self.catalog();
         let schema = match name.schema() {
             Some(schema) => catalog.schema(schema).ok_or_else(|| no_schema(schema).at(Some(name.pos())))?,

@@ -3,7 +3,7 @@
 use crate::Ddl;
 use crate::names::relation_exists;
 use curia_catalog::{Change, Oid, Relation, Sequence};
-use curia_parse::ast::{AlterSequence, CreateSequence, Persistence, SequenceOption, SequenceOptionKind};
+use curia_parse::ast::{AlterSequence, CreateSequence, SequenceOption, SequenceOptionKind};
 use curia_types::{PgType, Result, SqlError, SqlState, oid};
 
 /// A sequence's numbers before it has an OID and a name.
@@ -24,10 +24,7 @@ pub(crate) struct Shape {
 
 impl Ddl<'_> {
     pub(crate) async fn create_sequence(&mut self, s: &CreateSequence) -> Result<()> {
-        if s.persistence == Persistence::Temporary {
-            return Err(SqlError::unsupported("CREATE TEMPORARY SEQUENCE"));
-        }
-        let schema = self.creation_schema(&s.name)?;
+        let schema = self.creation_schema(&s.name, s.persistence)?;
         if self.catalog().relation_in(schema.oid, s.name.name()).is_some() {
             let exists = relation_exists(s.name.name());
             if !s.if_not_exists {

@@ -5,15 +5,12 @@ use crate::column::{MAX_COLUMNS, too_many_columns};
 use crate::constraint::{self, Unique, WrittenKind};
 use crate::names::relation_exists;
 use curia_catalog::{Change, Table};
-use curia_parse::ast::{CreateTable, Persistence, StatementOption};
+use curia_parse::ast::{CreateTable, OnCommit, StatementOption};
 use curia_types::{Result, SqlError, SqlState};
 
 impl Ddl<'_> {
     pub(crate) async fn create_table(&mut self, s: &CreateTable) -> Result<()> {
         // UNLOGGED is accepted and means more than it asks: the table survives a crash.
-        if s.persistence == Persistence::Temporary || s.on_commit.is_some() {
-            return Err(SqlError::unsupported("CREATE TEMPORARY TABLE"));
-        }
         if !s.like.is_empty() {
             return Err(SqlError::unsupported("CREATE TABLE (LIKE ..)"));
         }
@@ -32,7 +29,13 @@ impl Ddl<'_> {
                 format!("tablespace \"{}\" does not exist", tablespace.name),
             ));
         }
-        let schema = self.creation_schema(&s.name)?;
+        let schema = self.creation_schema(&s.name, s.persistence)?;
+        if s.on_commit.is_some() && !self.catalog().is_temporary(schema.oid) {
+            return Err(SqlError::new(
+                SqlState::INVALID_TABLE_DEFINITION,
+                "ON COMMIT can only be used on temporary tables",
+            ));
+        }
         let name = s.name.name().to_owned();
         // Two transactions that create one name: the second waits for the first, then sees it.
         self.lock_name(schema.oid, &name).await?;
@@ -76,6 +79,12 @@ impl Ddl<'_> {
             row_key: Vec::new(),
             indexes: Vec::new(),
             constraints: Vec::new(),
+            on_commit: match s.on_commit {
+                Some(OnCommit::DeleteRows) => Some(curia_catalog::OnCommit::DeleteRows),
+                Some(OnCommit::Drop) => Some(curia_catalog::OnCommit::Drop),
+                Some(OnCommit::PreserveRows) | None => None,
+            },
+            materialized: None,
         };
         let mut written: Vec<_> = s.columns.iter().flat_map(constraint::of_column).collect();
         for c in &s.constraints {

@@ -20,16 +20,7 @@ impl Ddl<'_> {
             self.lock_table(oid, TableLock::AccessExclusive).await?;
         }
         for oid in oids {
-            let mut table = (*self.table(oid)?).clone();
-            let old = std::mem::replace(&mut table.storage, self.new_storage()?);
-            self.drop_storage(old)?;
-            for index in &mut table.indexes {
-                if let Some(storage) = &mut index.storage {
-                    let old = std::mem::replace(storage, self.new_storage()?);
-                    self.drop_storage(old)?;
-                }
-            }
-            self.change(Change::put(table))?;
+            self.empty(oid)?;
             if s.restart_identity {
                 let owned: Vec<_> = self.catalog().owned_sequences(oid, None).cloned().collect();
                 for old in owned {
@@ -41,5 +32,19 @@ impl Ddl<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Gives a table empty storages.
+    pub(crate) fn empty(&mut self, oid: Oid) -> Result<()> {
+        let mut table = (*self.table(oid)?).clone();
+        let old = std::mem::replace(&mut table.storage, self.new_storage()?);
+        self.drop_storage(old)?;
+        for index in &mut table.indexes {
+            if let Some(storage) = &mut index.storage {
+                let old = std::mem::replace(storage, self.new_storage()?);
+                self.drop_storage(old)?;
+            }
+        }
+        self.change(Change::put(table))
     }
 }

@@ -5,19 +5,21 @@ use crate::depend::Dependent;
 use crate::names::relation_exists;
 use curia_bind::ddl::{ViewShape, view_shape};
 use curia_catalog::{Change, Oid, Relation, Table, View, ViewColumn};
-use curia_parse::ast::{AlterTable, AlterTableAction as Action, CreateView};
+use curia_parse::ast::{AlterTable, AlterTableAction as Action, CreateView, Persistence};
 use curia_txn::TableLock;
 use curia_types::{PgType, Result, SqlError, SqlState, type_info};
 
 impl Ddl<'_> {
     pub(crate) async fn create_view(&mut self, s: &CreateView) -> Result<()> {
-        if s.temporary {
-            return Err(SqlError::unsupported("CREATE TEMPORARY VIEW"));
-        }
-        let schema = self.creation_schema(&s.name)?.oid;
-        let name = s.name.name().to_owned();
-        self.lock_name(schema, &name).await?;
         let shape = self.locked_shape(s).await?;
+        let mut persistence = if s.temporary { Persistence::Temporary } else { Persistence::Permanent };
+        let name = s.name.name().to_owned();
+        if !s.temporary && self.reads_temporary(&shape) {
+            persistence = Persistence::Temporary;
+            self.notice(format!("view \"{name}\" will be a temporary view"));
+        }
+        let schema = self.creation_schema(&s.name, persistence)?.oid;
+        self.lock_name(schema, &name).await?;
         let columns = view_columns(s, &shape)?;
         let old = match self.catalog().relation_in(schema, &name) {
             None => None,
@@ -46,6 +48,7 @@ impl Ddl<'_> {
             columns,
             query: s.text.clone(),
             relations: shape.relations,
+            options: Vec::new(),
         }))
     }
 
@@ -169,6 +172,7 @@ fn view_columns(s: &CreateView, shape: &ViewShape) -> Result<Vec<ViewColumn>> {
         columns.push(ViewColumn {
             name: name.clone(),
             ty: output.ty,
+            default: None,
         });
     }
     Ok(columns)

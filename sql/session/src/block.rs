@@ -147,6 +147,10 @@ impl Session {
     /// Commits whatever is open and leaves the session idle.
     pub(crate) async fn commit(&mut self) -> Result<(), Stop> {
         self.portals.clear();
+        if let Err(e) = self.before_commit().await {
+            self.rollback();
+            return Err(e.into());
+        }
         self.block.savepoints.clear();
         self.block.state = State::Idle;
         let Some(tx) = self.block.tx.take() else {

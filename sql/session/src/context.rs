@@ -8,7 +8,7 @@ use crate::backends::{Backends, Cause, Interrupt};
 use crate::notice::{Notice, Notices};
 use crate::objects::OwnObjects;
 use crate::settings::{Scope, Settings, search_path, unrecognized};
-use curia_catalog::{Catalog, Oid, Sequence};
+use curia_catalog::{Catalog, Oid, Sequence, temporary};
 use curia_execute::{CatalogScope, CatalogTypes, Engine, catalog_call};
 use curia_functions::Context;
 use curia_txn::{Database, SessionSlot};
@@ -46,6 +46,8 @@ pub struct Shared {
     /// What advisory lock functions of the running statement did.
     pub(crate) advisory: Mutex<Journal>,
     pub(crate) process: i32,
+    /// Name of its temporary schema, existing or not.
+    pub(crate) temporary: String,
     pub(crate) role: Oid,
     pub(crate) user: String,
     pub(crate) database_name: String,
@@ -192,8 +194,15 @@ impl StatementContext {
                 }
                 Datum::Text(Arc::from(""))
             }
-            proc::PG_MY_TEMP_SCHEMA => Datum::Oid(0),
-            proc::PG_IS_OTHER_TEMP_SCHEMA | proc::PG_IS_IN_RECOVERY => Datum::Bool(false),
+            proc::PG_MY_TEMP_SCHEMA => Datum::Oid(self.catalog.schema(&s.temporary).map_or(0, |s| s.oid)),
+            proc::PG_IS_OTHER_TEMP_SCHEMA => {
+                let name = match args {
+                    [Datum::Oid(oid)] => self.catalog.schema_name(*oid),
+                    _ => "",
+                };
+                Datum::Bool(temporary::is_temporary(name) && name != s.temporary)
+            }
+            proc::PG_IS_IN_RECOVERY => Datum::Bool(false),
             proc::PG_BLOCKING_PIDS => {
                 let process = i32::try_from(integer(args, 0)?).unwrap_or(0);
                 let blocking = s.database.blocking_sessions(process);
@@ -211,8 +220,13 @@ impl StatementContext {
             .filter(|s| self.catalog.schema(s).is_some())
             .cloned()
             .collect();
+        let temporary_first = found.first().is_some_and(|s| *s == self.shared.temporary);
+        let written = search_path_of(&self.shared.settings.lock(), &self.shared.user);
+        if temporary_first && !implicit && !written.iter().any(|s| s == temporary::ALIAS) {
+            found.remove(0);
+        }
         if implicit && !found.iter().any(|s| s == "pg_catalog") {
-            found.insert(0, "pg_catalog".to_owned());
+            found.insert(usize::from(temporary_first), "pg_catalog".to_owned());
         }
         found
     }
@@ -345,6 +359,6 @@ pub fn io_context(settings: &Settings, names: Arc<crate::names::Names>, types: A
 }
 
 /// Schemas of the search path.
-pub fn search_path_of(settings: &Settings, user: &str) -> Arc<[String]> {
-    search_path::schemas(settings.get("search_path").unwrap_or(""), user).into()
+pub fn search_path_of(settings: &Settings, user: &str) -> Vec<String> {
+    search_path::schemas(settings.get("search_path").unwrap_or(""), user)
 }

@@ -7,7 +7,7 @@ use crate::portal::{Ran, Rows, Tag};
 use crate::session::Session;
 use crate::wait::Waits;
 use curia_bind::BindContext;
-use curia_catalog::Catalog;
+use curia_catalog::{Catalog, Relation, temporary};
 use curia_ddl::{LocalFuture, Queries};
 use curia_execute::{Execution, RowSource};
 use curia_parse::Statement;
@@ -91,10 +91,25 @@ impl Session {
         if c.materialized {
             return Err(SqlError::unsupported("CREATE MATERIALIZED VIEW").into());
         }
-        let depth = prepared.parsed.as_ref().map_or(1, |p| p.depth);
+        let (query, depth, types, params) = match &c.source {
+            ast::TableSource::Query { query, .. } => {
+                let depth = prepared.parsed.as_ref().map_or(1, |p| p.depth);
+                (query.clone(), depth, Vec::new(), Arc::from([]))
+            }
+            ast::TableSource::Execute(e) => {
+                let named = self.statement(&e.name.name)?.clone();
+                let (Some(Statement::Query(query)), Some(parsed)) = (named.statement(), &named.parsed) else {
+                    return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, "prepared statement is not a SELECT").into());
+                };
+                let params = self.execute_arguments(e, &named, out).await?;
+                let types = named.params.iter().map(|t| t.oid).collect();
+                (query.clone(), parsed.depth, types, params)
+            }
+        };
+        let declared = (!types.is_empty()).then_some(types);
         let catalog = self.transaction()?.catalog();
         self.refresh_environment(&catalog);
-        let bound = self.bind_parsed(&Statement::Query(c.query.clone()), depth, None, &catalog)?;
+        let bound = self.bind_parsed(&Statement::Query(query.clone()), depth, declared.as_deref(), &catalog)?;
         let output = bound.output();
         if c.columns.len() > output.len() {
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, "too many column names were specified").into());
@@ -109,7 +124,6 @@ impl Session {
                 constraints: Vec::new(),
             });
         }
-        let existed = c.if_not_exists && self.table_named(&c.name).is_ok();
         let create = ast::CreateTable {
             name: c.name.clone(),
             persistence: c.persistence,
@@ -119,21 +133,26 @@ impl Session {
             like: Vec::new(),
             inherits: Vec::new(),
             partition: None,
-            options: Vec::new(),
+            options: c.options.clone(),
             on_commit: c.on_commit,
-            tablespace: None,
+            tablespace: c.tablespace.clone(),
         };
+        let before = self.created(c)?;
         self.define(&Statement::CreateTable(Box::new(create)), out).await?;
-        if existed || !c.with_data {
+        if before.is_some() || !c.with_data {
             return Ok(Ran::done("CREATE TABLE AS"));
         }
+        // By its full name: the search path may find another table of this name first.
+        let (schema, _) = self.created(c)?.ok_or_else(|| SqlError::internal("CREATE TABLE AS did not create"))?;
         let insert = ast::Insert {
             with: None,
-            table: c.name.clone(),
+            table: ast::ObjectName {
+                parts: vec![ast::Ident { name: schema, pos: 0 }, c.name.parts[c.name.parts.len() - 1].clone()],
+            },
             alias: None,
             columns: Vec::new(),
             overriding: None,
-            source: Some(c.query.clone()),
+            source: Some(query),
             on_conflict: None,
             returning: Vec::new(),
         };
@@ -143,8 +162,9 @@ impl Session {
             depth,
             truncated: Vec::new(),
         };
-        let inner = Prepared::transient(&prepared.sql, Arc::new(parsed));
-        let ran = self.run_plan(&inner, Arc::from([]), out).await?;
+        let mut inner = Prepared::transient(&prepared.sql, Arc::new(parsed));
+        inner.declared = declared;
+        let ran = self.run_plan(&inner, params, out).await?;
         match ran.tag {
             Tag::Affected(_, n) => Ok(Ran {
                 rows: None,
@@ -153,6 +173,22 @@ impl Session {
             }),
             _ => Err(SqlError::internal("CREATE TABLE AS did not insert").into()),
         }
+    }
+
+    /// The relation that CREATE TABLE AS makes, or finds: its schema's name and what it is.
+    fn created(&mut self, c: &ast::CreateTableAs) -> Result<Option<(String, Relation)>> {
+        let catalog = self.transaction()?.catalog();
+        self.refresh_environment(&catalog);
+        let temporary = c.persistence == ast::Persistence::Temporary;
+        let schema = match c.name.schema() {
+            Some(schema) => Some(temporary::meant(schema, &self.environment.search_path).to_owned()),
+            None => self.surroundings().creation_schema(&catalog, temporary),
+        };
+        let found = schema.and_then(|name| {
+            let schema = catalog.schema(&name)?;
+            Some((name, catalog.relation_in(schema.oid, c.name.name())?))
+        });
+        Ok(found)
     }
 
     /// Takes rows into memory: of FETCH, of EXECUTE's arguments.
@@ -179,6 +215,14 @@ impl Session {
     /// EXECUTE: its arguments are expressions, computed by a query of their own.
     pub(crate) async fn execute_prepared<O: Output>(&mut self, e: &ast::Execute, out: &mut O) -> Result<Ran, Stop> {
         let prepared = self.statement(&e.name.name)?.clone();
+        let params = self.execute_arguments(e, &prepared, out).await?;
+        if !prepared.statement().is_some_and(Statement::is_bindable) {
+            return Err(SqlError::unsupported("EXECUTE of a statement that is no query").into());
+        }
+        self.run_plan(&prepared, params, out).await
+    }
+
+    async fn execute_arguments<O: Output>(&mut self, e: &ast::Execute, prepared: &Prepared, out: &mut O) -> Result<Arc<[Datum]>, Stop> {
         // As PostgreSQL: arguments of a statement without parameters are not looked at.
         if !prepared.params.is_empty() && e.args.len() != prepared.params.len() {
             return Err(SqlError::new(
@@ -187,9 +231,6 @@ impl Session {
             )
             .detail(format!("Expected {} parameters but got {}.", prepared.params.len(), e.args.len()))
             .into());
-        }
-        if !prepared.statement().is_some_and(Statement::is_bindable) {
-            return Err(SqlError::unsupported("EXECUTE of a statement that is no query").into());
         }
         let mut params: Arc<[Datum]> = Arc::from([]);
         if !prepared.params.is_empty() {
@@ -239,6 +280,6 @@ impl Session {
                 params = self.take_rows(&mut rows, 1, out).await?.pop().unwrap_or_default().into();
             }
         }
-        self.run_plan(&prepared, params, out).await
+        Ok(params)
     }
 }

@@ -3,7 +3,7 @@
 use crate::context::{Shared, io_context, search_path_of};
 use crate::names::Names;
 use crate::notice::Severity;
-use curia_catalog::Catalog;
+use curia_catalog::{Catalog, temporary};
 use curia_execute::CatalogTypes;
 use curia_types::IoContext;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub struct Environment {
     pub io: IoContext,
     /// The same, for transactions to keep.
     pub io_shared: Arc<IoContext>,
-    /// Schemas of the search path, `$user` replaced.
+    /// Schemas of the search path, `$user` replaced, the session's temporary one included if there is one.
     pub search_path: Arc<[String]>,
     /// Everything that a bound statement depends on, as a key.
     pub key: Arc<str>,
@@ -29,11 +29,24 @@ pub struct Environment {
     pub min_messages: Severity,
 }
 
+/// The search path with the session's temporary schema, once there is one: where the setting says `pg_temp`, else in front.
+fn with_temporary(path: Vec<String>, own: &str, catalog: &Catalog) -> Arc<[String]> {
+    // Nobody is to name another session's.
+    let mut path: Vec<String> = path.into_iter().filter(|s| !temporary::is_temporary(s)).collect();
+    if catalog.schema(own).is_some() {
+        match path.iter().position(|s| s == temporary::ALIAS) {
+            Some(at) => path[at] = own.to_owned(),
+            None => path.insert(0, own.to_owned()),
+        }
+    }
+    path.into()
+}
+
 impl Environment {
     /// Computes it.
     pub fn new(shared: &Shared, catalog: &Arc<Catalog>) -> Environment {
         let settings = shared.settings.lock();
-        let search_path = search_path_of(&settings, &shared.user);
+        let search_path = with_temporary(search_path_of(&settings, &shared.user), &shared.temporary, catalog);
         let names = Arc::new(Names {
             catalog: catalog.clone(),
             search_path: search_path.clone(),

@@ -25,6 +25,7 @@
 //!   `definitions`: statements that are no queries; `portal`: rows on their way; [`copy`]: COPY.
 //! - `planning`, [`plan_cache`], [`literal`]: from text to a plan, once.
 //! - [`context`], `names`, `environment`: what functions and the binder see of the session.
+//! - `temporary`: what becomes of temporary relations.
 //! - [`settings`]: SET and SHOW, transactional. [`password`]: SCRAM verifiers.
 //! - [`sessions`]: opening one. [`backends`]: who is connected; cancel and shutdown. [`cores`]: the threads. [`remote`]: a session for other
 //!   threads. [`output`], [`notice`]: what a session says. `wait`: waiting that can be cancelled.
@@ -51,6 +52,7 @@ pub mod remote;
 pub mod session;
 pub mod sessions;
 pub mod settings;
+mod temporary;
 mod utility;
 mod views;
 mod wait;

@@ -2,7 +2,7 @@
 
 use crate::settings::search_path;
 use curia_catalog::system::{PG_CATALOG, system_table, system_table_named};
-use curia_catalog::{Catalog, Oid, version::Relation};
+use curia_catalog::{Catalog, Oid, temporary, version::Relation};
 use curia_parse::quote_identifier;
 use curia_types::{ObjectNames, PgType, Result, SqlError, SqlState, oid, type_info};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ impl Names {
                 .or_else(|| self.catalog.relation(&self.search_path, relation).map(Relation::oid)),
             [schema, relation] => match system_table_named(schema, relation) {
                 Some(t) => Some(t.oid),
-                None => match self.catalog.schema(schema) {
+                None => match self.catalog.schema(temporary::meant(schema, &self.search_path)) {
                     Some(s) => self.catalog.relation_in(s.oid, relation).map(Relation::oid),
                     None => {
                         return Err(SqlError::new(

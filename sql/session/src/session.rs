@@ -49,6 +49,8 @@ pub struct Session {
     /// What the client was told of reported parameters, and the settings' generation then.
     told: Vec<String>,
     told_generation: u64,
+    /// It has made temporary relations, or may have.
+    pub(crate) has_temporary: bool,
 }
 
 impl Session {
@@ -71,6 +73,7 @@ impl Session {
             in_string: false,
             told: Vec::new(),
             told_generation: 0,
+            has_temporary: false,
         };
         session.told = session.reported().into_iter().map(|(_, v)| v).collect();
         session.told_generation = session.shared.settings.lock().generation();
@@ -149,9 +152,10 @@ impl Session {
         }
     }
 
-    /// Ends the session: rolls back what is open.
+    /// Ends the session: rolls back what is open, and drops what is temporary.
     pub async fn end(mut self) {
         self.rollback();
+        self.drop_own_temporary().await;
     }
 
     /// Starts a message that runs statements: the clock of `statement_timeout` and `statement_timestamp()`.

@@ -6,6 +6,7 @@ use crate::password::Verifier;
 use crate::plan_cache::PlanCache;
 use crate::session::Session;
 use crate::settings::Settings;
+use curia_catalog::temporary;
 use curia_execute::Engine;
 use curia_txn::Database;
 use curia_types::{Result, SqlError, SqlState};
@@ -172,6 +173,7 @@ impl Sessions {
             notices: Default::default(),
             advisory: Default::default(),
             process: registration.process,
+            temporary: temporary::schema_of(registration.process),
             role: role.oid,
             user: login.user,
             database_name: login.database,

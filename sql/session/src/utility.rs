@@ -5,7 +5,6 @@ use crate::definitions::DefinitionQueries;
 use crate::extended::duplicate;
 use crate::notice::{Notice, Severity};
 use crate::output::{Field, Output, Stop};
-use crate::password;
 use crate::planning::Prepared;
 use crate::portal::{Portal, Progress, Ran, Rows, Tag};
 use crate::session::Session;
@@ -37,7 +36,7 @@ impl Session {
             Statement::Reset(Reset::All) => self.shared.settings.lock().reset_all(),
             Statement::Reset(Reset::Name(name)) => self.shared.settings.lock().reset(name, Scope::Session)?,
             Statement::Show(show) => return Ok(self.show(show)?),
-            Statement::Discard(what) => self.discard(*what)?,
+            Statement::Discard(what) => self.discard(*what).await?,
             // Every constraint is immediate; asking for that is no error.
             Statement::SetConstraints { .. } if self.block.is_explicit() => {}
             Statement::SetConstraints { .. } => self.notify(
@@ -249,7 +248,7 @@ impl Session {
         }
     }
 
-    fn discard(&mut self, what: Discard) -> Result<()> {
+    async fn discard(&mut self, what: Discard) -> Result<()> {
         match what {
             Discard::All => {
                 self.refuse_in_block("DISCARD ALL")?;
@@ -258,6 +257,7 @@ impl Session {
                 self.shared.settings.lock().reset_all();
                 self.shared.slot.discard_sequences();
                 self.shared.database.advisory_unlock_all(&self.shared.slot);
+                self.discard_temporary().await?;
             }
             Discard::Plans => {
                 for statement in self.statements.values() {
@@ -265,7 +265,7 @@ impl Session {
                 }
             }
             Discard::Sequences => self.shared.slot.discard_sequences(),
-            Discard::Temp => {}
+            Discard::Temp => self.discard_temporary().await?,
         }
         Ok(())
     }
@@ -427,20 +427,17 @@ impl Session {
     pub(crate) async fn define<O: Output>(&mut self, statement: &Statement, out: &mut O) -> Result<&'static str, Stop> {
         let catalog = self.transaction()?.catalog();
         let queries = DefinitionQueries::new(self, &catalog);
-        let search_path = self.environment.search_path.clone();
-        let role = self.shared.role;
+        let surroundings = self.surroundings();
         let waits = self.waits.clone();
         let tx = self.transaction()?;
         tx.require_writable(statement.tag())?;
         tx.start_statement();
-        let environment = curia_ddl::Environment {
-            search_path: &search_path,
-            role,
-            verifier: |password| Ok(password::to_stored(password).unwrap_or_default()),
-        };
-        let mut ddl = Ddl::new(tx, environment, &queries);
+        let mut ddl = Ddl::new(tx, surroundings.environment(), &queries);
         let tag = waits.run(out, ddl.run(statement)).await?;
-        for notice in std::mem::take(&mut ddl.notices) {
+        let has_temporary = ddl.has_temporary();
+        let notices = std::mem::take(&mut ddl.notices);
+        self.has_temporary |= has_temporary;
+        for notice in notices {
             let fields = notice.fields();
             let notice = Notice {
                 severity: Severity::Notice,

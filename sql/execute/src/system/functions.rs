@@ -4,7 +4,7 @@ use super::relations::class_of;
 use crate::exec::Exec;
 use curia_bind::{ddl, deparse};
 use curia_catalog::system::{system_table, system_tables};
-use curia_catalog::{Catalog, Index, Oid, Relation, StorageId, Table};
+use curia_catalog::{Catalog, Index, Oid, Relation, StorageId, Table, temporary};
 use curia_types::type_info::quote_identifier;
 use curia_types::{Datum, PgType, Result, SqlError, SqlState, type_info};
 use std::sync::Arc;
@@ -196,9 +196,13 @@ fn relation_named(scope: &CatalogScope<'_>, name: &str) -> Option<Oid> {
     let stored = |path: &[String], name: &str| scope.catalog.relation(path, name).map(Relation::oid);
     match split_name(name).as_slice() {
         [name] => system("pg_catalog", name).or_else(|| stored(scope.search_path, name)),
-        [schema, name] => system(schema, name).or_else(|| stored(std::slice::from_ref(schema), name)),
+        [schema, name] => system(schema, name).or_else(|| stored(&[meant(scope, schema)], name)),
         _ => None,
     }
+}
+
+fn meant(scope: &CatalogScope<'_>, schema: &str) -> String {
+    temporary::meant(schema, scope.search_path).to_owned()
 }
 
 fn serial_sequence(scope: &CatalogScope<'_>, table: &str, column: &str) -> Result<Datum> {
@@ -206,7 +210,7 @@ fn serial_sequence(scope: &CatalogScope<'_>, table: &str, column: &str) -> Resul
     let parts: Vec<String> = split_name(table);
     let found = match parts.as_slice() {
         [name] => c.table(scope.search_path, name),
-        [schema, name] => c.table(std::slice::from_ref(schema), name),
+        [schema, name] => c.table(&[meant(scope, schema)], name),
         _ => None,
     };
     let t = found.ok_or_else(|| SqlError::new(SqlState::UNDEFINED_TABLE, format!("relation \"{table}\" does not exist")))?;

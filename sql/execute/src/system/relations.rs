@@ -182,7 +182,7 @@ fn classes(catalog: &Catalog, exec: &Exec, out: &mut Rows) {
             ("relowner", oid_of(owner)),
             ("relkind", text(kind)),
             ("relnatts", int2(natts as i64)),
-            ("relpersistence", text("p")),
+            ("relpersistence", text(if catalog.is_temporary(schema) { "t" } else { "p" })),
             ("relreplident", text(if kind == "r" { "d" } else { "n" })),
             ("relispopulated", flag(true)),
             ("reltuples", Datum::Float4(-1.0)),

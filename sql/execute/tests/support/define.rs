@@ -81,6 +81,8 @@ async fn table(tx: &mut Transaction, name: &str, body: &str) -> Result<()> {
         row_key: Vec::new(),
         indexes: Vec::new(),
         constraints: Vec::new(),
+        on_commit: None,
+        materialized: None,
     };
     let key = |column| {
         vec![IndexKey {
@@ -126,6 +128,7 @@ async fn table(tx: &mut Transaction, name: &str, body: &str) -> Result<()> {
             ty: if serial { PgType::INT4 } else { ty(rest[..end].trim()) },
             not_null: primary || serial || rest.contains("not null"),
             default,
+            generated: false,
             missing: None,
             identity: None,
             dropped: false,

@@ -2,6 +2,7 @@
 
 use super::expr::{Expr, Ident, ObjectName, TypeName};
 use super::query::Query;
+use super::statement::Execute;
 
 /// CREATE TABLE
 #[derive(Clone, Debug, PartialEq)]
@@ -249,13 +250,31 @@ pub struct CreateTableAs {
     /// Column names, possibly fewer than columns.
     pub columns: Vec<Ident>,
     /// Rows.
-    pub query: Box<Query>,
+    pub source: TableSource,
     /// WITH DATA (default) or WITH NO DATA
     pub with_data: bool,
     /// MATERIALIZED VIEW rather than TABLE.
     pub materialized: bool,
+    /// WITH (..) storage parameters.
+    pub options: Vec<StatementOption>,
     /// ON COMMIT
     pub on_commit: Option<OnCommit>,
+    /// TABLESPACE
+    pub tablespace: Option<Ident>,
+}
+
+/// Where CREATE TABLE AS takes its rows from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TableSource {
+    /// AS query
+    Query {
+        /// The query.
+        query: Box<Query>,
+        /// Its text, as written; empty for SELECT INTO.
+        text: String,
+    },
+    /// AS EXECUTE
+    Execute(Box<Execute>),
 }
 
 /// CREATE VIEW

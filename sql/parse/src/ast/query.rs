@@ -1,5 +1,6 @@
 //! Queries and the statements that change rows.
 
+use super::ddl::Persistence;
 use super::expr::{Expr, Ident, ObjectName, TypeName};
 
 /// A query with everything around its body.
@@ -123,7 +124,7 @@ pub struct Select {
     /// Select list.
     pub items: Vec<SelectItem>,
     /// INTO target: SELECT INTO is CREATE TABLE AS.
-    pub into: Option<ObjectName>,
+    pub into: Option<(ObjectName, Persistence)>,
     /// FROM
     pub from: Vec<TableRef>,
     /// WHERE

@@ -193,24 +193,30 @@ impl<'a> Parser<'a> {
         if self.accept_kw(Kw::Using) {
             self.column_id()?;
         }
-        if self.accept_kw(Kw::With) {
-            self.statement_options()?;
-        }
-        if self.accept_kw(Kw::Tablespace) {
-            self.column_id()?;
-        }
+        let options = if self.accept_kw(Kw::With) {
+            self.statement_options()?
+        } else {
+            Vec::new()
+        };
+        let tablespace = if self.accept_kw(Kw::Tablespace) {
+            Some(self.column_id()?)
+        } else {
+            None
+        };
         self.expect_kw(Kw::As)?;
-        let query = Box::new(self.query()?);
+        let source = self.table_source()?;
         let with_data = self.with_data()?;
         Ok(Statement::CreateTableAs(Box::new(CreateTableAs {
             name,
             persistence: Persistence::Permanent,
             if_not_exists,
             columns,
-            query,
+            source,
             with_data,
             materialized: true,
+            options,
             on_commit: None,
+            tablespace,
         })))
     }
 

@@ -353,13 +353,16 @@ impl<'a> Parser<'a> {
             return Err(self.unexpected());
         }
         if self.accept_kw(Kw::Into) {
-            while matches!(
-                self.kw(),
-                Some(Kw::Temporary | Kw::Temp | Kw::Unlogged | Kw::Local | Kw::Global | Kw::Table)
-            ) {
+            let mut persistence = Persistence::Permanent;
+            while let Some(kw @ (Kw::Temporary | Kw::Temp | Kw::Unlogged | Kw::Local | Kw::Global | Kw::Table)) = self.kw() {
+                match kw {
+                    Kw::Temporary | Kw::Temp => persistence = Persistence::Temporary,
+                    Kw::Unlogged => persistence = Persistence::Unlogged,
+                    _ => {}
+                }
                 self.bump();
             }
-            select.into = Some(self.relation_name()?);
+            select.into = Some((self.relation_name()?, persistence));
         }
         if self.accept_kw(Kw::From) {
             select.from = self.table_refs()?;

@@ -125,21 +125,32 @@ impl<'a> Parser<'a> {
     }
 
     fn create_table_as(&mut self, table: CreateTable, columns: Vec<Ident>) -> Result<Statement> {
-        if self.at_kw(Kw::Execute) {
-            return Ok(self.unsupported("CREATE TABLE AS EXECUTE"));
-        }
-        let query = Box::new(self.query()?);
+        let source = if self.accept_kw(Kw::Execute) {
+            TableSource::Execute(Box::new(self.execute()?))
+        } else {
+            self.table_source()?
+        };
         let with_data = self.with_data()?;
         Ok(Statement::CreateTableAs(Box::new(CreateTableAs {
             name: table.name,
             persistence: table.persistence,
             if_not_exists: table.if_not_exists,
             columns,
-            query,
+            source,
             with_data,
             materialized: false,
+            options: table.options,
             on_commit: table.on_commit,
+            tablespace: table.tablespace,
         })))
+    }
+
+    /// The query of CREATE TABLE AS, with its text.
+    pub(super) fn table_source(&mut self) -> Result<TableSource> {
+        let start = self.token().start as usize;
+        let query = Box::new(self.query()?);
+        let text = self.text[start..self.previous_end()].to_owned();
+        Ok(TableSource::Query { query, text })
     }
 
     pub(super) fn with_data(&mut self) -> Result<bool> {

@@ -71,13 +71,7 @@ impl<'a> Parser<'a> {
             Kw::Prepare => self.prepare(),
             Kw::Execute => {
                 self.bump();
-                let name = self.column_id()?;
-                let args = if self.peek() == Tok::LParen {
-                    self.paren_list(|p| p.expr())?
-                } else {
-                    Vec::new()
-                };
-                Ok(Statement::Execute(Box::new(Execute { name, args })))
+                Ok(Statement::Execute(Box::new(self.execute()?)))
             }
             Kw::Deallocate => {
                 self.bump();
@@ -128,21 +122,37 @@ impl<'a> Parser<'a> {
         }
     }
 
+    /// EXECUTE, after the word.
+    pub(super) fn execute(&mut self) -> Result<Execute> {
+        let name = self.column_id()?;
+        let args = if self.peek() == Tok::LParen {
+            self.paren_list(|p| p.expr())?
+        } else {
+            Vec::new()
+        };
+        Ok(Execute { name, args })
+    }
+
     /// A query as a statement; SELECT INTO becomes CREATE TABLE AS.
     fn select_statement(&mut self, with: Option<With>) -> Result<Statement> {
         let mut query = self.nested(|p| p.query_after_with(with))?;
         if let SetExpr::Select(select) = &mut query.body
-            && let Some(name) = select.into.take()
+            && let Some((name, persistence)) = select.into.take()
         {
             return Ok(Statement::CreateTableAs(Box::new(CreateTableAs {
                 name,
-                persistence: Persistence::Permanent,
+                persistence,
                 if_not_exists: false,
                 columns: Vec::new(),
-                query: Box::new(query),
+                source: TableSource::Query {
+                    query: Box::new(query),
+                    text: String::new(),
+                },
                 with_data: true,
                 materialized: false,
+                options: Vec::new(),
                 on_commit: None,
+                tablespace: None,
             })));
         }
         Ok(Statement::Query(Box::new(query)))

@@ -242,6 +242,7 @@ pub async fn make_table(tx: &mut Transaction, name: &str, keyed: bool, indexes: 
         ty,
         not_null,
         default: None,
+        generated: false,
         missing: None,
         identity: None,
         dropped: false,
@@ -267,6 +268,8 @@ pub async fn make_table(tx: &mut Transaction, name: &str, keyed: bool, indexes: 
         row_key: if keyed { vec![0] } else { vec![] },
         indexes: Vec::new(),
         constraints: Vec::new(),
+        on_commit: None,
+        materialized: None,
     };
     if keyed {
         let index = tx.new_oid().unwrap();

@@ -46,9 +46,10 @@ pub(crate) fn find_relation<'a>(cx: &BindContext<'a>, schema: Option<&str>, name
     if let Some(s) = schema {
         return in_schema(temporary::meant(s, cx.search_path));
     }
-    // Temporary relations come before even those of the system.
-    if let Some(own) = temporary::own(cx.search_path)
-        && let Some(found) = in_schema(own)
+    // Unless the path says another place, temporary relations come before even those of the system.
+    if let Some(first) = cx.search_path.first()
+        && temporary::is_temporary(first)
+        && let Some(found) = in_schema(first)
     {
         return Some(found);
     }

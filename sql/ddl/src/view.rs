@@ -12,7 +12,11 @@ use curia_types::{PgType, Result, SqlError, SqlState, type_info};
 impl Ddl<'_> {
     pub(crate) async fn create_view(&mut self, s: &CreateView) -> Result<()> {
         let shape = self.locked_shape(s).await?;
-        let mut persistence = if s.temporary { Persistence::Temporary } else { Persistence::Permanent };
+        let mut persistence = if s.temporary {
+            Persistence::Temporary
+        } else {
+            Persistence::Permanent
+        };
         let name = s.name.name().to_owned();
         if !s.temporary && self.reads_temporary(&shape) {
             persistence = Persistence::Temporary;

@@ -143,7 +143,9 @@ impl Session {
             return Ok(Ran::done("CREATE TABLE AS"));
         }
         // By its full name: the search path may find another table of this name first.
-        let (schema, _) = self.created(c)?.ok_or_else(|| SqlError::internal("CREATE TABLE AS did not create"))?;
+        let (schema, _) = self
+            .created(c)?
+            .ok_or_else(|| SqlError::internal("CREATE TABLE AS did not create"))?;
         let insert = ast::Insert {
             with: None,
             table: ast::ObjectName {

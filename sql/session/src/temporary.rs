@@ -63,7 +63,9 @@ impl Session {
         let catalog = self.transaction()?.catalog();
         let queries = DefinitionQueries::new(self, &catalog);
         let surroundings = self.surroundings();
-        Ddl::new(self.transaction()?, surroundings.environment(), &queries).before_commit().await
+        Ddl::new(self.transaction()?, surroundings.environment(), &queries)
+            .before_commit()
+            .await
     }
 
     /// DISCARD TEMP.
@@ -110,7 +112,11 @@ impl Sessions {
     /// Those of reading and changing the catalog.
     pub async fn sweep_temporary(self: &Arc<Self>) -> Result<()> {
         let catalog = self.database.catalog();
-        let left = catalog.schemas.values().map(|s| &s.name).filter(|name| temporary::is_temporary(name));
+        let left = catalog
+            .schemas
+            .values()
+            .map(|s| &s.name)
+            .filter(|name| temporary::is_temporary(name));
         let left: Vec<String> = left.cloned().collect();
         if left.is_empty() {
             return Ok(());

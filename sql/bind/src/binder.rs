@@ -4,11 +4,12 @@ use crate::context::BindContext;
 use crate::ir::*;
 use crate::view::{Depth, Meanings};
 use crate::walk;
-use curia_catalog::Oid;
+use curia_catalog::{Oid, View};
 use curia_parse::{Statement, ast};
 use curia_types::{PgType, Result, SqlError, SqlState, oid, type_info};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Parameters that a Bind message can give.
 const MAX_PARAMS: usize = 65_535;
@@ -42,6 +43,25 @@ pub(crate) fn bind<'a>(statement: &Statement, depth: Depth<'a>, cx: &'a BindCont
         other => return Err(SqlError::internal(format!("{} cannot be bound", other.tag()))),
     };
     binder.finish(bound)
+}
+
+pub(crate) fn bind_view<'a>(view: &Arc<View>, depth: Depth<'a>, cx: &'a BindContext<'a>) -> Result<BoundStatement> {
+    let binder = Binder::new(cx, depth, true);
+    let name = ast::Ident {
+        name: view.name.clone(),
+        pos: 0,
+    };
+    let part = binder.view(view, None, &ast::ObjectName { parts: vec![name] })?;
+    let columns = part.items.iter().flat_map(|item| &item.columns);
+    let output = columns
+        .map(|c| OutputColumn {
+            name: c.name.clone(),
+            id: c.column.id,
+            ty: c.column.ty,
+            origin: None,
+        })
+        .collect();
+    binder.finish(Bound::Query(Query { rel: part.rel, output }))
 }
 
 impl<'a> Binder<'a> {

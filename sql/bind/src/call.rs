@@ -571,6 +571,7 @@ impl Binder<'_> {
             Clause::Returning => "RETURNING",
             Clause::UpdateSet => "UPDATE",
             Clause::Check => "check constraints",
+            Clause::Generated => "column generation expressions",
             Clause::Default => "DEFAULT expressions",
             Clause::Filter => "FILTER",
             Clause::WindowPartition | Clause::WindowOrder => "window definitions",

@@ -157,7 +157,7 @@ pub fn stored_text_shown(catalog: &Catalog, search_path: &[String], text: &str, 
 }
 
 /// How [`Binder::over_table`] shows what it bound.
-struct Shown<'a> {
+pub(crate) struct Shown<'a> {
     /// Gives the columns their names.
     table: &'a Table,
     names: Option<(&'a Catalog, &'a [String])>,
@@ -166,7 +166,7 @@ struct Shown<'a> {
 
 impl<'a> Shown<'a> {
     /// The form that is stored.
-    fn stored(table: &'a Table) -> Shown<'a> {
+    pub fn stored(table: &'a Table) -> Shown<'a> {
         Shown {
             table,
             names: None,
@@ -261,7 +261,7 @@ impl Binder<'_> {
     }
 
     /// Checks a default against its column; a literal of unknown type takes the column's.
-    fn default_of_type(&self, bound: Expr, ty: PgType, column: &str) -> Result<Expr> {
+    pub fn default_of_type(&self, bound: Expr, ty: PgType, column: &str) -> Result<Expr> {
         let (source, position) = (bound.ty.oid, bound.position);
         if source == oid::UNKNOWN {
             // Reads the literal, so that a bad one is refused now.
@@ -285,7 +285,7 @@ impl Binder<'_> {
     }
 
     /// Binds an expression over a table's columns and shows it with the names of `shown`'s columns.
-    fn over_table(
+    pub(crate) fn over_table(
         &self,
         expr: &ast::Expr,
         table: &Table,
@@ -324,6 +324,7 @@ impl Binder<'_> {
         let place = match clause {
             Clause::Default => "DEFAULT expression",
             Clause::Check => "check constraint",
+            Clause::Generated => "column generation expression",
             Clause::AlterUsing => "transform expression",
             _ => return Ok(()),
         };

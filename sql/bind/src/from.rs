@@ -116,6 +116,13 @@ impl Binder<'_> {
             Some(Named::View(view)) => self.view(view, alias, name),
             Some(Named::Table(table)) => {
                 refuse_foreign_temporary(self.cx, name)?;
+                if table.materialized.as_ref().is_some_and(|m| !m.populated) && !self.meanings.keeps() {
+                    return Err(SqlError::new(
+                        SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                        format!("materialized view \"{}\" has not been populated", table.name),
+                    )
+                    .hint("Use the REFRESH MATERIALIZED VIEW command."));
+                }
                 let known = self.known_columns(name.schema(), name.name());
                 let (rel, item) = self.scan_of(table, alias, name.name(), known.as_deref())?;
                 Ok(Part {

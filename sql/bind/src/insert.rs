@@ -21,6 +21,12 @@ impl Binder<'_> {
         match find_relation(self.cx, name.schema(), name.name()) {
             Some(Named::Table(t)) => {
                 refuse_foreign_temporary(self.cx, name)?;
+                if t.materialized.is_some() {
+                    return Err(SqlError::new(
+                        SqlState::WRONG_OBJECT_TYPE,
+                        format!("cannot change materialized view \"{}\"", t.name),
+                    ));
+                }
                 self.uses_table(t.oid);
                 Ok(Arc::clone(t))
             }
@@ -59,6 +65,9 @@ impl Binder<'_> {
     /// The value of a column that is given none: its default, the next number of its identity, or NULL.
     pub fn default_value(&self, table: &Table, column: usize) -> Result<Expr> {
         let c = &table.columns[column];
+        if c.generated {
+            return Ok(self.null(c.ty)); // computed when the rest of the row is known
+        }
         let bound = if c.identity.is_some() {
             let sequence = self.cx.catalog.owned_sequences(table.oid, Some(c.attnum)).next();
             let sequence = sequence.ok_or_else(|| SqlError::internal(format!("no owned sequence found for column \"{}\"", c.name)))?;
@@ -182,6 +191,7 @@ impl Binder<'_> {
         }
         let alias = insert.alias.as_ref().map_or(&table.name, |a| &a.name).clone();
         let (new_row, item) = self.new_row(&table, &alias, insert.alias.is_none());
+        let generated = self.generated(&table, &item)?;
         let checks = self.checks(&table, &item)?;
         let on_conflict = match &insert.on_conflict {
             Some(c) => Some(self.on_conflict(c, &table, &alias, insert.alias.is_none(), &scope)?),
@@ -202,6 +212,7 @@ impl Binder<'_> {
             source,
             values,
             on_conflict,
+            generated,
             checks,
             new_row,
             returning,
@@ -277,6 +288,10 @@ impl Binder<'_> {
 
     /// Whether an explicit value for a column is used (true) or replaced by its default (false).
     fn identity_rule(&self, insert: &ast::Insert, column: &curia_catalog::Column) -> Result<bool> {
+        if column.generated {
+            let message = format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name);
+            return Err(is_generated(SqlError::new(GENERATED_ALWAYS, message), &column.name));
+        }
         let Some(identity) = column.identity else { return Ok(true) };
         match (insert.overriding, identity) {
             (Some(ast::Overriding::UserValue), _) => Ok(false),
@@ -466,7 +481,12 @@ impl Binder<'_> {
                 return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
             }
             let value = match value {
+                None if column.generated => return Ok(()),
                 None => this.default_value(table, i)?,
+                Some(_) if column.generated => {
+                    let message = format!("column \"{}\" can only be updated to DEFAULT", column.name);
+                    return Err(is_generated(SqlError::new(GENERATED_ALWAYS, message), &column.name));
+                }
                 Some(v) => {
                     if column.identity == Some(Identity::Always) {
                         return Err(SqlError::new(
@@ -562,6 +582,10 @@ impl Binder<'_> {
             position: at(pos),
         })
     }
+}
+
+fn is_generated(error: SqlError, column: &str) -> SqlError {
+    error.detail(format!("Column \"{column}\" is a generated column."))
 }
 
 /// Stored expressions have no place in the statement.

@@ -465,6 +465,8 @@ pub struct Insert {
     pub values: Vec<InsertValue>,
     /// ON CONFLICT.
     pub on_conflict: Option<OnConflict>,
+    /// Generated columns: (index into `Table::columns`, value over the rest of `new_row`).
+    pub generated: Vec<(usize, Expr)>,
     /// CHECK constraints over `new_row`, with their names.
     pub checks: Vec<Check>,
     /// Column ids by which `checks` and `returning` refer to the new row (index into `Table::columns`, id).
@@ -534,6 +536,8 @@ pub struct Update {
     pub old_row: Vec<(usize, RelColumn)>,
     /// (index into `Table::columns`, new value over `source`'s columns)
     pub assignments: Vec<(usize, Expr)>,
+    /// Generated columns: (index into `Table::columns`, value over the rest of `new_row`).
+    pub generated: Vec<(usize, Expr)>,
     /// CHECK constraints over `new_row`.
     pub checks: Vec<Check>,
     /// Ids by which `checks` and `returning` refer to the new row.

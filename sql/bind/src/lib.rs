@@ -9,7 +9,8 @@
 //!
 //! - [`bind`] is the door for SELECT, INSERT, UPDATE, DELETE; [`BindContext`] is what it may look at.
 //! - [`ir`]: the typed statement. [`ddl`], [`domain`]: types and expressions of definitions. [`deparse`]: a typed expression as SQL text.
-//! - Inside: `scope` (names), `from`, `view`, `select`, `group`, `order`, `setop`, `with` (queries), `insert`, `update` (row changes), `expr`,
+//! - Inside: `scope` (names), `from`, `view`, `select`, `group`, `order`, `setop`, `with` (queries), `insert`, `update`, `generated` (row
+//!   changes), `expr`,
 //!   `call`, `operator` (expressions), `resolve` and `coerce` (chapter 10 of PostgreSQL's manual), `walk` (traversals of the IR).
 //!
 //! Constants are folded while binding when a function is immutable and succeeds on them; one that fails stays and fails when it runs.
@@ -27,6 +28,7 @@ pub mod deparse;
 pub mod domain;
 mod expr;
 mod from;
+mod generated;
 mod group;
 mod insert;
 pub mod ir;
@@ -46,10 +48,13 @@ pub mod walk;
 mod with;
 
 pub use context::BindContext;
+pub use generated::{generated_columns_used, generated_text, generated_text_renamed};
 pub use view::recursive;
 
+use curia_catalog::View;
 use curia_parse::Parsed;
 use curia_types::Result;
+use std::sync::Arc;
 
 /// Binds a SELECT, INSERT, UPDATE or DELETE.
 ///
@@ -58,6 +63,14 @@ use curia_types::Result;
 /// statements.
 pub fn bind(parsed: &Parsed, cx: &BindContext<'_>) -> Result<ir::BoundStatement> {
     bind_statement(&parsed.statement, parsed.depth, cx)
+}
+
+/// Binds a view's query, whether or not the view is in the catalog.
+///
+/// # Errors
+/// As [`bind`].
+pub fn bind_view(view: &Arc<View>, cx: &BindContext<'_>) -> Result<ir::BoundStatement> {
+    view::with_depth(1, |depth| binder::bind_view(view, depth, cx))
 }
 
 /// Binds a statement that stands inside another one (EXPLAIN, PREPARE, DECLARE, COPY); `depth` is that of the [`Parsed`] around it.

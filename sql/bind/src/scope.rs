@@ -79,6 +79,7 @@ pub(crate) enum Clause {
     Returning,
     UpdateSet,
     Check,
+    Generated,
     Default,
     Filter,
     AggregateArgument,

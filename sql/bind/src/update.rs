@@ -30,6 +30,7 @@ impl Binder<'_> {
         // CHECK and RETURNING see the new row in the target's place.
         let name = scope.items[0].name.clone();
         let (new_row, item) = self.new_row(&rows.table, &name, update.alias.is_none());
+        let generated = self.generated(&rows.table, &item)?;
         let checks = self.checks(&rows.table, &item)?;
         scope.items[0] = Rc::new(item);
         let returning = self.returning(&update.returning, &scope)?;
@@ -39,6 +40,7 @@ impl Binder<'_> {
             row_key: rows.row_key,
             old_row: rows.old_row,
             assignments,
+            generated,
             checks,
             new_row,
             returning,

@@ -105,6 +105,11 @@ impl Meanings {
         }
     }
 
+    /// Whether a view is being made, whose query does not run now.
+    pub fn keeps(&self) -> bool {
+        self.found.borrow().is_some()
+    }
+
     /// What was found.
     pub fn found(&self) -> Vec<ViewRelation> {
         self.found.take().unwrap_or_default()

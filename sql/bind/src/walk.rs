@@ -376,6 +376,7 @@ fn statement_parts(bound: &mut Bound) -> (&mut Rel, Vec<&mut Expr>, Vec<ColId>) 
                 exprs.extend(update.assignments.iter_mut().map(|(_, e)| e));
                 exprs.extend(update.predicate.as_mut());
             }
+            exprs.extend(i.generated.iter_mut().map(|(_, e)| e));
             exprs.extend(i.checks.iter_mut().map(|c| &mut c.predicate));
             exprs.extend(i.returning.iter_mut().flat_map(|r| r.columns.iter_mut().map(|(_, e)| e)));
             (&mut i.source, exprs, Vec::new())
@@ -383,6 +384,7 @@ fn statement_parts(bound: &mut Bound) -> (&mut Rel, Vec<&mut Expr>, Vec<ColId>) 
         Bound::Update(u) => {
             let ids = u.old_row.iter().map(|(_, c)| c.id).chain([u.row_key]).collect();
             let mut exprs: Vec<&mut Expr> = u.assignments.iter_mut().map(|(_, e)| e).collect();
+            exprs.extend(u.generated.iter_mut().map(|(_, e)| e));
             exprs.extend(u.checks.iter_mut().map(|c| &mut c.predicate));
             exprs.extend(u.returning.iter_mut().flat_map(|r| r.columns.iter_mut().map(|(_, e)| e)));
             (&mut u.source, exprs, ids)

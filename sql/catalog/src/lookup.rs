@@ -81,6 +81,11 @@ impl Catalog {
     pub fn views_on(&self, relation: Oid) -> impl Iterator<Item = &Arc<View>> {
         self.views.values().filter(move |v| v.relations.iter().any(|r| r.oid == relation))
     }
+    /// Materialized views whose queries name a relation.
+    pub fn materialized_on(&self, relation: Oid) -> impl Iterator<Item = &Arc<Table>> {
+        let names = move |m: &Materialized| m.relations.iter().any(|r| r.oid == relation);
+        self.tables.values().filter(move |t| t.materialized.as_ref().is_some_and(names))
+    }
     /// Sequences owned by a table, or by one of its columns.
     pub fn owned_sequences(&self, table: Oid, attnum: Option<i16>) -> impl Iterator<Item = &Arc<Sequence>> {
         self.sequences

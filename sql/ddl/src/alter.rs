@@ -4,6 +4,8 @@ use crate::Ddl;
 use crate::column::{MAX_COLUMNS, too_many_columns};
 use crate::constraint::{self, WrittenKind};
 use crate::fill::contains_nulls;
+use crate::generated::{expression_of, is_generated};
+use crate::materialized::refuse_action;
 use crate::names::{find_column, no_column, no_relation, relation_exists};
 use crate::table::check_storage_options;
 use crate::temporary::moves_temporary;
@@ -20,6 +22,7 @@ impl Ddl<'_> {
             ObjectKind::Index => "ALTER INDEX",
             ObjectKind::Sequence => "ALTER SEQUENCE",
             ObjectKind::View => "ALTER VIEW",
+            ObjectKind::MaterializedView => "ALTER MATERIALIZED VIEW",
             other => {
                 return Err(SqlError::unsupported(format!(
                     "ALTER {}",
@@ -44,12 +47,14 @@ impl Ddl<'_> {
             {
                 None
             }
+            (ObjectKind::MaterializedView, found) if self.kind_of(found) == ObjectKind::MaterializedView => None,
             (ObjectKind::Index, Relation::Index(..))
             | (ObjectKind::Sequence, Relation::Sequence(_))
             | (ObjectKind::View, Relation::View(_)) => None,
             (ObjectKind::Table, _) => Some("a table"),
             (ObjectKind::Index, _) => Some("an index"),
             (ObjectKind::View, _) => Some("a view"),
+            (ObjectKind::MaterializedView, _) => Some("a materialized view"),
             _ => Some("a sequence"),
         };
         if let Some(what) = wrong {
@@ -66,6 +71,9 @@ impl Ddl<'_> {
                 self.lock_table(oid, TableLock::AccessExclusive).await?;
                 for action in &s.actions {
                     let table = (*self.table(oid)?).clone();
+                    if table.materialized.is_some() {
+                        refuse_action(&table, action)?;
+                    }
                     self.alter(table, action).await?;
                 }
             }
@@ -118,12 +126,18 @@ impl Ddl<'_> {
                 if table.columns[i].identity.is_some() {
                     return Err(is_identity(&table, i));
                 }
+                if table.columns[i].generated {
+                    return Err(is_generated(&table, i));
+                }
                 table.columns[i].default = Some(self.default_text(expr, &name.name, table.columns[i].ty)?);
             }
             Action::DropDefault(name) => {
                 let i = find_column(&table, name)?;
                 if table.columns[i].identity.is_some() {
                     return Err(is_identity(&table, i).hint("Use ALTER TABLE ... ALTER COLUMN ... DROP IDENTITY instead."));
+                }
+                if table.columns[i].generated {
+                    return Err(is_generated(&table, i).hint("Use ALTER TABLE ... ALTER COLUMN ... DROP EXPRESSION instead."));
                 }
                 table.columns[i].default = None;
             }
@@ -296,15 +310,21 @@ impl Ddl<'_> {
                 }
                 return Ok(());
             }
-            Action::DropExpression(name) => {
-                find_column(&table, name)?;
-                return Err(SqlError::new(
-                    SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
-                    format!(
+            Action::DropExpression { name, if_exists } => {
+                let i = find_column(&table, name)?;
+                if !table.columns[i].generated {
+                    let message = format!(
                         "column \"{}\" of relation \"{}\" is not a stored generated column",
                         name.name, table.name
-                    ),
-                ));
+                    );
+                    if !if_exists {
+                        return Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message));
+                    }
+                    self.notice(format!("{message}, skipping"));
+                    return Ok(());
+                }
+                table.columns[i].generated = false;
+                table.columns[i].default = None;
             }
             Action::SetTablespace(_) => return Err(SqlError::unsupported("SET TABLESPACE")),
             Action::Unsupported(feature) => return Err(SqlError::unsupported(feature)),
@@ -328,11 +348,17 @@ impl Ddl<'_> {
         let mut new = self.new_column(&table.name, table.columns.len() + 1, def)?;
         let has_sequence = new.sequence.is_some();
         self.add_column_sequence(table.schema, (table.oid, &table.name), &mut new).await?;
-        let column = new.column;
+        let mut column = new.column;
         let i = table.columns.len();
+        if let Some(expr) = expression_of(def) {
+            let mut with = table.clone();
+            with.columns.push(column);
+            self.set_generated(&mut with, i, expr)?;
+            column = with.columns.remove(i);
+        }
         // A default that is the same for all rows is kept beside the column and read in place of what older rows lack. Any other is
         // computed row by row into fresh storage.
-        let mut per_row = has_sequence;
+        let mut per_row = has_sequence || column.generated;
         let mut missing = None;
         if let Some(default) = &column.default
             && !per_row
@@ -394,9 +420,18 @@ impl Ddl<'_> {
             self.notice(format!("{}, skipping", missing.message()));
             return Ok(());
         };
+        let oid = table.oid;
         if table.row_key.contains(&i) {
             // Rows stay where they are: the key columns are dropped with the constraint, the row key remains as an opaque key.
             return Err(SqlError::unsupported("dropping a column of the primary key"));
+        }
+        for generated in self.generated_that_go(&table, i, cascade)? {
+            let name = Ident {
+                name: table.columns[generated].name.clone(),
+                pos: 0,
+            };
+            Box::pin(self.drop_column(table, false, &name, cascade)).await?;
+            table = (*self.table(oid)?).clone();
         }
         self.drop_views_using(&table, i, cascade).await?;
         let doomed: Vec<u32> = table
@@ -430,6 +465,7 @@ impl Ddl<'_> {
         column.default = None;
         column.missing = None;
         column.identity = None;
+        column.generated = false;
         column.name = format!("........pg.dropped.{attnum}........");
         self.change(Change::Drop(ObjectKey {
             class: Class::Comment,
@@ -444,6 +480,14 @@ impl Ddl<'_> {
         let new = self.resolve_type(ty)?;
         self.check_storable(new)?;
         self.check_type_is_free(&table, i)?;
+        if table.columns[i].generated && using.is_some() {
+            return Err(SqlError::new(
+                SqlState::INVALID_COLUMN_DEFINITION,
+                "cannot specify USING when altering type of generated column",
+            )
+            .detail(format!("Column \"{}\" is a generated column.", name.name)));
+        }
+        self.refuse_used_by_generated(&table, i)?;
         let old = table.columns[i].ty;
         if using.is_none() && (old == new || relabels(old, new)) {
             table.columns[i].ty = new;
@@ -491,6 +535,7 @@ impl Ddl<'_> {
             }
         };
         if let Some(default) = &table.columns[i].default
+            && !table.columns[i].generated
             && !curia_bind::ddl::default_assignable(&self.catalog(), self.env.search_path, default, new)?
         {
             return Err(SqlError::new(
@@ -535,7 +580,7 @@ impl Ddl<'_> {
         Ok(table)
     }
 
-    async fn fresh_storages(&mut self, table: &mut Table) -> Result<()> {
+    pub(crate) async fn fresh_storages(&mut self, table: &mut Table) -> Result<()> {
         table.storage = self.new_storage()?;
         for index in table.indexes.iter_mut().filter(|i| i.storage.is_some()) {
             index.storage = Some(self.new_storage()?);
@@ -544,7 +589,7 @@ impl Ddl<'_> {
     }
 
     /// Frees the storages of a table version that was replaced.
-    fn retire(&mut self, old: &Table) -> Result<()> {
+    pub(crate) fn retire(&mut self, old: &Table) -> Result<()> {
         self.drop_storage(old.storage)?;
         for index in &old.indexes {
             if let Some(storage) = index.storage {
@@ -655,6 +700,7 @@ impl Ddl<'_> {
             }
         }
         table.constraints = constraints;
+        self.rename_in_generated(&old, &mut table)?;
         self.change(Change::put(table))
     }
 

@@ -54,6 +54,7 @@ impl Ddl<'_> {
         let mut null = serial.map(|_| false);
         let mut default = None;
         let mut identity = None;
+        let mut generated = false;
         let mut sequence = match serial {
             Some(ty) => Some(self.sequence_shape(&[], ty, None)?),
             None => None,
@@ -83,7 +84,10 @@ impl Ddl<'_> {
                         return Err(twice("default values"));
                     }
                     if identity.is_some() {
-                        return Err(both_default_and_identity(&name, table, c.pos));
+                        return Err(both(("default", "identity"), &name, table, c.pos));
+                    }
+                    if generated {
+                        return Err(both(("default", "generation expression"), &name, table, c.pos));
                     }
                     default = Some(self.default_text(expr, &name, ty)?);
                 }
@@ -92,7 +96,10 @@ impl Ddl<'_> {
                         return Err(twice("identity specifications"));
                     }
                     if default.is_some() || serial.is_some() {
-                        return Err(both_default_and_identity(&name, table, c.pos));
+                        return Err(both(("default", "identity"), &name, table, c.pos));
+                    }
+                    if generated {
+                        return Err(both(("identity", "generation expression"), &name, table, c.pos));
                     }
                     if null == Some(true) {
                         return Err(SqlError::new(
@@ -106,7 +113,19 @@ impl Ddl<'_> {
                     sequence = Some(shape);
                     null = Some(false);
                 }
-                ColumnConstraintKind::Generated(_) => return Err(SqlError::unsupported("GENERATED ALWAYS AS (..) STORED").at(Some(c.pos))),
+                // Its expression is looked at when all columns are known.
+                ColumnConstraintKind::Generated(_) => {
+                    if generated {
+                        return Err(twice("generation clauses"));
+                    }
+                    if default.is_some() || serial.is_some() {
+                        return Err(both(("default", "generation expression"), &name, table, c.pos));
+                    }
+                    if identity.is_some() {
+                        return Err(both(("identity", "generation expression"), &name, table, c.pos));
+                    }
+                    generated = true;
+                }
                 ColumnConstraintKind::References(_) => return Err(SqlError::unsupported("FOREIGN KEY").at(Some(c.pos))),
                 ColumnConstraintKind::Unique { .. } | ColumnConstraintKind::PrimaryKey { .. } | ColumnConstraintKind::Check { .. } => {}
             }
@@ -118,7 +137,7 @@ impl Ddl<'_> {
             ty,
             not_null: null == Some(false),
             default,
-            generated: false,
+            generated,
             missing: None,
             identity,
             dropped: false,
@@ -155,10 +174,10 @@ pub(crate) fn too_many_columns() -> SqlError {
     SqlError::new(SqlState::TOO_MANY_COLUMNS, format!("tables can have at most {MAX_COLUMNS} columns"))
 }
 
-fn both_default_and_identity(column: &str, table: &str, pos: u32) -> SqlError {
+fn both((one, other): (&str, &str), column: &str, table: &str, pos: u32) -> SqlError {
     SqlError::new(
         SqlState::SYNTAX_ERROR,
-        format!("both default and identity specified for column \"{column}\" of table \"{table}\""),
+        format!("both {one} and {other} specified for column \"{column}\" of table \"{table}\""),
     )
     .at(Some(pos))
 }

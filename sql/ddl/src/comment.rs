@@ -11,6 +11,15 @@ impl Ddl<'_> {
     pub(crate) async fn comment(&mut self, s: &Comment) -> Result<()> {
         let (object, attnum) = match s.kind {
             ObjectKind::Table => (self.find_table(&s.name)?.oid, 0),
+            ObjectKind::MaterializedView => match self.find_relation(&s.name)? {
+                found if self.kind_of(found) == ObjectKind::MaterializedView => (found.oid(), 0),
+                _ => {
+                    return Err(SqlError::new(
+                        SqlState::WRONG_OBJECT_TYPE,
+                        format!("\"{}\" is not a materialized view", s.name.name()),
+                    ));
+                }
+            },
             ObjectKind::Index => match self.find_relation(&s.name)? {
                 Relation::Index(_, oid) => (oid, 0),
                 _ => {
@@ -60,7 +69,7 @@ impl Ddl<'_> {
                 if table.is_empty() {
                     return Err(SqlError::new(SqlState::SYNTAX_ERROR, "column name must be qualified"));
                 }
-                let table = self.find_table(&ObjectName { parts: table.to_vec() })?;
+                let table = self.find_indexed(&ObjectName { parts: table.to_vec() })?;
                 (table.oid, table.columns[find_column(&table, column)?].attnum)
             }
             ObjectKind::Constraint => {

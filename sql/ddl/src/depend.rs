@@ -64,6 +64,7 @@ impl Ddl<'_> {
             ObjectKind::Index => "DROP INDEX",
             ObjectKind::Sequence => "DROP SEQUENCE",
             ObjectKind::View => "DROP VIEW",
+            ObjectKind::MaterializedView => "DROP MATERIALIZED VIEW",
             ObjectKind::Schema => "DROP SCHEMA",
             other => return Err(SqlError::unsupported(format!("DROP {}", kind_name(other).to_uppercase()))),
         };
@@ -105,12 +106,7 @@ impl Ddl<'_> {
             self.notice(format!("{word} \"{name}\" does not exist, skipping"));
             return Ok(None);
         };
-        let is = match relation {
-            Relation::Table(_) => ObjectKind::Table,
-            Relation::Index(..) => ObjectKind::Index,
-            Relation::Sequence(_) => ObjectKind::Sequence,
-            Relation::View(_) => ObjectKind::View,
-        };
+        let is = self.kind_of(relation);
         if is != kind {
             let article = |k: ObjectKind| if k == ObjectKind::Index { "an" } else { "a" };
             return Err(SqlError::new(
@@ -162,7 +158,7 @@ impl Ddl<'_> {
         for schema in schemas {
             let on = format!("schema {}", curia_parse::quote_identifier(&schema.name));
             for t in catalog.tables.values().filter(|t| t.schema == schema.oid) {
-                let shown = format!("table {}", self.shown(t.schema, &t.name));
+                let shown = self.described(Relation::Table(t.oid));
                 dependents.push(Dependent::relation(Relation::Table(t.oid), shown, on.clone()));
             }
             for v in catalog.views.values().filter(|v| v.schema == schema.oid) {
@@ -228,12 +224,16 @@ impl Ddl<'_> {
         // Views of what goes, and views of those.
         let mut at = 0;
         while let Some(relation) = going.get(at).copied() {
-            for view in catalog.views_on(relation.oid()) {
-                let of = Relation::View(view.oid);
+            let on = self.described(relation);
+            let views = catalog
+                .views_on(relation.oid())
+                .map(|v| (Relation::View(v.oid), self.dependent_view(v, on.clone())));
+            let materialized = catalog.materialized_on(relation.oid());
+            let materialized = materialized.map(|t| (Relation::Table(t.oid), self.dependent_materialized(t, on.clone())));
+            for (of, dependent) in views.chain(materialized) {
                 if !going.contains(&of) {
-                    let on = self.described(relation);
                     blocked.get_or_insert_with(|| on.clone());
-                    dependents.push(self.dependent_view(view, on));
+                    dependents.push(dependent);
                     going.push(of);
                 }
             }
@@ -331,15 +331,23 @@ impl Ddl<'_> {
     /// A relation as messages name it.
     fn described(&self, relation: Relation) -> String {
         let catalog = self.catalog();
-        let kind = match relation {
-            Relation::Table(_) => "table",
-            Relation::Index(..) => "index",
-            Relation::Sequence(_) => "sequence",
-            Relation::View(_) => "view",
-        };
+        let kind = kind_name(self.kind_of(relation));
         match catalog.relation_by_oid(relation.oid()) {
             Some((schema, name, _)) => format!("{kind} {}", self.shown(schema, name)),
             None => kind.to_owned(),
+        }
+    }
+
+    /// The kind of a relation.
+    pub(crate) fn kind_of(&self, relation: Relation) -> ObjectKind {
+        match relation {
+            Relation::Table(oid) => match self.catalog().tables.get(&oid) {
+                Some(t) if t.materialized.is_some() => ObjectKind::MaterializedView,
+                _ => ObjectKind::Table,
+            },
+            Relation::Index(..) => ObjectKind::Index,
+            Relation::Sequence(_) => ObjectKind::Sequence,
+            Relation::View(_) => ObjectKind::View,
         }
     }
 

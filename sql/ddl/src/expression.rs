@@ -27,7 +27,7 @@ impl Ddl<'_> {
         self.placed(curia_bind::ddl::check_text(&self.catalog(), self.env.search_path, expr, table))
     }
 
-    fn placed<T>(&self, result: Result<T>) -> Result<T> {
+    pub(crate) fn placed<T>(&self, result: Result<T>) -> Result<T> {
         result.map_err(|e| if self.altering { e.nowhere() } else { e })
     }
 

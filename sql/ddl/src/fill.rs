@@ -3,7 +3,7 @@
 //! The caller holds a lock that keeps writers away. Everything goes through the transaction's buffer, which spills, so a table of any size
 //! fits; nobody else reads a fresh storage before the catalog row that names it commits.
 
-use crate::Ddl;
+use crate::{Ddl, Rows};
 use curia_catalog::{Index, Table};
 use curia_txn::{Direction, KeyRange, TableLayout, ViewScan};
 use curia_types::{Datum, Result, SqlError, SqlState, length};
@@ -44,10 +44,17 @@ impl Ddl<'_> {
 
     /// Fills the storages of `new` with the rows of a query, one value for each live column of `new` in order.
     pub(crate) async fn refill_from(&mut self, new: &Table, query: &str) -> Result<()> {
+        let rows = self.queries.open(self.tx, query).await?;
+        self.fill_with(new, rows).await.map(|_| ())
+    }
+
+    /// The same with rows that are there; gives their number.
+    pub(crate) async fn fill_with(&mut self, new: &Table, mut rows: Box<dyn Rows>) -> Result<u64> {
         let layout = self.layout(new)?;
         let live: Vec<usize> = new.live_columns().map(|(i, _)| i).collect();
-        let mut rows = self.queries.open(self.tx, query).await?;
+        let mut count = 0;
         while let Some(batch) = rows.next().await? {
+            count += batch.len() as u64;
             for values in batch {
                 let mut row = vec![Datum::Null; new.columns.len()];
                 for (i, value) in live.iter().zip(values) {
@@ -56,7 +63,7 @@ impl Ddl<'_> {
                 self.build(&layout, &row).await?;
             }
         }
-        Ok(())
+        Ok(count)
     }
 
     /// Whether any row satisfies a condition over the table's columns.

@@ -44,7 +44,7 @@ impl Ddl<'_> {
                 format!("cannot use more than {MAX_KEYS} columns in an index"),
             ));
         }
-        let table = self.find_table(&s.table)?;
+        let table = self.find_indexed(&s.table)?;
         // PostgreSQL takes SHARE. Here a table is one catalog object with its indexes, so two builds at once would lose one of them.
         self.lock_table(table.oid, TableLock::ShareRowExclusive).await?;
         // The table as it is now that nobody changes it any more.

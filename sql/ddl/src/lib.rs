@@ -12,6 +12,9 @@
 //! - `names`: objects by name, with PostgreSQL's errors.
 //! - `table`, `alter`, `index`, `view`, `sequence`, `schema`, `role`, `comment`, `truncate`: one statement family each.
 //! - `temporary`: the schemas of temporary relations, and what a commit does to these.
+//! - `generated`: columns that are computed of others.
+//! - `like`: definitions taken over from other relations.
+//! - `materialized`: materialized views.
 //! - `constraint`: names and shapes of constraints, shared by CREATE and ALTER TABLE.
 //! - `depend`: what goes with an object that is dropped, and what forbids it.
 //! - `fill`: writes the rows of fresh storages.
@@ -26,7 +29,10 @@ mod constraint;
 mod depend;
 mod expression;
 mod fill;
+mod generated;
 mod index;
+mod like;
+mod materialized;
 mod names;
 mod role;
 mod schema;
@@ -36,7 +42,7 @@ mod temporary;
 mod truncate;
 mod view;
 
-use curia_catalog::{Catalog, Change, Oid, StorageId};
+use curia_catalog::{Catalog, Change, Oid, StorageId, View};
 use curia_parse::Statement;
 use curia_txn::{LockWait, TableLock, Transaction};
 use curia_types::{Datum, Result, SqlError, SqlState};
@@ -51,6 +57,9 @@ pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 pub trait Queries {
     /// Starts a query over what the transaction sees now. The rows do not see later writes of the transaction.
     fn open<'a>(&'a self, tx: &'a mut Transaction, sql: &'a str) -> LocalFuture<'a, Result<Box<dyn Rows>>>;
+
+    /// Starts a view's query over what the transaction sees now; the view need not be in the catalog.
+    fn open_view<'a>(&'a self, tx: &'a mut Transaction, view: Arc<View>) -> LocalFuture<'a, Result<Box<dyn Rows>>>;
 }
 
 /// Rows of a query.
@@ -85,6 +94,8 @@ pub struct Ddl<'a> {
     altering: bool,
     /// NOTICEs for the client, in order.
     pub notices: Vec<SqlError>,
+    /// How many rows the query gave that filled what was made.
+    pub filled: Option<u64>,
 }
 
 impl<'a> Ddl<'a> {
@@ -98,6 +109,7 @@ impl<'a> Ddl<'a> {
             catalog,
             altering: false,
             notices: Vec::new(),
+            filled: None,
         }
     }
 
@@ -108,6 +120,7 @@ impl<'a> Ddl<'a> {
             statement,
             CreateTable(_)
                 | CreateView(_)
+                | RefreshMaterializedView(_)
                 | AlterTable(_)
                 | CreateIndex(_)
                 | CreateSchema(_)
@@ -130,6 +143,8 @@ impl<'a> Ddl<'a> {
         match statement {
             Statement::CreateTable(s) => self.create_table(s).await.map(|()| "CREATE TABLE"),
             Statement::CreateView(s) => self.create_view(s).await.map(|()| "CREATE VIEW"),
+            Statement::CreateTableAs(s) if s.materialized => self.create_materialized(s).await.map(|()| "CREATE MATERIALIZED VIEW"),
+            Statement::RefreshMaterializedView(s) => self.refresh(s).await.map(|()| "REFRESH MATERIALIZED VIEW"),
             Statement::AlterTable(s) => {
                 self.altering = true;
                 self.alter_table(s).await

@@ -32,11 +32,19 @@ impl Ddl<'_> {
             return Err(permission_denied(name.name()));
         }
         match self.find_relation(name)? {
-            Relation::Table(oid) => self.table(oid),
+            Relation::Table(oid) if self.table(oid)?.materialized.is_none() => self.table(oid),
             _ => Err(SqlError::new(
                 SqlState::WRONG_OBJECT_TYPE,
                 format!("\"{}\" is not a table", name.name()),
             )),
+        }
+    }
+
+    /// A table or materialized view by name: what indexes can be on.
+    pub(crate) fn find_indexed(&self, name: &ObjectName) -> Result<Arc<Table>> {
+        match self.lookup(name)? {
+            Some(Relation::Table(oid)) => self.table(oid),
+            _ => self.find_table(name),
         }
     }
 

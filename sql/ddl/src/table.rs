@@ -3,6 +3,7 @@
 use crate::Ddl;
 use crate::column::{MAX_COLUMNS, too_many_columns};
 use crate::constraint::{self, Unique, WrittenKind};
+use crate::generated::expression_of;
 use crate::names::relation_exists;
 use curia_catalog::{Change, Table};
 use curia_parse::ast::{CreateTable, OnCommit, StatementOption};
@@ -11,9 +12,6 @@ use curia_types::{Result, SqlError, SqlState};
 impl Ddl<'_> {
     pub(crate) async fn create_table(&mut self, s: &CreateTable) -> Result<()> {
         // UNLOGGED is accepted and means more than it asks: the table survives a crash.
-        if !s.like.is_empty() {
-            return Err(SqlError::unsupported("CREATE TABLE (LIKE ..)"));
-        }
         if !s.inherits.is_empty() {
             return Err(SqlError::unsupported("INHERITS"));
         }
@@ -48,6 +46,7 @@ impl Ddl<'_> {
                 .push(SqlError::new(SqlState::DUPLICATE_TABLE, format!("{}, skipping", exists.message())));
             return Ok(());
         }
+        let (s, rest) = self.expand_like(s)?;
         if s.columns.len() > MAX_COLUMNS {
             return Err(too_many_columns());
         }
@@ -86,6 +85,11 @@ impl Ddl<'_> {
             },
             materialized: None,
         };
+        for (i, def) in s.columns.iter().enumerate() {
+            if let Some(expr) = expression_of(def) {
+                self.set_generated(&mut table, i, expr)?;
+            }
+        }
         let mut written: Vec<_> = s.columns.iter().flat_map(constraint::of_column).collect();
         for c in &s.constraints {
             written.push(constraint::of_table(c)?);
@@ -112,7 +116,8 @@ impl Ddl<'_> {
             table.indexes.push(index);
             table.constraints.push(constraint);
         }
-        self.change(Change::put(table))
+        self.change(Change::put(table))?;
+        self.finish_like(oid, rest).await
     }
 }
 

@@ -4,14 +4,14 @@ use crate::Ddl;
 use crate::depend::Dependent;
 use crate::names::relation_exists;
 use curia_bind::ddl::{ViewShape, view_shape};
-use curia_catalog::{Change, Oid, Relation, Table, View, ViewColumn};
-use curia_parse::ast::{AlterTable, AlterTableAction as Action, CreateView, Persistence};
+use curia_catalog::{Change, Oid, Relation, Table, View, ViewColumn, ViewRelation};
+use curia_parse::ast::{AlterTable, AlterTableAction as Action, CreateView, Persistence, Query};
 use curia_txn::TableLock;
 use curia_types::{PgType, Result, SqlError, SqlState, type_info};
 
 impl Ddl<'_> {
     pub(crate) async fn create_view(&mut self, s: &CreateView) -> Result<()> {
-        let shape = self.locked_shape(s).await?;
+        let shape = self.locked_shape(&s.query, &s.text).await?;
         let mut persistence = if s.temporary {
             Persistence::Temporary
         } else {
@@ -57,11 +57,11 @@ impl Ddl<'_> {
     }
 
     /// Binds the query, with every table and view that it reads locked against change until the transaction ends.
-    async fn locked_shape(&mut self, s: &CreateView) -> Result<ViewShape> {
-        let depth = curia_parse::parse(&s.text)?.first().map_or(0, |parsed| parsed.depth);
+    pub(crate) async fn locked_shape(&mut self, query: &Query, text: &str) -> Result<ViewShape> {
+        let depth = curia_parse::parse(text)?.first().map_or(0, |parsed| parsed.depth);
         loop {
             let before = self.catalog();
-            let shape = view_shape(&before, self.env.search_path, &s.query, depth)?;
+            let shape = view_shape(&before, self.env.search_path, query, depth)?;
             let views = shape.relations.iter().map(|r| r.oid).filter(|oid| before.views.contains_key(oid));
             for oid in shape.tables.iter().copied().chain(views) {
                 self.lock_table(oid, TableLock::AccessShare).await?;
@@ -123,9 +123,16 @@ impl Ddl<'_> {
         let catalog = self.catalog();
         let column = &table.columns[column];
         let on = format!("column {} of table {}", column.name, self.shown(table.schema, &table.name));
-        let uses = |v: &View| v.relations.iter().any(|r| r.oid == table.oid && r.used.contains(&column.attnum));
-        let views = catalog.views.values().filter(|v| uses(v));
-        views.map(|v| self.dependent_view(v, on.clone())).collect()
+        let uses = |relations: &[ViewRelation]| relations.iter().any(|r| r.oid == table.oid && r.used.contains(&column.attnum));
+        let views = catalog.views.values().filter(|v| uses(&v.relations));
+        let materialized = catalog
+            .tables
+            .values()
+            .filter(|t| t.materialized.as_ref().is_some_and(|m| uses(&m.relations)));
+        views
+            .map(|v| self.dependent_view(v, on.clone()))
+            .chain(materialized.map(|t| self.dependent_materialized(t, on.clone())))
+            .collect()
     }
 
     pub(crate) fn dependent_view(&self, view: &View, on: String) -> Dependent {

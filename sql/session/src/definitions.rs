@@ -7,7 +7,8 @@ use crate::portal::{Ran, Rows, Tag};
 use crate::session::Session;
 use crate::wait::Waits;
 use curia_bind::BindContext;
-use curia_catalog::{Catalog, Relation, temporary};
+use curia_bind::ir::BoundStatement;
+use curia_catalog::{Catalog, Relation, View, temporary};
 use curia_ddl::{LocalFuture, Queries};
 use curia_execute::{Execution, RowSource};
 use curia_parse::Statement;
@@ -55,28 +56,45 @@ impl Queries for DefinitionQueries {
                 .pop()
                 .ok_or_else(|| SqlError::internal("DDL asked an empty query"))?;
             let catalog = tx.catalog();
-            // Stored expressions name their objects in full or by OID, so the search path of the session is as good as any.
-            let cx = BindContext {
-                catalog: &catalog,
-                search_path: &self.context.search_path,
-                database: &self.context.shared.database_name,
-                params: None,
-                io: &self.context.io,
-            };
-            let bound = Arc::new(curia_bind::bind(&parsed, &cx)?);
-            let plan = self.context.shared.engine.plan(&bound, &catalog).await?;
-            tx.start_command();
-            let execution = Execution {
-                params: Arc::from([]),
-                context: self.context.clone(),
-                interrupt: Arc::new(self.waits.clone()),
-                catalog,
-                session_views: Some(self.context.clone()),
-            };
-            let outcome = plan.execute(tx, execution).await?;
-            let rows = outcome.rows.ok_or_else(|| SqlError::internal("DDL asked a query without rows"))?;
-            Ok(Box::new(QueryRows(rows)) as Box<dyn curia_ddl::Rows>)
+            let bound = curia_bind::bind(&parsed, &self.bind_context(&catalog))?;
+            self.rows(tx, bound, catalog).await
         })
+    }
+
+    fn open_view<'a>(&'a self, tx: &'a mut Transaction, view: Arc<View>) -> LocalFuture<'a, Result<Box<dyn curia_ddl::Rows>>> {
+        Box::pin(async move {
+            let catalog = tx.catalog();
+            let bound = curia_bind::bind_view(&view, &self.bind_context(&catalog))?;
+            self.rows(tx, bound, catalog).await
+        })
+    }
+}
+
+impl DefinitionQueries {
+    /// Stored expressions name their objects in full or by OID, so the search path of the session is as good as any.
+    fn bind_context<'a>(&'a self, catalog: &'a Catalog) -> BindContext<'a> {
+        BindContext {
+            catalog,
+            search_path: &self.context.search_path,
+            database: &self.context.shared.database_name,
+            params: None,
+            io: &self.context.io,
+        }
+    }
+
+    async fn rows(&self, tx: &mut Transaction, bound: BoundStatement, catalog: Arc<Catalog>) -> Result<Box<dyn curia_ddl::Rows>> {
+        let plan = self.context.shared.engine.plan(&Arc::new(bound), &catalog).await?;
+        tx.start_command();
+        let execution = Execution {
+            params: Arc::from([]),
+            context: self.context.clone(),
+            interrupt: Arc::new(self.waits.clone()),
+            catalog,
+            session_views: Some(self.context.clone()),
+        };
+        let outcome = plan.execute(tx, execution).await?;
+        let rows = outcome.rows.ok_or_else(|| SqlError::internal("DDL asked a query without rows"))?;
+        Ok(Box::new(QueryRows(rows)))
     }
 }
 
@@ -89,7 +107,15 @@ impl Session {
         out: &mut O,
     ) -> Result<Ran, Stop> {
         if c.materialized {
-            return Err(SqlError::unsupported("CREATE MATERIALIZED VIEW").into());
+            let statement = Statement::CreateTableAs(Box::new(c.clone()));
+            return Ok(match self.define_and_fill(&statement, out).await? {
+                (_, Some(rows)) => Ran {
+                    rows: None,
+                    fields: None,
+                    tag: Tag::Affected("SELECT", rows),
+                },
+                (tag, None) => Ran::done(tag),
+            });
         }
         let (query, depth, types, params) = match &c.source {
             ast::TableSource::Query { query, .. } => {

@@ -411,7 +411,7 @@ impl Session {
             None => catalog.relation(&self.environment.search_path, name.name()),
         };
         match found {
-            Some(Relation::Table(oid)) => Ok(oid),
+            Some(Relation::Table(oid)) if catalog.tables.get(&oid).is_none_or(|t| t.materialized.is_none()) => Ok(oid),
             Some(_) => Err(SqlError::new(
                 SqlState::WRONG_OBJECT_TYPE,
                 format!("\"{}\" is not a table", name.name()),
@@ -425,6 +425,15 @@ impl Session {
 
     /// Runs DDL.
     pub(crate) async fn define<O: Output>(&mut self, statement: &Statement, out: &mut O) -> Result<&'static str, Stop> {
+        self.define_and_fill(statement, out).await.map(|(tag, _)| tag)
+    }
+
+    /// Runs DDL; with the number of rows that a query filled what it made with.
+    pub(crate) async fn define_and_fill<O: Output>(
+        &mut self,
+        statement: &Statement,
+        out: &mut O,
+    ) -> Result<(&'static str, Option<u64>), Stop> {
         let catalog = self.transaction()?.catalog();
         let queries = DefinitionQueries::new(self, &catalog);
         let surroundings = self.surroundings();
@@ -435,6 +444,7 @@ impl Session {
         let mut ddl = Ddl::new(tx, surroundings.environment(), &queries);
         let tag = waits.run(out, ddl.run(statement)).await?;
         let has_temporary = ddl.has_temporary();
+        let filled = ddl.filled;
         let notices = std::mem::take(&mut ddl.notices);
         self.has_temporary |= has_temporary;
         for notice in notices {
@@ -448,7 +458,7 @@ impl Session {
             };
             self.shared.notices.push(notice);
         }
-        Ok(tag)
+        Ok((tag, filled))
     }
 }
 

@@ -88,7 +88,8 @@ pub fn catalog_call(scope: &CatalogScope<'_>, function: &str, args: &[Datum]) ->
                 Some(Datum::Text(_)) => relation_named(scope, &string(0)).unwrap_or(0),
                 _ => oid(0),
             };
-            some(c.views.get(&id).map(|v| super::view_definition(v)))
+            let materialized = || Some(super::view_definition(&c.tables.get(&id)?.materialized.as_ref()?.query));
+            some(c.views.get(&id).map(|v| super::view_definition(&v.query)).or_else(materialized))
         }
         "pg_get_ruledef"
         | "pg_get_triggerdef"

@@ -35,12 +35,19 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
             }
         }
         "tables" => {
-            for t in catalog.tables.values() {
+            for t in catalog.tables.values().filter(|t| t.materialized.is_none()) {
                 out.add(&[
                     ("table_catalog", database.clone()),
                     ("table_schema", schema_of(t)),
                     ("table_name", text(&t.name)),
-                    ("table_type", text("BASE TABLE")),
+                    (
+                        "table_type",
+                        text(if catalog.is_temporary(t.schema) {
+                            "LOCAL TEMPORARY"
+                        } else {
+                            "BASE TABLE"
+                        }),
+                    ),
                     ("is_insertable_into", yes(true)),
                     ("is_typed", yes(false)),
                 ]);
@@ -67,7 +74,7 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
             }
         }
         "columns" => {
-            for t in catalog.tables.values() {
+            for t in catalog.tables.values().filter(|t| t.materialized.is_none()) {
                 for (n, (_, c)) in t.live_columns().enumerate() {
                     let mut row = vec![
                         ("table_catalog", database.clone()),
@@ -75,10 +82,13 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
                         ("table_name", text(&t.name)),
                         ("column_name", text(&c.name)),
                         ("ordinal_position", int4(i32::from(c.attnum).max(n as i32 + 1))),
-                        ("column_default", c.default.as_ref().map_or(Datum::Null, |d| shown(d, t))),
+                        (
+                            if c.generated { "generation_expression" } else { "column_default" },
+                            c.default.as_ref().map_or(Datum::Null, |d| shown(d, t)),
+                        ),
                         ("is_nullable", yes(!c.not_null)),
                         ("is_identity", yes(c.identity.is_some())),
-                        ("is_generated", text("NEVER")),
+                        ("is_generated", text(if c.generated { "ALWAYS" } else { "NEVER" })),
                         ("is_updatable", yes(true)),
                         ("is_self_referencing", yes(false)),
                         ("identity_cycle", yes(false)),
@@ -129,7 +139,7 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
                     ("table_catalog", database.clone()),
                     ("table_schema", text(catalog.schema_name(v.schema))),
                     ("table_name", text(&v.name)),
-                    ("view_definition", text(super::view_definition(v))),
+                    ("view_definition", text(super::view_definition(&v.query))),
                     ("check_option", text("NONE")),
                     ("is_updatable", yes(false)),
                     ("is_insertable_into", yes(false)),

@@ -15,8 +15,8 @@ use crate::eval::Env;
 use crate::exec::Exec;
 use crate::rows::{Cursor, Held, Operator, Row};
 use curia_bind::ir::RelColumn;
+use curia_catalog::Oid;
 use curia_catalog::system::{SystemTable, system_table};
-use curia_catalog::{Oid, View};
 use curia_types::datum::ArrayValue;
 use curia_types::{Datum, PgType, Result, SqlError, oid};
 use std::sync::Arc;
@@ -127,8 +127,8 @@ fn zero(ty: PgType) -> Datum {
 }
 
 /// A view's query as `pg_get_viewdef` gives it: as it was written.
-fn view_definition(view: &View) -> String {
-    format!(" {};", view.query)
+fn view_definition(query: &str) -> String {
+    format!(" {query};")
 }
 
 pub(crate) fn text(s: impl AsRef<str>) -> Datum {

@@ -68,8 +68,21 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
                 ]);
             }
         }
-        "pg_tables" => {
+        "pg_matviews" => {
             for t in catalog.tables.values() {
+                let Some(m) = &t.materialized else { continue };
+                out.add(&[
+                    ("schemaname", text(catalog.schema_name(t.schema))),
+                    ("matviewname", text(&t.name)),
+                    ("matviewowner", text(owner(catalog, t.owner))),
+                    ("hasindexes", flag(!t.indexes.is_empty())),
+                    ("ispopulated", flag(m.populated)),
+                    ("definition", text(super::view_definition(&m.query))),
+                ]);
+            }
+        }
+        "pg_tables" => {
+            for t in catalog.tables.values().filter(|t| t.materialized.is_none()) {
                 out.add(&[
                     ("schemaname", text(catalog.schema_name(t.schema))),
                     ("tablename", text(&t.name)),
@@ -110,7 +123,7 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
                     ("schemaname", text(catalog.schema_name(v.schema))),
                     ("viewname", text(&v.name)),
                     ("viewowner", text(owner(catalog, v.owner))),
-                    ("definition", text(super::view_definition(v))),
+                    ("definition", text(super::view_definition(&v.query))),
                 ]);
             }
             for s in system_tables().iter().filter(|s| s.kind == 'v') {
@@ -183,13 +196,15 @@ fn classes(catalog: &Catalog, exec: &Exec, out: &mut Rows) {
             ("relkind", text(kind)),
             ("relnatts", int2(natts as i64)),
             ("relpersistence", text(if catalog.is_temporary(schema) { "t" } else { "p" })),
-            ("relreplident", text(if kind == "r" { "d" } else { "n" })),
+            ("relreplident", text(if matches!(kind, "r" | "m") { "d" } else { "n" })),
             ("relispopulated", flag(true)),
             ("reltuples", Datum::Float4(-1.0)),
         ]
     };
     for t in catalog.tables.values() {
-        let mut row = common(t.oid, &t.name, t.schema, t.owner, "r", t.columns.len());
+        let kind = if t.materialized.is_some() { "m" } else { "r" };
+        let mut row = common(t.oid, &t.name, t.schema, t.owner, kind, t.columns.len());
+        row.retain(|(name, _)| *name != "relispopulated");
         let pages = exec.view.approximate_bytes(t.storage).div_ceil(8192);
         row.extend([
             ("reltype", oid_of(t.row_type)),
@@ -197,6 +212,8 @@ fn classes(catalog: &Catalog, exec: &Exec, out: &mut Rows) {
             ("relfilenode", oid_of(t.storage.0)),
             ("relpages", int4(i32::try_from(pages).unwrap_or(i32::MAX))),
             ("relhasindex", flag(!t.indexes.is_empty())),
+            ("relhasrules", flag(t.materialized.is_some())),
+            ("relispopulated", flag(t.materialized.as_ref().is_none_or(|m| m.populated))),
             (
                 "relchecks",
                 int2(
@@ -282,6 +299,7 @@ fn attributes(catalog: &Catalog, out: &mut Rows) {
                     ("atthasdef", flag(c.default.is_some())),
                     ("atthasmissing", flag(c.missing.is_some())),
                     ("attidentity", text(identity)),
+                    ("attgenerated", text(if c.generated { "s" } else { "" })),
                     ("attisdropped", flag(c.dropped)),
                 ],
             );

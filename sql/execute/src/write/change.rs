@@ -46,9 +46,9 @@ impl ChangePlan {
                 .iter()
                 .map(|(i, e)| Ok((*i, c.expression(e, &columns, &HashMap::new())?)))
                 .collect::<Result<_>>()?,
-            checks: Checks::compile(c, &update.checks, &update.new_row)?,
+            checks: Checks::compile(c, &update.generated, &update.checks, &update.new_row)?,
         };
-        let assigned: Vec<usize> = update.assignments.iter().map(|(i, _)| *i).collect();
+        let assigned: Vec<usize> = update.assignments.iter().chain(&update.generated).map(|(i, _)| *i).collect();
         let strength = c.layout(&update.table)?.update_strength(&assigned);
         let returning = ReturningRow::compile(c, update.returning.as_ref(), &update.new_row, &columns)?;
         ChangePlan::compile(
@@ -168,7 +168,7 @@ impl ChangePlan {
                 for (column, program) in assignments {
                     new[*column] = program.eval(env, row)?;
                 }
-                checks.enforce(&self.layout, env, &new)?;
+                checks.complete(&self.layout, env, &mut new)?;
                 tx.update(&self.layout, key, old, &new).await?;
                 written.row(self.returning.as_ref(), env, &new, row)
             }

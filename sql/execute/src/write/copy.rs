@@ -42,7 +42,7 @@ impl CopyInsert {
             })
             .collect::<Result<_>>()?;
         let layout = c.layout(&insert.table)?;
-        let checks = Checks::compile(&mut c, &insert.checks, &insert.new_row)?;
+        let checks = Checks::compile(&mut c, &insert.generated, &insert.checks, &insert.new_row)?;
         let exec = Arc::new(Exec::new(tx.read_view(), execution, engine));
         Ok(CopyInsert {
             layout,
@@ -59,12 +59,12 @@ impl CopyInsert {
             exec: &self.exec,
             frame: &[],
         };
-        let row = self
+        let mut row = self
             .values
             .iter()
             .map(|v| v.as_ref().map_or(Ok(Datum::Null), |p| p.eval(env, copied)))
             .collect::<Result<Row>>()?;
-        self.checks.enforce(&self.layout, env, &row)?;
+        self.checks.complete(&self.layout, env, &mut row)?;
         tx.insert(&self.layout, &row).await?;
         self.inserted += 1;
         Ok(())

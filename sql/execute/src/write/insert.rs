@@ -55,12 +55,16 @@ impl InsertPlan {
                 InsertValue::Dropped => Ok(None),
             })
             .collect::<Result<_>>()?;
-        let conflict = insert.on_conflict.as_ref().map(|o| Conflict::compile(c, &layout, o)).transpose()?;
+        let conflict = insert
+            .on_conflict
+            .as_ref()
+            .map(|o| Conflict::compile(c, &layout, o, &insert.generated))
+            .transpose()?;
         Ok(InsertPlan {
             source,
             source_columns: as_output(&columns),
             values,
-            checks: Checks::compile(c, &insert.checks, &insert.new_row)?,
+            checks: Checks::compile(c, &insert.generated, &insert.checks, &insert.new_row)?,
             conflict,
             returning: ReturningRow::compile(c, insert.returning.as_ref(), &insert.new_row, &[])?,
             layout,
@@ -83,12 +87,12 @@ impl InsertPlan {
         let env = Env { exec, frame: &[] };
         let mut written = Written::new(env, self.returning.as_ref());
         while source.next().await? {
-            let row = self
+            let mut row = self
                 .values
                 .iter()
                 .map(|v| v.as_ref().map_or(Ok(Datum::Null), |p| p.eval(env, source.row())))
                 .collect::<Result<Row>>()?;
-            self.checks.enforce(&self.layout, env, &row)?;
+            self.checks.complete(&self.layout, env, &mut row)?;
             let row = match &self.conflict {
                 None => {
                     tx.insert(&self.layout, &row).await?;
@@ -142,7 +146,7 @@ impl InsertPlan {
             for (column, program) in &update.assignments {
                 new[*column] = program.eval(env, &seen)?;
             }
-            self.checks.enforce(&self.layout, env, &new)?;
+            self.checks.complete(&self.layout, env, &mut new)?;
             tx.update(&self.layout, &row_key, &old, &new).await?;
             return Ok(Ok(Some(new)));
         }
@@ -161,13 +165,13 @@ fn second_time() -> SqlError {
 }
 
 impl Conflict {
-    fn compile(c: &mut Compiler, layout: &TableLayout, o: &OnConflict) -> Result<Conflict> {
+    fn compile(c: &mut Compiler, layout: &TableLayout, o: &OnConflict, generated: &[(usize, Expr)]) -> Result<Conflict> {
         let update = match &o.update {
             None => None,
             Some(u) => {
                 let columns: Vec<RelColumn> = u.existing.iter().chain(&u.excluded).map(|(_, c)| c.clone()).collect();
                 let frame = HashMap::new();
-                let assigned: Vec<usize> = u.assignments.iter().map(|(i, _)| *i).collect();
+                let assigned: Vec<usize> = u.assignments.iter().chain(generated).map(|(i, _)| *i).collect();
                 Some(ConflictUpdate {
                     existing: u.existing.iter().map(|(i, _)| *i).collect(),
                     excluded: u.excluded.iter().map(|(i, _)| *i).collect(),

@@ -65,18 +65,23 @@ impl Written {
     }
 }
 
-/// A CHECK constraint over new rows.
+/// Generated columns and CHECK constraints of new rows.
 pub(crate) struct Checks {
-    /// Positions in the table's row of the columns that the predicates see.
+    /// Positions in the table's row of the columns that the programs see.
     columns: Vec<usize>,
+    generated: Vec<(usize, Program)>,
     checks: Vec<(String, Program)>,
 }
 
 impl Checks {
-    pub fn compile(c: &mut Compiler, checks: &[Check], new_row: &[(usize, RelColumn)]) -> Result<Checks> {
+    pub fn compile(c: &mut Compiler, generated: &[(usize, Expr)], checks: &[Check], new_row: &[(usize, RelColumn)]) -> Result<Checks> {
         let columns: Vec<RelColumn> = new_row.iter().map(|(_, c)| c.clone()).collect();
         Ok(Checks {
             columns: new_row.iter().map(|(i, _)| *i).collect(),
+            generated: generated
+                .iter()
+                .map(|(i, e)| Ok((*i, c.expression(e, &columns, &HashMap::new())?)))
+                .collect::<Result<_>>()?,
             checks: checks
                 .iter()
                 .map(|k| Ok((k.name.clone(), c.expression(&k.predicate, &columns, &HashMap::new())?)))
@@ -84,8 +89,14 @@ impl Checks {
         })
     }
 
-    /// Fails with 23502 or 23514 as PostgreSQL does: NOT NULL first, then each CHECK in order.
-    pub fn enforce(&self, layout: &TableLayout, env: Env<'_>, row: &[Datum]) -> Result<()> {
+    /// Computes the generated columns; then fails with 23502 or 23514 as PostgreSQL does: NOT NULL first, then each CHECK in order.
+    pub fn complete(&self, layout: &TableLayout, env: Env<'_>, row: &mut [Datum]) -> Result<()> {
+        if !self.generated.is_empty() {
+            let seen: Row = self.columns.iter().map(|i| row[*i].clone()).collect();
+            for (column, program) in &self.generated {
+                row[*column] = program.eval(env, &seen)?;
+            }
+        }
         if self.checks.is_empty() {
             return Ok(()); // the insert itself looks at NOT NULL
         }

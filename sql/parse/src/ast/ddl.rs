@@ -54,6 +54,8 @@ pub enum OnCommit {
 pub struct TableLike {
     /// Source.
     pub table: ObjectName,
+    /// How many column definitions stand before it.
+    pub at: usize,
     /// (INCLUDING, what) in lower case, e.g. (true, "defaults").
     pub options: Vec<(bool, String)>,
 }
@@ -263,6 +265,17 @@ pub struct CreateTableAs {
     pub tablespace: Option<Ident>,
 }
 
+/// REFRESH MATERIALIZED VIEW
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefreshMaterializedView {
+    /// Name.
+    pub name: ObjectName,
+    /// CONCURRENTLY
+    pub concurrently: bool,
+    /// WITH DATA (default) or WITH NO DATA
+    pub with_data: bool,
+}
+
 /// Where CREATE TABLE AS takes its rows from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TableSource {
@@ -373,7 +386,12 @@ pub enum AlterTableAction {
         if_exists: bool,
     },
     /// ALTER COLUMN .. DROP EXPRESSION
-    DropExpression(Ident),
+    DropExpression {
+        /// Column.
+        name: Ident,
+        /// IF EXISTS
+        if_exists: bool,
+    },
     /// ALTER COLUMN .. SET STATISTICS
     SetStatistics(Ident),
     /// ALTER COLUMN .. SET STORAGE / COMPRESSION

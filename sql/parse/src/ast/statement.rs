@@ -20,6 +20,7 @@ pub enum Statement {
     CreateTable(Box<CreateTable>),
     CreateTableAs(Box<CreateTableAs>),
     CreateView(Box<CreateView>),
+    RefreshMaterializedView(Box<RefreshMaterializedView>),
     AlterTable(Box<AlterTable>),
     CreateIndex(Box<CreateIndex>),
     CreateSchema(Box<CreateSchema>),
@@ -427,6 +428,7 @@ impl Statement {
             Statement::CreateTableAs(c) if c.materialized => "CREATE MATERIALIZED VIEW",
             Statement::CreateTableAs(_) => "CREATE TABLE AS",
             Statement::CreateView(_) => "CREATE VIEW",
+            Statement::RefreshMaterializedView(_) => "REFRESH MATERIALIZED VIEW",
             Statement::AlterTable(a) => match a.kind {
                 K::Index => "ALTER INDEX",
                 K::Sequence => "ALTER SEQUENCE",

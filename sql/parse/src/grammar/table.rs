@@ -173,7 +173,11 @@ impl<'a> Parser<'a> {
                     self.bump();
                     options.push((including, self.label()?.name));
                 }
-                table.like.push(TableLike { table: source, options });
+                table.like.push(TableLike {
+                    table: source,
+                    at: table.columns.len(),
+                    options,
+                });
             }
             Some(Kw::Constraint | Kw::Check | Kw::Unique | Kw::Primary | Kw::Foreign | Kw::Exclude) if self.at_table_constraint() => {
                 table.constraints.push(self.table_constraint()?);
@@ -779,8 +783,10 @@ impl<'a> Parser<'a> {
                     }
                     Some(Kw::Expression) => {
                         self.bump();
-                        self.if_exists();
-                        Ok(AlterTableAction::DropExpression(name))
+                        Ok(AlterTableAction::DropExpression {
+                            name,
+                            if_exists: self.if_exists(),
+                        })
                     }
                     _ => Err(self.unexpected()),
                 }

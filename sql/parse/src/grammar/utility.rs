@@ -115,7 +115,18 @@ impl<'a> Parser<'a> {
                 self.skip_statement();
                 Ok(Statement::Grant { revoke: kw == Kw::Revoke })
             }
-            Kw::Merge | Kw::Call | Kw::Do | Kw::Cluster | Kw::Load | Kw::Reassign | Kw::Refresh | Kw::Security | Kw::Import => {
+            Kw::Refresh => {
+                self.bump();
+                self.expect_kw(Kw::Materialized)?;
+                self.expect_kw(Kw::View)?;
+                let concurrently = self.accept_kw(Kw::Concurrently);
+                Ok(Statement::RefreshMaterializedView(Box::new(RefreshMaterializedView {
+                    name: self.relation_name()?,
+                    concurrently,
+                    with_data: self.with_data()?,
+                })))
+            }
+            Kw::Merge | Kw::Call | Kw::Do | Kw::Cluster | Kw::Load | Kw::Reassign | Kw::Security | Kw::Import => {
                 Ok(self.unsupported(kw.word().to_uppercase()))
             }
             _ => Err(self.unexpected()),

@@ -231,12 +231,12 @@ impl Session {
             return Err(SqlError::unsupported("COPY FROM with WHERE").into());
         }
         self.transaction()?.require_writable("COPY FROM")?;
-        let (oid, _, _) = self.copied_columns(name, columns)?;
+        let (oid, _, _) = self.copied_columns(name, columns, Way::In)?;
         let waits = self.waits.clone();
         let tx = self.transaction()?;
         waits.run(out, tx.lock_tables(&[(oid, TableLock::RowExclusive)])).await?;
         // The definition may have changed while the lock was waited for.
-        let (_, table, columns) = self.copied_columns(name, columns)?;
+        let (_, table, columns) = self.copied_columns(name, columns, Way::In)?;
         let names: Vec<String> = columns.iter().map(|c| c.name.clone()).collect();
         let dialect = Dialect::new(&copy.options, Way::In, &names)?;
         let mut insert = self.copy_insert(name, &columns)?;

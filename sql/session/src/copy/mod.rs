@@ -14,9 +14,10 @@ use crate::output::{Output, Stop};
 use crate::planning::Prepared;
 use crate::portal::Ran;
 use crate::session::Session;
-use curia_catalog::{Oid, Table};
+use curia_catalog::{Oid, Relation, Table};
 use curia_parse::ast::{Copy, CopyDirection, Ident, ObjectName};
 use curia_types::{PgType, Result, SqlError, SqlState};
+use dialect::Way;
 use std::sync::Arc;
 
 /// A copied column.
@@ -39,8 +40,11 @@ impl Session {
     }
 
     /// The table of a COPY with the columns it names, or all of them.
-    fn copied_columns(&mut self, name: &ObjectName, columns: &[Ident]) -> Result<(Oid, Arc<Table>, Vec<Column>)> {
-        let oid = self.table_named(name)?;
+    fn copied_columns(&mut self, name: &ObjectName, columns: &[Ident], way: Way) -> Result<(Oid, Arc<Table>, Vec<Column>)> {
+        let oid = self.table_named(name).map_err(|e| match self.uncopied_kind(name) {
+            Some(kind) if e.code() == SqlState::WRONG_OBJECT_TYPE => refused(way, kind, name.name()),
+            _ => e,
+        })?;
         let catalog = self.transaction()?.catalog();
         let table = catalog
             .tables
@@ -49,7 +53,7 @@ impl Session {
             .ok_or_else(|| SqlError::internal("a table without definition"))?;
         let mut copied: Vec<Column> = Vec::new();
         if columns.is_empty() {
-            copied.extend(table.live_columns().map(|(_, c)| Column {
+            copied.extend(table.live_columns().filter(|(_, c)| !c.generated).map(|(_, c)| Column {
                 name: c.name.clone(),
                 ty: c.ty,
             }));
@@ -61,6 +65,13 @@ impl Session {
                     format!("column \"{}\" of relation \"{}\" does not exist", c.name, table.name),
                 ));
             };
+            if column.generated {
+                return Err(SqlError::new(
+                    SqlState::INVALID_COLUMN_REFERENCE,
+                    format!("column \"{}\" is a generated column", c.name),
+                )
+                .detail("Generated columns cannot be used in COPY."));
+            }
             if copied.iter().any(|o| o.name == c.name) {
                 return Err(SqlError::new(
                     SqlState::DUPLICATE_COLUMN,
@@ -73,6 +84,35 @@ impl Session {
             });
         }
         Ok((oid, table, copied))
+    }
+}
+
+impl Session {
+    /// What a relation is that is no table.
+    fn uncopied_kind(&mut self, name: &ObjectName) -> Option<&'static str> {
+        let catalog = self.transaction().ok()?.catalog();
+        let found = match name.schema() {
+            Some(schema) => catalog.relation_in(catalog.schema(schema)?.oid, name.name()),
+            None => catalog.relation(&self.environment.search_path, name.name()),
+        };
+        Some(match found? {
+            Relation::View(_) => "view",
+            Relation::Table(_) => "materialized view",
+            Relation::Sequence(_) => "sequence",
+            Relation::Index(..) => return None,
+        })
+    }
+}
+
+fn refused(way: Way, kind: &str, name: &str) -> SqlError {
+    let (word, hint) = match way {
+        Way::Out => ("from", "Try the COPY (SELECT ...) TO variant."),
+        Way::In => ("to", "To enable copying to a view, provide an INSTEAD OF INSERT trigger."),
+    };
+    let error = SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("cannot copy {word} {kind} \"{name}\""));
+    match (way, kind) {
+        (Way::Out, "view" | "materialized view") | (Way::In, "view") => error.hint(hint),
+        _ => error,
     }
 }
 

@@ -18,7 +18,7 @@ impl Session {
             CopySource::Query(s) if s.is_bindable() => (**s).clone(),
             CopySource::Query(s) => return Err(SqlError::unsupported(format!("COPY ({}) TO", s.tag())).into()),
             CopySource::Table { name, columns } => {
-                let (_, _, columns) = self.copied_columns(name, columns)?;
+                let (_, _, columns) = self.copied_columns(name, columns, Way::Out)?;
                 if columns.is_empty() {
                     return Err(SqlError::unsupported("COPY TO of a table without columns").into());
                 }

@@ -1,5 +1,6 @@
 //! [`Engine`]: what plans share: the database, the analytics pool, DataFusion's memory and spill folder.
 
+use crate::cost::Sizes;
 use crate::plan::Plan;
 use crate::spill::Budget;
 use curia_bind::ir::BoundStatement;
@@ -32,6 +33,9 @@ pub struct EngineConfig {
     pub spill_bytes: u64,
     /// Rows in a batch.
     pub batch_rows: usize,
+    /// What DataFusion's planning and the way to the pool and back count for beside the work itself, microseconds; less than zero: what
+    /// DataFusion can run, it runs.
+    pub analytic_start: f64,
 }
 
 impl Default for EngineConfig {
@@ -45,6 +49,7 @@ impl Default for EngineConfig {
             spill_folder: std::env::temp_dir(),
             spill_bytes: 100 << 30,
             batch_rows: 8192,
+            analytic_start: 800.0,
         }
     }
 }
@@ -58,6 +63,7 @@ pub struct Engine {
     pub(crate) environment: Arc<RuntimeEnv>,
     /// What the row operators of all statements hold.
     pub(crate) rows: Arc<Budget>,
+    pub(crate) sizes: Sizes,
 }
 
 /// Nesting up to which DataFusion plans a statement; deeper ones run as row operators.
@@ -112,6 +118,7 @@ impl Engine {
         Ok(Arc::new(Engine {
             database,
             rows: Budget::new(config.memory_bytes, None),
+            sizes: Sizes::default(),
             config,
             pool: Some(pool),
             environment,

@@ -26,6 +26,7 @@
 pub mod access;
 mod analytic;
 pub mod comparison;
+mod cost;
 mod domain;
 pub mod engine;
 pub mod eval;

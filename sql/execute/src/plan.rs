@@ -3,7 +3,8 @@
 //! ```text
 //!   BoundStatement ─ filters pushed down ─┬─ point: row operators, run in place on the session's thread
 //!                                         ├─ rows: row operators, run on the analytics pool
-//!                                         └─ analytic: DataFusion, on the analytics pool, over scans of the same view
+//!                                         └─ analytic: DataFusion, on the analytics pool, over scans of the same view; row operators
+//!                                                      while its tables are small (see `cost`)
 //! ```
 //!
 //! The point path takes what is bounded before it runs: rows by key, VALUES, SELECT without FROM. A statement that aggregates, sorts or
@@ -11,6 +12,7 @@
 //! functions, LATERAL, recursion) runs as row operators.
 
 use crate::analytic::Analytic;
+use crate::cost::Choice;
 use crate::engine::{ANALYTIC_DEPTH, Engine, Nested};
 use crate::eval::Env;
 use crate::exec::{Exec, Execution};
@@ -24,7 +26,7 @@ use curia_bind::ir::*;
 use curia_catalog::system::system_table;
 use curia_catalog::{Catalog, Oid};
 use curia_parse::{INLINE_DEPTH, on_stack};
-use curia_txn::{TableLock, Transaction};
+use curia_txn::{ReadView, TableLock, Transaction};
 use curia_types::{PgType, Result, SqlError};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -95,10 +97,10 @@ impl Source {
         if analytic
             && ordered.is_none()
             && depth <= ANALYTIC_DEPTH
-            && let Some(plan) = Analytic::plan(compiler, &rel, wanted)?
+            && let Some(plan) = Analytic::plan(compiler, &rel, wanted, !waits(&rel))?
         {
             return Ok(Source {
-                positions: (0..wanted.len()).collect(),
+                positions: plan.positions.clone(),
                 how: How::Analytic(Arc::new(plan)),
             });
         }
@@ -118,10 +120,33 @@ impl Source {
         })
     }
 
+    /// How it runs now.
+    fn choose(&self, engine: &Engine, view: &ReadView) -> Result<Choice> {
+        match &self.how {
+            How::Point(_) => Ok(Choice::InPlace),
+            How::Pool(..) => Ok(Choice::Pool),
+            How::Analytic(plan) => plan.choose(engine, view),
+        }
+    }
+
+    /// The row operators, and how deep they nest.
+    fn rows(&self) -> (&Arc<Op>, u32) {
+        match &self.how {
+            How::Point(op) => (op, 0),
+            How::Pool(op, depth) => (op, *depth),
+            How::Analytic(plan) => (&plan.rows, ANALYTIC_DEPTH),
+        }
+    }
+
     /// Starts it.
     pub fn open(&self, engine: &Arc<Engine>, exec: Arc<Exec>, columns: Arc<[OutputColumn]>) -> Result<RowSource> {
-        let inner = match &self.how {
-            How::Point(op) => {
+        let (op, depth) = self.rows();
+        let inner = match (self.choose(engine, &exec.view)?, &self.how) {
+            (Choice::Analytic, How::Analytic(plan)) => Inner::Batches {
+                from: plan.clone().start(engine, exec)?,
+                held: Vec::new().into_iter(),
+            },
+            (Choice::InPlace, _) => {
                 let cursor = op.clone().open(Env { exec: &exec, frame: &[] })?;
                 Inner::Cursor {
                     exec,
@@ -129,9 +154,9 @@ impl Source {
                     positions: self.positions.clone(),
                 }
             }
-            How::Pool(op, depth) => {
+            _ => {
                 let (to, from) = mpsc::channel(CHANNEL);
-                let (op, positions, depth) = (op.clone(), self.positions.clone(), *depth);
+                let (op, positions) = (op.clone(), self.positions.clone());
                 engine.pool()?.spawn_blocking(move || {
                     let depth = if depth > POOL_DEPTH { depth } else { 0 };
                     if let Err(e) = on_stack(depth, || pump(&op, &exec, &positions, &to)) {
@@ -144,19 +169,15 @@ impl Source {
                     held: Vec::new().into_iter(),
                 }
             }
-            How::Analytic(plan) => Inner::Batches {
-                from: plan.clone().start(engine, exec)?,
-                held: Vec::new().into_iter(),
-            },
         };
         Ok(RowSource::new(columns, inner))
     }
 
     /// Lines of EXPLAIN.
-    pub fn explain(&self, lines: &mut Vec<String>) {
+    fn explain(&self, choice: Choice, lines: &mut Vec<String>) {
         match &self.how {
             How::Point(op) | How::Pool(op, _) => describe(op, 0, lines),
-            How::Analytic(plan) => lines.extend(plan.explain()),
+            How::Analytic(plan) => plan.explain(choice, lines),
         }
     }
 }
@@ -317,13 +338,13 @@ impl Plan {
             Body::Change(p) => p.kind(),
         }
     }
-    /// Whether it runs in place on the session's thread, without DataFusion.
-    pub fn is_point(&self) -> bool {
+    /// What feeds it.
+    fn source(&self) -> &Source {
         match &*self.body {
-            Body::Query(s) => matches!(s.how, How::Point(_)),
-            Body::Locking(p) => matches!(p.source.how, How::Point(_)),
-            Body::Insert(p) => matches!(p.source.how, How::Point(_)),
-            Body::Change(p) => matches!(p.source.how, How::Point(_)),
+            Body::Query(s) => s,
+            Body::Locking(p) => &p.source,
+            Body::Insert(p) => &p.source,
+            Body::Change(p) => &p.source,
         }
     }
 
@@ -348,22 +369,20 @@ impl Plan {
         }
     }
 
-    fn lines(&self) -> Vec<String> {
+    /// EXPLAIN: the operators, with their access paths, as text lines, as it would run over the rows of `view`.
+    pub fn explain(&self, view: &ReadView) -> Result<Vec<String>> {
+        let source = self.source();
+        let choice = source.choose(&self.engine, view)?;
         let mut lines = Vec::new();
         match &*self.body {
-            Body::Query(s) => s.explain(&mut lines),
-            Body::Locking(p) => indented("LockRows".to_owned(), &p.source, &mut lines),
-            Body::Insert(p) => indented(format!("Insert on {}", p.layout.table().name), &p.source, &mut lines),
-            Body::Change(p) => indented(p.describe(), &p.source, &mut lines),
+            Body::Query(_) => source.explain(choice, &mut lines),
+            Body::Locking(_) => indented("LockRows".to_owned(), source, choice, &mut lines),
+            Body::Insert(p) => indented(format!("Insert on {}", p.layout.table().name), source, choice, &mut lines),
+            Body::Change(p) => indented(p.describe(), source, choice, &mut lines),
         }
-        lines
-    }
-
-    /// EXPLAIN: the operators, with their access paths, as text lines.
-    pub fn explain(&self) -> Vec<String> {
-        let mut lines = self.lines();
-        lines.push(format!("Path: {}", if self.is_point() { "point" } else { "analytics pool" }));
-        lines
+        let path = if choice == Choice::InPlace { "point" } else { "analytics pool" };
+        lines.push(format!("Path: {path}"));
+        Ok(lines)
     }
 
     /// EXPLAIN ANALYZE: runs the statement and adds rows and times.
@@ -376,6 +395,7 @@ impl Plan {
             Arc::clone(&self.statement),
             self.catalog.clone(),
         )?;
+        let view = tx.read_view();
         let start = std::time::Instant::now();
         let mut outcome = measured.execute(tx, execution).await?;
         let mut rows = 0u64;
@@ -385,17 +405,17 @@ impl Plan {
             }
         }
         let elapsed = start.elapsed();
-        let mut lines = measured.explain();
+        let mut lines = measured.explain(&view)?;
         lines.push(format!("Rows: {}", if outcome.affected > 0 { outcome.affected } else { rows }));
         lines.push(format!("Execution Time: {:.3} ms", elapsed.as_secs_f64() * 1e3));
         Ok(lines)
     }
 }
 
-fn indented(head: String, source: &Source, lines: &mut Vec<String>) {
+fn indented(head: String, source: &Source, choice: Choice, lines: &mut Vec<String>) {
     lines.push(head);
     let mut inner = Vec::new();
-    source.explain(&mut inner);
+    source.explain(choice, &mut inner);
     let mut first = true;
     lines.extend(inner.into_iter().map(|l| {
         let prefix = if std::mem::take(&mut first) { "  ->  " } else { "      " };

@@ -74,7 +74,8 @@ fn push(mut rel: Rel, mut terms: Vec<Expr>) -> Rel {
             all.retain(|t| t.kind != ExprKind::Const(Datum::Bool(true)));
             push(*input, all)
         }
-        Rel::Project { input, columns } => {
+        Rel::Project { mut input, columns } => {
+            needed(&mut input, columns.iter().flat_map(|(_, e)| walk::used(e)).collect());
             let volatile = columns.iter().any(|(_, e)| !movable(e));
             let map: HashMap<ColId, &Expr> = columns.iter().map(|(c, e)| (c.id, e)).collect();
             let plain = |t: &Expr| {
@@ -243,6 +244,33 @@ fn join(kind: JoinKind, left: Rel, right: Rel, on: Option<Expr>, lateral: bool, 
         lateral,
     };
     filter(joined, terms)
+}
+
+/// Leaves out the aggregates under a projection that nothing refers to (any more): they are not computed, and raise no error.
+fn needed(rel: &mut Rel, mut used: BTreeSet<ColId>) {
+    match rel {
+        Rel::Filter { input, predicate } => {
+            used.extend(walk::used(predicate));
+            needed(input, used);
+        }
+        Rel::Sort { input, keys } => {
+            used.extend(keys.iter().flat_map(|k| walk::used(&k.expr)));
+            needed(input, used);
+        }
+        Rel::Aggregate {
+            group_by,
+            sets,
+            aggregates,
+            ..
+        } => {
+            aggregates.retain(|a| used.contains(&a.output.id));
+            if aggregates.is_empty() && group_by.is_empty() && sets.is_none() {
+                // Without groups an aggregate gives one row, whatever it reads.
+                *rel = Rel::Unit;
+            }
+        }
+        _ => {}
+    }
 }
 
 fn strengthen(kind: JoinKind, terms: &[Expr], left: &BTreeSet<ColId>, right: &BTreeSet<ColId>) -> JoinKind {

@@ -4,6 +4,7 @@
 //! ```text
 //!   NULL + a / 0             NULL: a strict function of a constant NULL evaluates nothing
 //!   a / 0 = 1 AND false      false, likewise
+//!   CASE WHEN false THEN ..  without that branch, and without the aggregates that only it needs
 //!   WHERE a = 1 AND NULL     as WHERE false: where only true counts, unknown is false
 //!   WHERE NOT (a OR b)       as WHERE NOT a AND NOT b: each keeps rows out by itself
 //! ```
@@ -33,6 +34,29 @@ fn is_null(e: &Expr) -> bool {
 /// Replaces what constants decide, whatever the other operands are.
 pub fn decided(e: &mut Expr) {
     walk::operands_mut(e, &mut decided);
+    match &mut e.kind {
+        ExprKind::Case { branches, otherwise } => {
+            branches.retain(|(condition, _)| !is(condition, false) && !is_null(condition));
+            if let Some(at) = branches.iter().position(|(condition, _)| is(condition, true)) {
+                *otherwise = Some(Box::new(branches.swap_remove(at).1));
+                branches.truncate(at);
+            }
+            if branches.is_empty() {
+                let result = otherwise.take().map_or(ExprKind::Const(Datum::Null), |result| result.kind);
+                e.kind = result;
+            }
+        }
+        ExprKind::Coalesce(args) => {
+            args.retain(|a| !is_null(a));
+            if let Some(at) = args.iter().position(|a| matches!(a.kind, ExprKind::Const(_))) {
+                args.truncate(at + 1);
+            }
+            if args.len() <= 1 {
+                e.kind = args.pop().map_or(ExprKind::Const(Datum::Null), |only| only.kind);
+            }
+        }
+        _ => {}
+    }
     let decides = match &e.kind {
         ExprKind::Call { function, args } => {
             let strict = || curia_functions::by_oid(*function).is_some_and(|f| f.strict && !f.set);

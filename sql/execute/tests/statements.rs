@@ -2,6 +2,7 @@
 
 mod support;
 
+use curia_execute::EngineConfig;
 use curia_types::Datum;
 use support::Server;
 
@@ -258,6 +259,32 @@ async fn an_order_by_the_key_with_a_limit_reads_only_that_many_rows() {
     let plan = s.explain("select id from t order by id desc limit 2").await;
     assert!(plan.contains("Seq Scan Backward on t") && !plan.contains("Sort"), "{plan}");
     assert_eq!(s.sql("select v, id from t order by v desc, id limit 2").await, "9|9;9|19");
+}
+
+#[tokio::test]
+async fn small_tables_are_read_by_row_operators_and_large_ones_by_datafusion() {
+    let server = Server::with(|config| EngineConfig {
+        analytic_start: EngineConfig::default().analytic_start,
+        ..config
+    })
+    .await;
+    let mut s = server.session();
+    s.sql("create table t (id int primary key, v int)").await;
+    s.sql("insert into t select g, g % 10 from generate_series(1, 50) g").await;
+    let query = "select x.v, count(*) from t x join t y on x.v = y.id group by x.v order by 1 limit 1";
+    let plan = s.explain(query).await;
+    assert!(plan.contains("Hash Join") && plan.ends_with("Path: point"), "{plan}");
+    assert_eq!(s.sql(query).await, "1|5");
+    s.sql("insert into t select g, g % 10 from generate_series(51, 40000) g").await;
+    tokio::time::sleep(std::time::Duration::from_millis(150)).await; // a count holds for a tenth of a second
+    let plan = s.explain(query).await;
+    assert!(plan.starts_with("Analytic"), "{plan}");
+    assert_eq!(s.sql(query).await, "1|4000");
+    // A key leads to few rows of a large table, also through a join.
+    let by_key = "select y.v from t x join t y on y.id = x.v where x.id = 7";
+    let plan = s.explain(by_key).await;
+    assert!(plan.matches("Point Select").count() == 2 && plan.ends_with("Path: point"), "{plan}");
+    assert_eq!(s.sql(by_key).await, "7");
 }
 
 #[tokio::test]

@@ -359,7 +359,9 @@ impl Session {
             tx.start_statement();
             waits.run(out, planned.plan.explain_analyze(tx, execution)).await?
         } else {
-            planned.plan.explain()
+            let tx = self.transaction()?;
+            tx.start_statement();
+            planned.plan.explain(&tx.read_view())?
         };
         let rows = lines.into_iter().map(|l| vec![Datum::text(l)]).collect();
         Ok(Ran::values("EXPLAIN", Arc::from([text_field("QUERY PLAN")]), rows))

@@ -13,11 +13,13 @@ use curia_types::arrow_map::{ColumnBuilder, data_type};
 use curia_types::{Datum, PgType};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result;
+use datafusion::common::stats::{Precision, Statistics};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use std::fmt;
@@ -30,6 +32,8 @@ pub(super) struct Leaf {
     columns: Vec<RelColumn>,
     from: From,
     schema: SchemaRef,
+    /// About how many rows it has: joins build on their smaller side.
+    about: usize,
 }
 
 #[derive(Clone)]
@@ -60,6 +64,7 @@ impl Leaf {
         outputs: Vec<Option<usize>>,
         columns: Vec<RelColumn>,
         partitions: usize,
+        about: usize,
     ) -> curia_types::Result<Leaf> {
         let ranges = exec.view.split(layout.storage(), &KeyRange::all(), partitions)?;
         let ranges = if ranges.is_empty() { vec![KeyRange::all()] } else { ranges };
@@ -69,17 +74,19 @@ impl Leaf {
             columns,
             from: From::Table { layout, outputs, ranges },
             schema,
+            about,
         })
     }
 
     /// Rows of row operators.
-    pub fn rows(exec: Arc<Exec>, op: Arc<Op>) -> Leaf {
+    pub fn rows(exec: Arc<Exec>, op: Arc<Op>, about: usize) -> Leaf {
         let columns = op.columns().to_vec();
         Leaf {
             exec,
             schema: schema(&columns),
             columns,
             from: From::Rows(op),
+            about,
         }
     }
 
@@ -134,6 +141,9 @@ impl TableProvider for Leaf {
     }
 }
 
+/// Bytes that a column takes in a batch, about.
+const COLUMN_BYTES: usize = 16;
+
 /// A scan of some columns of a leaf.
 struct LeafScan {
     leaf: Leaf,
@@ -170,6 +180,16 @@ impl ExecutionPlan for LeafScan {
     }
     fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         Ok(self)
+    }
+    fn statistics_from_inputs(&self, _: &[Arc<Statistics>], args: &StatisticsArgs) -> Result<Arc<Statistics>> {
+        let parts = args
+            .partition()
+            .map_or(1, |_| self.properties.partitioning.partition_count().max(1));
+        let rows = self.leaf.about.min(self.limit.unwrap_or(usize::MAX)) / parts;
+        let mut statistics = Statistics::new_unknown(&self.schema);
+        statistics.num_rows = Precision::Inexact(rows);
+        statistics.total_byte_size = Precision::Inexact(rows.saturating_mul(COLUMN_BYTES * self.projection.len().max(1)));
+        Ok(Arc::new(statistics))
     }
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let exec = self.leaf.exec.clone();

@@ -5,6 +5,8 @@ use super::error;
 use super::expression::{balanced, column, name, order_key};
 use super::functions::{has_key, plainly_ordered};
 use super::leaf::Leaf;
+use crate::cost;
+use crate::engine::Engine;
 use crate::eval::Env;
 use crate::exec::Exec;
 use crate::registry;
@@ -90,11 +92,6 @@ fn point_query(rel: &Rel) -> bool {
     }
 }
 
-/// Compiles every expression and row operator once, so that what is unsupported is said before anything runs.
-pub(super) fn check(compiler: &mut Compiler, rel: &Rel) -> Result<()> {
-    compiler.relation(rel, &HashMap::new()).map(|_| ())
-}
-
 /// Operators for EXPLAIN.
 pub(super) fn outline(rel: &Rel, depth: usize, lines: &mut Vec<String>) {
     let text = match rel {
@@ -134,6 +131,7 @@ pub(super) fn outline(rel: &Rel, depth: usize, lines: &mut Vec<String>) {
 
 /// One lowering, with the execution that its functions and scans belong to.
 pub(super) struct Lowering {
+    engine: Arc<Engine>,
     pub exec: Arc<Exec>,
     pub compiler: Compiler,
     tables: usize,
@@ -144,8 +142,9 @@ pub(super) struct Lowering {
 type Built<T> = std::result::Result<T, datafusion::error::DataFusionError>;
 
 impl Lowering {
-    pub fn new(exec: Arc<Exec>, catalog: Arc<Catalog>) -> Lowering {
+    pub fn new(engine: Arc<Engine>, exec: Arc<Exec>, catalog: Arc<Catalog>) -> Lowering {
         Lowering {
+            engine,
             exec,
             compiler: Compiler::new(catalog),
             tables: 0,
@@ -180,10 +179,21 @@ impl Lowering {
         ))
     }
 
+    /// About how many rows a relation has.
+    fn about(&self, rel: &Rel) -> Result<usize> {
+        cost::rows(rel, &self.engine, &self.exec.view)
+    }
+
+    /// A relation that row operators run.
+    fn rows(&mut self, rel: &Rel) -> Result<LogicalPlan> {
+        let op = self.compiler.relation(rel, &HashMap::new())?;
+        let about = self.about(rel)?;
+        self.leaf(Leaf::rows(self.exec.clone(), op, about))
+    }
+
     fn rel(&mut self, rel: &Rel) -> Result<LogicalPlan> {
         if !native(rel) {
-            let op = self.compiler.relation(rel, &HashMap::new())?;
-            return self.leaf(Leaf::rows(self.exec.clone(), op));
+            return self.rows(rel);
         }
         match rel {
             Rel::Scan(scan) => self.scan(scan, rel),
@@ -192,8 +202,7 @@ impl Lowering {
                     let mut terms = Vec::new();
                     walk::conjuncts(predicate.clone(), &mut terms);
                     if crate::access::choose(scan, &terms).is_some() {
-                        let op = self.compiler.relation(rel, &HashMap::new())?;
-                        return self.leaf(Leaf::rows(self.exec.clone(), op));
+                        return self.rows(rel);
                     }
                 }
                 let plan = self.rel(input)?;
@@ -284,7 +293,7 @@ impl Lowering {
         let layout = self.compiler.layout(&scan.table)?;
         let mut outputs: Vec<Option<usize>> = scan.columns.iter().map(|(i, _)| Some(*i)).collect();
         outputs.extend(scan.row_key.map(|_| None));
-        let leaf = Leaf::table(self.exec.clone(), layout, outputs, walk::columns(rel), SCANS)?;
+        let leaf = Leaf::table(self.exec.clone(), layout, outputs, walk::columns(rel), SCANS, self.about(rel)?)?;
         self.leaf(leaf)
     }
 

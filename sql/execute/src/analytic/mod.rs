@@ -12,12 +12,14 @@ mod functions;
 mod leaf;
 mod lower;
 
+use crate::cost::{self, Choice};
 use crate::engine::Engine;
 use crate::exec::Exec;
-use crate::rows::Compiler;
+use crate::rows::{Compiler, Op, describe, positions};
 use arrow::array::RecordBatch;
 use curia_bind::ir::{ColId, Rel};
 use curia_catalog::Catalog;
+use curia_txn::ReadView;
 use curia_types::{Result, SqlError, SqlState};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
@@ -26,14 +28,20 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionConfig;
 use futures::StreamExt;
 use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// A relation that DataFusion runs.
+/// A relation that DataFusion runs, or row operators while it reads little.
 pub(crate) struct Analytic {
     rel: Rel,
     wanted: Vec<ColId>,
     catalog: Arc<Catalog>,
+    /// The same as row operators, with the wanted columns among theirs.
+    pub rows: Arc<Op>,
+    pub positions: Vec<usize>,
+    /// Whether these may run on the session's thread.
+    in_place: bool,
     /// The physical plan of an EXPLAIN ANALYZE, with what it counted.
     measured: Option<Mutex<String>>,
 }
@@ -42,14 +50,17 @@ pub(crate) struct Analytic {
 const CHANNEL: usize = 2;
 
 impl Analytic {
-    /// Decides whether DataFusion runs a relation: it does when a stored table is read under operators that DataFusion has.
-    pub fn plan(compiler: &mut Compiler, rel: &Rel, wanted: &[ColId]) -> Result<Option<Analytic>> {
+    /// Decides whether DataFusion may run a relation: it may when a stored table is read under operators that DataFusion has.
+    pub fn plan(compiler: &mut Compiler, rel: &Rel, wanted: &[ColId], in_place: bool) -> Result<Option<Analytic>> {
         if !lower::reads_tables(rel) {
             return Ok(None);
         }
         // What the evaluator would refuse is refused now, before anything runs.
-        lower::check(compiler, rel)?;
+        let rows = compiler.relation(rel, &HashMap::new())?;
         Ok(Some(Analytic {
+            positions: positions(&*rows, wanted)?,
+            rows,
+            in_place,
             rel: rel.clone(),
             wanted: wanted.to_vec(),
             catalog: compiler.catalog().clone(),
@@ -57,12 +68,20 @@ impl Analytic {
         }))
     }
 
+    /// How it runs now.
+    pub fn choose(&self, engine: &Engine, view: &ReadView) -> Result<Choice> {
+        Ok(match cost::choose(&self.rel, engine, view)? {
+            Choice::InPlace if !self.in_place => Choice::Pool,
+            choice => choice,
+        })
+    }
+
     /// Starts it on the analytics pool.
     pub fn start(self: Arc<Self>, engine: &Arc<Engine>, exec: Arc<Exec>) -> Result<mpsc::Receiver<Result<RecordBatch>>> {
         let (to, from) = mpsc::channel(CHANNEL);
-        let state = session(engine);
+        let (state, of) = (session(engine), engine.clone());
         engine.pool()?.spawn(async move {
-            if let Err(e) = self.run(state, exec, &to).await {
+            if let Err(e) = self.run(of, state, exec, &to).await {
                 let _ = to.send(Err(e)).await; // a reader that went away needs no error
             }
         });
@@ -71,8 +90,14 @@ impl Analytic {
 
     /// Runs it. A hash join keeps one side in memory; when that does not fit and no row has come out, it runs again with joins that sort,
     /// which spill.
-    async fn run(&self, mut state: SessionState, exec: Arc<Exec>, to: &mpsc::Sender<Result<RecordBatch>>) -> Result<()> {
-        let logical = lower::Lowering::new(exec.clone(), self.catalog.clone()).statement(&self.rel, &self.wanted)?;
+    async fn run(
+        &self,
+        engine: Arc<Engine>,
+        mut state: SessionState,
+        exec: Arc<Exec>,
+        to: &mpsc::Sender<Result<RecordBatch>>,
+    ) -> Result<()> {
+        let logical = lower::Lowering::new(engine, exec.clone(), self.catalog.clone()).statement(&self.rel, &self.wanted)?;
         let physical = state.create_physical_plan(&logical).await.map_err(error)?;
         let mut sent = false;
         match self.stream(&physical, &state, &exec, to, &mut sent).await {
@@ -114,13 +139,15 @@ impl Analytic {
     }
 
     /// Lines of EXPLAIN: operators with their access; the measured physical plan when it has run.
-    pub fn explain(&self) -> Vec<String> {
-        let mut lines = vec!["Analytic (DataFusion)".to_owned()];
+    pub fn explain(&self, choice: Choice, lines: &mut Vec<String>) {
+        if choice != Choice::Analytic {
+            return describe(&self.rows, 0, lines);
+        }
+        lines.push("Analytic (DataFusion)".to_owned());
         match &self.measured {
             Some(text) if !text.lock().is_empty() => lines.extend(text.lock().lines().map(|l| format!("  {l}"))),
-            _ => lower::outline(&self.rel, 1, &mut lines),
+            _ => lower::outline(&self.rel, 1, lines),
         }
-        lines
     }
 }
 

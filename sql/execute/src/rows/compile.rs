@@ -402,7 +402,7 @@ impl Compiler {
 }
 
 /// Whether a relation is expected to give few rows: everything it reads is bounded by keys.
-fn bounded(rel: &Rel) -> bool {
+pub(crate) fn bounded(rel: &Rel) -> bool {
     match rel {
         Rel::Unit | Rel::Values { .. } => true,
         Rel::Filter { input, predicate } => {
@@ -420,7 +420,7 @@ fn bounded(rel: &Rel) -> bool {
 }
 
 /// The right side with the join's condition as its filter, when that gives a scan a key over columns of the left side.
-fn lookup(right: &Rel, terms: &[Expr], left: &[RelColumn]) -> Option<Rel> {
+pub(crate) fn lookup(right: &Rel, terms: &[Expr], left: &[RelColumn]) -> Option<Rel> {
     let (scan, mut all) = match right {
         Rel::Scan(scan) => (scan, Vec::new()),
         Rel::Filter { input, predicate } => match &**input {

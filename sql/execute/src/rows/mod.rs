@@ -19,7 +19,7 @@ mod window;
 
 pub(crate) use basic::bounds;
 pub use compile::Compiler;
-pub(crate) use compile::{equality, ids, positions};
+pub(crate) use compile::{bounded, equality, ids, lookup, positions};
 pub(crate) use measure::describe;
 pub(crate) use scan::TableScan;
 

@@ -107,6 +107,8 @@ impl Server {
         let config = EngineConfig {
             threads: 2,
             spill_folder: folder.path().join("spill"),
+            // Tables of tests are small; DataFusion should meet them all the same.
+            analytic_start: f64::NEG_INFINITY,
             ..EngineConfig::default()
         };
         let engine = Engine::start(db.clone(), limits(config)).unwrap();
@@ -204,7 +206,7 @@ impl Session {
     pub async fn explain(&mut self, sql: &str) -> String {
         let mut tx = self.db.begin(&self.slot, Options::default()).unwrap();
         let (plan, _) = plan(&self.engine, &mut tx, sql).await.unwrap();
-        plan.explain().join("\n")
+        plan.explain(&tx.read_view()).unwrap().join("\n")
     }
 
     pub async fn run(&mut self, sql: &str, params: &[Datum]) -> Result<Answer> {

@@ -16,14 +16,21 @@
 //! text and the like, bytea   bytes, 00 as 00 FF, end 00 01; char(n) without trailing blanks
 //! interval   u128 big-endian, sign bit flipped: microseconds with 30 days to the month, as PostgreSQL compares
 //! uuid       16 bytes
+//! timetz     as int8 the microseconds in UTC, as int4 the seconds west of it
+//! bit, varbit   the bits as bytea, u32 big-endian their number
+//! xid8, pg_lsn  u64 big-endian
+//! array      each element: u8 2 and the element's value, or u8 3 for NULL; u8 1 after the last; then what tells apart arrays of the
+//!            same elements: u8 number of dimensions, the lengths (u32 big-endian), the lower bounds (as int4)
 //! ```
 //!
 //! Decoding gives an equal value, not always the same one: numeric loses its display scale, interval how it was split
-//! into months, days and time, char(n) its padding, and -0 its sign. The row has those.
+//! into months, days and time, char(n) its padding, and -0 its sign; alone and in arrays. The row has those.
 
 use std::sync::Arc;
 
-use curia_types::{Datum, Interval, Numeric, PgType, oid, type_info};
+use curia_types::array::MAX_DIMENSIONS;
+use curia_types::datetime::TimeTz;
+use curia_types::{ArrayValue, Bits, Datum, Interval, Numeric, PgType, oid, type_info};
 
 use crate::error::{Result, StorageError};
 
@@ -36,6 +43,9 @@ const ESCAPED_ZERO: u8 = 0xff;
 const TERMINATOR: u8 = 0x01;
 
 const MICROS_PER_DAY: i128 = 86_400_000_000;
+
+/// In place of an array's next element: there is none.
+const ARRAY_END: u8 = 1;
 
 /// How a type's values are written.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,6 +67,11 @@ enum Form {
     Timestamptz,
     Interval,
     Uuid,
+    Timetz,
+    Bits,
+    Word,
+    /// Of elements of this type.
+    Array(u32),
 }
 
 fn form(type_oid: u32) -> Option<Form> {
@@ -76,10 +91,17 @@ fn form(type_oid: u32) -> Option<Form> {
         oid::TIMESTAMPTZ => Form::Timestamptz,
         oid::INTERVAL => Form::Interval,
         oid::UUID => Form::Uuid,
-        oid::JSON => return None, // no order in PostgreSQL
+        oid::TIMETZ => Form::Timetz,
+        oid::BIT | oid::VARBIT => Form::Bits,
+        oid::XID8 | oid::PG_LSN => Form::Word,
+        oid::JSON | oid::TXID_SNAPSHOT | oid::PG_SNAPSHOT => return None, // no order in PostgreSQL
         other if type_info::is_text_like(other) => Form::Text,
         other if type_info::is_oid_like(other) => Form::Oid,
-        _ => return None,
+        other => {
+            let element = type_info::element_of(other)?;
+            form(element)?;
+            Form::Array(element)
+        }
     })
 }
 
@@ -141,6 +163,34 @@ fn encode_value(value: &Datum, ty: PgType, out: &mut Vec<u8>) -> Result<()> {
         (Form::Bytea, Datum::Bytea(v)) => escape(v, out),
         (Form::Interval, Datum::Interval(v)) => out.extend_from_slice(&(interval_span(*v) as u128 ^ 1 << 127).to_be_bytes()),
         (Form::Uuid, Datum::Uuid(v)) => out.extend_from_slice(v),
+        (Form::Timetz, Datum::Timetz(v)) => {
+            out.extend_from_slice(&(v.utc_micros() as u64 ^ 1 << 63).to_be_bytes());
+            out.extend_from_slice(&(v.west as u32 ^ 1 << 31).to_be_bytes());
+        }
+        (Form::Bits, Datum::Bits(v)) => {
+            escape(v.bytes(), out);
+            out.extend_from_slice(&(v.len() as u32).to_be_bytes());
+        }
+        (Form::Word, Datum::Word(v)) => out.extend_from_slice(&v.to_be_bytes()),
+        (Form::Array(element), Datum::Array(array)) => {
+            let element = PgType::with_typmod(element, -1);
+            for value in &array.elements {
+                if value.is_null() {
+                    out.push(NULL_LAST);
+                } else {
+                    out.push(VALUE);
+                    encode_value(value, element, out)?;
+                }
+            }
+            out.push(ARRAY_END);
+            out.push(array.dimensions.len() as u8); // at most MAX_DIMENSIONS
+            for (length, _) in &array.dimensions {
+                out.extend_from_slice(&(*length as u32).to_be_bytes());
+            }
+            for (_, lower) in &array.dimensions {
+                out.extend_from_slice(&(*lower as u32 ^ 1 << 31).to_be_bytes());
+            }
+        }
         _ => {
             return Err(StorageError::Value(format!(
                 "{value:?} is not of type {}",
@@ -177,7 +227,12 @@ pub fn decode(key: &[u8], ty: PgType, descending: bool, nulls_first: bool) -> Re
     }
     let flip = if descending { 0xff } else { 0 };
     let mut input = Input { rest, flip };
-    let value = match form {
+    let value = decode_value(form, &mut input)?;
+    Ok((value, input.rest))
+}
+
+fn decode_value(form: Form, input: &mut Input<'_>) -> Result<Datum> {
+    Ok(match form {
         Form::Bool => match input.fixed::<1>()? {
             [0] => Datum::Bool(false),
             [1] => Datum::Bool(true),
@@ -207,8 +262,62 @@ pub fn decode(key: &[u8], ty: PgType, descending: bool, nulls_first: bool) -> Re
         Form::Bytea => Datum::Bytea(Arc::from(input.unescape()?)),
         Form::Interval => Datum::Interval(interval_of((u128::from_be_bytes(input.fixed()?) ^ 1 << 127) as i128)?),
         Form::Uuid => Datum::Uuid(input.fixed()?),
+        Form::Timetz => {
+            let (utc, west) = (input.int8()?, input.int4()?);
+            let micros = i64::from(west).checked_mul(1_000_000).and_then(|w| utc.checked_sub(w));
+            let micros = micros.ok_or(malformed("an impossible time"))?;
+            Datum::Timetz(TimeTz { micros, west })
+        }
+        Form::Bits => {
+            let bytes = input.unescape()?;
+            let len = u32::from_be_bytes(input.fixed()?) as usize;
+            if len.div_ceil(8) != bytes.len() {
+                return Err(malformed("a bit string of another length"));
+            }
+            Datum::Bits(Arc::new(Bits::from_bytes(len, &bytes)))
+        }
+        Form::Word => Datum::Word(u64::from_be_bytes(input.fixed()?)),
+        Form::Array(element) => Datum::Array(Arc::new(decode_array(element, input)?)),
+    })
+}
+
+fn decode_array(element: u32, input: &mut Input<'_>) -> Result<ArrayValue> {
+    let form = form(element).ok_or_else(|| unsupported(PgType::with_typmod(element, -1)))?;
+    let mut elements = Vec::new();
+    loop {
+        match input.fixed::<1>()? {
+            [ARRAY_END] => break,
+            [NULL_LAST] => elements.push(Datum::Null),
+            [VALUE] => elements.push(decode_value(form, input)?),
+            _ => return Err(malformed("an unknown tag")),
+        }
+    }
+    let [n] = input.fixed::<1>()?;
+    let n = usize::from(n);
+    if n > MAX_DIMENSIONS {
+        return Err(malformed("too many dimensions"));
+    }
+    let mut dimensions = vec![(0, 0); n];
+    for d in &mut dimensions {
+        d.0 = i32::try_from(u32::from_be_bytes(input.fixed()?)).map_err(|_| malformed("an impossible dimension"))?;
+    }
+    for d in &mut dimensions {
+        d.1 = input.int4()?;
+        d.0.checked_add(d.1).ok_or(malformed("an impossible dimension"))?;
+    }
+    let expected = if n == 0 {
+        0
+    } else {
+        dimensions.iter().fold(1usize, |t, d| t.saturating_mul(d.0 as usize))
     };
-    Ok((value, input.rest))
+    if expected != elements.len() {
+        return Err(malformed("dimensions that do not match the elements"));
+    }
+    Ok(ArrayValue {
+        element,
+        dimensions,
+        elements,
+    })
 }
 
 /// What is left of a key, and what its bytes are complemented with.

@@ -4,6 +4,7 @@ use crate::binder::{Binder, at};
 use crate::coerce::type_text;
 use crate::ir::*;
 use crate::operator::operator;
+use crate::ordered_set::{AggregateKind, aggregate_kind};
 use crate::resolve::{Choice, FunctionMatch, choose, concretize, function_candidates, signature};
 use crate::scope::{Clause, Scope};
 use crate::walk;
@@ -48,6 +49,11 @@ impl Binder<'_> {
         };
         let bind_args = || call.args.iter().map(|a| self.expr(&a.value, scope)).collect::<Result<Vec<_>>>();
         let args = scope.within(inner, bind_args)?;
+        if !call.within_group.is_empty() && may_aggregate {
+            self.check_clause(Kind::Aggregate, scope, pos)?;
+            let (resolved, order_by) = self.ordered_set(call, args, scope, pos)?;
+            return self.aggregate(call, resolved, order_by, scope, before, pos);
+        }
         let given: Vec<u32> = args.iter().map(|a| a.ty.oid).collect();
         let resolved = if call.star {
             self.resolve_star(call, pos)?
@@ -60,13 +66,25 @@ impl Binder<'_> {
             Err(cast) => return self.plain_only(call, cast, pos),
         };
         match resolved.function.kernel {
+            Kernel::Aggregate(_) if aggregate_kind(resolved.function.name) != AggregateKind::Plain => {
+                let (state, message) = if call.over.is_some() {
+                    let kind = "OVER is not supported for ordered-set aggregate";
+                    (SqlState::FEATURE_NOT_SUPPORTED, format!("{kind} {name}"))
+                } else {
+                    let kind = "WITHIN GROUP is required for ordered-set aggregate";
+                    (SqlState::WRONG_OBJECT_TYPE, format!("{kind} {name}"))
+                };
+                Err(SqlError::new(state, message).at(at(pos)))
+            }
             Kernel::Aggregate(_) if windowed_aggregate => self.window_call(call, resolved, scope, pos),
             Kernel::Aggregate(_) => {
                 if !call.star && call.args.is_empty() {
                     let message = format!("{}(*) must be used to call a parameterless aggregate function", call.name);
                     return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(at(pos)));
                 }
-                self.aggregate(call, resolved, scope, before, pos)
+                self.check_clause(Kind::Aggregate, scope, pos)?;
+                let order_by = scope.within(Clause::AggregateArgument, || self.sort_keys(&call.order_by, scope))?;
+                self.aggregate(call, resolved, order_by, scope, before, pos)
             }
             Kernel::Window(_) => {
                 if call.over.is_none() {
@@ -141,7 +159,13 @@ impl Binder<'_> {
     }
 
     /// Finds the function; `Err` inside is the cast that a type's name means.
-    fn resolve_call(&self, call: &FunctionCall, args: Vec<Expr>, given: &[u32], pos: u32) -> Result<std::result::Result<Resolved, Expr>> {
+    pub(crate) fn resolve_call(
+        &self,
+        call: &FunctionCall,
+        args: Vec<Expr>,
+        given: &[u32],
+        pos: u32,
+    ) -> Result<std::result::Result<Resolved, Expr>> {
         let shown = call.name.to_string();
         if call.name.schema().is_some_and(|s| s != "pg_catalog") {
             return Err(no_function(&shown, given, false, pos));
@@ -289,14 +313,11 @@ impl Binder<'_> {
         &self,
         call: &FunctionCall,
         resolved: Resolved,
+        order_by: Vec<SortKey>,
         scope: &Scope<'_>,
         before: (usize, usize, usize),
         pos: u32,
     ) -> Result<Expr> {
-        self.check_clause(Kind::Aggregate, scope, pos)?;
-        if !call.within_group.is_empty() {
-            return Err(SqlError::unsupported(format!("WITHIN GROUP of {}", call.name)).at(at(pos)));
-        }
         if scope.windows.borrow().len() > before.1 {
             return Err(SqlError::new(
                 SqlState::GROUPING_ERROR,
@@ -323,7 +344,6 @@ impl Binder<'_> {
         if outer && !own && scope.parent.is_some() {
             return Err(SqlError::unsupported("an aggregate of an outer query level").at(at(pos)));
         }
-        let order_by = scope.within(Clause::AggregateArgument, || self.sort_keys(&call.order_by, scope))?;
         if call.distinct {
             for arg in &resolved.args {
                 self.check_hashable(arg)?;
@@ -612,7 +632,7 @@ fn aggregates_allowed(clause: Clause) -> bool {
     )
 }
 
-fn no_function(name: &str, given: &[u32], ambiguous: bool, pos: u32) -> SqlError {
+pub(crate) fn no_function(name: &str, given: &[u32], ambiguous: bool, pos: u32) -> SqlError {
     let shown = signature(name, given);
     if ambiguous {
         return SqlError::new(SqlState::AMBIGUOUS_FUNCTION, format!("function {shown} is not unique"))

@@ -89,13 +89,29 @@ impl Deparse<'_> {
             ExprKind::Array(items) => format!("ARRAY[{}]", list(items)),
             ExprKind::Subscript { array, subscripts } => {
                 let subscripts: String = subscripts.iter().map(|s| format!("[{}]", self.text(s))).collect();
-                match array.kind {
-                    ExprKind::Column(_) => format!("{}{subscripts}", self.text(array)),
-                    _ => format!("({}){subscripts}", self.text(array)),
-                }
+                self.subscripted(array, &subscripts)
+            }
+            ExprKind::Slice { array, bounds, shape } | ExprKind::SetElements { array, bounds, shape, .. } => {
+                let mut bounds = bounds.iter().map(|b| self.text(b));
+                let mut given = |is: bool| if is { bounds.next() } else { None }.unwrap_or_default();
+                let subscripts: String = shape
+                    .iter()
+                    .map(|b| match b {
+                        Bounds::Index => format!("[{}]", given(true)),
+                        Bounds::Slice { low, high } => format!("[{}:{}]", given(*low), given(*high)),
+                    })
+                    .collect();
+                self.subscripted(array, &subscripts)
             }
             ExprKind::Row(items) => format!("ROW({})", list(items)),
             ExprKind::Subquery { .. } => "(SubPlan)".to_owned(),
+        }
+    }
+
+    fn subscripted(&self, array: &Expr, subscripts: &str) -> String {
+        match array.kind {
+            ExprKind::Column(_) => format!("{}{subscripts}", self.text(array)),
+            _ => format!("({}){subscripts}", self.text(array)),
         }
     }
 

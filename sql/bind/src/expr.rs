@@ -248,9 +248,16 @@ impl Binder<'_> {
                 Ok(v) => (Datum::Int8(v), PgType::INT8),
                 Err(_) => (Datum::Numeric(Numeric::parse(n).map_err(|e| e.at(at(pos)))?), PgType::NUMERIC),
             },
-            Literal::Bits(_) | Literal::HexBits(_) => return Err(SqlError::unsupported("type bit").at(at(pos))),
+            Literal::Bits(digits) => return self.bits(&format!("b{digits}"), pos),
+            Literal::HexBits(digits) => return self.bits(&format!("x{digits}"), pos),
         };
         Ok(self.constant(value, ty, at(pos)))
+    }
+
+    /// `B'01'`, `X'1F'`: digits after their prefix.
+    fn bits(&self, text: &str, pos: u32) -> Result<Expr> {
+        let bits = curia_types::Bits::parse(text).map_err(|e| e.at(at(pos)))?;
+        Ok(self.constant(Datum::Bits(std::sync::Arc::new(bits)), PgType::BIT, at(pos)))
     }
 
     fn logical(&self, list: &[ast::Expr], scope: &Scope<'_>, what: &str, pos: u32) -> Result<Expr> {
@@ -469,57 +476,6 @@ impl Binder<'_> {
         Ok(Expr {
             kind: ExprKind::Array(bound),
             ty: PgType { oid: array, typmod: -1 },
-            position: at(pos),
-        })
-    }
-
-    fn subscript(&self, base: &ast::Expr, subscripts: &[ast::Subscript], scope: &Scope<'_>, pos: u32) -> Result<Expr> {
-        let array = self.expr(base, scope)?;
-        let base = type_info::base_type(array.ty.oid);
-        let element = type_info::element_of(base)
-            .or_else(|| type_info::by_oid(base).map(|t| t.element).filter(|e| *e != 0))
-            .filter(|_| base != oid::NAME)
-            .ok_or_else(|| {
-                SqlError::new(
-                    SqlState::DATATYPE_MISMATCH,
-                    format!(
-                        "cannot subscript type {} because it does not support subscripting",
-                        type_text(array.ty.oid)
-                    ),
-                )
-                .at(at(pos))
-            })?;
-        const MAX_DIMENSIONS: usize = 6;
-        if subscripts.len() > MAX_DIMENSIONS {
-            let message = format!(
-                "number of array dimensions ({}) exceeds the maximum allowed ({MAX_DIMENSIONS})",
-                subscripts.len()
-            );
-            return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message));
-        }
-        let mut bound = Vec::with_capacity(subscripts.len());
-        for s in subscripts {
-            let ast::Subscript::Index(e) = s else {
-                return Err(SqlError::unsupported("array slices").at(at(pos)));
-            };
-            let e = self.expr(e, scope)?;
-            let (source, position) = (e.ty.oid, e.position);
-            bound.push(self.coerce(e, PgType::INT4, CastContext::Assignment)?.ok_or_else(|| {
-                SqlError::new(SqlState::DATATYPE_MISMATCH, "array subscript must have type integer")
-                    .detail(format!("It is of type {}.", type_text(source)))
-                    .at(position)
-            })?);
-        }
-        let ty = PgType {
-            oid: element,
-            typmod: array.ty.typmod,
-        };
-        Ok(Expr {
-            kind: ExprKind::Subscript {
-                array: Box::new(array),
-                subscripts: bound,
-            },
-            ty,
             position: at(pos),
         })
     }

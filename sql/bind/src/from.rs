@@ -22,6 +22,29 @@ pub(crate) struct Part {
     pub lateral: bool,
 }
 
+/// `pg_proc.oid` of row_number().
+const ROW_NUMBER: u32 = 3100;
+
+/// unnest(a, b) in FROM is unnest(a) beside unnest(b).
+fn one_array_each(call: &ast::Expr) -> Vec<ast::Expr> {
+    match &call.kind {
+        ast::ExprKind::Call(c)
+            if c.args.len() > 1 && c.name.name() == "unnest" && c.name.schema().is_none_or(|s| s == "pg_catalog") && !c.variadic =>
+        {
+            let one = |arg: &ast::FunctionArg| {
+                let mut single = c.clone();
+                single.args = vec![arg.clone()];
+                ast::Expr {
+                    kind: ast::ExprKind::Call(single),
+                    pos: call.pos,
+                }
+            };
+            c.args.iter().map(one).collect()
+        }
+        _ => vec![call.clone()],
+    }
+}
+
 impl NsItem {
     fn new(name: &str, columns: Vec<NsColumn>) -> NsItem {
         NsItem {
@@ -75,20 +98,20 @@ impl Binder<'_> {
             TableRef::Subquery { lateral, query, alias, .. } => self.subquery_item(*lateral, query, alias.as_ref(), scope, left),
             TableRef::Function {
                 calls,
-                rows_from,
                 ordinality,
                 alias,
                 columns,
                 pos,
                 ..
             } => {
-                if *rows_from && calls.len() != 1 {
-                    return Err(SqlError::unsupported("ROWS FROM with several functions").at(at(*pos)));
-                }
                 if !columns.is_empty() || calls.iter().any(|c| !c.1.is_empty()) {
                     return Err(SqlError::unsupported("a column definition list").at(at(*pos)));
                 }
-                self.function_item(&calls[0].0, *ordinality, alias.as_ref(), scope, left)
+                let each: Vec<ast::Expr> = calls.iter().flat_map(|c| one_array_each(&c.0)).collect();
+                match each.as_slice() {
+                    [call] => self.function_item(call, *ordinality, alias.as_ref(), scope, left),
+                    several => self.functions_item(several, *ordinality, alias.as_ref(), scope, left),
+                }
             }
             TableRef::Join(join) => self.join(join, scope, left),
         }
@@ -372,6 +395,69 @@ impl Binder<'_> {
         let mut item = self.item(alias, &name, columns)?;
         item.hidden_name = None;
         item.scalar_function = single;
+        Ok(Part {
+            rel,
+            items: vec![Rc::new(item)],
+            lateral: refers,
+        })
+    }
+
+    /// ROWS FROM (f(..), g(..)): the functions advance together, and those that end early give NULL.
+    fn functions_item(
+        &self,
+        calls: &[ast::Expr],
+        ordinality: bool,
+        alias: Option<&Alias>,
+        scope: &Scope<'_>,
+        left: &[Rc<NsItem>],
+    ) -> Result<Part> {
+        let stand_in = scope.stand_in(left.to_vec());
+        let mut refers = false;
+        let mut functions = Vec::with_capacity(calls.len());
+        let mut columns = Vec::with_capacity(calls.len() + 1);
+        for call in calls {
+            let name = crate::name::output_name(call);
+            let several = || SqlError::unsupported(format!("{name}() beside other functions in ROWS FROM")).at(at(call.pos));
+            let ast::ExprKind::Call(c) = &call.kind else {
+                return Err(several());
+            };
+            let Ok(resolved) = self.function_in_from(c, &stand_in, call.pos)? else {
+                return Err(several());
+            };
+            if !resolved.function.columns.is_empty() {
+                return Err(several());
+            }
+            for arg in &resolved.args {
+                walk::columns_of(arg, &mut |id| refers |= is_of(left, id));
+            }
+            let column = self.column(resolved.ret);
+            functions.push((column.clone(), resolved.function.oid, resolved.args));
+            columns.push((name, column));
+        }
+        let mut rel = Rel::ProjectSet {
+            input: Box::new(Rel::Unit),
+            functions,
+        };
+        if ordinality {
+            let output = self.column(PgType::INT8);
+            columns.push(("ordinality".to_owned(), output.clone()));
+            rel = Rel::Window {
+                input: Box::new(rel),
+                calls: vec![WindowCall {
+                    output,
+                    function: ROW_NUMBER,
+                    args: Vec::new(),
+                    filter: None,
+                    partition_by: Vec::new(),
+                    order_by: Vec::new(),
+                    frame: None,
+                }],
+            };
+        }
+        scope.absorb(&stand_in);
+        let name = columns.first().map_or_else(String::new, |c| c.0.clone());
+        let mut item = self.item(alias, &name, columns)?;
+        item.hidden_name = None;
         Ok(Part {
             rel,
             items: vec![Rc::new(item)],

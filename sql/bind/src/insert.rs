@@ -50,9 +50,6 @@ impl Binder<'_> {
 
     /// Finds a column that is assigned to.
     pub fn target_column(&self, table: &Table, target: &TargetColumn) -> Result<usize> {
-        if let Some(pos) = target.indirection {
-            return Err(SqlError::unsupported("assigning to an array element or field").at(at(pos)));
-        }
         table.column(&target.name.name).map(|(i, _)| i).ok_or_else(|| {
             SqlError::new(
                 SqlState::UNDEFINED_COLUMN,
@@ -164,9 +161,11 @@ impl Binder<'_> {
         let ctes = self.with(insert.with.as_ref(), &mut scope)?;
         let table = self.target_table(&insert.table)?;
         let mut targets: Vec<usize> = Vec::with_capacity(insert.columns.len());
-        for column in &insert.columns {
+        for (n, column) in insert.columns.iter().enumerate() {
             let i = self.target_column(&table, column)?;
-            if targets.contains(&i) {
+            // Parts of a column may be given one by one.
+            let again = |(t, other): (&usize, &TargetColumn)| *t == i && (other.indirection.is_empty() || column.indirection.is_empty());
+            if targets.iter().zip(&insert.columns[..n]).any(again) {
                 let message = format!("column \"{}\" specified more than once", column.name.name);
                 return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message).at(at(column.name.pos)));
             }
@@ -183,8 +182,7 @@ impl Binder<'_> {
                 values.push(InsertValue::Dropped);
                 continue;
             }
-            let value = given.iter().find(|(t, _)| *t == i).map(|(_, e)| e.clone());
-            values.push(InsertValue::Expr(match value {
+            values.push(InsertValue::Expr(match self.given_value(insert, c, i, &given, &scope)? {
                 Some(e) => e,
                 None => self.default_value(&table, i)?,
             }));
@@ -219,7 +217,37 @@ impl Binder<'_> {
         }))
     }
 
-    /// The rows to insert, and for each target column its value over them. Columns left out take their defaults.
+    /// The value of a column out of what the source gives: all of it, or parts of it, which start from NULL.
+    fn given_value(
+        &self,
+        insert: &ast::Insert,
+        column: &curia_catalog::Column,
+        i: usize,
+        given: &[(usize, usize, Expr)],
+        scope: &Scope<'_>,
+    ) -> Result<Option<Expr>> {
+        let mut value = None;
+        for (_, n, e) in given.iter().filter(|(t, ..)| *t == i) {
+            value = Some(match insert.columns.get(*n).map(|c| &c.indirection) {
+                Some(path) if !path.is_empty() => {
+                    let base = value.unwrap_or_else(|| self.null(column.ty));
+                    self.assign_part(base, path, e.clone(), &column.name, &Scope::inside(scope))?
+                }
+                _ => e.clone(),
+            });
+        }
+        Ok(value)
+    }
+
+    /// The type of the n-th target of an INSERT.
+    fn target_type(&self, insert: &ast::Insert, n: usize, ty: PgType) -> Result<PgType> {
+        match insert.columns.get(n) {
+            Some(target) => self.part_type(ty, &target.indirection).map_err(|e| e.at(at(target.name.pos))),
+            None => Ok(ty),
+        }
+    }
+
+    /// The rows to insert, and for each target (column, place among the targets) its value over them. Columns left out take their defaults.
     #[allow(clippy::type_complexity)] // rows and values
     fn insert_source(
         &self,
@@ -228,7 +256,7 @@ impl Binder<'_> {
         targets: &[usize],
         listed: bool,
         scope: &Scope<'_>,
-    ) -> Result<(Rel, Vec<(usize, Expr)>)> {
+    ) -> Result<(Rel, Vec<(usize, usize, Expr)>)> {
         let Some(query) = &insert.source else {
             return Ok((Rel::Unit, Vec::new()));
         };
@@ -256,17 +284,18 @@ impl Binder<'_> {
             .output
             .iter()
             .zip(targets)
-            .map(|(o, t)| {
-                if o.ty.oid == oid::UNKNOWN {
+            .enumerate()
+            .map(|(n, (o, t))| {
+                Ok(if o.ty.oid == oid::UNKNOWN {
                     PgType {
-                        oid: table.columns[*t].ty.oid,
+                        oid: self.target_type(insert, n, table.columns[*t].ty)?.oid,
                         typmod: -1,
                     }
                 } else {
                     o.ty
-                }
+                })
             })
-            .collect();
+            .collect::<Result<_>>()?;
         let bound = self.convert_outputs(bound, &types)?;
         let mut given = Vec::with_capacity(targets.len());
         for (i, (o, t)) in bound.output.iter().zip(targets).enumerate() {
@@ -278,9 +307,12 @@ impl Binder<'_> {
                 position,
             };
             let kept = self.identity_rule(insert, column)?;
-            let value = self.assign(value, column.ty, &column.name)?;
+            let value = match insert.columns.get(i) {
+                Some(target) if !target.indirection.is_empty() => value, // converted where it is put together
+                _ => self.assign(value, column.ty, &column.name)?,
+            };
             if kept {
-                given.push((*t, value));
+                given.push((*t, i, value));
             }
         }
         Ok((bound.rel, given))
@@ -317,7 +349,7 @@ impl Binder<'_> {
         targets: &[usize],
         listed: bool,
         scope: &Scope<'_>,
-    ) -> Result<(Rel, Vec<(usize, Expr)>)> {
+    ) -> Result<(Rel, Vec<(usize, usize, Expr)>)> {
         let width = values.rows.first().map_or(0, Vec::len);
         if let Some(extra) = values.rows.first().and_then(|r| r.get(targets.len())) {
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, "INSERT has more expressions than target columns").at(at(extra.pos)));
@@ -333,8 +365,15 @@ impl Binder<'_> {
             let mut bound = Vec::with_capacity(width);
             for (i, (e, t)) in row.iter().zip(targets).enumerate() {
                 let column = &table.columns[*t];
+                let path = insert.columns.get(i).map_or(&[][..], |c| &c.indirection);
                 bound.push(if matches!(e.kind, ast::ExprKind::Default) {
+                    check_default(path).map_err(|error| error.at(at(e.pos)))?;
                     self.default_value(table, *t)?
+                } else if !path.is_empty() {
+                    let value = self.expr_in(e, &level, Clause::Values)?;
+                    let ty = self.target_type(insert, i, column.ty)?;
+                    self.assign_part(self.null(column.ty), path, value.clone(), &column.name, &level)?;
+                    self.assign(value, ty, &column.name)?
                 } else {
                     explicit[i] = true;
                     let value = self.expr_in(e, &level, Clause::Values)?;
@@ -359,12 +398,14 @@ impl Binder<'_> {
             if explicit[i] {
                 self.identity_rule(insert, column)?;
             }
-            let rel_column = self.column(column.ty);
+            let ty = self.target_type(insert, i, column.ty)?;
+            let rel_column = self.column(ty);
             given.push((
                 *t,
+                i,
                 Expr {
                     kind: ExprKind::Column(rel_column.id),
-                    ty: column.ty,
+                    ty,
                     position: None,
                 },
             ));
@@ -472,20 +513,32 @@ impl Binder<'_> {
 
     /// SET items as (column, value).
     pub fn assignments(&self, items: &[Assignment], table: &Table, scope: &Scope<'_>) -> Result<Vec<(usize, Expr)>> {
-        let mut out: Vec<(usize, Expr)> = Vec::with_capacity(items.len());
+        // (column, value, whether all of it was assigned)
+        let mut out: Vec<(usize, Expr, bool)> = Vec::with_capacity(items.len());
         let mut add = |this: &Self, target: &TargetColumn, value: Option<Expr>| -> Result<()> {
             let i = this.target_column(table, target)?;
             let column = &table.columns[i];
-            if out.iter().any(|(o, _)| *o == i) {
+            let earlier = out.iter().position(|(o, ..)| *o == i);
+            if earlier.is_some_and(|e| out[e].2 || target.indirection.is_empty()) {
                 let message = format!("multiple assignments to same column \"{}\"", column.name);
                 return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
             }
             let value = match value {
                 None if column.generated => return Ok(()),
-                None => this.default_value(table, i)?,
                 Some(_) if column.generated => {
                     let message = format!("column \"{}\" can only be updated to DEFAULT", column.name);
                     return Err(is_generated(SqlError::new(GENERATED_ALWAYS, message), &column.name));
+                }
+                None => {
+                    check_default(&target.indirection)?;
+                    this.default_value(table, i)?
+                }
+                Some(v) if !target.indirection.is_empty() => {
+                    let base = match earlier {
+                        Some(e) => out.remove(e).1,
+                        None => this.old_value(&target.name, scope)?,
+                    };
+                    this.assign_part(base, &target.indirection, v, &column.name, scope)?
                 }
                 Some(v) => {
                     if column.identity == Some(Identity::Always) {
@@ -501,7 +554,7 @@ impl Binder<'_> {
                     this.assign(v, column.ty, &column.name)?
                 }
             };
-            out.push((i, value));
+            out.push((i, value, target.indirection.is_empty()));
             Ok(())
         };
         for item in items {
@@ -544,7 +597,17 @@ impl Binder<'_> {
                 },
             }
         }
-        Ok(out)
+        Ok(out.into_iter().map(|(i, value, _)| (i, value)).collect())
+    }
+
+    /// A column of the row that an assignment changes: the first item of the scope.
+    fn old_value(&self, name: &ast::Ident, scope: &Scope<'_>) -> Result<Expr> {
+        let column = scope
+            .items
+            .first()
+            .and_then(|target| target.columns.iter().find(|c| c.name == name.name));
+        let column = column.ok_or_else(|| SqlError::internal("the target of an assignment has no such column"))?;
+        Ok(self.use_column(column, 0, scope, name.pos))
     }
 
     fn same_count(&self, targets: usize, values: usize, pos: u32) -> Result<()> {
@@ -591,6 +654,18 @@ fn is_generated(error: SqlError, column: &str) -> SqlError {
 /// Stored expressions have no place in the statement.
 fn without_position(e: Expr) -> Expr {
     crate::walk::without_positions(&e)
+}
+
+/// 0A000 for DEFAULT as the value of a part of a column.
+fn check_default(path: &[ast::Indirection]) -> Result<()> {
+    match path.last() {
+        None => Ok(()),
+        Some(ast::Indirection::Field(_)) => Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "cannot set a subfield to DEFAULT")),
+        Some(ast::Indirection::Subscripts(_)) => Err(SqlError::new(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            "cannot set an array element to DEFAULT",
+        )),
+    }
 }
 
 fn item_position(query: &ast::Query, i: usize) -> Option<u32> {

@@ -153,6 +153,26 @@ pub enum ExprKind {
         /// int4 subscripts, one a dimension.
         subscripts: Vec<Expr>,
     },
+    /// `array[low:high]`: an array again.
+    Slice {
+        /// Array.
+        array: Box<Expr>,
+        /// The int4 bounds that are written, in order.
+        bounds: Vec<Expr>,
+        /// What is written for each dimension.
+        shape: Vec<Bounds>,
+    },
+    /// `array` after an assignment to one of its elements or to a slice.
+    SetElements {
+        /// Array; NULL is empty.
+        array: Box<Expr>,
+        /// The int4 bounds that are written, in order.
+        bounds: Vec<Expr>,
+        /// What is written for each dimension.
+        shape: Vec<Bounds>,
+        /// An element, or an array when `shape` has a slice.
+        value: Box<Expr>,
+    },
     /// ROW(...)
     Row(Vec<Expr>),
     /// A subquery; outer references inside are column ids that `query` does not produce.
@@ -163,6 +183,20 @@ pub enum ExprKind {
         query: Box<Rel>,
         /// Column ids of the enclosing query that it refers to.
         outer: Vec<ColId>,
+    },
+}
+
+/// What one subscript writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bounds {
+    /// `[i]`; beside slices it means `[1:i]`.
+    Index,
+    /// `[low:high]`
+    Slice {
+        /// The lower bound is written.
+        low: bool,
+        /// The upper bound is written.
+        high: bool,
     },
 }
 

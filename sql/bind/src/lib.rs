@@ -10,8 +10,8 @@
 //! - [`bind`] is the door for SELECT, INSERT, UPDATE, DELETE; [`BindContext`] is what it may look at.
 //! - [`ir`]: the typed statement. [`ddl`], [`domain`]: types and expressions of definitions. [`deparse`]: a typed expression as SQL text.
 //! - Inside: `scope` (names), `from`, `view`, `select`, `group`, `order`, `setop`, `with` (queries), `insert`, `update`, `generated` (row
-//!   changes), `expr`,
-//!   `call`, `operator` (expressions), `resolve` and `coerce` (chapter 10 of PostgreSQL's manual), `walk` (traversals of the IR).
+//!   changes), `expr`, `call`, `ordered_set`, `operator`, `indirection` (expressions), `resolve` and `coerce` (chapter 10 of PostgreSQL's
+//!   manual), `walk` (traversals of the IR).
 //!
 //! Constants are folded while binding when a function is immutable and succeeds on them; one that fails stays and fails when it runs.
 //! Deep statements are bound on a thread with a large stack ([`curia_parse::on_stack`]); [`bind`] takes care of that itself, its callers
@@ -30,11 +30,13 @@ mod expr;
 mod from;
 mod generated;
 mod group;
+mod indirection;
 mod insert;
 pub mod ir;
 mod name;
 mod operator;
 mod order;
+mod ordered_set;
 mod regclass;
 mod resolve;
 mod scope;

@@ -46,6 +46,15 @@ macro_rules! expr_children {
                     f(array);
                     subscripts.into_iter().for_each(f);
                 }
+                ExprKind::Slice { array, bounds, .. } => {
+                    f(array);
+                    bounds.into_iter().for_each(f);
+                }
+                ExprKind::SetElements { array, bounds, value, .. } => {
+                    f(array);
+                    bounds.into_iter().for_each(&mut *f);
+                    f(value);
+                }
                 ExprKind::Subquery { kind, .. } => {
                     if let SubqueryKind::Compare { arg, .. } = kind {
                         f(arg);

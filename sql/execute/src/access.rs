@@ -74,7 +74,9 @@ fn terms<'a>(scan: &Scan, conjuncts: &'a [Expr]) -> Vec<(usize, Term<'a>)> {
     let mut out = Vec::new();
     for (at, c) in conjuncts.iter().enumerate() {
         let ExprKind::Call { function, args } = &c.kind else { continue };
-        let Some((op, left, right)) = comparison(*function) else { continue };
+        let Some((op, left, right)) = comparison(*function).or_else(|| array_comparison(*function, args)) else {
+            continue;
+        };
         if !same_order(left, right) || op == Comparison::Ne {
             continue;
         }
@@ -99,6 +101,20 @@ fn terms<'a>(scan: &Scan, conjuncts: &'a [Expr]) -> Vec<(usize, Term<'a>)> {
         }
     }
     out
+}
+
+/// A comparison of two arrays of one type, with that type: its function is one for all of them.
+fn array_comparison(function: u32, args: &[Expr]) -> Option<(Comparison, u32, u32)> {
+    let op = match function {
+        744 => Comparison::Eq,
+        391 => Comparison::Lt,
+        392 => Comparison::Gt,
+        393 => Comparison::Le,
+        396 => Comparison::Ge,
+        _ => return None,
+    };
+    let [left, right] = args else { return None };
+    Some((op, left.ty.oid, right.ty.oid))
 }
 
 fn independent(value: &Expr, own: &HashMap<ColId, usize>) -> bool {

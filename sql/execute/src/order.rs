@@ -51,6 +51,9 @@ pub fn compare(ty: PgType, a: &Datum, b: &Datum) -> Ordering {
         (Time(a), Time(b)) | (Timestamp(a), Timestamp(b)) | (Timestamptz(a), Timestamptz(b)) => a.cmp(b),
         (Interval(a), Interval(b)) => span(a).cmp(&span(b)),
         (Uuid(a), Uuid(b)) => a.cmp(b),
+        (Timetz(a), Timetz(b)) => a.cmp(b),
+        (Bits(a), Bits(b)) => a.cmp(b),
+        (Word(a), Word(b)) => a.cmp(b),
         (Array(a), Array(b)) => {
             let element = PgType {
                 oid: a.element,
@@ -62,10 +65,7 @@ pub fn compare(ty: PgType, a: &Datum, b: &Datum) -> Ordering {
                     other => return other,
                 }
             }
-            a.elements
-                .len()
-                .cmp(&b.elements.len())
-                .then_with(|| a.dimensions.cmp(&b.dimensions))
+            a.elements.len().cmp(&b.elements.len()).then_with(|| a.compare_shape(b))
         }
         (Record(a), Record(b)) => {
             for ((ta, x), (_, y)) in a.iter().zip(b.iter()) {
@@ -120,6 +120,15 @@ pub fn write_key(ty: u32, d: &Datum, out: &mut Vec<u8>) {
         Timestamptz(v) => fixed(10, &v.to_le_bytes(), out),
         Interval(i) => fixed(11, &span(i).to_le_bytes(), out),
         Uuid(u) => fixed(12, u, out),
+        Timetz(t) => {
+            fixed(15, &t.micros.to_le_bytes(), out);
+            out.extend_from_slice(&t.west.to_le_bytes());
+        }
+        Bits(b) => {
+            counted(16, b.bytes(), out);
+            out.extend_from_slice(&(b.len() as u32).to_le_bytes());
+        }
+        Word(v) => fixed(17, &v.to_le_bytes(), out),
         Array(a) => {
             fixed(13, &(a.elements.len() as u32).to_le_bytes(), out);
             for (length, lower) in &a.dimensions {
@@ -162,6 +171,7 @@ pub fn row_bytes(row: &[Datum]) -> usize {
     let inner = |d: &Datum| match d {
         Datum::Text(s) => s.len() + 16,
         Datum::Bytea(b) => b.len() + 16,
+        Datum::Bits(b) => b.bytes().len() + 40,
         Datum::Array(a) => a.elements.len() * 48 + 64,
         Datum::Numeric(_) => 16,
         _ => 0,

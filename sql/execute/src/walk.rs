@@ -154,6 +154,15 @@ pub fn operands<'a>(expr: &'a Expr, f: &mut dyn FnMut(&'a Expr)) {
             f(array);
             subscripts.iter().for_each(f);
         }
+        Slice { array, bounds, .. } => {
+            f(array);
+            bounds.iter().for_each(f);
+        }
+        SetElements { array, bounds, value, .. } => {
+            f(array);
+            bounds.iter().for_each(&mut *f);
+            f(value);
+        }
         Subquery { kind, .. } => {
             if let SubqueryKind::Compare { arg, .. } = kind {
                 f(arg);
@@ -314,6 +323,15 @@ pub fn operands_mut(expr: &mut Expr, f: &mut dyn FnMut(&mut Expr)) {
         Subscript { array, subscripts } => {
             f(array);
             subscripts.iter_mut().for_each(f);
+        }
+        Slice { array, bounds, .. } => {
+            f(array);
+            bounds.iter_mut().for_each(f);
+        }
+        SetElements { array, bounds, value, .. } => {
+            f(array);
+            bounds.iter_mut().for_each(&mut *f);
+            f(value);
         }
         Subquery { kind, .. } => {
             if let SubqueryKind::Compare { arg, .. } = kind {

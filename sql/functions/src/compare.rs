@@ -41,6 +41,9 @@ pub fn compare_datums(ty: u32, a: &Datum, b: &Datum) -> Ordering {
         (Datum::Bytea(a), Datum::Bytea(b)) => a.cmp(b),
         (Datum::Interval(a), Datum::Interval(b)) => datetime::interval_cmp(*a, *b),
         (Datum::Uuid(a), Datum::Uuid(b)) => a.cmp(b),
+        (Datum::Timetz(a), Datum::Timetz(b)) => a.cmp(b),
+        (Datum::Bits(a), Datum::Bits(b)) => a.cmp(b),
+        (Datum::Word(a), Datum::Word(b)) => a.cmp(b),
         (Datum::Array(a), Datum::Array(b)) => {
             let elements = a
                 .elements
@@ -50,8 +53,7 @@ pub fn compare_datums(ty: u32, a: &Datum, b: &Datum) -> Ordering {
                 .find(|o| o.is_ne());
             elements
                 .unwrap_or_else(|| a.elements.len().cmp(&b.elements.len()))
-                .then_with(|| a.dimensions.len().cmp(&b.dimensions.len()))
-                .then_with(|| a.dimensions.cmp(&b.dimensions))
+                .then_with(|| a.compare_shape(b))
         }
         (Datum::Record(a), Datum::Record(b)) => {
             let fields = a
@@ -86,7 +88,10 @@ fn rank(d: &Datum) -> u8 {
         Datum::Uuid(_) => 15,
         Datum::Array(_) => 16,
         Datum::Record(_) => 17,
-        Datum::Null => 18,
+        Datum::Timetz(_) => 18,
+        Datum::Bits(_) => 19,
+        Datum::Word(_) => 20,
+        Datum::Null => u8::MAX,
     }
 }
 

@@ -97,6 +97,29 @@ fn read(ty: PgType, b: &[u8], cx: Option<&IoContext>) -> Result<Datum> {
         TIMESTAMPTZ => Datum::Timestamptz(datetime::check_timestamp(i64::from_be_bytes(fixed(b)?))?),
         INTERVAL => Datum::Interval(interval(&fixed::<16>(b)?)),
         UUID => Datum::Uuid(fixed(b)?),
+        TIMETZ => {
+            let bytes = fixed::<12>(b)?;
+            let (micros, west) = bytes.split_at(8);
+            let value = datetime::TimeTz {
+                micros: i64::from_be_bytes(fixed(micros)?),
+                west: i32::from_be_bytes(fixed(west)?),
+            };
+            Datum::Timetz(value.check()?)
+        }
+        BIT | VARBIT => {
+            let len = i32::from_be_bytes(*b.first_chunk().ok_or_else(short)?);
+            let len = usize::try_from(len)
+                .map_err(|_| SqlError::new(SqlState::INVALID_BINARY_REPRESENTATION, "invalid length in external bit string"))?;
+            let bytes = &b[4..];
+            if bytes.len() < len.div_ceil(8) {
+                return Err(short());
+            }
+            if bytes.len() > len.div_ceil(8) {
+                return Err(bad_format());
+            }
+            Datum::Bits(Arc::new(crate::Bits::from_bytes(len, bytes)))
+        }
+        XID8 | PG_LSN => Datum::Word(u64::from_be_bytes(fixed(b)?)),
         VOID => Datum::Null,
         INT2VECTOR | OIDVECTOR => Datum::Array(Arc::new(array(b, if ty.oid == INT2VECTOR { INT2 } else { OID }, -1, cx)?)),
         RECORD => Datum::Record(record(b, cx)?),
@@ -316,6 +339,15 @@ pub fn encode(ty: PgType, value: &Datum, out: &mut Vec<u8>) {
             out.extend_from_slice(&i.months.to_be_bytes());
         }
         Datum::Uuid(u) => out.extend_from_slice(u),
+        Datum::Timetz(t) => {
+            out.extend_from_slice(&t.micros.to_be_bytes());
+            out.extend_from_slice(&t.west.to_be_bytes());
+        }
+        Datum::Bits(b) => {
+            out.extend_from_slice(&(b.len() as i32).to_be_bytes());
+            out.extend_from_slice(b.bytes());
+        }
+        Datum::Word(v) => out.extend_from_slice(&v.to_be_bytes()),
         Datum::Array(a) => {
             let int = |v: i32, out: &mut Vec<u8>| out.extend_from_slice(&v.to_be_bytes());
             int(a.dimensions.len() as i32, out);

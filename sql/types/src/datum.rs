@@ -52,6 +52,12 @@ pub enum Datum {
     Interval(Interval),
     /// uuid
     Uuid([u8; 16]),
+    /// time with time zone
+    Timetz(crate::datetime::TimeTz),
+    /// bit and bit varying
+    Bits(Arc<crate::Bits>),
+    /// xid8 and pg_lsn: an unsigned 64-bit number.
+    Word(u64),
     /// An array of any element type.
     Array(Arc<ArrayValue>),
     /// A row value.

@@ -16,6 +16,11 @@ pub fn coerce(ty: PgType, value: Datum, explicit: bool) -> Result<Datum> {
         (oid::TIMESTAMP, Datum::Timestamp(t)) => Datum::Timestamp(crate::datetime::round_timestamp(t, ty.typmod)),
         (oid::TIMESTAMPTZ, Datum::Timestamptz(t)) => Datum::Timestamptz(crate::datetime::round_timestamp(t, ty.typmod)),
         (oid::TIME, Datum::Time(t)) => Datum::Time(crate::datetime::round_time(t, ty.typmod)),
+        (oid::TIMETZ, Datum::Timetz(t)) => Datum::Timetz(crate::datetime::TimeTz {
+            micros: crate::datetime::round_time(t.micros, ty.typmod),
+            ..t
+        }),
+        (oid::BIT | oid::VARBIT, Datum::Bits(b)) => Datum::Bits(Arc::new(b.coerce(ty, explicit)?)),
         (oid::INTERVAL, Datum::Interval(i)) => Datum::Interval(crate::datetime::interval_typmod(i, ty.typmod)?),
         (array, Datum::Array(a)) => match crate::type_info::element_of(array) {
             Some(element) => {

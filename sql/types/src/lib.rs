@@ -13,6 +13,7 @@
 pub mod array;
 pub mod arrow_map;
 pub mod binary_io;
+pub mod bits;
 pub mod datetime;
 pub mod datum;
 pub mod error;
@@ -27,6 +28,7 @@ pub mod type_info;
 pub mod user_types;
 
 pub use binary_io::ValueFormat;
+pub use bits::Bits;
 pub use datum::{ArrayValue, Datum, Interval};
 pub use error::{ErrorField, Result, SqlError, SqlState};
 pub use io_context::{ByteaOutput, DateOrder, DateStyle, IntervalStyle, IoContext, ObjectNames};

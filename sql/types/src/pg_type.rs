@@ -31,6 +31,8 @@ pub mod oid {
     pub const TIMESTAMPTZ: u32 = 1184;
     pub const INTERVAL: u32 = 1186;
     pub const TIMETZ: u32 = 1266;
+    pub const BIT: u32 = 1560;
+    pub const VARBIT: u32 = 1562;
     pub const NUMERIC: u32 = 1700;
     pub const REGCLASS: u32 = 2205;
     pub const REGTYPE: u32 = 2206;
@@ -50,6 +52,10 @@ pub mod oid {
     pub const ANYCOMPATIBLE: u32 = 5077;
     pub const ANYCOMPATIBLEARRAY: u32 = 5078;
     pub const UUID: u32 = 2950;
+    pub const TXID_SNAPSHOT: u32 = 2970;
+    pub const PG_LSN: u32 = 3220;
+    pub const PG_SNAPSHOT: u32 = 5038;
+    pub const XID8: u32 = 5069;
     pub const JSONB: u32 = 3802;
     pub const REGNAMESPACE: u32 = 4089;
     pub const REGROLE: u32 = 4096;
@@ -124,6 +130,7 @@ plain!(
     TIMESTAMPTZ,
     INTERVAL,
     TIMETZ,
+    BIT,
     NUMERIC,
     REGCLASS,
     REGTYPE,

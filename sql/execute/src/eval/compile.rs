@@ -129,6 +129,23 @@ pub(crate) fn node(expr: &Expr, scope: &Scope, c: &mut Compiler) -> Result<Node>
             array: boxed(array, scope, c)?,
             subscripts: nodes(subscripts, scope, c)?,
         },
+        ExprKind::Slice { array, bounds, shape } => Node::Slice {
+            array: boxed(array, scope, c)?,
+            bounds: nodes(bounds, scope, c)?,
+            shape: shape.as_slice().into(),
+        },
+        ExprKind::SetElements {
+            array,
+            bounds,
+            shape,
+            value,
+        } => Node::SetElements {
+            array: boxed(array, scope, c)?,
+            element: type_info::by_oid(expr.ty.oid).map_or(0, |t| t.element),
+            bounds: nodes(bounds, scope, c)?,
+            shape: shape.as_slice().into(),
+            value: boxed(value, scope, c)?,
+        },
         ExprKind::Row(fields) => Node::Row {
             fields: fields.iter().map(|f| Ok((f.ty, node(f, scope, c)?))).collect::<Result<_>>()?,
         },

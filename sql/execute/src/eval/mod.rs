@@ -8,6 +8,7 @@
 //! correlated subqueries and LATERAL), and the session context.
 
 mod compile;
+mod elements;
 mod run;
 mod subquery;
 
@@ -18,6 +19,7 @@ pub(crate) use subquery::Memo;
 
 use crate::exec::Exec;
 use crate::rows::Op;
+use curia_bind::ir::Bounds;
 use curia_functions::Function;
 use curia_types::{Datum, PgType};
 use std::sync::Arc;
@@ -117,6 +119,18 @@ pub(crate) enum Node {
     Subscript {
         array: Box<Node>,
         subscripts: Vec<Node>,
+    },
+    Slice {
+        array: Box<Node>,
+        bounds: Vec<Node>,
+        shape: Box<[Bounds]>,
+    },
+    SetElements {
+        array: Box<Node>,
+        element: u32,
+        bounds: Vec<Node>,
+        shape: Box<[Bounds]>,
+        value: Box<Node>,
     },
     Row {
         fields: Vec<(PgType, Node)>,

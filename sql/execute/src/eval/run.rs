@@ -1,6 +1,6 @@
 //! Running a compiled expression over one row.
 
-use super::{Env, Node, Program};
+use super::{Env, Node, Program, elements};
 use crate::order;
 use curia_functions::{CallTypes, Function};
 use curia_types::datum::ArrayValue;
@@ -239,7 +239,23 @@ impl Node {
             Node::Subscript { array, subscripts } => {
                 let a = array.eval(env, row)?;
                 let at = all(subscripts, env, row)?;
-                subscript(&a, &at)
+                elements::subscript(&a, &at)
+            }
+            Node::Slice { array, bounds, shape } => {
+                let a = array.eval(env, row)?;
+                let bounds = all(bounds, env, row)?;
+                elements::slice(&a, &bounds, shape)
+            }
+            Node::SetElements {
+                array,
+                element,
+                bounds,
+                shape,
+                value,
+            } => {
+                let a = array.eval(env, row)?;
+                let bounds = all(bounds, env, row)?;
+                elements::assign(a, *element, &bounds, shape, value.eval(env, row)?)?
             }
             Node::Row { fields } => {
                 let mut out = Vec::with_capacity(fields.len());
@@ -271,15 +287,4 @@ pub(crate) fn array(values: Vec<Datum>, element: u32, nested: bool) -> Result<Da
         });
     }
     Ok(Datum::Array(Arc::new(ArrayValue::stack(element, &parts)?)))
-}
-
-fn subscript(array: &Datum, at: &[Datum]) -> Datum {
-    let subscript = |d: &Datum| match d {
-        Datum::Int4(i) => Some(*i),
-        _ => None,
-    };
-    match (array, at.iter().map(subscript).collect::<Option<Vec<i32>>>()) {
-        (Datum::Array(a), Some(at)) => a.get(&at),
-        _ => Datum::Null,
-    }
 }

@@ -3,9 +3,10 @@
 //! A value is a tag and its bytes, integers little-endian, strings and lists counted by a `u32`.
 
 use crate::rows::Row;
+use curia_types::datetime::TimeTz;
 use curia_types::datum::ArrayValue;
 use curia_types::numeric::{arrow_bytes, from_arrow_bytes};
-use curia_types::{Datum, Interval, PgType, Result, SqlError};
+use curia_types::{Bits, Datum, Interval, PgType, Result, SqlError};
 use std::sync::Arc;
 
 fn counted(bytes: &[u8], out: &mut Vec<u8>) {
@@ -57,6 +58,15 @@ fn write(d: &Datum, out: &mut Vec<u8>) {
             out.extend_from_slice(&i.micros.to_le_bytes());
         }
         Datum::Uuid(u) => tagged(16, u, out),
+        Datum::Timetz(t) => {
+            tagged(19, &t.micros.to_le_bytes(), out);
+            out.extend_from_slice(&t.west.to_le_bytes());
+        }
+        Datum::Bits(b) => {
+            tagged(20, &(b.len() as u32).to_le_bytes(), out);
+            counted(b.bytes(), out);
+        }
+        Datum::Word(v) => tagged(21, &v.to_le_bytes(), out),
         Datum::Array(a) => {
             tagged(17, &a.element.to_le_bytes(), out);
             out.extend_from_slice(&(a.dimensions.len() as u32).to_le_bytes());
@@ -152,6 +162,15 @@ impl Bytes<'_> {
                 }
                 Datum::Record(Arc::from(fields))
             }
+            19 => Datum::Timetz(TimeTz {
+                micros: i64::from_le_bytes(self.fixed()?),
+                west: i32::from_le_bytes(self.fixed()?),
+            }),
+            20 => {
+                let len = u32::from_le_bytes(self.fixed()?) as usize;
+                Datum::Bits(Arc::new(Bits::from_bytes(len, self.counted()?)))
+            }
+            21 => Datum::Word(u64::from_le_bytes(self.fixed()?)),
             _ => return Err(damaged()),
         })
     }
@@ -192,6 +211,9 @@ mod tests {
                 micros: 3,
             }),
             Datum::Uuid([9; 16]),
+            Datum::Timetz(TimeTz { micros: 5, west: -3600 }),
+            Datum::Bits(Arc::new(Bits::from_bytes(9, &[0xff, 0x80]))),
+            Datum::Word(u64::MAX),
             Datum::Array(Arc::new(ArrayValue {
                 element: oid::TEXT,
                 dimensions: vec![(2, 1)],

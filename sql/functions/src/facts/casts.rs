@@ -1,8 +1,8 @@
 //! Written by `generate.sh` from a running PostgreSQL 15; not edited by hand.
 
-use crate::Cast;
 use crate::CastContext::{Assignment, Explicit, Implicit};
 use crate::CastMethod::{Function, Relabel};
+use crate::Cast;
 
 #[rustfmt::skip]
 pub(crate) static CAST_ROWS: &[Cast] = &[
@@ -23,6 +23,7 @@ pub(crate) static CAST_ROWS: &[Cast] = &[
     Cast { source: 20, target: 26, method: Function(1287), context: Implicit },
     Cast { source: 20, target: 700, method: Function(652), context: Implicit },
     Cast { source: 20, target: 701, method: Function(482), context: Implicit },
+    Cast { source: 20, target: 1560, method: Function(2075), context: Explicit },
     Cast { source: 20, target: 1700, method: Function(1781), context: Implicit },
     Cast { source: 20, target: 2202, method: Function(1287), context: Implicit },
     Cast { source: 20, target: 2203, method: Function(1287), context: Implicit },
@@ -55,6 +56,7 @@ pub(crate) static CAST_ROWS: &[Cast] = &[
     Cast { source: 23, target: 26, method: Relabel, context: Implicit },
     Cast { source: 23, target: 700, method: Function(318), context: Implicit },
     Cast { source: 23, target: 701, method: Function(316), context: Implicit },
+    Cast { source: 23, target: 1560, method: Function(1683), context: Explicit },
     Cast { source: 23, target: 1700, method: Function(1740), context: Implicit },
     Cast { source: 23, target: 2202, method: Relabel, context: Implicit },
     Cast { source: 23, target: 2203, method: Relabel, context: Implicit },
@@ -110,6 +112,7 @@ pub(crate) static CAST_ROWS: &[Cast] = &[
     Cast { source: 1082, target: 1184, method: Function(1174), context: Implicit },
     Cast { source: 1083, target: 1083, method: Function(1968), context: Implicit },
     Cast { source: 1083, target: 1186, method: Function(1370), context: Implicit },
+    Cast { source: 1083, target: 1266, method: Function(2047), context: Implicit },
     Cast { source: 1114, target: 1082, method: Function(2029), context: Assignment },
     Cast { source: 1114, target: 1083, method: Function(1316), context: Assignment },
     Cast { source: 1114, target: 1114, method: Function(1961), context: Implicit },
@@ -118,8 +121,17 @@ pub(crate) static CAST_ROWS: &[Cast] = &[
     Cast { source: 1184, target: 1083, method: Function(2019), context: Assignment },
     Cast { source: 1184, target: 1114, method: Function(2027), context: Assignment },
     Cast { source: 1184, target: 1184, method: Function(1967), context: Implicit },
+    Cast { source: 1184, target: 1266, method: Function(1388), context: Assignment },
     Cast { source: 1186, target: 1083, method: Function(1419), context: Assignment },
     Cast { source: 1186, target: 1186, method: Function(1200), context: Implicit },
+    Cast { source: 1266, target: 1083, method: Function(2046), context: Assignment },
+    Cast { source: 1266, target: 1266, method: Function(1969), context: Implicit },
+    Cast { source: 1560, target: 20, method: Function(2076), context: Explicit },
+    Cast { source: 1560, target: 23, method: Function(1684), context: Explicit },
+    Cast { source: 1560, target: 1560, method: Function(1685), context: Implicit },
+    Cast { source: 1560, target: 1562, method: Relabel, context: Implicit },
+    Cast { source: 1562, target: 1560, method: Relabel, context: Implicit },
+    Cast { source: 1562, target: 1562, method: Function(1687), context: Implicit },
     Cast { source: 1700, target: 20, method: Function(1779), context: Assignment },
     Cast { source: 1700, target: 21, method: Function(1783), context: Assignment },
     Cast { source: 1700, target: 23, method: Function(1744), context: Assignment },
@@ -153,4 +165,5 @@ pub(crate) static CAST_ROWS: &[Cast] = &[
     Cast { source: 4191, target: 20, method: Function(1288), context: Assignment },
     Cast { source: 4191, target: 23, method: Relabel, context: Assignment },
     Cast { source: 4191, target: 26, method: Relabel, context: Implicit },
+    Cast { source: 5069, target: 28, method: Function(5071), context: Explicit },
 ];

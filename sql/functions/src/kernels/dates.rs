@@ -30,7 +30,7 @@ fn unit(name: &str, type_name: &str) -> Result<Field> {
 fn unless_infinite(t: i64, then: impl FnOnce() -> Result<i64>) -> Result<i64> {
     if dt::is_infinite(t) { Ok(t) } else { then() }
 }
-fn zone(name: &str) -> Result<Zone> {
+pub(super) fn zone(name: &str) -> Result<Zone> {
     let unknown = || SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("time zone \"{name}\" not recognized"));
     // A number in text is POSIX: positive is west.
     if let Ok(hours) = name.trim().parse::<f64>() {
@@ -38,7 +38,7 @@ fn zone(name: &str) -> Result<Zone> {
     }
     Zone::named(name).ok_or_else(unknown)
 }
-fn interval_zone(i: Interval) -> Result<Zone> {
+pub(super) fn interval_zone(i: Interval) -> Result<Zone> {
     if i.months != 0 || i.days != 0 {
         let text = curia_types::text_io::to_string(
             curia_types::PgType::INTERVAL,
@@ -135,8 +135,16 @@ fn bin(stride: Interval, t: i64, origin: i64) -> Result<i64> {
     i64::try_from(i128::from(origin) + diff.div_euclid(step) * step).map_err(|_| dt_range())
 }
 
+/// The end of a span that starts somewhere and lasts for an interval.
+fn after(start: Option<i64>, length: Option<Interval>, add: impl Fn(i64, Interval) -> Result<i64>) -> Result<Option<i64>> {
+    match (start, length) {
+        (Some(start), Some(length)) => add(start, length).map(Some),
+        _ => Ok(None),
+    }
+}
+
 /// SQL's OVERLAPS with its NULL rules; an end may be before its start.
-fn overlaps<T: Ord + Copy>(s1: Option<T>, e1: Option<T>, s2: Option<T>, e2: Option<T>) -> Datum {
+pub(super) fn overlaps<T: Ord + Copy>(s1: Option<T>, e1: Option<T>, s2: Option<T>, e2: Option<T>) -> Datum {
     fn order<T: Ord + Copy>(s: Option<T>, e: Option<T>) -> Option<(T, Option<T>)> {
         match (s, e) {
             (None, None) => None,
@@ -223,6 +231,7 @@ kernels! {
     "date_pl_interval" => pure!(|d: Date, i: Interval| ? date_plus(d.0, i));
     "date_mi_interval" => pure!(|d: Date, i: Interval| ? date_plus(d.0, dt::interval_neg(i)?));
     "interval_pl_date(interval,date)" => pure!(|i: Interval, d: Date| ? date_plus(d.0, i));
+    "timestamptz(date,time without time zone)" => contextual!(|cx, d: Date, t: Time| ? match dt::date_to_timestamp(d.0)? { x if dt::is_infinite(x) => tz(Ok(x)), x => tz(dt::to_timestamptz(dt::check_timestamp(x + t.0)?, cx.time_zone())) });
     "datetime_timestamp" => pure!(|d: Date, t: Time| ? match dt::date_to_timestamp(d.0)? { x if dt::is_infinite(x) => ts(Ok(x)), x => ts(dt::check_timestamp(x + t.0)) });
     "timedate_pl(time without time zone,date)" => pure!(|t: Time, d: Date| ? match dt::date_to_timestamp(d.0)? { x if dt::is_infinite(x) => ts(Ok(x)), x => ts(dt::check_timestamp(x + t.0)) });
     "timestamp_pl_interval" => pure!(|t: Timestamp, i: Interval| ? ts(dt::timestamp_add(t.0, i)));
@@ -289,10 +298,19 @@ kernels! {
     "make_time" => pure!(|h: i32, m: i32, s: f64| ? dt::make_time(h, m, s).map(Datum::Time));
     "make_timestamp" => pure!(|y: i32, mo: i32, d: i32, h: i32, mi: i32, s: f64| ? ts(make_timestamp(y, mo, d, h, mi, s)));
     "make_timestamptz" => contextual!(|cx, y: i32, mo: i32, d: i32, h: i32, mi: i32, s: f64| ? tz(dt::to_timestamptz(make_timestamp(y, mo, d, h, mi, s)?, cx.time_zone())));
-    "make_timestamptz_at_timezone" => pure!(|y: i32, mo: i32, d: i32, h: i32, mi: i32, s: f64, z: &str| ? tz(dt::to_timestamptz(make_timestamp(y, mo, d, h, mi, s)?, &zone(z)?)));
+    "make_timestamptz_at_timezone" => pure!(|y: i32, mo: i32, d: i32, h: i32, mi: i32, s: f64, z: &str| ? tz(dt::to_timestamptz(make_timestamp(y, mo, d, h, mi, s)?, &Zone::of_argument(z)?)));
     "make_interval" => pure!(|y: i32, mo: i32, w: i32, d: i32, h: i32, mi: i32, s: f64| ? iv(make_interval([y, mo, w, d, h, mi], s)));
     "float8_timestamptz" => pure!(|s: f64| ? tz(to_timestamp(s)));
     "overlaps_timestamp" = pure!(|a: Option<Timestamp>, b: Option<Timestamp>, c: Option<Timestamp>, d: Option<Timestamp>| ? Ok(overlaps(a.map(|t| t.0), b.map(|t| t.0), c.map(|t| t.0), d.map(|t| t.0))));
+    "overlaps(timestamp without time zone,interval,timestamp without time zone,interval)" => pure!(|a: Option<Timestamp>, b: Option<Interval>, c: Option<Timestamp>, d: Option<Interval>| ? { let end = |t: Option<Timestamp>, i: Option<Interval>| after(t.map(|t| t.0), i, dt::timestamp_add); Ok(overlaps(a.map(|t| t.0), end(a, b)?, c.map(|t| t.0), end(c, d)?)) });
+    "overlaps(timestamp without time zone,interval,timestamp without time zone,timestamp without time zone)" => pure!(|a: Option<Timestamp>, b: Option<Interval>, c: Option<Timestamp>, d: Option<Timestamp>| ? { let end = |t: Option<Timestamp>, i: Option<Interval>| after(t.map(|t| t.0), i, dt::timestamp_add); Ok(overlaps(a.map(|t| t.0), end(a, b)?, c.map(|t| t.0), d.map(|t| t.0))) });
+    "overlaps(timestamp without time zone,timestamp without time zone,timestamp without time zone,interval)" => pure!(|a: Option<Timestamp>, b: Option<Timestamp>, c: Option<Timestamp>, d: Option<Interval>| ? { let end = |t: Option<Timestamp>, i: Option<Interval>| after(t.map(|t| t.0), i, dt::timestamp_add); Ok(overlaps(a.map(|t| t.0), b.map(|t| t.0), c.map(|t| t.0), end(c, d)?)) });
+    "overlaps(timestamp with time zone,interval,timestamp with time zone,interval)" => contextual!(|cx, a: Option<Timestamptz>, b: Option<Interval>, c: Option<Timestamptz>, d: Option<Interval>| ? { let end = |t: Option<Timestamptz>, i: Option<Interval>| after(t.map(|t| t.0), i, |t, i| dt::timestamptz_add(t, i, cx.time_zone())); Ok(overlaps(a.map(|t| t.0), end(a, b)?, c.map(|t| t.0), end(c, d)?)) });
+    "overlaps(timestamp with time zone,interval,timestamp with time zone,timestamp with time zone)" => contextual!(|cx, a: Option<Timestamptz>, b: Option<Interval>, c: Option<Timestamptz>, d: Option<Timestamptz>| ? { let end = |t: Option<Timestamptz>, i: Option<Interval>| after(t.map(|t| t.0), i, |t, i| dt::timestamptz_add(t, i, cx.time_zone())); Ok(overlaps(a.map(|t| t.0), end(a, b)?, c.map(|t| t.0), d.map(|t| t.0))) });
+    "overlaps(timestamp with time zone,timestamp with time zone,timestamp with time zone,interval)" => contextual!(|cx, a: Option<Timestamptz>, b: Option<Timestamptz>, c: Option<Timestamptz>, d: Option<Interval>| ? { let end = |t: Option<Timestamptz>, i: Option<Interval>| after(t.map(|t| t.0), i, |t, i| dt::timestamptz_add(t, i, cx.time_zone())); Ok(overlaps(a.map(|t| t.0), b.map(|t| t.0), c.map(|t| t.0), end(c, d)?)) });
+    "overlaps(time without time zone,interval,time without time zone,interval)" => pure!(|a: Option<Time>, b: Option<Interval>, c: Option<Time>, d: Option<Interval>| ? { let end = |t: Option<Time>, i: Option<Interval>| after(t.map(|t| t.0), i, |t, i| Ok((t + i.micros % dt::DAY).rem_euclid(dt::DAY))); Ok(overlaps(a.map(|t| t.0), end(a, b)?, c.map(|t| t.0), end(c, d)?)) });
+    "overlaps(time without time zone,interval,time without time zone,time without time zone)" => pure!(|a: Option<Time>, b: Option<Interval>, c: Option<Time>, d: Option<Time>| ? { let end = |t: Option<Time>, i: Option<Interval>| after(t.map(|t| t.0), i, |t, i| Ok((t + i.micros % dt::DAY).rem_euclid(dt::DAY))); Ok(overlaps(a.map(|t| t.0), end(a, b)?, c.map(|t| t.0), d.map(|t| t.0))) });
+    "overlaps(time without time zone,time without time zone,time without time zone,interval)" => pure!(|a: Option<Time>, b: Option<Time>, c: Option<Time>, d: Option<Interval>| ? { let end = |t: Option<Time>, i: Option<Interval>| after(t.map(|t| t.0), i, |t, i| Ok((t + i.micros % dt::DAY).rem_euclid(dt::DAY))); Ok(overlaps(a.map(|t| t.0), b.map(|t| t.0), c.map(|t| t.0), end(c, d)?)) });
     "overlaps_time" = pure!(|a: Option<Time>, b: Option<Time>, c: Option<Time>, d: Option<Time>| ? Ok(overlaps(a.map(|t| t.0), b.map(|t| t.0), c.map(|t| t.0), d.map(|t| t.0))));
 }
 

@@ -80,6 +80,9 @@ argument! {
     &'a [u8], "bytea", Datum::Bytea(v) => v;
     Interval, "interval", Datum::Interval(v) => *v;
     [u8; 16], "uuid", Datum::Uuid(v) => *v;
+    &'a curia_types::Bits, "bits", Datum::Bits(v) => v;
+    curia_types::datetime::TimeTz, "timetz", Datum::Timetz(v) => *v;
+    u64, "an unsigned number", Datum::Word(v) => *v;
     &'a Arc<ArrayValue>, "array", Datum::Array(v) => v;
     Date, "date", Datum::Date(v) => Date(*v);
     Time, "time", Datum::Time(v) => Time(*v);

@@ -4,6 +4,7 @@ mod macros;
 
 mod aggregates;
 mod arrays;
+mod bits;
 mod booleans;
 mod bytea;
 mod casts;
@@ -23,8 +24,10 @@ mod sequences;
 mod session;
 mod text;
 mod text_format;
+mod timetz;
 mod to_char;
 mod window;
+mod words;
 
 use crate::Kernel;
 
@@ -41,6 +44,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Binding> {
     [
         aggregates::KERNELS,
         arrays::KERNELS,
+        bits::KERNELS,
         booleans::KERNELS,
         bytea::KERNELS,
         casts::KERNELS,
@@ -59,7 +63,9 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Binding> {
         session::KERNELS,
         text::KERNELS,
         text_format::KERNELS,
+        timetz::KERNELS,
         window::KERNELS,
+        words::KERNELS,
     ]
     .into_iter()
     .flatten()

@@ -1,7 +1,7 @@
 //! Queries and the statements that change rows.
 
 use super::ddl::Persistence;
-use super::expr::{Expr, Ident, ObjectName, TypeName};
+use super::expr::{Expr, Ident, ObjectName, Subscript, TypeName};
 
 /// A query with everything around its body.
 #[derive(Clone, Debug, PartialEq)]
@@ -388,8 +388,17 @@ pub enum LockWait {
 pub struct TargetColumn {
     /// Column.
     pub name: Ident,
-    /// Subscripts or fields present, at this position (array element or field assignment).
-    pub indirection: Option<u32>,
+    /// The part of the column that is assigned to; empty for all of it.
+    pub indirection: Vec<Indirection>,
+}
+
+/// A step into a column that is assigned to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Indirection {
+    /// `.field`
+    Field(Ident),
+    /// `[..][..]`
+    Subscripts(Vec<Subscript>),
 }
 
 /// INSERT

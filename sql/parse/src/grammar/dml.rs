@@ -99,18 +99,14 @@ impl<'a> Parser<'a> {
 
     fn target_column(&mut self) -> Result<TargetColumn> {
         let name = self.column_id()?;
-        let mut indirection = None;
+        let mut indirection = Vec::new();
         loop {
             match self.peek() {
                 Tok::Dot => {
-                    indirection.get_or_insert(name.pos);
                     self.bump();
-                    self.label()?;
+                    indirection.push(Indirection::Field(self.label()?));
                 }
-                Tok::LBracket => {
-                    indirection.get_or_insert(name.pos);
-                    self.subscripts()?;
-                }
+                Tok::LBracket => indirection.push(Indirection::Subscripts(self.subscripts()?)),
                 _ => return Ok(TargetColumn { name, indirection }),
             }
         }

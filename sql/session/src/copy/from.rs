@@ -313,7 +313,7 @@ impl Session {
                         name: c.name.clone(),
                         pos: 0,
                     },
-                    indirection: None,
+                    indirection: Vec::new(),
                 })
                 .collect(),
             // COPY fills GENERATED ALWAYS columns from the data.

@@ -26,7 +26,7 @@ pub fn interval_fields_name(mask: i32) -> &'static str {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Unit {
+pub(super) enum Unit {
     Microsecond,
     Millisecond,
     Second,
@@ -67,8 +67,10 @@ fn unit(w: &str) -> Option<Unit> {
     })
 }
 
+/// Years are apart from months: each has a limit of its own.
 #[derive(Default)]
-struct Sum {
+pub(super) struct Sum {
+    years: i64,
     months: i64,
     days: i64,
     micros: i64,
@@ -88,14 +90,15 @@ impl Sum {
     }
     fn months(&mut self, v: i64, fraction: f64, scale: i64) -> Option<()> {
         self.months = self.months.checked_add(v.checked_mul(scale)?)?;
-        if scale == 1 {
-            return self.days(0, fraction * 30.0, 1);
-        }
+        self.days(0, fraction * scale as f64 * 30.0, 1)
+    }
+    fn years(&mut self, v: i64, fraction: f64, scale: i64) -> Option<()> {
+        self.years = self.years.checked_add(v.checked_mul(scale)?)?;
         // Fractions of years and longer round to whole months.
-        self.months = self.months.checked_add((fraction * scale as f64).round_ties_even() as i64)?;
+        self.months = self.months.checked_add((fraction * scale as f64 * 12.0).round_ties_even() as i64)?;
         Some(())
     }
-    fn add(&mut self, unit: Unit, v: i64, fraction: f64) -> Option<()> {
+    pub(super) fn add(&mut self, unit: Unit, v: i64, fraction: f64) -> Option<()> {
         match unit {
             Unit::Microsecond => self.micros(v, fraction, 1),
             Unit::Millisecond => self.micros(v, fraction, 1000),
@@ -106,10 +109,10 @@ impl Sum {
             Unit::Week => self.days(v, fraction, 7),
             Unit::Month => self.months(v, fraction, 1),
             Unit::Quarter => self.months(v, fraction, 3),
-            Unit::Year => self.months(v, fraction, 12),
-            Unit::Decade => self.months(v, fraction, 120),
-            Unit::Century => self.months(v, fraction, 1200),
-            Unit::Millennium => self.months(v, fraction, 12_000),
+            Unit::Year => self.years(v, fraction, 1),
+            Unit::Decade => self.years(v, fraction, 10),
+            Unit::Century => self.years(v, fraction, 100),
+            Unit::Millennium => self.years(v, fraction, 1000),
             Unit::Ago | Unit::Ignore => Some(()),
         }
     }
@@ -120,12 +123,16 @@ pub fn parse_interval(s: &str, typmod: i32, cx: &IoContext) -> Result<Interval> 
     let range = if typmod < 0 { 0x7fff } else { (typmod >> 16) & 0x7fff };
     let i = match tokens(s).and_then(|t| decode(&t, range, cx)) {
         Ok(i) => i,
-        Err(Bad::Syntax) => iso8601(s.trim()).map_err(|b| as_interval(b).error("interval", s))?,
+        Err(Bad::Syntax) => super::interval_iso::parse(s.trim()).map_err(|b| as_interval(b).error("interval", s))?,
         Err(b) => return Err(as_interval(b).error("interval", s)),
     };
     let e = || Bad::Interval.error("interval", s);
+    let (years, months) = (i32::try_from(i.years), i32::try_from(i.months));
+    let (Ok(years), Ok(months)) = (years, months) else {
+        return Err(e());
+    };
     let i = Interval {
-        months: i32::try_from(i.months).map_err(|_| super::span::interval_out_of_range())?,
+        months: i32::try_from(i64::from(years) * 12 + i64::from(months)).map_err(|_| super::span::interval_out_of_range())?,
         days: i32::try_from(i.days).map_err(|_| e())?,
         micros: i.micros,
     };
@@ -182,7 +189,7 @@ fn decode(tokens: &[Token], range: i32, cx: &IoContext) -> Result<Sum, Bad> {
                     v = -v;
                 }
                 sum.micros = sum.micros.checked_add(v).ok_or(Bad::Interval)?;
-                mark(&mut seen, Unit::Hour)?;
+                mark_clock(&mut seen)?;
                 pending = Some(Unit::Day);
                 continue;
             }
@@ -192,7 +199,7 @@ fn decode(tokens: &[Token], range: i32, cx: &IoContext) -> Result<Sum, Bad> {
                     .micros
                     .checked_add(if text.starts_with('-') { -v } else { v })
                     .ok_or(Bad::Interval)?;
-                mark(&mut seen, Unit::Hour)?;
+                mark_clock(&mut seen)?;
                 pending = Some(Unit::Day);
                 continue;
             }
@@ -215,11 +222,17 @@ fn decode(tokens: &[Token], range: i32, cx: &IoContext) -> Result<Sum, Bad> {
             Some(p) => (&body[..p], format!("0{}", &body[p..]).parse::<f64>().map_err(|_| Bad::Syntax)?),
             None => (body, 0.0),
         };
-        let v = if whole.is_empty() { 0 } else { wide(whole)? };
+        let v = if whole.is_empty() { 0 } else { wide(whole, negative)? };
         let u = pending.unwrap_or_else(|| default_unit(range));
         mark(&mut seen, u)?;
-        sum.add(u, sign * v, sign as f64 * fraction).ok_or(Bad::Field)?;
-        if sum.days.abs() > 1 << 40 || sum.months.abs() > 1 << 40 {
+        if u == Unit::Second && fraction != 0.0 {
+            mark(&mut seen, Unit::Millisecond)?;
+            mark(&mut seen, Unit::Microsecond)?;
+        }
+        // Before hours without a unit stand days.
+        pending = Some(if u == Unit::Hour { Unit::Day } else { u });
+        sum.add(u, v, sign as f64 * fraction).ok_or(Bad::Field)?;
+        if sum.days.abs() > 1 << 40 || sum.months.abs() > 1 << 40 || sum.years.abs() > 1 << 40 {
             return Err(Bad::Field);
         }
     }
@@ -228,6 +241,7 @@ fn decode(tokens: &[Token], range: i32, cx: &IoContext) -> Result<Sum, Bad> {
     }
     if ago {
         sum = Sum {
+            years: -sum.years,
             months: -sum.months,
             days: -sum.days,
             micros: sum.micros.checked_neg().ok_or(Bad::Field)?,
@@ -245,6 +259,13 @@ fn mark(seen: &mut Vec<Unit>, u: Unit) -> Result<(), Bad> {
     Ok(())
 }
 
+/// A clock reading has all fields from the hour down.
+fn mark_clock(seen: &mut Vec<Unit>) -> Result<(), Bad> {
+    [Unit::Hour, Unit::Minute, Unit::Second, Unit::Millisecond, Unit::Microsecond]
+        .into_iter()
+        .try_for_each(|u| mark(seen, u))
+}
+
 fn small(s: &str) -> Result<i64, Bad> {
     match s.parse::<i64>() {
         Ok(v) if v <= i64::from(i32::MAX) => Ok(v),
@@ -254,12 +275,12 @@ fn small(s: &str) -> Result<i64, Bad> {
     }
 }
 
-fn wide(s: &str) -> Result<i64, Bad> {
-    match s.parse::<i64>() {
-        Ok(v) => Ok(v),
-        Err(_) if s.bytes().all(|b| b.is_ascii_digit()) => Err(Bad::Field),
-        Err(_) => Err(Bad::Syntax),
+fn wide(s: &str, negative: bool) -> Result<i64, Bad> {
+    if !s.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(Bad::Syntax);
     }
+    let v: i128 = s.parse().map_err(|_| Bad::Field)?;
+    i64::try_from(if negative { -v } else { v }).map_err(|_| Bad::Field)
 }
 
 /// A clock reading; two fields are minutes and seconds where the declared fields say so.
@@ -270,70 +291,6 @@ fn interval_clock(text: &str, range: i32) -> Result<i64, Bad> {
     } else {
         Ok(v)
     }
-}
-
-/// `P1Y2M3W4DT5H6M7.5S` and `P0001-02-03T04:05:06`.
-fn iso8601(s: &str) -> Result<Sum, Bad> {
-    let mut rest = s.strip_prefix('P').ok_or(Bad::Syntax)?;
-    let mut sum = Sum::default();
-    let mut time = false;
-    let mut any = false;
-    while !rest.is_empty() {
-        if let Some(after) = rest.strip_prefix('T') {
-            // PT alone is the empty interval.
-            (time, any) = (true, true);
-            rest = after;
-            continue;
-        }
-        let n = rest
-            .bytes()
-            .take_while(|b| b.is_ascii_digit() || matches!(b, b'-' | b'+' | b'.'))
-            .count();
-        let number = &rest[..n];
-        let negative = number.starts_with('-');
-        let inner = number.trim_start_matches(['-', '+']);
-        if time && rest[n..].starts_with(':') {
-            let v = clock(&rest[negative as usize..])?;
-            sum.micros = sum.micros.checked_add(if negative { -v } else { v }).ok_or(Bad::Field)?;
-            return Ok(sum);
-        }
-        if !time && inner.contains('-') {
-            let mut parts = inner.split('-');
-            let mut next = || parts.next().map_or(Ok(0), small);
-            let (y, m, d) = (next()?, next()?, next()?);
-            let sign = if negative { -1 } else { 1 };
-            sum.months += sign * (y * 12 + m);
-            sum.days += sign * d;
-            rest = &rest[n..];
-            any = true;
-            continue;
-        }
-        let letter = rest[n..].chars().next();
-        let (whole, frac) = match inner.find('.') {
-            Some(p) => (&inner[..p], format!("0{}", &inner[p..]).parse::<f64>().map_err(|_| Bad::Syntax)?),
-            None => (inner, 0.0),
-        };
-        let v = if whole.is_empty() && n > 0 {
-            0
-        } else {
-            wide(whole).map_err(|_| Bad::Syntax)?
-        };
-        let (v, frac) = if negative { (-v, -frac) } else { (v, frac) };
-        let u = match (letter, time) {
-            (Some('Y'), false) => Unit::Year,
-            (Some('M'), false) => Unit::Month,
-            (Some('W'), false) => Unit::Week,
-            (Some('D'), false) => Unit::Day,
-            (Some('H'), true) => Unit::Hour,
-            (Some('M'), true) => Unit::Minute,
-            (Some('S'), true) => Unit::Second,
-            _ => return Err(Bad::Syntax),
-        };
-        sum.add(u, v, frac).ok_or(Bad::Field)?;
-        any = true;
-        rest = &rest[n + 1..];
-    }
-    if any { Ok(sum) } else { Err(Bad::Syntax) }
 }
 
 struct Fields {

@@ -8,9 +8,11 @@ mod arithmetic;
 mod calendar;
 mod fields;
 mod format;
+mod interval_iso;
 mod interval_text;
 mod parse;
 mod span;
+mod timetz;
 mod zone;
 
 pub use arithmetic::*;
@@ -21,6 +23,7 @@ pub use calendar::{
 pub use fields::*;
 pub use format::{format_date, format_time, format_timestamp, format_timestamptz};
 pub use interval_text::{format_interval, interval_fields_name, parse_interval};
-pub use parse::{parse_date, parse_time, parse_timestamp, parse_timestamptz};
+pub use parse::{parse_date, parse_time, parse_timestamp, parse_timestamptz, parse_timetz};
 pub use span::*;
+pub use timetz::{TimeTz, format_timetz};
 pub use zone::{LocalOffset, Zone};

@@ -824,6 +824,36 @@ pub fn parse_time(s: &str, cx: &IoContext) -> Result<i64> {
     Ok(d.micros)
 }
 
+/// Reads a time with time zone; without a zone it is in the session's, at today's distance from UTC. 22007, 22008.
+pub fn parse_timetz(s: &str, cx: &IoContext) -> Result<super::TimeTz> {
+    let bad = |b: Bad| b.error("time with time zone", s);
+    let d = decode(s, cx, true).map_err(bad)?;
+    if d.special != Result0::Fields {
+        return Err(bad(Bad::Syntax));
+    }
+    let day = if d.have & DATE == DATE {
+        days_from_civil(d.year, d.month, d.day)
+    } else if d.zone.is_some() {
+        // A zone with daylight saving means nothing without a date.
+        return Err(bad(Bad::Syntax));
+    } else {
+        cx.zone.to_local(cx.now).div_euclid(DAY)
+    };
+    let local = day
+        .checked_mul(DAY)
+        .and_then(|t| t.checked_add(d.micros))
+        .ok_or_else(date_out_of_range)?;
+    let east = match (d.offset, &d.zone) {
+        (Some(o), _) => o + if d.dst { 3600 } else { 0 },
+        (None, Some(z)) => z.seconds_for_local(local),
+        (None, None) => cx.zone.seconds_for_local(local),
+    };
+    Ok(super::TimeTz {
+        micros: d.micros,
+        west: -east,
+    })
+}
+
 fn out_of_range(s: &str) -> impl FnOnce(SqlError) -> SqlError {
     let message = format!("timestamp out of range: \"{s}\"");
     move |_| SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, message)

@@ -23,6 +23,24 @@ pub struct LocalOffset {
     pub daylight: bool,
 }
 
+/// `+02:00`, `-4:30:15`: seconds, when it is nothing but that.
+fn hours_and_minutes(text: &str) -> Option<i32> {
+    let negative = text.starts_with('-');
+    let parts: Vec<&str> = text.trim_start_matches(['+', '-']).split(':').collect();
+    if !(2..=3).contains(&parts.len()) || text.len() > 10 {
+        return None;
+    }
+    let mut seconds = 0;
+    for (i, part) in parts.iter().enumerate() {
+        let v: i32 = part.parse().ok().filter(|_| part.bytes().all(|b| b.is_ascii_digit()))?;
+        if v > if i == 0 { 24 } else { 59 } {
+            return None;
+        }
+        seconds += v * [3600, 60, 1][i];
+    }
+    Some(if negative { -seconds } else { seconds })
+}
+
 impl Zone {
     /// Coordinated universal time.
     pub fn utc() -> Zone {
@@ -54,7 +72,41 @@ impl Zone {
             Some(Abbreviation::Zone(zone)) => return TimeZone::get(zone).ok().map(Zone),
             None => {}
         }
+        if let Some(seconds) = hours_and_minutes(name) {
+            return Zone::fixed(-seconds); // POSIX: positive is west
+        }
         posix(name).map(Zone)
+    }
+
+    /// The zone of a function's text argument: a name, or a signed number in ISO's sense, positive being east. 22023.
+    pub fn of_argument(text: &str) -> Result<Zone> {
+        let invalid = |m: String| SqlError::new(SqlState::INVALID_PARAMETER_VALUE, m);
+        if text.starts_with(|c: char| c.is_ascii_digit()) {
+            return Err(invalid(format!("invalid input syntax for type numeric time zone: \"{text}\""))
+                .hint("Numeric time zones must have \"-\" or \"+\" as first character."));
+        }
+        let unknown = || invalid(format!("time zone \"{text}\" not recognized"));
+        if !text.starts_with(['+', '-']) {
+            return Zone::named(text).ok_or_else(unknown);
+        }
+        let out_of_range = || invalid(format!("numeric time zone \"{text}\" out of range"));
+        let mut parts = text[1..].splitn(3, ':');
+        let mut next = |missing: Option<i64>| match parts.next() {
+            None => missing.ok_or_else(unknown),
+            Some("") if missing.is_some() => Ok(0),
+            Some(p) if !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()) => p.parse::<i64>().map_err(|_| out_of_range()),
+            Some(_) => Err(unknown()),
+        };
+        let (mut hours, mut minutes) = (next(None)?, next(Some(0))?);
+        let seconds = next(Some(0))?;
+        if !text.contains(':') && text.len() > 3 {
+            (hours, minutes) = (hours / 100, hours % 100);
+        }
+        if hours > 15 || minutes > 59 || seconds > 59 {
+            return Err(out_of_range());
+        }
+        let seconds = (hours * 3600 + minutes * 60 + seconds) as i32;
+        Zone::fixed(if text.starts_with('-') { -seconds } else { seconds }).ok_or_else(out_of_range)
     }
 
     /// What `SET TIME ZONE` accepts: a name, or hours east of UTC. 22023 otherwise.

@@ -6,6 +6,7 @@
 mod composite;
 mod json;
 mod record;
+mod words;
 
 use crate::type_info::UserKind;
 use crate::{ArrayValue, ByteaOutput, Datum, IoContext, PgType, Result, SqlError, SqlState, datetime, float, length, oid, type_info};
@@ -61,6 +62,11 @@ pub fn parse(ty: PgType, s: &str, cx: &IoContext) -> Result<Datum> {
         TIMESTAMPTZ => Datum::Timestamptz(datetime::parse_timestamptz(s, cx)?),
         INTERVAL => return Ok(Datum::Interval(datetime::parse_interval(s, ty.typmod, cx)?)),
         UUID => Datum::Uuid(parse_uuid(s)?),
+        TIMETZ => Datum::Timetz(datetime::parse_timetz(s, cx)?),
+        BIT | VARBIT => Datum::Bits(Arc::new(crate::Bits::parse(s)?)),
+        XID8 => Datum::Word(words::parse_xid8(s)),
+        PG_LSN => Datum::Word(words::parse_lsn(s)?),
+        TXID_SNAPSHOT | PG_SNAPSHOT => Datum::text(words::parse_snapshot(s)?),
         JSON => {
             check_json(s)?;
             Datum::text(s)
@@ -118,6 +124,10 @@ pub fn format(ty: PgType, value: &Datum, cx: &IoContext, out: &mut Vec<u8>) {
         Datum::Timestamptz(t) => datetime::format_timestamptz(*t, cx, out),
         Datum::Interval(i) => datetime::format_interval(*i, cx, out),
         Datum::Uuid(u) => format_uuid(u, out),
+        Datum::Timetz(t) => datetime::format_timetz(*t, out),
+        Datum::Bits(b) => b.write(out),
+        Datum::Word(v) if ty.oid == oid::PG_LSN => out.extend_from_slice(format!("{:X}/{:X}", v >> 32, v & 0xffff_ffff).as_bytes()),
+        Datum::Word(v) => out.extend_from_slice(v.to_string().as_bytes()),
         Datum::Array(a) if ty.oid == oid::INT2VECTOR || ty.oid == oid::OIDVECTOR => format_vector(a, cx, out),
         Datum::Array(a) => format_array(a, cx, out),
         Datum::Record(fields) => format_record(fields, cx, out),

@@ -84,6 +84,7 @@ pub fn by_sql_name(name: &str) -> Option<&'static TypeInfo> {
         "character varying" | "char varying" => "varchar",
         "character" | "char" => "bpchar",
         "\"char\"" => "char",
+        "bit varying" => "varbit",
         "timestamp without time zone" => "timestamp",
         "timestamp with time zone" => "timestamptz",
         "time without time zone" => "time",
@@ -227,6 +228,13 @@ pub fn is_supported(oid: u32) -> bool {
             | PG_NODE_TREE
             | ACLITEM
             | CSTRING
+            | TIMETZ
+            | BIT
+            | VARBIT
+            | XID8
+            | PG_LSN
+            | TXID_SNAPSHOT
+            | PG_SNAPSHOT
     ) || is_oid_like(oid)
 }
 
@@ -243,7 +251,7 @@ pub fn is_text_like(oid: u32) -> bool {
     use oid::*;
     matches!(
         oid,
-        CHAR | NAME | TEXT | JSON | UNKNOWN | BPCHAR | VARCHAR | PG_NODE_TREE | ACLITEM | CSTRING
+        CHAR | NAME | TEXT | JSON | UNKNOWN | BPCHAR | VARCHAR | PG_NODE_TREE | ACLITEM | CSTRING | TXID_SNAPSHOT | PG_SNAPSHOT
     )
 }
 
@@ -294,6 +302,9 @@ pub fn format_type(oid: u32, typmod: i32) -> String {
             Some((p, s)) => format!("numeric({p},{s})"),
             None => "numeric".to_owned(),
         },
+        oid::BIT if has => format!("bit({typmod})"),
+        oid::BIT if typmod < 0 => "bit".to_owned(),
+        oid::VARBIT => precision("bit varying", ""),
         oid::TIME => precision("time", " without time zone"),
         oid::TIMETZ => precision("time", " with time zone"),
         oid::TIMESTAMP => precision("timestamp", " without time zone"),
@@ -342,6 +353,7 @@ pub fn parse_type_name(text: &str) -> Option<PgType> {
     let info = by_sql_name(bare)?;
     let typmod = match (modifiers.as_slice(), bare) {
         ([], "character" | "char") => 5,
+        ([], "bit") => 1,
         ([], _) => -1,
         (m, _) => typmod_from(info.oid, m).ok()?,
     };
@@ -360,6 +372,15 @@ pub fn typmod_from(oid: u32, modifiers: &[i32]) -> crate::Result<i32> {
                 [n] if *n < 1 => Err(invalid(format!("length for type {name} must be at least 1"))),
                 [n] if *n > 10_485_760 => Err(invalid(format!("length for type {name} cannot exceed 10485760"))),
                 [n] => Ok(n + 4),
+                _ => Err(invalid("invalid type modifier".to_owned())),
+            }
+        }
+        oid::BIT | oid::VARBIT => {
+            let name = if oid == oid::BIT { "bit" } else { "varbit" };
+            match modifiers {
+                [n] if *n < 1 => Err(invalid(format!("length for type {name} must be at least 1"))),
+                [n] if *n > 83_886_080 => Err(invalid(format!("length for type {name} cannot exceed 83886080"))),
+                [n] => Ok(*n),
                 _ => Err(invalid("invalid type modifier".to_owned())),
             }
         }

@@ -97,6 +97,11 @@ impl Accumulator for Bits {
             (Datum::Int2(a), Datum::Int2(b)) => Datum::Int2(apply(i64::from(*a), i64::from(*b)) as i16),
             (Datum::Int4(a), Datum::Int4(b)) => Datum::Int4(apply(i64::from(*a), i64::from(*b)) as i32),
             (Datum::Int8(a), Datum::Int8(b)) => Datum::Int8(apply(*a, *b)),
+            (Datum::Bits(a), Datum::Bits(b)) => Datum::Bits(std::sync::Arc::new(match self.op {
+                Bit::And => crate::kernels::bits::and(a, b)?,
+                Bit::Or => crate::kernels::bits::or(a, b)?,
+                Bit::Xor => crate::kernels::bits::xor(a, b)?,
+            })),
             (a, b) => return Err(SqlError::internal(format!("aggregate state {a:?} {b:?}"))),
         };
         Ok(())

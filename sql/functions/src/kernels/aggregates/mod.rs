@@ -3,6 +3,7 @@
 mod collect;
 mod extremes;
 mod moments;
+mod ordered_set;
 mod sums;
 
 use super::macros::kernels;
@@ -104,6 +105,26 @@ macro_rules! pair {
     };
 }
 
+macro_rules! percentile {
+    ($kind:ident) => {
+        ordered!(
+            |t| Box::new(ordered_set::Percentiles::new(ordered_set::Percentile::$kind, t.args[1].oid)),
+            |t| vec![t.args[1]]
+        )
+    };
+}
+macro_rules! hypothetical {
+    ($kind:ident) => {
+        ordered!(
+            |t| {
+                let values = t.args.iter().skip(2).map(|t| t.oid).collect();
+                Box::new(ordered_set::Hypothetical::new(ordered_set::Rank::$kind, values))
+            },
+            |_| vec![INT8]
+        )
+    };
+}
+
 kernels! {
     "count()" = aggregate!(sums::Count { rows: true, n: 0 }, INT8);
     "count(\"any\")" = aggregate!(sums::Count { rows: false, n: 0 }, INT8);
@@ -138,6 +159,12 @@ kernels! {
     "max(timestamp without time zone)" = extreme!(true);
     "max(timestamp with time zone)" = extreme!(true);
     "max(interval)" = extreme!(true);
+    "max(time with time zone)" = extreme!(true);
+    "max(xid8)" = extreme!(true);
+    "max(pg_lsn)" = extreme!(true);
+    "min(time with time zone)" = extreme!(false);
+    "min(xid8)" = extreme!(false);
+    "min(pg_lsn)" = extreme!(false);
     "max(anyarray)" = extreme!(true);
     "min(smallint)" = extreme!(false);
     "min(integer)" = extreme!(false);
@@ -168,10 +195,26 @@ kernels! {
     "bit_xor(integer)" = own_type!(|_| Box::new(extremes::Bits::new(extremes::Bit::Xor)));
     "bit_xor(bigint)" = own_type!(|_| Box::new(extremes::Bits::new(extremes::Bit::Xor)));
 
+    "bit_and(bit)" => own_type!(|_| Box::new(extremes::Bits::new(extremes::Bit::And)));
+    "bit_or(bit)" => own_type!(|_| Box::new(extremes::Bits::new(extremes::Bit::Or)));
+    "bit_xor(bit)" => own_type!(|_| Box::new(extremes::Bits::new(extremes::Bit::Xor)));
+
     "string_agg(text,text)" => ordered!(|_| Box::new(collect::StringAgg::default()), |_| vec![PgType::TEXT, PgType::TEXT]);
     "string_agg(bytea,bytea)" => ordered!(|_| Box::new(collect::ByteaAgg::default()), |_| vec![PgType::BYTEA, PgType::BYTEA]);
     "array_agg(anynonarray)" => ordered!(|t| Box::new(collect::ArrayAgg::new(t.args[0].oid)), array_state);
     "array_agg(anyarray)" => ordered!(|t| Box::new(collect::ArrayStack::new(t.args[0].oid)), |t| vec![t.args[0]]);
+
+    "percentile_disc(double precision,anyelement)" => percentile!(Value);
+    "percentile_disc(double precision[],anyelement)" => percentile!(Value);
+    "percentile_cont(double precision,double precision)" => percentile!(Between);
+    "percentile_cont(double precision[],double precision)" => percentile!(Between);
+    "percentile_cont(double precision,interval)" => percentile!(Between);
+    "percentile_cont(double precision[],interval)" => percentile!(Between);
+    "mode(anyelement)" => ordered!(|t| Box::new(ordered_set::Mode::new(t.args[0].oid)), |t| vec![t.args[0]]);
+    "rank(\"any\")" => hypothetical!(Rank);
+    "dense_rank(\"any\")" => hypothetical!(Dense);
+    "percent_rank(\"any\")" => hypothetical!(Percent);
+    "cume_dist(\"any\")" => hypothetical!(CumulativeShare);
 
     "variance(smallint)" => numeric_moment!(VarSamp);
     "variance(integer)" => numeric_moment!(VarSamp);

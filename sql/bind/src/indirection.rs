@@ -1,0 +1,166 @@
+//! Parts of values: `a[1]`, `a[1:2]`, and assignments to them (`SET a[1] = ..`, `INSERT INTO t (a[1])`).
+
+use crate::binder::{Binder, at};
+use crate::coerce::type_text;
+use crate::ir::*;
+use crate::scope::Scope;
+use crate::walk::location;
+use curia_functions::CastContext;
+use curia_parse::ast::{self, Indirection};
+use curia_types::array::MAX_DIMENSIONS;
+use curia_types::{PgType, Result, SqlError, SqlState, oid, type_info};
+
+/// Bound subscripts of one container.
+struct Subscripts {
+    bounds: Vec<Expr>,
+    shape: Vec<Bounds>,
+}
+
+impl Subscripts {
+    fn is_slice(&self) -> bool {
+        self.shape.iter().any(|b| *b != Bounds::Index)
+    }
+}
+
+impl Binder<'_> {
+    /// `base[..][..]`
+    pub(crate) fn subscript(&self, base: &ast::Expr, subscripts: &[ast::Subscript], scope: &Scope<'_>, pos: u32) -> Result<Expr> {
+        let array = self.expr(base, scope)?;
+        let element = element_type(array.ty).map_err(|e| e.at(at(pos)))?;
+        let subscripts = self.subscripts(subscripts, scope)?;
+        Ok(fetch(array, element, subscripts, at(pos)))
+    }
+
+    fn subscripts(&self, subscripts: &[ast::Subscript], scope: &Scope<'_>) -> Result<Subscripts> {
+        if subscripts.len() > MAX_DIMENSIONS {
+            let message = format!(
+                "number of array dimensions ({}) exceeds the maximum allowed ({MAX_DIMENSIONS})",
+                subscripts.len()
+            );
+            return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message));
+        }
+        let mut out = Subscripts {
+            bounds: Vec::with_capacity(subscripts.len()),
+            shape: Vec::with_capacity(subscripts.len()),
+        };
+        for s in subscripts {
+            let (low, high) = match s {
+                ast::Subscript::Index(e) => {
+                    out.shape.push(Bounds::Index);
+                    (None, Some(e))
+                }
+                ast::Subscript::Slice(low, high) => {
+                    out.shape.push(Bounds::Slice {
+                        low: low.is_some(),
+                        high: high.is_some(),
+                    });
+                    (low.as_ref(), high.as_ref())
+                }
+            };
+            for e in low.into_iter().chain(high) {
+                let e = self.expr(e, scope)?;
+                let position = location(&e);
+                out.bounds
+                    .push(self.coerce(e, PgType::INT4, CastContext::Assignment)?.ok_or_else(|| {
+                        SqlError::new(SqlState::DATATYPE_MISMATCH, "array subscript must have type integer").at(position)
+                    })?);
+            }
+        }
+        Ok(out)
+    }
+
+    /// The type that a value must have to be assigned to a part of a column of type `ty`.
+    pub(crate) fn part_type(&self, ty: PgType, path: &[Indirection]) -> Result<PgType> {
+        path.iter().try_fold(ty, |ty, step| match step {
+            Indirection::Field(field) => Err(no_fields(field)),
+            Indirection::Subscripts(s) if s.iter().any(|s| matches!(s, ast::Subscript::Slice(..))) => element_type(ty).map(|_| ty),
+            Indirection::Subscripts(_) => element_type(ty),
+        })
+    }
+
+    /// The value of `base` after assigning `value` to a part of it; with an empty path, `value` itself. `column` is for messages.
+    pub(crate) fn assign_part(&self, base: Expr, path: &[Indirection], value: Expr, column: &str, scope: &Scope<'_>) -> Result<Expr> {
+        match path.split_first() {
+            None => self.assign(value, base.ty, column),
+            Some((Indirection::Field(field), _)) => Err(no_fields(field)),
+            Some((Indirection::Subscripts(subscripts), rest)) => {
+                let element = element_type(base.ty)?;
+                let subscripts = self.subscripts(subscripts, scope)?;
+                let part = if subscripts.is_slice() { base.ty } else { element };
+                let value = if rest.is_empty() {
+                    let (source, position) = (value.ty.oid, location(&value));
+                    self.coerce(value, part, CastContext::Assignment)?.ok_or_else(|| {
+                        SqlError::new(
+                            SqlState::DATATYPE_MISMATCH,
+                            format!(
+                                "subscripted assignment to \"{column}\" requires type {} but expression is of type {}",
+                                type_text(part.oid),
+                                type_text(source)
+                            ),
+                        )
+                        .hint("You will need to rewrite or cast the expression.")
+                        .at(position)
+                    })?
+                } else {
+                    let inner = fetch(
+                        base.clone(),
+                        element,
+                        Subscripts {
+                            bounds: subscripts.bounds.clone(),
+                            shape: subscripts.shape.clone(),
+                        },
+                        None,
+                    );
+                    self.assign_part(inner, rest, value, column, scope)?
+                };
+                Ok(Expr {
+                    ty: base.ty,
+                    position: None,
+                    kind: ExprKind::SetElements {
+                        array: Box::new(base),
+                        bounds: subscripts.bounds,
+                        shape: subscripts.shape,
+                        value: Box::new(value),
+                    },
+                })
+            }
+        }
+    }
+}
+
+fn no_fields(field: &ast::Ident) -> SqlError {
+    SqlError::unsupported("assigning to a field").at(at(field.pos))
+}
+
+fn element_type(ty: PgType) -> Result<PgType> {
+    let base = type_info::base_type(ty.oid);
+    let element = type_info::element_of(base)
+        .or_else(|| type_info::by_oid(base).map(|t| t.element).filter(|e| *e != 0))
+        .filter(|_| base != oid::NAME)
+        .ok_or_else(|| {
+            SqlError::new(
+                SqlState::DATATYPE_MISMATCH,
+                format!(
+                    "cannot subscript type {} because it does not support subscripting",
+                    type_text(ty.oid)
+                ),
+            )
+        })?;
+    Ok(PgType {
+        oid: element,
+        typmod: ty.typmod,
+    })
+}
+
+fn fetch(array: Expr, element: PgType, subscripts: Subscripts, position: Option<u32>) -> Expr {
+    let Subscripts { bounds, shape } = subscripts;
+    let slice = shape.iter().any(|b| *b != Bounds::Index);
+    let ty = if slice { array.ty } else { element };
+    let array = Box::new(array);
+    let kind = if slice {
+        ExprKind::Slice { array, bounds, shape }
+    } else {
+        ExprKind::Subscript { array, subscripts: bounds }
+    };
+    Expr { kind, ty, position }
+}

@@ -102,7 +102,10 @@ impl Binder<'_> {
         for (key, hypothetical) in keys.iter_mut().zip(direct) {
             let (own, given) = (key.expr.ty.oid, hypothetical.ty.oid);
             let position = walk::location(&hypothetical);
-            let (mut both, _) = self.unify(vec![hypothetical, key.expr.clone()], "WITHIN GROUP").map_err(|_| {
+            let (mut both, _) = self.unify(vec![hypothetical, key.expr.clone()], "WITHIN GROUP").map_err(|error| {
+                if error.code() != SqlState::DATATYPE_MISMATCH {
+                    return error;
+                }
                 let message = format!("WITHIN GROUP types {} and {} cannot be matched", type_text(given), type_text(own));
                 SqlError::new(SqlState::DATATYPE_MISMATCH, message).at(position)
             })?;

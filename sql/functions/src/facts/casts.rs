@@ -1,8 +1,8 @@
 //! Written by `generate.sh` from a running PostgreSQL 15; not edited by hand.
 
+use crate::Cast;
 use crate::CastContext::{Assignment, Explicit, Implicit};
 use crate::CastMethod::{Function, Relabel};
-use crate::Cast;
 
 #[rustfmt::skip]
 pub(crate) static CAST_ROWS: &[Cast] = &[

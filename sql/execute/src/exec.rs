@@ -7,11 +7,12 @@ use crate::system::SessionViews;
 use curia_catalog::Catalog;
 use curia_functions::Context;
 use curia_txn::ReadView;
-use curia_types::{Datum, PgType, Result, SqlError};
+use curia_types::{Datum, PgType, Result, SqlError, SqlState};
 use curia_types::{text_io, type_info};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Says whether a statement should stop. The session implements it; operators ask at every row or batch.
 pub trait Interrupt: Send + Sync {
@@ -54,6 +55,8 @@ pub struct Exec {
     pub(crate) session_views: Option<Arc<dyn SessionViews>>,
     /// Where its operators keep rows.
     pub(crate) room: Room,
+    /// Nobody will read what it still computes.
+    abandoned: AtomicBool,
     shared: Mutex<Shared>,
 }
 
@@ -81,6 +84,7 @@ impl Exec {
                 budget: Budget::new(engine.config.statement_bytes, Some(engine.rows.clone())),
                 disk: engine.environment.disk_manager.clone(),
             },
+            abandoned: AtomicBool::new(false),
             shared: Mutex::default(),
         }
     }
@@ -88,7 +92,18 @@ impl Exec {
     /// Fails when the statement should stop.
     #[inline]
     pub(crate) fn check_cancel(&self) -> Result<()> {
+        if self.abandoned.load(Ordering::Relaxed) {
+            return Err(SqlError::new(
+                SqlState::QUERY_CANCELED,
+                "canceling statement as nobody reads its rows",
+            ));
+        }
         self.interrupt.check()
+    }
+
+    /// Ends what still runs elsewhere, at its next check.
+    pub(crate) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
     }
 
     /// Casts to a domain, which checks the value; by text output and input; or to another typmod of the same type.

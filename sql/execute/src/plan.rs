@@ -141,6 +141,7 @@ impl Source {
     /// Starts it.
     pub fn open(&self, engine: &Arc<Engine>, exec: Arc<Exec>, columns: Arc<[OutputColumn]>) -> Result<RowSource> {
         let (op, depth) = self.rows();
+        let running = exec.clone();
         let inner = match (self.choose(engine, &exec.view)?, &self.how) {
             (Choice::Analytic, How::Analytic(plan)) => Inner::Batches {
                 from: plan.clone().start(engine, exec)?,
@@ -148,11 +149,8 @@ impl Source {
             },
             (Choice::InPlace, _) => {
                 let cursor = op.clone().open(Env { exec: &exec, frame: &[] })?;
-                Inner::Cursor {
-                    exec,
-                    cursor,
-                    positions: self.positions.clone(),
-                }
+                let positions = self.positions.clone();
+                return Ok(RowSource::new(columns, Inner::Cursor { exec, cursor, positions }));
             }
             _ => {
                 let (to, from) = mpsc::channel(CHANNEL);
@@ -170,7 +168,7 @@ impl Source {
                 }
             }
         };
-        Ok(RowSource::new(columns, inner))
+        Ok(RowSource::running(columns, inner, running))
     }
 
     /// Lines of EXPLAIN.

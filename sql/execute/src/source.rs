@@ -26,6 +26,16 @@ pub struct RowSource {
     inner: Inner,
     current: Row,
     given: u32,
+    /// Work on the pool that has not come to its end: it ends with its reader.
+    running: Option<Arc<Exec>>,
+}
+
+impl Drop for RowSource {
+    fn drop(&mut self) {
+        if let Some(exec) = &self.running {
+            exec.abandon();
+        }
+    }
 }
 
 pub(crate) enum Inner {
@@ -54,7 +64,15 @@ impl RowSource {
             inner,
             current: Row::new(),
             given: 0,
+            running: None,
         }
+    }
+
+    /// The same, of work on the pool.
+    pub(crate) fn running(columns: Arc<[OutputColumn]>, inner: Inner, exec: Arc<Exec>) -> RowSource {
+        let mut source = RowSource::new(columns, inner);
+        source.running = Some(exec);
+        source
     }
 
     /// Rows that are already computed.
@@ -106,7 +124,10 @@ impl RowSource {
                     }
                     None => match from.recv().await {
                         Some(rows) => *held = rows?.into_iter(),
-                        None => return Ok(false),
+                        None => {
+                            self.running = None;
+                            return Ok(false);
+                        }
                     },
                 },
                 Inner::Batches { from, held } => match held.next() {
@@ -119,7 +140,10 @@ impl RowSource {
                             let types: Vec<PgType> = self.columns.iter().map(|c| c.ty).collect();
                             *held = batch_rows(&types, &batch?)?.into_iter();
                         }
-                        None => return Ok(false),
+                        None => {
+                            self.running = None;
+                            return Ok(false);
+                        }
                     },
                 },
             }
@@ -171,7 +195,10 @@ impl RowSource {
         if let Inner::Batches { from, held } = &mut self.inner
             && held.len() == 0
         {
-            let Some(next) = from.recv().await else { return Ok(None) };
+            let Some(next) = from.recv().await else {
+                self.running = None;
+                return Ok(None);
+            };
             let next = next?;
             let renamed = RecordBatch::try_new_with_options(
                 self.schema(),

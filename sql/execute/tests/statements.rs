@@ -288,6 +288,18 @@ async fn small_tables_are_read_by_row_operators_and_large_ones_by_datafusion() {
 }
 
 #[tokio::test]
+async fn a_statement_ends_when_its_reader_goes() {
+    let server = Server::with(|config| EngineConfig { running: 1, ..config }).await;
+    let mut s = server.session();
+    s.abandon("with recursive t (n) as (select 1 union all select n + 1 from t) select n from t")
+        .await;
+    // The one thread for such statements is free again.
+    let next = s.sql("select count(*) from generate_series(1, 5)");
+    let answer = tokio::time::timeout(std::time::Duration::from_secs(60), next).await;
+    assert_eq!(answer.expect("the endless statement ended"), "5");
+}
+
+#[tokio::test]
 async fn chains_of_many_terms_run_over_a_table() {
     let server = Server::start().await;
     let mut s = server.session();

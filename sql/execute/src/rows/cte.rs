@@ -32,6 +32,7 @@ impl Definition {
         let mut result = Spool::new(room);
         let Some((term, positions, all)) = &self.recursive else {
             while let Some(row) = cursor.next(env)? {
+                env.exec.check_cancel()?;
                 result.push(Self::pick(&self.positions, row))?;
             }
             return result.finish();
@@ -54,6 +55,7 @@ impl Definition {
         loop {
             let (mut fresh, mut any) = (Spool::new(room), false);
             while let Some(row) = cursor.next(env)? {
+                env.exec.check_cancel()?;
                 let row = Self::pick(positions_now, row);
                 if is_new(&row)? {
                     any = true;

@@ -202,6 +202,11 @@ impl Session {
             Err(e) => format!("{} {}", e.code().as_str(), e.message()),
         }
     }
+    /// Starts a query and reads nothing of it.
+    pub async fn abandon(&mut self, sql: &str) {
+        let mut tx = self.db.begin(&self.slot, Options::default()).unwrap();
+        drop(execute(&self.engine, &mut tx, sql, &[]).await.unwrap());
+    }
     /// The lines of EXPLAIN.
     pub async fn explain(&mut self, sql: &str) -> String {
         let mut tx = self.db.begin(&self.slot, Options::default()).unwrap();

@@ -2,6 +2,7 @@
 //! <https://www.postgresql.org/docs/15/protocol-message-formats.html>
 
 use curia_session::{Field, Format, Notice, TransactionStatus};
+use curia_types::panic::caught;
 use curia_types::{ErrorField, Result, SqlError, type_info};
 
 /// How bad an error is for the connection.
@@ -146,12 +147,12 @@ pub fn row_description(out: &mut Vec<u8>, fields: &[Field], formats: &[Format]) 
     });
 }
 
-/// One DataRow; what `write` appended is taken back when it fails.
+/// One DataRow; what `write` appended is taken back when it fails or panics.
 pub fn data_row(out: &mut Vec<u8>, columns: usize, write: &mut dyn FnMut(&mut Vec<u8>) -> Result<()>) -> Result<()> {
     let before = out.len();
     let at = open(out, b'D');
     out.extend_from_slice(&(columns as u16).to_be_bytes());
-    match write(out) {
+    match caught(|| write(out)) {
         Ok(()) => {
             close(out, at);
             Ok(())
@@ -163,11 +164,11 @@ pub fn data_row(out: &mut Vec<u8>, columns: usize, write: &mut dyn FnMut(&mut Ve
     }
 }
 
-/// One CopyData; what `write` appended is taken back when it fails.
+/// One CopyData; what `write` appended is taken back when it fails or panics.
 pub fn copy_data(out: &mut Vec<u8>, write: &mut dyn FnMut(&mut Vec<u8>) -> Result<()>) -> Result<()> {
     let before = out.len();
     let at = open(out, b'd');
-    match write(out) {
+    match caught(|| write(out)) {
         Ok(()) => {
             close(out, at);
             Ok(())

@@ -10,6 +10,7 @@ use crate::startup::{self, Refusal};
 use curia_session::backends::terminated;
 use curia_session::{Output, Session, Sessions, Stop, TransactionStatus};
 use curia_types::SqlError;
+use curia_types::panic::caught_in;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,7 +97,7 @@ async fn serve(connection: &mut Connection, session: &mut Session) -> Result<(),
             continue;
         }
         connection.take_body(frame, &mut body);
-        match handle(connection, session, frame, &body).await {
+        match caught_in(handle(connection, session, frame, &body)).await {
             Ok(()) => {}
             Err(Stop::Disconnected) => return Err(None),
             Err(Stop::Error(e)) => {

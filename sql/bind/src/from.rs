@@ -477,7 +477,9 @@ impl Binder<'_> {
             ast::JoinKind::Right => JoinKind::Right,
             ast::JoinKind::Full => JoinKind::Full,
         };
-        let lateral = right.lateral;
+        // What the right side refers to may stand to the left of it in this join, or to the left of the whole join.
+        let lateral = right.lateral && refers_to(&right.rel, &left.items);
+        let refers_outside = left.lateral || (right.lateral && refers_to(&right.rel, outside));
         if lateral && matches!(kind, JoinKind::Right | JoinKind::Full) {
             return Err(SqlError::new(
                 SqlState::INVALID_COLUMN_REFERENCE,
@@ -550,7 +552,7 @@ impl Binder<'_> {
         Ok(Part {
             rel,
             items,
-            lateral: left.lateral,
+            lateral: refers_outside,
         })
     }
 
@@ -671,6 +673,15 @@ fn both(mut left: Vec<Rc<NsItem>>, right: Vec<Rc<NsItem>>) -> Vec<Rc<NsItem>> {
 
 fn is_of(items: &[Rc<NsItem>], id: ColId) -> bool {
     items.iter().flat_map(|i| &i.columns).any(|c| c.column.id == id)
+}
+
+/// Whether anything in a relation is computed from these items.
+fn refers_to(rel: &Rel, items: &[Rc<NsItem>]) -> bool {
+    let mut refers = false;
+    walk::each_rel(rel, &mut |r| {
+        walk::rel_children(r, &mut |e| walk::columns_of(e, &mut |id| refers |= is_of(items, id)), &mut |_| {});
+    });
+    refers
 }
 
 /// Column names of both sides, in the order of the left one.

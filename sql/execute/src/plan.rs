@@ -27,6 +27,7 @@ use curia_catalog::system::system_table;
 use curia_catalog::{Catalog, Oid};
 use curia_parse::{INLINE_DEPTH, on_stack};
 use curia_txn::{ReadView, TableLock, Transaction};
+use curia_types::panic::caught;
 use curia_types::{PgType, Result, SqlError};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -157,7 +158,7 @@ impl Source {
                 let (op, positions) = (op.clone(), self.positions.clone());
                 engine.pool()?.spawn_blocking(move || {
                     let depth = if depth > POOL_DEPTH { depth } else { 0 };
-                    if let Err(e) = on_stack(depth, || pump(&op, &exec, &positions, &to)) {
+                    if let Err(e) = caught(|| on_stack(depth, || pump(&op, &exec, &positions, &to))) {
                         // A reader that went away needs no error.
                         let _ = to.blocking_send(Err(e));
                     }

@@ -18,6 +18,7 @@ use crate::sessions::{Login, Sessions};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use curia_parse::Statement;
+use curia_types::panic::caught_in;
 use curia_types::{Datum, PgType, Result, SqlError, SqlState};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -176,16 +177,16 @@ impl Actor {
                     self.prepared.remove(&id);
                 }
                 Some(Command::Prepare(sql, answer)) => {
-                    let result = self.prepare(&sql).await;
+                    let result = caught_in(self.prepare(&sql)).await;
                     let _ = answer.send(self.settle(result).await);
                 }
                 Some(Command::Query(id, parameters, answer)) => self.query(id, parameters, answer).await,
                 Some(Command::Update(id, parameters, answer)) => {
-                    let result = self.update(id, parameters).await;
+                    let result = caught_in(self.update(id, parameters)).await;
                     let _ = answer.send(self.settle(result).await);
                 }
                 Some(Command::Run(sql, answer)) => {
-                    let result = self.session.simple_query(&sql, &mut Quiet::default()).await;
+                    let result = caught_in(self.session.simple_query(&sql, &mut Quiet::default())).await;
                     let _ = answer.send(self.settle(result).await);
                 }
                 Some(Command::CopyIn(sql, input, answer)) => {
@@ -193,7 +194,7 @@ impl Actor {
                         input: Some(input),
                         tag: String::new(),
                     };
-                    let result = self.session.simple_query(&sql, &mut out).await;
+                    let result = caught_in(self.session.simple_query(&sql, &mut out)).await;
                     let count = out.tag.rsplit(' ').next().and_then(|n| n.parse().ok()).unwrap_or(0);
                     let _ = answer.send(self.settle(result.map(|()| count)).await);
                 }
@@ -285,7 +286,7 @@ impl Actor {
 
     async fn query(&mut self, id: u64, parameters: Vec<Datum>, answer: oneshot::Sender<Result<RemoteRows>>) {
         let (sender, batches) = mpsc::channel(BATCHES);
-        let begun = self.begin_query(id, parameters).await;
+        let begun = caught_in(self.begin_query(id, parameters)).await;
         let mut source = match begun {
             Ok(source) => source,
             Err(stop) => {
@@ -301,7 +302,7 @@ impl Actor {
         let waits = self.session.waits.clone();
         let mut out = Quiet::default();
         let result = loop {
-            match waits.run(&mut out, source.next_batch()).await {
+            match caught_in(waits.run(&mut out, source.next_batch())).await {
                 Ok(None) => break Ok(()),
                 Ok(Some(batch)) => {
                     // A reader that dropped its stream has what it wanted.

@@ -7,6 +7,7 @@
 //! - [`text_io`], [`binary_io`]: the two wire forms; [`io_context`] is what text depends on (DateStyle, TimeZone, ...).
 //! - [`length`]: what varchar(n), char(n), numeric(p,s), timestamp(p) do to a value.
 //! - [`arrow_map`]: the Arrow form.
+//! - [`panic`]: a panic as an error.
 //!
 //! Nothing here does I/O, links DataFusion or knows a table.
 
@@ -22,6 +23,7 @@ pub mod io_context;
 pub mod keywords;
 pub mod length;
 pub mod numeric;
+pub mod panic;
 pub mod pg_type;
 pub mod text_io;
 pub mod type_info;

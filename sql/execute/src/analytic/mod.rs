@@ -20,6 +20,7 @@ use arrow::array::RecordBatch;
 use curia_bind::ir::{ColId, Rel};
 use curia_catalog::Catalog;
 use curia_txn::ReadView;
+use curia_types::panic::caught_in;
 use curia_types::{Result, SqlError, SqlState};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
@@ -81,7 +82,7 @@ impl Analytic {
         let (to, from) = mpsc::channel(CHANNEL);
         let (state, of) = (session(engine), engine.clone());
         engine.pool()?.spawn(async move {
-            if let Err(e) = self.run(of, state, exec, &to).await {
+            if let Err(e) = caught_in(self.run(of, state, exec, &to)).await {
                 let _ = to.send(Err(e)).await; // a reader that went away needs no error
             }
         });

@@ -7,6 +7,7 @@
 use crate::compare::Difference;
 use crate::player::Played;
 use crate::script::outer_words;
+use crate::wire::Report;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
@@ -50,8 +51,8 @@ impl Causes {
         self.missing_everywhere.clone_from(&self.missing);
     }
 
-    /// A statement that differs.
-    pub fn add(&mut self, file: &str, played: &Played, difference: &Difference) {
+    /// A statement that differs; gives its cause.
+    pub fn add(&mut self, file: &str, played: &Played, difference: &Difference) -> String {
         let own = own_cause(played, difference);
         let earlier = self.earlier_cause(played);
         let cause = earlier.clone().unwrap_or(own);
@@ -73,8 +74,9 @@ impl Causes {
             }
         }
         if *difference == Difference::Error && earlier.is_none() {
-            self.aborted_by = Some(cause);
+            self.aborted_by = Some(cause.clone());
         }
+        cause
     }
 
     fn earlier_cause(&self, played: &Played) -> Option<String> {
@@ -119,7 +121,7 @@ fn own_cause(played: &Played, difference: &Difference) -> String {
         Difference::Plan => "another plan is shown".to_owned(),
         Difference::Rows => format!("other rows: {}", outer_words(&played.sql).first().map_or("", String::as_str)),
         Difference::Order => "other order of rows".to_owned(),
-        Difference::Detail(part) => format!("other {part}"),
+        Difference::Detail(part) => format!("other {part}: {}", played.expected.error().map_or("", Report::code)),
         Difference::Error => match (played.expected.error(), played.actual.error()) {
             (_, Some(actual)) => format!("{} {}", actual.code(), pattern(actual.message())),
             (Some(expected), None) => format!("accepted, though {} {}", expected.code(), pattern(expected.message())),

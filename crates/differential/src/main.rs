@@ -4,6 +4,8 @@
 //! curia-differential --against postgres postgresql://postgres@127.0.0.1:5432/postgres --against program target/debug/curia \
 //!     play FILE.sql...           each file, in fresh databases; all of the answers compared (--level rows: rows or SQLSTATE)
 //!     regress DIR [NAME...]      PostgreSQL's regression tests (a folder with sql and data): a table by file
+//!     random [--seed N] [--statements N]
+//!                                a random stream of statements, from functions and operators that both have
 //! ```
 //!
 //! The role `curia` is made on PostgreSQL if there is none, a superuser as on Curia; databases that are made are dropped again.
@@ -17,16 +19,19 @@
 //! | [`compare`] | what makes two answers the same |
 //! | [`causes`], [`report`] | what differs, by why and one by one |
 //! | [`regress`] | the regression tests |
+//! | [`random`] | random statements |
 
 mod causes;
 mod compare;
 mod place;
 mod player;
+mod random;
 mod regress;
 mod report;
 mod script;
 mod wire;
 
+use causes::Causes;
 use clap::{Parser, Subcommand};
 use compare::{Level, difference};
 use place::{Place, Start};
@@ -68,6 +73,18 @@ enum What {
         /// Files.
         #[arg(required = true)]
         files: Vec<PathBuf>,
+    },
+    /// A random stream of expressions, queries, changes and definitions. Exit code 1 if something differs.
+    Random {
+        /// Draws the same statements from the same catalogs.
+        #[arg(long, default_value = "1")]
+        seed: u64,
+        /// How many.
+        #[arg(long, default_value = "1000")]
+        statements: u64,
+        /// How much has to agree.
+        #[arg(long, default_value = "exact")]
+        level: Level,
     },
     /// Score PostgreSQL's regression tests by statement.
     Regress {
@@ -128,6 +145,18 @@ fn run(options: &Options) -> Result<bool> {
             }
             println!("{statements} statements, {differences} differ");
             Ok(differences == 0)
+        }
+        What::Random { seed, statements, level } => {
+            let mut expected = Place::open(&against[0].0, &against[0].1, &start)?;
+            let mut actual = Place::open(&against[1].0, &against[1].1, &start)?;
+            let mut causes = Causes::default();
+            let differ = random::run(*seed, *statements, *level, [&mut expected, &mut actual], &mut causes)?;
+            match &options.causes {
+                Some(path) => causes.write(&mut std::fs::File::create(path)?)?,
+                None => causes.write(&mut std::io::stdout())?,
+            }
+            println!("{statements} statements, {differ} differ");
+            Ok(differ == 0)
         }
         What::Regress { level, folder, names } => {
             let options = regress::Options {

@@ -73,6 +73,12 @@ impl<'a> Side<'a> {
         answer
     }
 
+    /// Starts its server again if it ended; its last words then.
+    pub fn crash(&mut self, answer: &Answer) -> Result<Option<String>> {
+        let has_ended = answer.lost.is_some() && self.place.revive()?;
+        Ok(has_ended.then(|| self.place.log_tail(LOG_LINES)))
+    }
+
     fn statement(&mut self, text: &Text, then: &Then, files_by_client: bool, copy: &mut dyn FnMut() -> Vec<u8>) -> (String, Answer) {
         let sql = resolved(text, &self.variables);
         let (sql, data) = match files_by_client.then(|| from_file(&sql)).flatten() {
@@ -220,8 +226,7 @@ pub fn play(
                 let (sql, expected) = expected.statement(&text, &then, files_by_client, &mut read);
                 let mut replay = || data.pop_front().unwrap_or_default();
                 let (_, answer) = actual.statement(&text, &then, files_by_client, &mut replay);
-                let has_ended = answer.lost.is_some() && actual.place.revive()?;
-                let crash = has_ended.then(|| actual.place.log_tail(LOG_LINES));
+                let crash = actual.crash(&answer)?;
                 see(Played {
                     line,
                     sql,

@@ -597,6 +597,8 @@ impl Binder<'_> {
             Clause::WindowPartition | Clause::WindowOrder => "window definitions",
             Clause::WindowFrame => "window ROWS",
             Clause::AlterUsing => "transform expressions",
+            Clause::IndexExpression => "index expressions",
+            Clause::IndexPredicate => "index predicates",
         };
         let (state, what) = match kind {
             Kind::Aggregate => (SqlState::GROUPING_ERROR, "aggregate functions"),

@@ -42,6 +42,15 @@ fn definition_io(catalog: &Catalog) -> IoContext {
 
 /// Runs `work` with a binder that keeps expressions as they were written.
 pub(crate) fn with_binder<T>(catalog: &Catalog, search_path: &[String], work: impl FnOnce(&Binder<'_>) -> Result<T>) -> Result<T> {
+    binder_for(catalog, search_path, false, work)
+}
+
+/// Runs `work` with a binder that folds constants, as it does in statements.
+pub(crate) fn with_folding_binder<T>(catalog: &Catalog, work: impl FnOnce(&Binder<'_>) -> Result<T>) -> Result<T> {
+    binder_for(catalog, &[], true, work)
+}
+
+fn binder_for<T>(catalog: &Catalog, search_path: &[String], fold: bool, work: impl FnOnce(&Binder<'_>) -> Result<T>) -> Result<T> {
     let io = definition_io(catalog);
     let cx = BindContext {
         catalog,
@@ -52,7 +61,7 @@ pub(crate) fn with_binder<T>(catalog: &Catalog, search_path: &[String], work: im
     };
     // None of these expressions may hold a query, so there are no views to go down into.
     let wanted = AtomicU32::new(0);
-    work(&Binder::new(&cx, Depth::new(curia_parse::INLINE_DEPTH, 0, &wanted), false))
+    work(&Binder::new(&cx, Depth::new(curia_parse::INLINE_DEPTH, 0, &wanted), fold))
 }
 
 /// What a view's query gives and names.
@@ -166,7 +175,7 @@ pub(crate) struct Shown<'a> {
 
 impl<'a> Shown<'a> {
     /// The form that is stored.
-    pub fn stored(table: &'a Table) -> Shown<'a> {
+    pub(crate) fn stored(table: &'a Table) -> Shown<'a> {
         Shown {
             table,
             names: None,
@@ -230,6 +239,18 @@ pub fn using_text(catalog: &Catalog, search_path: &[String], expr: &ast::Expr, t
 /// Whether values of one type can be assigned to columns of another.
 pub fn assignable(source: PgType, target: PgType) -> bool {
     coerce::can_coerce(source.oid, target.oid, CastContext::Assignment)
+}
+
+/// Whether a column of one type can refer to one of another: they are equal in one order, or convert implicitly.
+pub fn can_reference(from: PgType, to: PgType) -> bool {
+    let family = |t: u32| match t {
+        oid::INT2 | oid::INT4 | oid::INT8 => oid::INT8,
+        oid::FLOAT4 | oid::FLOAT8 => oid::FLOAT8,
+        oid::DATE | oid::TIMESTAMP | oid::TIMESTAMPTZ => oid::TIMESTAMP,
+        oid::VARCHAR | oid::NAME => oid::TEXT,
+        t => t,
+    };
+    family(from.oid) == family(to.oid) || coerce::can_coerce(from.oid, to.oid, CastContext::Implicit)
 }
 
 /// Whether a stored default can be assigned to a column of another type.
@@ -326,6 +347,8 @@ impl Binder<'_> {
             Clause::Check => "check constraint",
             Clause::Generated => "column generation expression",
             Clause::AlterUsing => "transform expression",
+            Clause::IndexExpression => "index expression",
+            Clause::IndexPredicate => "index predicate",
             _ => return Ok(()),
         };
         if what == "column reference" && clause != Clause::Default {

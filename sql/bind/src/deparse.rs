@@ -4,9 +4,9 @@
 //! The text of an expression binds back to the same expression.
 
 use crate::ir::*;
-use curia_catalog::{Catalog, Constraint, ConstraintKind, Index, Table};
+use curia_catalog::{Catalog, Constraint, ConstraintKind, ForeignKey, ForeignKeyAction, Index, IndexKey, KeyOf, Table, Timing};
 use curia_functions::{CastMethod, Function};
-use curia_parse::{quote_identifier, quote_literal};
+use curia_parse::{ast, quote_identifier, quote_literal};
 use curia_types::{Datum, IoContext, PgType, oid, text_io, type_info};
 use std::sync::Arc;
 
@@ -249,7 +249,7 @@ pub(crate) fn type_name(ty: PgType, names: Option<(&Catalog, &[String])>) -> Str
 }
 
 /// The operator that a function computes, when it is the only way it is meant to be called.
-fn operator_of(function: u32) -> Option<&'static curia_functions::Operator> {
+pub(crate) fn operator_of(function: u32) -> Option<&'static curia_functions::Operator> {
     use std::collections::HashMap;
     use std::sync::LazyLock;
     static BY_FUNCTION: LazyLock<HashMap<u32, &'static curia_functions::Operator>> = LazyLock::new(|| {
@@ -264,9 +264,9 @@ fn operator_of(function: u32) -> Option<&'static curia_functions::Operator> {
     BY_FUNCTION.get(&function).copied()
 }
 
-/// `pg_get_constraintdef`: `PRIMARY KEY (a, b)`, `UNIQUE (a)`, `CHECK ((a > 0))`.
+/// `pg_get_constraintdef`: `PRIMARY KEY (a, b)`, `UNIQUE (a)`, `CHECK ((a > 0))`, `FOREIGN KEY (a) REFERENCES t(b) ON DELETE CASCADE`.
 pub fn constraint(catalog: &Catalog, search_path: &[String], table: &Table, constraint: &Constraint, pretty: bool) -> String {
-    match &constraint.kind {
+    let mut out = match &constraint.kind {
         ConstraintKind::Check { expression } => {
             format!(
                 "CHECK ({})",
@@ -274,44 +274,133 @@ pub fn constraint(catalog: &Catalog, search_path: &[String], table: &Table, cons
             )
         }
         ConstraintKind::Unique { index, primary } => {
-            let columns: Vec<String> = table
-                .index(*index)
-                .map(|i| {
-                    i.keys
-                        .iter()
-                        .map(|k| quote_identifier(&table.columns[k.column].name).into_owned())
-                        .collect()
-                })
-                .unwrap_or_default();
-            format!("{} ({})", if *primary { "PRIMARY KEY" } else { "UNIQUE" }, columns.join(", "))
+            let mut out = if *primary { "PRIMARY KEY" } else { "UNIQUE" }.to_owned();
+            if let Some(i) = table.index(*index) {
+                if i.nulls_not_distinct {
+                    out.push_str(" NULLS NOT DISTINCT");
+                }
+                out.push_str(&format!(" ({})", column_list(table, i.columns())));
+                if !i.include.is_empty() {
+                    out.push_str(&format!(" INCLUDE ({})", column_list(table, i.include.iter().copied())));
+                }
+            }
+            out
+        }
+        ConstraintKind::ForeignKey(key) => foreign_key(catalog, search_path, table, key),
+    };
+    if constraint.no_inherit {
+        out.push_str(" NO INHERIT");
+    }
+    out.push_str(match constraint.timing {
+        Timing::Immediate => "",
+        Timing::Deferrable => " DEFERRABLE",
+        Timing::Deferred => " DEFERRABLE INITIALLY DEFERRED",
+    });
+    if constraint.not_valid {
+        out.push_str(" NOT VALID");
+    }
+    out
+}
+
+fn foreign_key(catalog: &Catalog, search_path: &[String], table: &Table, key: &ForeignKey) -> String {
+    let mut out = format!("FOREIGN KEY ({}) REFERENCES ", column_list(table, key.columns.iter().copied()));
+    if let Some(other) = catalog.tables.get(&key.table) {
+        if !catalog.table(search_path, &other.name).is_some_and(|t| t.oid == other.oid) {
+            out.push_str(&quote_identifier(catalog.schema_name(other.schema)));
+            out.push('.');
+        }
+        out.push_str(&quote_identifier(&other.name));
+        out.push_str(&format!("({})", column_list(other, key.key.iter().copied())));
+    }
+    if key.full {
+        out.push_str(" MATCH FULL");
+    }
+    for (event, action) in [("UPDATE", key.on_update), ("DELETE", key.on_delete)] {
+        let action = match action {
+            ForeignKeyAction::NoAction => continue,
+            ForeignKeyAction::Restrict => "RESTRICT",
+            ForeignKeyAction::Cascade => "CASCADE",
+            ForeignKeyAction::SetNull => "SET NULL",
+            ForeignKeyAction::SetDefault => "SET DEFAULT",
+        };
+        out.push_str(&format!(" ON {event} {action}"));
+    }
+    if !key.set.is_empty() {
+        out.push_str(&format!(" ({})", column_list(table, key.set.iter().copied())));
+    }
+    out
+}
+
+fn column_list(table: &Table, columns: impl Iterator<Item = usize>) -> String {
+    let names: Vec<_> = columns
+        .filter_map(|i| table.columns.get(i))
+        .map(|c| quote_identifier(&c.name).into_owned())
+        .collect();
+    names.join(", ")
+}
+
+/// What one key of an index is of: `a`, `lower(a)`, `(a + b)`.
+pub fn index_key_of(catalog: &Catalog, table: &Table, key: &IndexKey, pretty: bool) -> String {
+    match &key.of {
+        KeyOf::Column(i) => table
+            .columns
+            .get(*i)
+            .map_or_else(String::new, |c| quote_identifier(&c.name).into_owned()),
+        KeyOf::Expression { text, .. } => {
+            let shown = crate::ddl::stored_text_shown(catalog, &[], text, Some(table), pretty);
+            let is_call = curia_parse::parse_expression(text).is_ok_and(|e| {
+                matches!(
+                    e.kind,
+                    ast::ExprKind::Call(_) | ast::ExprKind::Coalesce(_) | ast::ExprKind::NullIf(_) | ast::ExprKind::MinMax { .. }
+                )
+            });
+            if is_call { shown } else { format!("({shown})") }
         }
     }
 }
 
-/// One key of `pg_get_indexdef`: `a`, `a DESC`, `a NULLS FIRST`.
-pub fn index_key(table: &Table, index: &Index, key: usize) -> Option<String> {
-    let k = index.keys.get(key)?;
-    let mut out = quote_identifier(&table.columns.get(k.column)?.name).into_owned();
-    if k.descending {
+/// One key of `pg_get_indexdef`: `a`, `a DESC`, `lower(a) text_pattern_ops NULLS FIRST`.
+fn index_key(catalog: &Catalog, table: &Table, key: &IndexKey, pretty: bool) -> String {
+    let mut out = index_key_of(catalog, table, key, pretty);
+    if let Some(collation) = &key.collation {
+        out.push_str(&format!(" COLLATE {}", quote_identifier(collation)));
+    }
+    if let Some(class) = &key.opclass {
+        out.push_str(&format!(" {}", quote_identifier(class)));
+    }
+    if key.descending {
         out.push_str(" DESC");
-        if !k.nulls_first {
+        if !key.nulls_first {
             out.push_str(" NULLS LAST");
         }
-    } else if k.nulls_first {
+    } else if key.nulls_first {
         out.push_str(" NULLS FIRST");
     }
-    Some(out)
+    out
 }
 
-/// `pg_get_indexdef`: `CREATE UNIQUE INDEX i ON public.t USING btree (a, b DESC)`.
-pub fn index(catalog: &Catalog, table: &Table, index: &Index) -> String {
-    let keys: Vec<String> = (0..index.keys.len()).filter_map(|k| index_key(table, index, k)).collect();
-    format!(
-        "CREATE {}INDEX {} ON {}.{} USING btree ({})",
+/// `pg_get_indexdef`: `CREATE UNIQUE INDEX i ON public.t USING btree (a, b DESC) INCLUDE (c) WHERE (d > 0)`. Pretty-printed, the table's
+/// name stands alone where the search path finds it.
+pub fn index(catalog: &Catalog, table: &Table, index: &Index, pretty: bool) -> String {
+    let keys: Vec<String> = index.keys.iter().map(|k| index_key(catalog, table, k, pretty)).collect();
+    let mut out = format!(
+        "CREATE {}INDEX {} ON {}.{} USING {} ({})",
         if index.unique { "UNIQUE " } else { "" },
         quote_identifier(&index.name),
         quote_identifier(catalog.schema_name(table.schema)),
         quote_identifier(&table.name),
+        index.method.name(),
         keys.join(", ")
-    )
+    );
+    if !index.include.is_empty() {
+        out.push_str(&format!(" INCLUDE ({})", column_list(table, index.include.iter().copied())));
+    }
+    if index.nulls_not_distinct {
+        out.push_str(" NULLS NOT DISTINCT");
+    }
+    if let Some(predicate) = &index.predicate {
+        let shown = crate::ddl::stored_text_shown(catalog, &[], predicate, Some(table), pretty);
+        out.push_str(&format!(" WHERE {shown}"));
+    }
+    out
 }

@@ -221,6 +221,7 @@ impl Binder<'_> {
         }
         item.stored = Some(Arc::clone(table));
         let rel = Rel::Scan(Scan {
+            computed: self.computed_indexes(table, &columns)?,
             table: Arc::clone(table),
             columns,
             row_key: Some(row_key),

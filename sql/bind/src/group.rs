@@ -262,7 +262,7 @@ impl<'s> Level<'s> {
             if key
                 .keys
                 .iter()
-                .all(|k| table.columns.get(k.column).is_some_and(|c| grouped(c.attnum)))
+                .all(|k| k.as_column().and_then(|i| table.columns.get(i)).is_some_and(|c| grouped(c.attnum)))
             {
                 dependent.extend(item.columns.iter().map(|c| c.column.id));
             }

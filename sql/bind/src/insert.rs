@@ -5,7 +5,7 @@ use crate::ir::*;
 use crate::regclass::{Named, check_database, find_relation, no_relation, refuse_foreign_temporary};
 use crate::scope::{Clause, NsColumn, NsItem, Scope};
 use crate::select::Unknown;
-use curia_catalog::{ConstraintKind, Identity, Index, Table};
+use curia_catalog::{ConstraintKind, Identity, Table};
 use curia_parse::ast::{self, Assignment, ConflictTarget, SetExpr, TargetColumn};
 use curia_types::{Datum, PgType, Result, SqlError, SqlState, oid};
 use std::rc::Rc;
@@ -437,7 +437,12 @@ impl Binder<'_> {
             ConflictTarget::Constraint(name) => {
                 let found = table.constraints.iter().find(|c| c.name == name.name);
                 match found.map(|c| &c.kind) {
-                    Some(ConstraintKind::Unique { index, .. }) => vec![*index],
+                    Some(ConstraintKind::Unique { index, .. }) => {
+                        if table.index(*index).is_some_and(|i| i.deferrable) {
+                            return Err(deferrable_arbiter());
+                        }
+                        vec![*index]
+                    }
                     Some(_) => {
                         return Err(SqlError::new(
                             SqlState::WRONG_OBJECT_TYPE,
@@ -450,8 +455,7 @@ impl Binder<'_> {
                     }
                 }
             }
-            // A WHERE there is implied by every index, as none has a predicate.
-            ConflictTarget::Columns { columns, pos, .. } => self.infer_arbiters(columns, *pos, table)?,
+            ConflictTarget::Columns { columns, filter, pos } => self.infer_arbiters(columns, filter.as_ref(), *pos, table)?,
         };
         let Some(update) = &conflict.update else {
             return Ok(OnConflict { arbiters, update: None });
@@ -481,34 +485,63 @@ impl Binder<'_> {
         })
     }
 
-    /// Unique indexes over exactly the given columns.
-    fn infer_arbiters(&self, columns: &[ast::Expr], pos: u32, table: &Table) -> Result<Vec<u32>> {
-        let no_match = || {
-            SqlError::new(
-                SqlState::INVALID_COLUMN_REFERENCE,
-                "there is no unique or exclusion constraint matching the ON CONFLICT specification",
-            )
-        };
-        let mut wanted: Vec<usize> = Vec::with_capacity(columns.len());
-        for c in columns {
-            let plain = match &c.kind {
+    /// Unique indexes over exactly the given columns and expressions, partial ones only where `filter` implies their predicate.
+    fn infer_arbiters(&self, elements: &[ast::Expr], filter: Option<&ast::Expr>, pos: u32, table: &Arc<Table>) -> Result<Vec<u32>> {
+        let (row, item) = self.new_row(table, &table.name, true);
+        let mut scope = Scope::root();
+        scope.items.push(Rc::new(item));
+        let mut columns: Vec<usize> = Vec::with_capacity(elements.len());
+        let mut expressions: Vec<Expr> = Vec::new();
+        for e in elements {
+            let plain = match &e.kind {
                 ast::ExprKind::Collate(inner, _) => inner,
-                _ => c,
+                _ => e,
             };
-            let ast::ExprKind::Column(parts) = &plain.kind else {
-                return Err(no_match());
-            };
-            let name = &parts[parts.len() - 1];
-            let (i, _) = table
-                .column(&name.name)
-                .ok_or_else(|| SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{}\" does not exist", name.name)).at(at(pos)))?;
-            if !wanted.contains(&i) {
-                wanted.push(i);
+            let missing = |name: &str| SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{name}\" does not exist")).at(at(pos));
+            match &plain.kind {
+                ast::ExprKind::Column(parts) if parts.len() == 1 => {
+                    let name = &parts[0].name;
+                    let (i, _) = table.column(name).ok_or_else(|| missing(name))?;
+                    if !columns.contains(&i) {
+                        columns.push(i);
+                    }
+                }
+                _ => {
+                    let bound = self.expr_in(plain, &scope, Clause::IndexExpression)?;
+                    expressions.push(without_position(self.text_if_unknown(bound)?));
+                }
             }
         }
-        let matches = |i: &&Index| i.unique && i.keys.len() == wanted.len() && i.keys.iter().all(|k| wanted.contains(&k.column));
-        let found: Vec<u32> = table.indexes.iter().filter(matches).map(|i| i.oid).collect();
-        if found.is_empty() { Err(no_match()) } else { Ok(found) }
+        let mut given = Vec::new();
+        if let Some(filter) = filter {
+            let bound = self.condition(filter, &scope, Clause::IndexPredicate, "WHERE")?;
+            crate::imply::conjuncts(&without_position(bound), &mut given);
+        }
+        let computed = self.computed_indexes(table, &row)?;
+        let mut deferrable = false;
+        let mut found = Vec::new();
+        for (position, index) in table.indexes.iter().enumerate().filter(|(_, i)| i.unique) {
+            let form = computed.iter().find(|c| c.position == position);
+            let keys: Vec<&Expr> = form.iter().flat_map(|f| f.keys.iter().flatten()).collect();
+            let same_columns = index.columns().all(|c| columns.contains(&c)) && columns.iter().all(|c| index.columns().any(|k| k == *c));
+            let same_expressions = keys.iter().all(|k| expressions.contains(k)) && expressions.iter().all(|e| keys.contains(&e));
+            let predicate = form.and_then(|f| f.predicate.as_ref());
+            if same_columns && same_expressions && predicate.is_none_or(|p| crate::imply::implies(&given, p)) {
+                if index.deferrable {
+                    deferrable = true;
+                } else {
+                    found.push(index.oid);
+                }
+            }
+        }
+        match (found.is_empty(), deferrable) {
+            (false, _) => Ok(found),
+            (true, true) => Err(deferrable_arbiter()),
+            (true, false) => Err(SqlError::new(
+                SqlState::INVALID_COLUMN_REFERENCE,
+                "there is no unique or exclusion constraint matching the ON CONFLICT specification",
+            )),
+        }
     }
 
     /// SET items as (column, value).
@@ -649,6 +682,13 @@ impl Binder<'_> {
 
 fn is_generated(error: SqlError, column: &str) -> SqlError {
     error.detail(format!("Column \"{column}\" is a generated column."))
+}
+
+fn deferrable_arbiter() -> SqlError {
+    SqlError::new(
+        SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+        "ON CONFLICT does not support deferrable unique constraints/exclusion constraints as arbiters",
+    )
 }
 
 /// Stored expressions have no place in the statement.

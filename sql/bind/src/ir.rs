@@ -439,6 +439,19 @@ pub struct Scan {
     pub columns: Vec<(usize, RelColumn)>,
     /// When set, the scan also produces the encoded row key (bytea) as this column: DML and row locks need it.
     pub row_key: Option<ColId>,
+    /// The table's indexes on expressions and partial ones, over the ids that the scan's columns have or had before unused ones went.
+    pub computed: Arc<[ComputedIndex]>,
+}
+
+/// An index with expressions, bound.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ComputedIndex {
+    /// Position in `Table::indexes`.
+    pub position: usize,
+    /// For each key column its expression; `None` for a plain column.
+    pub keys: Vec<Option<Expr>>,
+    /// WHERE.
+    pub predicate: Option<Expr>,
 }
 
 /// A common table expression.

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! - [`bind`] is the door for SELECT, INSERT, UPDATE, DELETE; [`BindContext`] is what it may look at.
-//! - [`ir`]: the typed statement. [`ddl`], [`domain`]: types and expressions of definitions. [`deparse`]: a typed expression as SQL text.
+//! - [`ir`]: the typed statement. [`ddl`], [`domain`], [`index`]: types and expressions of definitions. [`deparse`]: a typed expression as
+//!   SQL text. [`imply`]: conditions that follow from others.
 //! - Inside: `scope` (names), `from`, `view`, `select`, `group`, `order`, `setop`, `with` (queries), `insert`, `update`, `generated` (row
 //!   changes), `expr`, `call`, `ordered_set`, `operator`, `indirection` (expressions), `resolve` and `coerce` (chapter 10 of PostgreSQL's
 //!   manual), `walk` (traversals of the IR).
@@ -30,6 +31,8 @@ mod expr;
 mod from;
 mod generated;
 mod group;
+pub mod imply;
+pub mod index;
 mod indirection;
 mod insert;
 pub mod ir;

@@ -7,6 +7,11 @@ pub(crate) fn output_name(expr: &Expr) -> String {
     figure(expr).map_or_else(|| "?column?".to_owned(), |(name, _)| name)
 }
 
+/// The name of an index's column over an expression (`FigureIndexColname`).
+pub(crate) fn index_column_name(expr: &Expr) -> String {
+    figure(expr).map_or_else(|| "expr".to_owned(), |(name, _)| name)
+}
+
 /// A name and whether it is a strong one (casts and CASE give way to strong names inside).
 fn figure(expr: &Expr) -> Option<(String, bool)> {
     let strong = |name: &str| Some((name.to_owned(), true));

@@ -87,6 +87,8 @@ pub(crate) enum Clause {
     WindowOrder,
     WindowFrame,
     AlterUsing,
+    IndexExpression,
+    IndexPredicate,
     ConflictWhere,
 }
 

@@ -8,6 +8,7 @@
 //! - [`lookup`]: finding objects by name, search paths, names for implicit objects.
 //! - [`codec`]: objects as stored bytes.
 //! - [`temporary`]: the schemas of temporary relations.
+//! - [`opclass`]: operator classes.
 //! - [`system`]: the static definitions of `pg_catalog` and `information_schema`.
 //!
 //! Objects are rows of system tables in the catalog's worker group (group 0), one row an object, keyed by (class, OID), so a catalog
@@ -18,6 +19,7 @@ pub mod change;
 pub mod codec;
 pub mod lookup;
 pub mod object;
+pub mod opclass;
 pub mod system;
 pub mod temporary;
 pub mod types;

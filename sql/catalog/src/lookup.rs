@@ -86,6 +86,13 @@ impl Catalog {
         let names = move |m: &Materialized| m.relations.iter().any(|r| r.oid == relation);
         self.tables.values().filter(move |t| t.materialized.as_ref().is_some_and(names))
     }
+    /// FOREIGN KEY constraints that refer to a table, its own among them: (referencing table, constraint), by OID of the table.
+    pub fn references_to(&self, table: Oid) -> impl Iterator<Item = (&Arc<Table>, &Constraint, &ForeignKey)> {
+        self.tables
+            .values()
+            .flat_map(|t| t.foreign_keys().map(move |(c, k)| (t, c, k)))
+            .filter(move |(_, _, k)| k.table == table)
+    }
     /// Sequences owned by a table, or by one of its columns.
     pub fn owned_sequences(&self, table: Oid, attnum: Option<i16>) -> impl Iterator<Item = &Arc<Sequence>> {
         self.sequences

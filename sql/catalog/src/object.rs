@@ -51,7 +51,7 @@ pub struct Table {
     pub row_key: Vec<usize>,
     /// Indexes, the primary key's included. The primary key's index has no storage of its own when `row_key` is its columns.
     pub indexes: Vec<Index>,
-    /// CHECK, UNIQUE and PRIMARY KEY constraints.
+    /// CHECK, UNIQUE, PRIMARY KEY and FOREIGN KEY constraints.
     pub constraints: Vec<Constraint>,
     /// What a commit does to a temporary table; `None` leaves it as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -172,7 +172,7 @@ pub enum Identity {
 }
 
 /// An index.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Index {
     /// `pg_class.oid` of the index.
     pub oid: Oid,
@@ -186,17 +186,142 @@ pub struct Index {
     pub unique: bool,
     /// Backs the primary key.
     pub primary: bool,
+    /// INCLUDE: further columns (indexes into `Table::columns`). Entries hold none of their values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub include: Vec<usize>,
+    /// WHERE of a partial index, as SQL text over the table's columns: rows for which it is not true have no entry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predicate: Option<String>,
+    /// NULLS NOT DISTINCT: NULLs are equal to each other.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub nulls_not_distinct: bool,
+    /// The method that it was asked for; entries are ordered whichever it is.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub method: IndexMethod,
+    /// UNIQUE and checked no earlier than at the end of the statement: entries of one key may stand side by side until then.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub deferrable: bool,
+}
+
+/// `pg_am`: what CREATE INDEX .. USING names. All are ordered indexes here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)] // PostgreSQL's own names
+pub enum IndexMethod {
+    #[default]
+    Btree,
+    Hash,
+    Brin,
+}
+
+impl IndexMethod {
+    /// `pg_am.amname`
+    pub fn name(self) -> &'static str {
+        match self {
+            IndexMethod::Btree => "btree",
+            IndexMethod::Hash => "hash",
+            IndexMethod::Brin => "brin",
+        }
+    }
+    /// `pg_am.oid`
+    pub fn oid(self) -> Oid {
+        match self {
+            IndexMethod::Btree => 403,
+            IndexMethod::Hash => 405,
+            IndexMethod::Brin => 3580,
+        }
+    }
 }
 
 /// One key column of an index.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct IndexKey {
-    /// Index into `Table::columns`.
-    pub column: usize,
+    /// What is indexed.
+    #[serde(rename = "column")]
+    pub of: KeyOf,
     /// DESC.
     pub descending: bool,
     /// NULLS FIRST.
     pub nulls_first: bool,
+    /// COLLATE, when it was written and is not the column's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collation: Option<String>,
+    /// Operator class, when it is not the type's default one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opclass: Option<String>,
+}
+
+/// What a key column of an index holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum KeyOf {
+    /// A column: index into `Table::columns`.
+    Column(usize),
+    /// An expression over the table's columns.
+    Expression {
+        /// SQL text, normalised.
+        text: String,
+        /// Its type.
+        #[serde(with = "pg_type_serde")]
+        ty: PgType,
+        /// `attname` of the index's column: the function's name, or `expr`.
+        name: String,
+    },
+}
+
+impl Default for KeyOf {
+    fn default() -> KeyOf {
+        KeyOf::Column(0)
+    }
+}
+
+impl IndexKey {
+    /// A column in ascending order.
+    pub fn column(column: usize) -> IndexKey {
+        IndexKey {
+            of: KeyOf::Column(column),
+            ..IndexKey::default()
+        }
+    }
+    /// The column, if it is one: index into `Table::columns`.
+    pub fn as_column(&self) -> Option<usize> {
+        match self.of {
+            KeyOf::Column(i) => Some(i),
+            KeyOf::Expression { .. } => None,
+        }
+    }
+    /// The type of its values.
+    pub fn ty(&self, table: &Table) -> PgType {
+        match &self.of {
+            KeyOf::Column(i) => table.columns[*i].ty,
+            KeyOf::Expression { ty, .. } => *ty,
+        }
+    }
+    /// The name of the index's column.
+    pub fn name<'a>(&'a self, table: &'a Table) -> &'a str {
+        match &self.of {
+            KeyOf::Column(i) => &table.columns[*i].name,
+            KeyOf::Expression { name, .. } => name,
+        }
+    }
+}
+
+impl Index {
+    /// The key columns that are columns of the table: indexes into `Table::columns`.
+    pub fn columns(&self) -> impl Iterator<Item = usize> + '_ {
+        self.keys.iter().filter_map(IndexKey::as_column)
+    }
+    /// Whether entries depend on expressions: keys or a predicate.
+    pub fn computes(&self) -> bool {
+        self.predicate.is_some() || self.keys.iter().any(|k| k.as_column().is_none())
+    }
+    /// Whether it is unique for whole rows by plain columns at every moment: what a foreign key or an inference needs.
+    pub fn is_plain_unique(&self) -> bool {
+        self.unique && !self.computes()
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// A table constraint.
@@ -208,6 +333,27 @@ pub struct Constraint {
     pub name: String,
     /// What it demands.
     pub kind: ConstraintKind,
+    /// When it is checked.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub timing: Timing,
+    /// NOT VALID: rows from before it may violate it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub not_valid: bool,
+    /// NO INHERIT: shown, otherwise without effect.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub no_inherit: bool,
+}
+
+/// When a constraint is checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Timing {
+    /// NOT DEFERRABLE
+    #[default]
+    Immediate,
+    /// DEFERRABLE INITIALLY IMMEDIATE
+    Deferrable,
+    /// DEFERRABLE INITIALLY DEFERRED
+    Deferred,
 }
 
 /// What a constraint demands.
@@ -225,6 +371,40 @@ pub enum ConstraintKind {
         /// PRIMARY KEY.
         primary: bool,
     },
+    /// FOREIGN KEY.
+    ForeignKey(ForeignKey),
+}
+
+/// FOREIGN KEY: each row names a row of another table, or of its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ForeignKey {
+    /// The referencing columns (indexes into `Table::columns`).
+    pub columns: Vec<usize>,
+    /// The referenced table's OID.
+    pub table: Oid,
+    /// The referenced columns (indexes into the columns of that table), in the order of `columns`.
+    pub key: Vec<usize>,
+    /// The unique index of the referenced table that has exactly these columns.
+    pub index: Oid,
+    /// ON UPDATE
+    pub on_update: ForeignKeyAction,
+    /// ON DELETE
+    pub on_delete: ForeignKeyAction,
+    /// The columns that ON DELETE SET NULL or SET DEFAULT sets; empty: all.
+    pub set: Vec<usize>,
+    /// MATCH FULL
+    pub full: bool,
+}
+
+/// ON DELETE, ON UPDATE
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)] // SQL's own words
+pub enum ForeignKeyAction {
+    NoAction,
+    Restrict,
+    Cascade,
+    SetNull,
+    SetDefault,
 }
 
 /// A sequence. Its counter lives in its own row, written ahead in reservations, so `nextval` waits for no commit.
@@ -305,6 +485,20 @@ pub struct Comment {
     pub text: String,
 }
 
+impl Constraint {
+    /// A constraint that is valid and checked at once.
+    pub fn new(oid: Oid, name: String, kind: ConstraintKind) -> Constraint {
+        Constraint {
+            oid,
+            name,
+            kind,
+            timing: Timing::Immediate,
+            not_valid: false,
+            no_inherit: false,
+        }
+    }
+}
+
 impl Table {
     /// Columns that are not dropped, with their index into `columns`.
     pub fn live_columns(&self) -> impl Iterator<Item = (usize, &Column)> {
@@ -317,6 +511,13 @@ impl Table {
     /// The primary key's index.
     pub fn primary_key(&self) -> Option<&Index> {
         self.indexes.iter().find(|i| i.primary)
+    }
+    /// FOREIGN KEY constraints.
+    pub fn foreign_keys(&self) -> impl Iterator<Item = (&Constraint, &ForeignKey)> {
+        self.constraints.iter().filter_map(|c| match &c.kind {
+            ConstraintKind::ForeignKey(key) => Some((c, key)),
+            _ => None,
+        })
     }
     /// Finds an index by OID.
     pub fn index(&self, oid: Oid) -> Option<&Index> {

@@ -33,13 +33,10 @@ fn table() -> Table {
             oid: 16_386,
             name: "t_pkey".to_owned(),
             storage: None,
-            keys: vec![IndexKey {
-                column: 0,
-                descending: false,
-                nulls_first: false,
-            }],
+            keys: vec![IndexKey::column(0)],
             unique: true,
             primary: true,
+            ..Default::default()
         }],
         constraints: vec![Constraint {
             oid: 16_387,
@@ -47,6 +44,7 @@ fn table() -> Table {
             kind: ConstraintKind::Unique {
                 index: 16_386,
                 primary: true,
+                ..Default::default()
             },
         }],
         on_commit: None,

@@ -9,7 +9,7 @@ use crate::materialized::refuse_action;
 use crate::names::{find_column, no_column, no_relation, relation_exists};
 use crate::table::check_storage_options;
 use crate::temporary::moves_temporary;
-use curia_catalog::{Change, Class, ConstraintKind, Index, ObjectKey, Relation, Table};
+use curia_catalog::{Change, Class, Constraint, ConstraintKind, Index, ObjectKey, Relation, Table, Timing};
 use curia_parse::ast::{AlterTable, AlterTableAction as Action, ColumnDef, Expr, Ident, ObjectKind, TableConstraint, TypeName};
 use curia_parse::quote_identifier;
 use curia_txn::TableLock;
@@ -69,7 +69,10 @@ impl Ddl<'_> {
         match relation {
             Relation::Table(oid) => {
                 self.lock_table(oid, TableLock::AccessExclusive).await?;
-                for action in &s.actions {
+                self.refuse_waiting_checks("ALTER TABLE", oid)?;
+                let mut actions: Vec<&Action> = s.actions.iter().collect();
+                actions.sort_by_key(|a| pass(a));
+                for action in actions {
                     let table = (*self.table(oid)?).clone();
                     if table.materialized.is_some() {
                         refuse_action(&table, action)?;
@@ -153,7 +156,7 @@ impl Ddl<'_> {
                 if table.columns[i].identity.is_some() {
                     return Err(is_identity(&table, i));
                 }
-                if table.primary_key().is_some_and(|p| p.keys.iter().any(|k| k.column == i)) {
+                if table.primary_key().is_some_and(|p| p.columns().any(|c| c == i)) {
                     return Err(SqlError::new(
                         SqlState::INVALID_TABLE_DEFINITION,
                         format!("column \"{}\" is in a primary key", name.name),
@@ -250,7 +253,7 @@ impl Ddl<'_> {
                 self.drop_owned_sequences(&table, i)?;
             }
             Action::AddConstraint(c) => return self.add_constraint(table, c).await,
-            Action::DropConstraint { if_exists, name, .. } => return self.drop_constraint(table, *if_exists, name).await,
+            Action::DropConstraint { if_exists, name, cascade } => return self.drop_constraint(table, *if_exists, name, *cascade).await,
             Action::RenameColumn(from, to) => return self.rename_column(table, from, to),
             Action::RenameConstraint(from, to) => {
                 let Some(c) = table.constraints.iter().find(|c| c.name == from.name) else {
@@ -270,7 +273,7 @@ impl Ddl<'_> {
                         self.claim_name(table.schema, to).await?;
                         rename_index(&mut table, index, &to.name);
                     }
-                    ConstraintKind::Check { .. } => {
+                    ConstraintKind::Check { .. } | ConstraintKind::ForeignKey(_) => {
                         for c in table.constraints.iter_mut().filter(|c| c.name == from.name) {
                             c.name = to.name.clone();
                         }
@@ -304,11 +307,39 @@ impl Ddl<'_> {
                 return Ok(());
             }
             Action::ResetOptions(_) | Action::SetLogged(_) | Action::Cluster => return Ok(()),
-            Action::ValidateConstraint(name) => {
-                if !table.constraints.iter().any(|c| c.name == name.name) {
-                    return Err(no_constraint(&name.name, &table.name));
+            Action::AlterConstraint(name, attributes) => {
+                let at = table.constraints.iter().position(|c| c.name == name.name);
+                let at = at.ok_or_else(|| no_constraint(&name.name, &table.name))?;
+                if !matches!(table.constraints[at].kind, ConstraintKind::ForeignKey(_)) {
+                    return Err(SqlError::new(
+                        SqlState::WRONG_OBJECT_TYPE,
+                        format!(
+                            "constraint \"{}\" of relation \"{}\" is not a foreign key constraint",
+                            name.name, table.name
+                        ),
+                    ));
                 }
-                return Ok(());
+                table.constraints[at].timing = constraint::timing(*attributes);
+            }
+            Action::ValidateConstraint(name) => {
+                let at = table.constraints.iter().position(|c| c.name == name.name);
+                let at = at.ok_or_else(|| no_constraint(&name.name, &table.name))?;
+                let c = table.constraints[at].clone();
+                match &c.kind {
+                    ConstraintKind::Unique { .. } => {
+                        return Err(SqlError::new(
+                            SqlState::WRONG_OBJECT_TYPE,
+                            format!(
+                                "constraint \"{}\" of relation \"{}\" is not a foreign key or check constraint",
+                                name.name, table.name
+                            ),
+                        ));
+                    }
+                    _ if !c.not_valid => return Ok(()),
+                    ConstraintKind::Check { expression } => self.check_rows(&table, &c.name, expression).await?,
+                    ConstraintKind::ForeignKey(key) => self.check_references(&table, &c.name, key).await?,
+                }
+                table.constraints[at].not_valid = false;
             }
             Action::DropExpression { name, if_exists } => {
                 let i = find_column(&table, name)?;
@@ -421,10 +452,6 @@ impl Ddl<'_> {
             return Ok(());
         };
         let oid = table.oid;
-        if table.row_key.contains(&i) {
-            // Rows stay where they are: the key columns are dropped with the constraint, the row key remains as an opaque key.
-            return Err(SqlError::unsupported("dropping a column of the primary key"));
-        }
         for generated in self.generated_that_go(&table, i, cascade)? {
             let name = Ident {
                 name: table.columns[generated].name.clone(),
@@ -433,13 +460,27 @@ impl Ddl<'_> {
             Box::pin(self.drop_column(table, false, &name, cascade)).await?;
             table = (*self.table(oid)?).clone();
         }
-        self.drop_views_using(&table, i, cascade).await?;
-        let doomed: Vec<u32> = table
-            .indexes
-            .iter()
-            .filter(|x| x.keys.iter().any(|k| k.column == i))
-            .map(|x| x.oid)
-            .collect();
+        self.drop_users_of(&table, i, cascade).await?;
+        table = (*self.table(oid)?).clone();
+        if table.row_key.contains(&i) {
+            // Rows go back to hidden row ids.
+            let primary = table.primary_key().map(|p| p.oid);
+            let keeps = |c: &&Constraint| matches!(c.kind, ConstraintKind::Unique { index, .. } if Some(index) == primary);
+            if let Some(c) = table.constraints.iter().find(keeps) {
+                let name = Ident {
+                    name: c.name.clone(),
+                    pos: 0,
+                };
+                self.drop_constraint(table.clone(), false, &name, false).await?;
+            }
+            table = (*self.table(table.oid)?).clone();
+        }
+        let mut doomed: Vec<u32> = Vec::new();
+        for index in &table.indexes {
+            if curia_bind::index::index_columns(&self.catalog(), &table, index)?.contains(&i) {
+                doomed.push(index.oid);
+            }
+        }
         for index in &doomed {
             if let Some(storage) = table.index(*index).and_then(|x| x.storage) {
                 self.drop_storage(storage)?;
@@ -451,6 +492,7 @@ impl Ddl<'_> {
             let goes = match &c.kind {
                 ConstraintKind::Unique { index, .. } => doomed.contains(index),
                 ConstraintKind::Check { expression } => curia_bind::ddl::check_columns(&self.catalog(), expression, &table)?.contains(&i),
+                ConstraintKind::ForeignKey(key) => key.columns.contains(&i),
             };
             if !goes {
                 kept.push(c);
@@ -491,11 +533,11 @@ impl Ddl<'_> {
         let old = table.columns[i].ty;
         if using.is_none() && (old == new || relabels(old, new)) {
             table.columns[i].ty = new;
+            table.indexes = table.indexes.iter().map(|x| self.retyped(&table, x)).collect::<Result<_>>()?;
             return self.change(Change::put(table));
         }
-        for index in table.indexes.iter().filter(|x| x.keys.iter().any(|k| k.column == i)) {
+        if table.indexes.iter().any(|x| x.columns().any(|c| c == i)) {
             self.check_orderable(new)?;
-            let _ = index;
         }
         let shown = type_info::format_type(new.oid, new.typmod);
         // Length and precision are applied as by assignment when the rows are written: what does not fit is refused, not cut.
@@ -554,16 +596,76 @@ impl Ddl<'_> {
             })
             .collect();
         table.columns[i].ty = new;
+        table.indexes = table.indexes.iter().map(|x| self.retyped(&table, x)).collect::<Result<_>>()?;
+        self.check_key_types(&table, i)?;
         let table = self.rewrite(table, &list.join(", ")).await?;
         // CHECK constraints were written for the old type: they must still bind and hold.
         for c in &table.constraints {
-            if let ConstraintKind::Check { expression } = &c.kind
-                && self.any_row(&table, &format!("NOT ({expression})")).await?
-            {
-                return Err(violated_by_some_row(&c.name, &table, self.catalog().schema_name(table.schema)));
+            match &c.kind {
+                ConstraintKind::Check { expression } => self.check_rows(&table, &c.name, expression).await?,
+                ConstraintKind::ForeignKey(key) if key.columns.contains(&i) && !c.not_valid => {
+                    self.check_references(&table, &c.name, key).await?;
+                }
+                _ => {}
+            }
+        }
+        let catalog = self.catalog();
+        for (referencing, c, key) in catalog.references_to(table.oid) {
+            if key.key.contains(&i) && !c.not_valid {
+                self.check_references(referencing, &c.name, key).await?;
             }
         }
         Ok(())
+    }
+
+    /// Fails when foreign keys could not compare a column of a new type with the other side's.
+    fn check_key_types(&self, table: &Table, column: usize) -> Result<()> {
+        let catalog = self.catalog();
+        let of = |oid: u32| {
+            if oid == table.oid {
+                Some(table)
+            } else {
+                catalog.tables.get(&oid).map(|t| &**t)
+            }
+        };
+        let own = table
+            .foreign_keys()
+            .filter(|(_, k)| k.columns.contains(&column))
+            .map(|(c, k)| (table, c, k));
+        let others = catalog
+            .references_to(table.oid)
+            .filter(|(t, _, k)| t.oid != table.oid && k.key.contains(&column))
+            .map(|(t, c, k)| (&**t, c, k));
+        for (referencing, c, key) in own.chain(others) {
+            let Some(other) = of(key.table) else { continue };
+            for (from, to) in key.columns.iter().zip(&key.key) {
+                let (from, to) = (&referencing.columns[*from], &other.columns[*to]);
+                if !curia_bind::ddl::can_reference(from.ty, to.ty) {
+                    return Err(crate::foreign_key::incompatible(&c.name, from, to));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Fails with 23514 when a row of a table violates a CHECK expression.
+    async fn check_rows(&mut self, table: &Table, name: &str, expression: &str) -> Result<()> {
+        if self.any_row(table, &format!("NOT ({expression})")).await? {
+            return Err(violated_by_some_row(name, table, self.catalog().schema_name(table.schema)));
+        }
+        Ok(())
+    }
+
+    /// 55006 when checks of a table's rows wait for the end of the transaction.
+    pub(crate) fn refuse_waiting_checks(&self, what: &str, table: u32) -> Result<()> {
+        if !self.tx.has_checks_of(table) {
+            return Ok(());
+        }
+        let name = self.table(table)?.name.clone();
+        Err(SqlError::new(
+            SqlState::OBJECT_IN_USE,
+            format!("cannot {what} \"{name}\" because it has pending trigger events"),
+        ))
     }
 
     /// Gives `table` fresh storages, filled with the rows of `SELECT list FROM` the table as it is in the catalog, and publishes it.
@@ -607,26 +709,135 @@ impl Ddl<'_> {
     async fn add_written(&mut self, mut table: Table, w: constraint::Written<'_>) -> Result<()> {
         match w.kind {
             WrittenKind::Check { expr, attributes } => {
-                let check = self.new_check(&table, w.name, expr, attributes).await?;
+                let check = self.new_check(&table, w.name, expr, attributes, Some(w.pos)).await?;
                 if let ConstraintKind::Check { expression } = &check.kind
-                    && self.any_row(&table, &format!("NOT ({expression})")).await?
+                    && !check.not_valid
                 {
-                    return Err(violated_by_some_row(&check.name, &table, self.catalog().schema_name(table.schema)));
+                    self.check_rows(&table, &check.name, expression).await?;
                 }
                 table.constraints.push(check);
                 self.change(Change::put(table))
             }
+            WrittenKind::ForeignKey { .. } => self.add_foreign_key(table.oid, &w, false).await,
+            WrittenKind::Using {
+                index,
+                primary,
+                attributes,
+            } => self.add_using_index(table, w.name, index, primary, attributes).await,
             WrittenKind::Unique(unique) => {
                 let old = table.clone();
                 let (constraint, index) = self.new_unique(&mut table, w.name, &unique, None).await?;
                 table.constraints.push(constraint);
-                if unique.primary {
+                if unique.primary && !index.deferrable {
                     self.add_primary_key(old, table, index).await
                 } else {
+                    for i in index.columns().filter(|_| unique.primary) {
+                        self.check_no_nulls(&old, i).await?;
+                    }
                     self.add_unique_index(table, index).await
                 }
             }
         }
+    }
+
+    /// Fails with 23502 when a column that may be NULL is so in some row.
+    async fn check_no_nulls(&mut self, table: &Table, column: usize) -> Result<()> {
+        let c = &table.columns[column];
+        if !c.not_null && self.any_row(table, &format!("{} IS NULL", quote_identifier(&c.name))).await? {
+            return Err(contains_nulls(table, self.catalog().schema_name(table.schema), column));
+        }
+        Ok(())
+    }
+
+    /// ADD CONSTRAINT .. USING INDEX: an index that exists becomes a constraint's, by whose name it goes from then on.
+    async fn add_using_index(
+        &mut self,
+        mut table: Table,
+        name: Option<&Ident>,
+        index: &Ident,
+        primary: bool,
+        attributes: curia_parse::ast::ConstraintAttributes,
+    ) -> Result<()> {
+        let Some(Relation::Index(owner, oid)) = self.catalog().relation_in(table.schema, &index.name) else {
+            return Err(SqlError::new(
+                SqlState::UNDEFINED_OBJECT,
+                format!("index \"{}\" does not exist", index.name),
+            ));
+        };
+        let unready = |message: String| Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message));
+        if owner != table.oid {
+            return unready(format!("index \"{}\" does not belong to table \"{}\"", index.name, table.name));
+        }
+        if constraint::of_index(&table, oid).is_some() {
+            return unready(format!("index \"{}\" is already associated with a constraint", index.name));
+        }
+        if primary && table.primary_key().is_some() {
+            return Err(SqlError::new(
+                SqlState::INVALID_TABLE_DEFINITION,
+                format!("multiple primary keys for table \"{}\" are not allowed", table.name),
+            ));
+        }
+        let Some(at) = table.indexes.iter().position(|i| i.oid == oid) else {
+            return Err(SqlError::internal("an index without its table"));
+        };
+        let found = table.indexes[at].clone();
+        let wrong = |message: String| {
+            Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message)
+                .detail("Cannot create a primary key or unique constraint using such an index."))
+        };
+        if !found.unique {
+            return wrong(format!("\"{}\" is not a unique index", index.name));
+        }
+        if found.keys.iter().any(|k| k.as_column().is_none()) {
+            return wrong(format!("index \"{}\" contains expressions", index.name));
+        }
+        if found.predicate.is_some() {
+            return wrong(format!("\"{}\" is a partial index", index.name));
+        }
+        if let Some(n) = found.keys.iter().position(|k| k.descending || k.nulls_first || k.opclass.is_some()) {
+            return wrong(format!(
+                "index \"{}\" column number {} does not have default sorting behavior",
+                index.name,
+                n + 1
+            ));
+        }
+        if primary {
+            for i in found.columns() {
+                self.check_no_nulls(&table, i).await?;
+                table.columns[i].not_null = true;
+            }
+        }
+        if let Some(name) = name
+            && name.name != index.name
+        {
+            constraint::refuse_duplicate(&table, &name.name)?;
+            self.notice(format!(
+                "ALTER TABLE / ADD CONSTRAINT USING INDEX will rename index \"{}\" to \"{}\"",
+                index.name, name.name
+            ));
+            self.claim_name(table.schema, name).await?;
+            table.indexes[at].name.clone_from(&name.name);
+        }
+        table.indexes[at].primary = primary;
+        let timing = constraint::timing(attributes);
+        if timing != Timing::Immediate {
+            // Entries of a deferrable index are of another form.
+            table.indexes[at].deferrable = true;
+            let fresh = self.new_storage()?;
+            if let Some(old) = table.indexes[at].storage.replace(fresh) {
+                self.drop_storage(old)?;
+            }
+            let mut without = table.clone();
+            let moved = without.indexes.remove(at);
+            self.fill_index(&without, &moved).await?;
+        }
+        let kind = ConstraintKind::Unique { index: oid, primary };
+        let name = table.indexes[at].name.clone();
+        table.constraints.push(Constraint {
+            timing,
+            ..Constraint::new(self.new_oid()?, name, kind)
+        });
+        self.change(Change::put(table))
     }
 
     async fn add_unique_index(&mut self, mut table: Table, mut index: Index) -> Result<()> {
@@ -638,7 +849,7 @@ impl Ddl<'_> {
 
     /// Rows move to fresh storage keyed by the primary key; the other indexes follow, as their entries hold row keys.
     async fn add_primary_key(&mut self, old: Table, mut table: Table, index: Index) -> Result<()> {
-        table.row_key = index.keys.iter().map(|k| k.column).collect();
+        table.row_key = index.columns().collect();
         table.indexes.insert(0, index);
         self.fresh_storages(&mut table).await?;
         self.refill(&old, &table).await?;
@@ -646,7 +857,7 @@ impl Ddl<'_> {
         self.change(Change::put(table))
     }
 
-    async fn drop_constraint(&mut self, mut table: Table, if_exists: bool, name: &Ident) -> Result<()> {
+    async fn drop_constraint(&mut self, mut table: Table, if_exists: bool, name: &Ident, cascade: bool) -> Result<()> {
         let Some(at) = table.constraints.iter().position(|c| c.name == name.name) else {
             let missing = no_constraint(&name.name, &table.name);
             if !if_exists {
@@ -655,6 +866,12 @@ impl Ddl<'_> {
             self.notice(format!("{}, skipping", missing.message()));
             return Ok(());
         };
+        if let ConstraintKind::Unique { index, .. } = table.constraints[at].kind {
+            self.drop_references_to_index(&table, at, index, cascade).await?;
+            table = (*self.table(table.oid)?).clone();
+        }
+        let at = table.constraints.iter().position(|c| c.name == name.name);
+        let at = at.ok_or_else(|| SqlError::internal("a constraint went with its dependents"))?;
         let old = table.clone();
         let constraint = table.constraints.remove(at);
         self.change(Change::Drop(ObjectKey {
@@ -665,7 +882,7 @@ impl Ddl<'_> {
         if let ConstraintKind::Unique { index, primary } = constraint.kind {
             let storage = table.index(index).and_then(|i| i.storage);
             table.indexes.retain(|i| i.oid != index);
-            if primary {
+            if primary && storage.is_none() {
                 // Rows go back to hidden row ids, so that keys may repeat and be null again.
                 table.row_key = Vec::new();
                 self.fresh_storages(&mut table).await?;
@@ -701,6 +918,11 @@ impl Ddl<'_> {
         }
         table.constraints = constraints;
         self.rename_in_generated(&old, &mut table)?;
+        let indexes = table
+            .indexes
+            .iter()
+            .map(|x| curia_bind::index::index_renamed(&self.catalog(), x, &old, &table));
+        table.indexes = indexes.collect::<Result<_>>()?;
         self.change(Change::put(table))
     }
 
@@ -739,6 +961,28 @@ impl Ddl<'_> {
             ));
         }
         Ok(found.oid)
+    }
+}
+
+/// The pass of ALTER TABLE in which PostgreSQL executes an action, whatever place it was written at.
+fn pass(action: &Action) -> u8 {
+    use curia_parse::ast::TableConstraintKind as Kind;
+    match action {
+        Action::DropColumn { .. }
+        | Action::DropConstraint { .. }
+        | Action::DropNotNull(_)
+        | Action::DropDefault(_)
+        | Action::DropIdentity { .. }
+        | Action::DropExpression(_) => 0,
+        Action::SetType { .. } => 1,
+        Action::AddColumn { .. } => 4,
+        Action::SetNotNull(_) | Action::SetIdentity { .. } => 6,
+        Action::AddConstraint(c) => match c.kind {
+            Kind::Unique { .. } | Kind::PrimaryKey { .. } | Kind::UsingIndex { .. } | Kind::Exclude => 7,
+            _ => 9,
+        },
+        Action::SetDefault(..) | Action::AddIdentity { .. } => 9,
+        _ => 10,
     }
 }
 

@@ -126,8 +126,10 @@ impl Ddl<'_> {
                     }
                     generated = true;
                 }
-                ColumnConstraintKind::References(_) => return Err(SqlError::unsupported("FOREIGN KEY").at(Some(c.pos))),
-                ColumnConstraintKind::Unique { .. } | ColumnConstraintKind::PrimaryKey { .. } | ColumnConstraintKind::Check { .. } => {}
+                ColumnConstraintKind::References(_)
+                | ColumnConstraintKind::Unique { .. }
+                | ColumnConstraintKind::PrimaryKey { .. }
+                | ColumnConstraintKind::Check { .. } => {}
             }
         }
         let attnum = i16::try_from(attnum).map_err(|_| too_many_columns())?;

@@ -1,8 +1,10 @@
-//! Names and shapes of constraints: CHECK, UNIQUE and PRIMARY KEY, as columns and tables write them.
+//! Names and shapes of constraints, as columns and tables write them: CHECK, UNIQUE and PRIMARY KEY; `foreign_key` has the rest.
 
 use crate::Ddl;
-use curia_catalog::{Catalog, Constraint, ConstraintKind, Index, IndexKey, Oid, Table, choose_name, make_object_name};
-use curia_parse::ast::{ColumnConstraintKind, ColumnDef, ConstraintAttributes, Expr, Ident, TableConstraint, TableConstraintKind};
+use curia_catalog::{Catalog, Constraint, ConstraintKind, Index, IndexKey, Oid, Table, Timing, choose_name, make_object_name};
+use curia_parse::ast::{
+    ColumnConstraintKind, ColumnDef, ConstraintAttributes, Expr, ForeignKey, Ident, TableConstraint, TableConstraintKind,
+};
 use curia_types::{Result, SqlError, SqlState};
 
 /// A constraint as written, on a column or on the table.
@@ -13,13 +15,28 @@ pub(crate) struct Written<'a> {
 }
 
 pub(crate) enum WrittenKind<'a> {
-    Check { expr: &'a Expr, attributes: ConstraintAttributes },
+    Check {
+        expr: &'a Expr,
+        attributes: ConstraintAttributes,
+    },
     Unique(Unique<'a>),
+    ForeignKey {
+        columns: Vec<&'a Ident>,
+        references: &'a ForeignKey,
+        attributes: ConstraintAttributes,
+    },
+    /// UNIQUE or PRIMARY KEY USING INDEX.
+    Using {
+        index: &'a Ident,
+        primary: bool,
+        attributes: ConstraintAttributes,
+    },
 }
 
 /// UNIQUE or PRIMARY KEY as written.
 pub(crate) struct Unique<'a> {
     pub columns: Vec<&'a Ident>,
+    pub include: Vec<&'a Ident>,
     pub primary: bool,
     pub nulls_not_distinct: bool,
     pub attributes: ConstraintAttributes,
@@ -46,6 +63,7 @@ pub(crate) fn of_column(def: &ColumnDef) -> Vec<Written<'_>> {
                     c,
                     WrittenKind::Unique(Unique {
                         columns: vec![&def.name],
+                        include: Vec::new(),
                         primary: false,
                         nulls_not_distinct: *nulls_not_distinct,
                         attributes: *attributes,
@@ -55,10 +73,19 @@ pub(crate) fn of_column(def: &ColumnDef) -> Vec<Written<'_>> {
                     c,
                     WrittenKind::Unique(Unique {
                         columns: vec![&def.name],
+                        include: Vec::new(),
                         primary: true,
                         nulls_not_distinct: false,
                         attributes: *attributes,
                     }),
+                ),
+                ColumnConstraintKind::References(references) => written(
+                    c,
+                    WrittenKind::ForeignKey {
+                        columns: vec![&def.name],
+                        references,
+                        attributes: references.attributes,
+                    },
                 ),
                 _ => return None,
             };
@@ -79,27 +106,34 @@ pub(crate) fn of_table(c: &TableConstraint) -> Result<Written<'_>> {
             expr,
             attributes: c.attributes,
         },
-        TableConstraintKind::Unique { include, .. } | TableConstraintKind::PrimaryKey { include, .. } if !include.is_empty() => {
-            return unsupported("INCLUDE columns of an index");
-        }
         TableConstraintKind::Unique {
             columns,
             nulls_not_distinct,
-            ..
+            include,
         } => WrittenKind::Unique(Unique {
             columns: columns.iter().collect(),
+            include: include.iter().collect(),
             primary: false,
             nulls_not_distinct: *nulls_not_distinct,
             attributes: c.attributes,
         }),
-        TableConstraintKind::PrimaryKey { columns, .. } => WrittenKind::Unique(Unique {
+        TableConstraintKind::PrimaryKey { columns, include } => WrittenKind::Unique(Unique {
             columns: columns.iter().collect(),
+            include: include.iter().collect(),
             primary: true,
             nulls_not_distinct: false,
             attributes: c.attributes,
         }),
-        TableConstraintKind::UsingIndex { .. } => return unsupported("ADD CONSTRAINT USING INDEX"),
-        TableConstraintKind::ForeignKey { .. } => return unsupported("FOREIGN KEY"),
+        TableConstraintKind::UsingIndex { index, primary } => WrittenKind::Using {
+            index,
+            primary: *primary,
+            attributes: c.attributes,
+        },
+        TableConstraintKind::ForeignKey { columns, references } => WrittenKind::ForeignKey {
+            columns: columns.iter().collect(),
+            references,
+            attributes: c.attributes,
+        },
         TableConstraintKind::Exclude => return unsupported("EXCLUDE constraints"),
     };
     Ok(Written {
@@ -117,10 +151,10 @@ impl Ddl<'_> {
         name: Option<&Ident>,
         expr: &Expr,
         attributes: ConstraintAttributes,
+        pos: Option<u32>,
     ) -> Result<Constraint> {
-        refuse_attributes("CHECK constraints", attributes)?;
-        if attributes.not_valid {
-            return Err(SqlError::unsupported("NOT VALID"));
+        if attributes.deferrable || attributes.initially_deferred {
+            return Err(cannot_be_marked("CHECK", "DEFERRABLE", pos));
         }
         let (expression, columns) = self.check_text(expr, table)?;
         let catalog = self.catalog();
@@ -138,9 +172,9 @@ impl Ddl<'_> {
             }
         };
         Ok(Constraint {
-            oid: self.new_oid()?,
-            name,
-            kind: ConstraintKind::Check { expression },
+            no_inherit: attributes.no_inherit,
+            not_valid: attributes.not_valid,
+            ..Constraint::new(self.new_oid()?, name, ConstraintKind::Check { expression })
         })
     }
 
@@ -154,14 +188,18 @@ impl Ddl<'_> {
     ) -> Result<(Constraint, Index)> {
         let Unique {
             columns,
+            include,
             primary,
             nulls_not_distinct,
             attributes,
         } = unique;
         let primary = *primary;
-        refuse_attributes("unique constraints", *attributes)?;
-        if *nulls_not_distinct {
-            return Err(SqlError::unsupported("UNIQUE NULLS NOT DISTINCT").at(pos));
+        let kind = if primary { "PRIMARY KEY" } else { "UNIQUE" };
+        if attributes.not_valid {
+            return Err(cannot_be_marked(kind, "NOT VALID", pos));
+        }
+        if attributes.no_inherit {
+            return Err(cannot_be_marked(kind, "NO INHERIT", pos));
         }
         if primary && table.primary_key().is_some() {
             return Err(SqlError::new(
@@ -179,7 +217,7 @@ impl Ddl<'_> {
                 )
                 .at(pos));
             };
-            if keys.iter().any(|k: &IndexKey| k.column == i) {
+            if keys.iter().any(|k: &IndexKey| k.as_column() == Some(i)) {
                 let kind = if primary { "primary key" } else { "unique" };
                 return Err(SqlError::new(
                     SqlState::DUPLICATE_COLUMN,
@@ -188,15 +226,22 @@ impl Ddl<'_> {
                 .at(pos));
             }
             self.check_orderable(table.columns[i].ty)?;
-            keys.push(IndexKey {
-                column: i,
-                descending: false,
-                nulls_first: false,
-            });
+            keys.push(IndexKey::column(i));
+        }
+        let mut included = Vec::with_capacity(include.len());
+        for column in include {
+            let Some((i, _)) = table.column(&column.name) else {
+                return Err(SqlError::new(
+                    SqlState::UNDEFINED_COLUMN,
+                    format!("column \"{}\" named in key does not exist", column.name),
+                )
+                .at(pos));
+            };
+            included.push(i);
         }
         if primary {
-            for k in &keys {
-                table.columns[k.column].not_null = true;
+            for i in keys.iter().filter_map(IndexKey::as_column) {
+                table.columns[i].not_null = true;
             }
         }
         let catalog = self.catalog();
@@ -218,7 +263,7 @@ impl Ddl<'_> {
                 if primary {
                     choose_name(&table.name, None, "pkey", taken)
                 } else {
-                    let names: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
+                    let names: Vec<&str> = columns.iter().chain(include).map(|c| c.name.as_str()).collect();
                     choose_name(&table.name, Some(&joined(&names)), "key", taken)
                 }
             }
@@ -230,24 +275,27 @@ impl Ddl<'_> {
             keys,
             unique: true,
             primary,
+            include: included,
+            nulls_not_distinct: *nulls_not_distinct,
+            deferrable: attributes.deferrable,
+            ..Index::default()
         };
         let constraint = Constraint {
-            oid: self.new_oid()?,
-            name,
-            kind: ConstraintKind::Unique { index: index.oid, primary },
+            timing: timing(*attributes),
+            ..Constraint::new(self.new_oid()?, name, ConstraintKind::Unique { index: index.oid, primary })
         };
         Ok((constraint, index))
     }
 }
 
 /// PostgreSQL's `ChooseIndexNameAddition`: column names joined by `_`, cut when they grow too long.
-pub(crate) fn joined(names: &[&str]) -> String {
+pub(crate) fn joined<S: AsRef<str>>(names: &[S]) -> String {
     let mut out = String::new();
     for name in names {
         if !out.is_empty() {
             out.push('_');
         }
-        out.push_str(name);
+        out.push_str(name.as_ref());
         if out.len() >= curia_catalog::MAX_NAME_BYTES {
             return make_object_name(&out, None, None);
         }
@@ -255,7 +303,7 @@ pub(crate) fn joined(names: &[&str]) -> String {
     out
 }
 
-fn constraint_exists(catalog: &Catalog, table: &Table, name: &str) -> bool {
+pub(crate) fn constraint_exists(catalog: &Catalog, table: &Table, name: &str) -> bool {
     let named = |t: &Table| t.constraints.iter().any(|c| c.name == name);
     named(table)
         || catalog
@@ -264,7 +312,7 @@ fn constraint_exists(catalog: &Catalog, table: &Table, name: &str) -> bool {
             .any(|t| t.schema == table.schema && t.oid != table.oid && named(t))
 }
 
-fn refuse_duplicate(table: &Table, name: &str) -> Result<()> {
+pub(crate) fn refuse_duplicate(table: &Table, name: &str) -> Result<()> {
     if table.constraints.iter().any(|c| c.name == name) {
         return Err(SqlError::new(
             SqlState::DUPLICATE_OBJECT,
@@ -274,14 +322,22 @@ fn refuse_duplicate(table: &Table, name: &str) -> Result<()> {
     Ok(())
 }
 
-fn refuse_attributes(what: &str, a: ConstraintAttributes) -> Result<()> {
-    if a.deferrable || a.initially_deferred {
-        return Err(SqlError::unsupported(format!("DEFERRABLE {what}")));
+/// `CHECK constraints cannot be marked DEFERRABLE`
+pub(crate) fn cannot_be_marked(kind: &str, what: &str, pos: Option<u32>) -> SqlError {
+    SqlError::new(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        format!("{kind} constraints cannot be marked {what}"),
+    )
+    .at(pos)
+}
+
+/// DEFERRABLE and INITIALLY.
+pub(crate) fn timing(a: ConstraintAttributes) -> Timing {
+    match (a.deferrable, a.initially_deferred) {
+        (_, true) => Timing::Deferred,
+        (true, false) => Timing::Deferrable,
+        (false, false) => Timing::Immediate,
     }
-    if a.no_inherit {
-        return Err(SqlError::unsupported("NO INHERIT"));
-    }
-    Ok(())
 }
 
 /// The constraint that an index enforces, if any.

@@ -5,9 +5,9 @@
 
 use crate::Ddl;
 use crate::names::no_schema;
-use curia_catalog::{Change, Class, ObjectKey, Oid, Relation, Schema, Sequence, Table};
-use curia_parse::ObjectName;
+use curia_catalog::{Change, Class, Constraint, ObjectKey, Oid, Relation, Schema, Sequence, Table};
 use curia_parse::ast::{DropObjects, ObjectKind};
+use curia_parse::{ObjectName, quote_identifier};
 use curia_txn::TableLock;
 use curia_types::{Result, SqlError, SqlState};
 use std::sync::Arc;
@@ -44,6 +44,7 @@ pub(crate) struct Dependent {
 enum DependentKind {
     Relation(Relation),
     Default { table: Oid, column: usize },
+    Constraint { table: Oid },
 }
 
 impl Dependent {
@@ -195,17 +196,20 @@ impl Ddl<'_> {
     pub(crate) async fn drop_relations(&mut self, targets: Vec<Relation>, mut dependents: Vec<Dependent>, cascade: bool) -> Result<()> {
         for relation in targets.iter().copied().chain(dependents.iter().filter_map(|d| match d.what {
             DependentKind::Relation(r) => Some(r),
-            DependentKind::Default { .. } => None,
+            DependentKind::Default { .. } | DependentKind::Constraint { .. } => None,
         })) {
             if let Relation::Table(oid) | Relation::Index(oid, _) | Relation::View(oid) = relation {
                 self.lock_table(oid, TableLock::AccessExclusive).await?;
+            }
+            if let Relation::Table(oid) = relation {
+                self.refuse_waiting_checks("DROP TABLE", oid)?;
             }
         }
         let catalog = self.catalog();
         let mut going: Vec<Relation> = targets.clone();
         going.extend(dependents.iter().filter_map(|d| match d.what {
             DependentKind::Relation(r) => Some(r),
-            DependentKind::Default { .. } => None,
+            DependentKind::Default { .. } | DependentKind::Constraint { .. } => None,
         }));
         // Sequences owned by tables that go, silently.
         let owned: Vec<Relation> = going
@@ -296,8 +300,21 @@ impl Ddl<'_> {
                         )
                         .hint(format!("You can drop {of} instead.")));
                     }
+                    let on = self.described(*relation);
+                    let found: Vec<_> = catalog.references_to(table.oid).filter(|(_, _, k)| k.index == index).collect();
+                    for (referencing, c, _) in found {
+                        blocked.get_or_insert_with(|| on.clone());
+                        dependents.push(self.dependent_constraint(referencing, c, on.clone()));
+                    }
                 }
-                Relation::Table(_) | Relation::View(_) => {}
+                Relation::Table(oid) => {
+                    let on = self.described(*relation);
+                    for (referencing, c, _) in catalog.references_to(oid).filter(|(t, _, _)| !goes(t.oid)) {
+                        blocked.get_or_insert_with(|| on.clone());
+                        dependents.push(self.dependent_constraint(referencing, c, on.clone()));
+                    }
+                }
+                Relation::View(_) => {}
             }
         }
         if let Some(on) = blocked
@@ -307,10 +324,24 @@ impl Ddl<'_> {
         }
         self.announce(&mut dependents);
         for d in &dependents {
-            if let DependentKind::Default { table, column } = d.what {
-                let mut table = (*self.table(table)?).clone();
-                table.columns[column].default = None;
-                self.change(Change::put(table))?;
+            match d.what {
+                DependentKind::Default { table, column } => {
+                    let mut table = (*self.table(table)?).clone();
+                    table.columns[column].default = None;
+                    self.change(Change::put(table))?;
+                }
+                DependentKind::Constraint { table } => {
+                    self.lock_table(table, TableLock::AccessExclusive).await?;
+                    let mut table = (*self.table(table)?).clone();
+                    table.constraints.retain(|c| c.oid != d.oid);
+                    self.change(Change::put(table))?;
+                    self.change(Change::Drop(ObjectKey {
+                        class: Class::Comment,
+                        oid: d.oid,
+                        sub: 0,
+                    }))?;
+                }
+                DependentKind::Relation(_) => {}
             }
         }
         for relation in going {
@@ -319,9 +350,56 @@ impl Ddl<'_> {
         Ok(())
     }
 
-    /// Drops the views that use a column with CASCADE, or refuses.
-    pub(crate) async fn drop_views_using(&mut self, table: &Table, column: usize, cascade: bool) -> Result<()> {
-        let dependents = self.views_using(table, column);
+    fn dependent_constraint(&self, table: &Table, c: &Constraint, on: String) -> Dependent {
+        Dependent {
+            oid: c.oid,
+            shown: format!(
+                "constraint {} on table {}",
+                quote_identifier(&c.name),
+                self.shown(table.schema, &table.name)
+            ),
+            on,
+            what: DependentKind::Constraint { table: table.oid },
+        }
+    }
+
+    /// Drops, with CASCADE, the foreign keys that rest on the index of a constraint (at `at` in its table) that goes, or refuses.
+    pub(crate) async fn drop_references_to_index(&mut self, table: &Table, at: usize, index: Oid, cascade: bool) -> Result<()> {
+        let on = self.described(Relation::Index(table.oid, index));
+        let catalog = self.catalog();
+        let found = catalog.references_to(table.oid).filter(|(_, _, k)| k.index == index);
+        let dependents: Vec<Dependent> = found.map(|(t, c, _)| self.dependent_constraint(t, c, on.clone())).collect();
+        if !cascade && !dependents.is_empty() {
+            let what = format!(
+                "constraint {} on table {}",
+                quote_identifier(&table.constraints[at].name),
+                self.shown(table.schema, &table.name)
+            );
+            return Err(still_needed(&what, false, dependents));
+        }
+        self.drop_relations(Vec::new(), dependents, cascade).await
+    }
+
+    /// Drops the views and foreign keys of other tables that use a column with CASCADE, or refuses.
+    pub(crate) async fn drop_users_of(&mut self, table: &Table, column: usize, cascade: bool) -> Result<()> {
+        let mut dependents = self.views_using(table, column);
+        let on = format!(
+            "column {} of table {}",
+            quote_identifier(&table.columns[column].name),
+            self.shown(table.schema, &table.name)
+        );
+        let catalog = self.catalog();
+        let doomed = |index: Oid| {
+            table
+                .index(index)
+                .is_some_and(|i| i.columns().chain(i.include.iter().copied()).any(|c| c == column))
+        };
+        for (t, c, k) in catalog.references_to(table.oid) {
+            let own = t.oid == table.oid && k.columns.contains(&column);
+            if !own && (k.key.contains(&column) || doomed(k.index)) {
+                dependents.push(self.dependent_constraint(t, c, on.clone()));
+            }
+        }
         if !cascade && let Some(first) = dependents.first() {
             return Err(still_needed(&first.on.clone(), false, dependents));
         }

@@ -107,7 +107,7 @@ impl Ddl<'_> {
     }
 
     fn layout(&self, table: &Table) -> Result<TableLayout> {
-        TableLayout::new(Arc::new(table.clone()), self.catalog().schema_name(table.schema))
+        self.queries.layout(&self.catalog(), &Arc::new(table.clone()))
     }
 
     /// Every row of a table, this transaction's own writes included. Nobody else writes it now, so the newest state is the state.

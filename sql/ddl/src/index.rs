@@ -1,13 +1,15 @@
 //! CREATE INDEX.
+//!
+//! Whatever method is asked for, an index is an ordered one: `hash` and `brin` indexes answer what PostgreSQL's do, and more.
 
 use crate::Ddl;
 use crate::constraint::joined;
 use crate::names::relation_exists;
-use crate::table::check_storage_options;
-use curia_catalog::{Change, Index, IndexKey, choose_name};
-use curia_parse::ast::{CreateIndex, ExprKind};
+use curia_catalog::opclass::{class_named, default_class};
+use curia_catalog::{Change, Index, IndexKey, IndexMethod, KeyOf, Relation, Table, choose_name};
+use curia_parse::ast::{CreateIndex, ExprKind, IndexElement, StatementOption};
 use curia_txn::TableLock;
-use curia_types::{Result, SqlError, SqlState};
+use curia_types::{PgType, Result, SqlError, SqlState, type_info};
 
 /// Most key columns of an index, as in PostgreSQL.
 const MAX_KEYS: usize = 32;
@@ -15,30 +17,7 @@ const MAX_KEYS: usize = 32;
 impl Ddl<'_> {
     /// CONCURRENTLY is accepted and builds in the ordinary way: it blocks writers of the table, never readers.
     pub(crate) async fn create_index(&mut self, s: &CreateIndex) -> Result<()> {
-        if let Some(method) = &s.method
-            && method.name != "btree"
-        {
-            let known = matches!(method.name.as_str(), "hash" | "gin" | "gist" | "brin" | "spgist");
-            return Err(if known {
-                SqlError::unsupported(format!("access method \"{}\"", method.name))
-            } else {
-                SqlError::new(
-                    SqlState::UNDEFINED_OBJECT,
-                    format!("access method \"{}\" does not exist", method.name),
-                )
-            });
-        }
-        if s.filter.is_some() {
-            return Err(SqlError::unsupported("a partial index"));
-        }
-        if !s.include.is_empty() {
-            return Err(SqlError::unsupported("INCLUDE columns of an index"));
-        }
-        if s.nulls_not_distinct {
-            return Err(SqlError::unsupported("NULLS NOT DISTINCT"));
-        }
-        check_storage_options(&s.options)?;
-        if s.keys.len() > MAX_KEYS {
+        if s.keys.len() + s.include.len() > MAX_KEYS {
             return Err(SqlError::new(
                 SqlState::TOO_MANY_COLUMNS,
                 format!("cannot use more than {MAX_KEYS} columns in an index"),
@@ -49,45 +28,42 @@ impl Ddl<'_> {
         self.lock_table(table.oid, TableLock::ShareRowExclusive).await?;
         // The table as it is now that nobody changes it any more.
         let mut table = (*self.table(table.oid)?).clone();
-        let mut keys = Vec::with_capacity(s.keys.len());
-        for element in &s.keys {
-            let ExprKind::Column(name) = &element.expr.kind else {
-                return Err(SqlError::unsupported("an index on an expression").at(Some(element.expr.pos)));
-            };
-            if let Some(opclass) = &element.opclass {
-                return Err(SqlError::unsupported(format!("operator class \"{opclass}\"")));
+        if let Some(name) = &s.name {
+            self.lock_name(table.schema, &name.name).await?;
+            if self.catalog().relation_in(table.schema, &name.name).is_some() {
+                let exists = relation_exists(&name.name);
+                if !s.if_not_exists {
+                    return Err(exists);
+                }
+                self.notices
+                    .push(SqlError::new(SqlState::DUPLICATE_TABLE, format!("{}, skipping", exists.message())));
+                return Ok(());
             }
-            let Some((column, found)) = table.column(&name[name.len() - 1].name) else {
-                return Err(SqlError::new(
-                    SqlState::UNDEFINED_COLUMN,
-                    format!("column \"{}\" does not exist", name[name.len() - 1].name),
-                ));
-            };
-            self.check_orderable(found.ty)?;
-            keys.push(IndexKey {
-                column,
-                descending: element.descending,
-                nulls_first: element.nulls_first.unwrap_or(element.descending),
-            });
         }
+        let method = method(s)?;
+        check_options(method, &s.options)?;
+        let keys = s
+            .keys
+            .iter()
+            .map(|e| self.index_key(&table, method, e))
+            .collect::<Result<Vec<_>>>()?;
+        let include = s.include.iter().map(|e| included(&table, e)).collect::<Result<Vec<_>>>()?;
+        let predicate = match &s.filter {
+            Some(filter) => Some(curia_bind::index::index_predicate(
+                &self.catalog(),
+                self.env.search_path,
+                filter,
+                &table,
+            )?),
+            None => None,
+        };
         let catalog = self.catalog();
         let name = match &s.name {
-            Some(name) => {
-                self.lock_name(table.schema, &name.name).await?;
-                if self.catalog().relation_in(table.schema, &name.name).is_some() {
-                    let exists = relation_exists(&name.name);
-                    if !s.if_not_exists {
-                        return Err(exists);
-                    }
-                    self.notices
-                        .push(SqlError::new(SqlState::DUPLICATE_TABLE, format!("{}, skipping", exists.message())));
-                    return Ok(());
-                }
-                name.name.clone()
-            }
+            Some(name) => name.name.clone(),
             None => {
-                let names: Vec<&str> = keys.iter().map(|k| table.columns[k.column].name.as_str()).collect();
-                choose_name(&table.name, Some(&joined(&names)), "idx", |n| {
+                let included = include.iter().map(|c| table.columns[*c].name.as_str());
+                let names: Vec<&str> = keys.iter().map(|k| k.name(&table)).chain(included).collect();
+                choose_name(&table.name, Some(&joined(&distinct(&names))), "idx", |n| {
                     catalog.relation_in(table.schema, n).is_some()
                 })
             }
@@ -98,10 +74,231 @@ impl Ddl<'_> {
             storage: Some(self.new_storage()?),
             keys,
             unique: s.unique,
-            primary: false,
+            include,
+            predicate,
+            nulls_not_distinct: s.nulls_not_distinct,
+            method,
+            ..Index::default()
         };
         self.fill_index(&table, &index).await?;
         table.indexes.push(index);
         self.change(Change::put(table))
     }
+
+    fn index_key(&self, table: &Table, method: IndexMethod, element: &IndexElement) -> Result<IndexKey> {
+        let (of, ty) = curia_bind::index::index_key(&self.catalog(), self.env.search_path, &element.expr, table)?;
+        let collation = match &element.collation {
+            None => None,
+            Some(c) if type_info::by_oid(ty.oid).is_none_or(|t| t.collation == 0) => {
+                return Err(SqlError::new(
+                    SqlState::DATATYPE_MISMATCH,
+                    format!("collations are not supported by type {}", shown(ty)),
+                )
+                .at(Some(c.pos())));
+            }
+            Some(c) => match c.name() {
+                "default" => None,
+                name @ ("C" | "POSIX" | "ucs_basic" | "C.UTF-8") => Some(name.to_owned()),
+                name => return Err(SqlError::unsupported(format!("collation \"{name}\""))),
+            },
+        };
+        let opclass = match &element.opclass {
+            None => {
+                self.check_orderable_by(method, ty)?;
+                None
+            }
+            Some(name) => {
+                let name = name.name();
+                match class_named(method, name, ty.oid) {
+                    // Classes of arrays, enums, jsonb and so on: the default one of their types.
+                    None if method == IndexMethod::Btree
+                        && matches!(
+                            name,
+                            "array_ops" | "enum_ops" | "jsonb_ops" | "record_ops" | "bit_ops" | "varbit_ops" | "timetz_ops"
+                        ) =>
+                    {
+                        self.check_orderable(ty)?;
+                        None
+                    }
+                    None => {
+                        return Err(SqlError::new(
+                            SqlState::UNDEFINED_OBJECT,
+                            format!("operator class \"{name}\" does not exist for access method \"{}\"", method.name()),
+                        ));
+                    }
+                    Some((_, false)) => {
+                        return Err(SqlError::new(
+                            SqlState::DATATYPE_MISMATCH,
+                            format!("operator class \"{name}\" does not accept data type {}", shown(ty)),
+                        ));
+                    }
+                    Some((class, true)) => (!class.default).then(|| class.name.to_owned()),
+                }
+            }
+        };
+        if method != IndexMethod::Btree {
+            let refused = |what: &str| {
+                Err(SqlError::new(
+                    SqlState::FEATURE_NOT_SUPPORTED,
+                    format!("access method \"{}\" does not support {what} options", method.name()),
+                ))
+            };
+            if element.descending {
+                return refused("ASC/DESC");
+            }
+            if element.nulls_first.is_some() {
+                return refused("NULLS FIRST/LAST");
+            }
+        }
+        Ok(IndexKey {
+            of,
+            descending: element.descending,
+            nulls_first: element.nulls_first.unwrap_or(element.descending),
+            collation,
+            opclass,
+        })
+    }
+
+    /// Types that keys of a method can hold.
+    fn check_orderable_by(&self, method: IndexMethod, ty: PgType) -> Result<()> {
+        if method == IndexMethod::Btree || default_class(method, ty.oid).is_some() {
+            return self.check_orderable(ty);
+        }
+        Err(SqlError::new(
+            SqlState::UNDEFINED_OBJECT,
+            format!(
+                "data type {} has no default operator class for access method \"{}\"",
+                shown(ty),
+                method.name()
+            ),
+        )
+        .hint("You must specify an operator class for the index or define a default operator class for the data type."))
+    }
+
+    /// The index after a change of a column's type: expressions may have another type now.
+    pub(crate) fn retyped(&self, table: &Table, index: &Index) -> Result<Index> {
+        let mut out = index.clone();
+        for k in &mut out.keys {
+            if let KeyOf::Expression { text, name, .. } = &k.of {
+                let expr = curia_parse::parse_expression(text)?;
+                let (of, ty) = curia_bind::index::index_key(&self.catalog(), &[], &expr, table)?;
+                let name = name.clone();
+                k.of = match of {
+                    KeyOf::Expression { text, ty, .. } => KeyOf::Expression { text, ty, name },
+                    column => column,
+                };
+                self.check_orderable(ty)?;
+            }
+        }
+        if let Some(predicate) = &mut out.predicate {
+            let expr = curia_parse::parse_expression(predicate)?;
+            *predicate = curia_bind::index::index_predicate(&self.catalog(), &[], &expr, table)?;
+        }
+        Ok(out)
+    }
+}
+
+fn method(s: &CreateIndex) -> Result<IndexMethod> {
+    let name = s.method.as_ref().map_or("btree", |m| m.name.as_str());
+    let method = match name {
+        "btree" => return Ok(IndexMethod::Btree),
+        "hash" => IndexMethod::Hash,
+        "brin" => IndexMethod::Brin,
+        "gin" | "gist" | "spgist" => return Err(SqlError::unsupported(format!("access method \"{name}\""))),
+        name => {
+            return Err(SqlError::new(
+                SqlState::UNDEFINED_OBJECT,
+                format!("access method \"{name}\" does not exist"),
+            ));
+        }
+    };
+    let refused = |what: &str| {
+        Err(SqlError::new(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            format!("access method \"{name}\" does not support {what}"),
+        ))
+    };
+    if s.unique {
+        return refused("unique indexes");
+    }
+    if !s.include.is_empty() {
+        return refused("included columns");
+    }
+    if method == IndexMethod::Hash && s.keys.len() > 1 {
+        return refused("multicolumn indexes");
+    }
+    Ok(method)
+}
+
+fn included(table: &Table, e: &IndexElement) -> Result<usize> {
+    let refused = |what: &str| {
+        Err(SqlError::new(
+            SqlState::INVALID_OBJECT_DEFINITION,
+            format!("including column does not support {what}"),
+        ))
+    };
+    let ExprKind::Column(name) = &e.expr.kind else {
+        return Err(SqlError::new(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            "expressions are not supported in included columns",
+        ));
+    };
+    if e.collation.is_some() {
+        return refused("a collation");
+    }
+    if e.opclass.is_some() {
+        return refused("an operator class");
+    }
+    if e.descending {
+        return refused("ASC/DESC options");
+    }
+    if e.nulls_first.is_some() {
+        return refused("NULLS FIRST/LAST options");
+    }
+    let name = &name[name.len() - 1].name;
+    table
+        .column(name)
+        .map(|(i, _)| i)
+        .ok_or_else(|| SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{name}\" does not exist")))
+}
+
+/// Names of an index's columns: one that stands already is counted on, as PostgreSQL does.
+fn distinct(names: &[&str]) -> Vec<String> {
+    let mut out: Vec<String> = Vec::with_capacity(names.len());
+    for name in names {
+        let mut candidate = (*name).to_owned();
+        let mut pass = 1;
+        while out.contains(&candidate) {
+            candidate = format!("{name}{pass}");
+            pass += 1;
+        }
+        out.push(candidate);
+    }
+    out
+}
+
+/// Storage parameters of an index are checked by name; none has an effect.
+pub(crate) fn check_options(method: IndexMethod, options: &[StatementOption]) -> Result<()> {
+    for o in options {
+        let known = match method {
+            IndexMethod::Btree => matches!(
+                o.name.as_str(),
+                "fillfactor" | "deduplicate_items" | "vacuum_cleanup_index_scale_factor"
+            ),
+            IndexMethod::Hash => o.name == "fillfactor",
+            IndexMethod::Brin => matches!(o.name.as_str(), "pages_per_range" | "autosummarize"),
+        };
+        if !known {
+            return Err(SqlError::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!("unrecognized parameter \"{}\"", o.name),
+            ));
+        }
+    }
+    let fillfactor: Vec<StatementOption> = options.iter().filter(|o| o.name == "fillfactor").cloned().collect();
+    crate::table::check_storage_options(&fillfactor)
+}
+
+fn shown(ty: PgType) -> String {
+    type_info::format_type(ty.oid, -1)
 }

@@ -15,7 +15,7 @@
 //! - `generated`: columns that are computed of others.
 //! - `like`: definitions taken over from other relations.
 //! - `materialized`: materialized views.
-//! - `constraint`: names and shapes of constraints, shared by CREATE and ALTER TABLE.
+//! - `constraint`, `foreign_key`: names and shapes of constraints, shared by CREATE and ALTER TABLE.
 //! - `depend`: what goes with an object that is dropped, and what forbids it.
 //! - `fill`: writes the rows of fresh storages.
 //!
@@ -30,6 +30,7 @@ mod depend;
 mod expression;
 mod fill;
 mod generated;
+mod foreign_key;
 mod index;
 mod like;
 mod materialized;
@@ -42,9 +43,9 @@ mod temporary;
 mod truncate;
 mod view;
 
-use curia_catalog::{Catalog, Change, Oid, StorageId, View};
+use curia_catalog::{Catalog, Change, Oid, StorageId, Table, View};
 use curia_parse::Statement;
-use curia_txn::{LockWait, TableLock, Transaction};
+use curia_txn::{LockWait, TableLayout, TableLock, Transaction};
 use curia_types::{Datum, Result, SqlError, SqlState};
 use std::future::Future;
 use std::pin::Pin;
@@ -60,6 +61,9 @@ pub trait Queries {
 
     /// Starts a view's query over what the transaction sees now; the view need not be in the catalog.
     fn open_view<'a>(&'a self, tx: &'a mut Transaction, view: Arc<View>) -> LocalFuture<'a, Result<Box<dyn Rows>>>;
+
+    /// A table's layout with the expressions of its indexes.
+    fn layout(&self, catalog: &Arc<Catalog>, table: &Arc<Table>) -> Result<TableLayout>;
 }
 
 /// Rows of a query.

@@ -95,11 +95,19 @@ impl Ddl<'_> {
             written.push(constraint::of_table(c)?);
         }
         // The primary key comes first, then the other indexes in the order written; names are chosen in that order, as in PostgreSQL.
-        let (keys, checks): (Vec<_>, Vec<_>) = written.into_iter().partition(|w| matches!(w.kind, WrittenKind::Unique(_)));
-        for w in checks {
-            if let WrittenKind::Check { expr, attributes } = w.kind {
-                let check = self.new_check(&table, w.name, expr, attributes).await?;
-                table.constraints.push(check);
+        // Foreign keys are added to the table that exists, which they may refer to.
+        let (keys, others): (Vec<_>, Vec<_>) = written.into_iter().partition(|w| matches!(w.kind, WrittenKind::Unique(_)));
+        let mut references = Vec::new();
+        for w in others {
+            match w.kind {
+                WrittenKind::Check { expr, attributes } => {
+                    let mut check = self.new_check(&table, w.name, expr, attributes, Some(w.pos)).await?;
+                    // No row of a new table can violate it.
+                    check.not_valid = false;
+                    table.constraints.push(check);
+                }
+                WrittenKind::ForeignKey { .. } => references.push(w),
+                _ => return Err(SqlError::new(SqlState::SYNTAX_ERROR, "cannot use an existing index in CREATE TABLE").at(Some(w.pos))),
             }
         }
         let (primary, others): (Vec<_>, Vec<_>) = keys
@@ -108,8 +116,8 @@ impl Ddl<'_> {
         for w in primary.into_iter().chain(others) {
             let WrittenKind::Unique(unique) = w.kind else { continue };
             let (constraint, mut index) = self.new_unique(&mut table, w.name, &unique, Some(w.pos)).await?;
-            if unique.primary {
-                table.row_key = index.keys.iter().map(|k| k.column).collect();
+            if unique.primary && !index.deferrable {
+                table.row_key = index.columns().collect();
             } else {
                 index.storage = Some(self.new_storage()?);
             }
@@ -117,6 +125,9 @@ impl Ddl<'_> {
             table.constraints.push(constraint);
         }
         self.change(Change::put(table))?;
+        for w in references {
+            self.add_foreign_key(oid, &w, true).await?;
+        }
         self.finish_like(oid, rest).await
     }
 }

@@ -4,11 +4,10 @@ use crate::Ddl;
 use curia_catalog::{Change, Oid};
 use curia_parse::ast::Truncate;
 use curia_txn::TableLock;
-use curia_types::Result;
+use curia_types::{Result, SqlError, SqlState};
 
 impl Ddl<'_> {
     pub(crate) async fn truncate(&mut self, s: &Truncate) -> Result<()> {
-        // Without foreign keys CASCADE has nobody to go on to.
         let mut oids: Vec<Oid> = Vec::new();
         for name in &s.tables {
             let oid = self.find_table(name)?.oid;
@@ -16,9 +15,23 @@ impl Ddl<'_> {
                 oids.push(oid);
             }
         }
-        for &oid in &oids {
+        let mut at = 0;
+        while let Some(&oid) = oids.get(at) {
             self.lock_table(oid, TableLock::AccessExclusive).await?;
+            self.refuse_waiting_checks("TRUNCATE", oid)?;
+            at += 1;
+            if s.cascade {
+                let referencing: Vec<_> = self.catalog().references_to(oid).map(|(t, _, _)| t.clone()).collect();
+                for table in referencing {
+                    if !oids.contains(&table.oid) {
+                        let shown = self.catalog().tables.get(&table.oid).map(|t| t.name.clone());
+                        self.notice(format!("truncate cascades to table \"{}\"", shown.unwrap_or_default()));
+                        oids.push(table.oid);
+                    }
+                }
+            }
         }
+        self.refuse_references_from_elsewhere(&oids)?;
         for oid in oids {
             self.empty(oid)?;
             if s.restart_identity {
@@ -46,5 +59,24 @@ impl Ddl<'_> {
             }
         }
         self.change(Change::put(table))
+    }
+
+    /// A table that others refer to is emptied together with them or not at all, as no row is looked at.
+    fn refuse_references_from_elsewhere(&self, oids: &[Oid]) -> Result<()> {
+        let catalog = self.catalog();
+        for oid in oids {
+            if let Some((from, _, _)) = catalog.references_to(*oid).find(|(t, _, _)| !oids.contains(&t.oid)) {
+                return Err(SqlError::new(
+                    SqlState::FEATURE_NOT_SUPPORTED,
+                    "cannot truncate a table referenced in a foreign key constraint",
+                )
+                .detail(format!("Table \"{}\" references \"{}\".", from.name, self.table(*oid)?.name))
+                .hint(format!(
+                    "Truncate table \"{}\" at the same time, or use TRUNCATE ... CASCADE.",
+                    from.name
+                )));
+            }
+        }
+        Ok(())
     }
 }

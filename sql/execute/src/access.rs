@@ -2,15 +2,17 @@
 //!
 //! A filter over a scan is a conjunction. Terms of the form `column op value`, where the value does not depend on the scanned row, bound
 //! the key columns of a path from the left: equalities, then at most one IN list or range. Everything the path does not promise stays as a
-//! residual filter, in the order written.
+//! residual filter, in the order written. The key of an index may be an expression: then the same expression stands in the column's place.
+//! A partial index is a path for filters that imply its predicate.
 
 use crate::comparison::{Comparison, comparison, same_order};
 use crate::registry;
 use crate::walk;
+use curia_bind::imply::implies;
 use curia_bind::ir::*;
-use curia_catalog::Table;
+use curia_catalog::{IndexKey, KeyOf};
 use curia_functions::Volatility;
-use curia_types::oid;
+use curia_types::{PgType, oid};
 use std::collections::HashMap;
 
 /// What bounds one key column.
@@ -33,13 +35,35 @@ pub struct End {
     pub inclusive: bool,
 }
 
+/// A key column of a path.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PathKey {
+    /// What it holds.
+    pub of: PathKeyOf,
+    /// The type of its values.
+    pub ty: PgType,
+    /// DESC.
+    pub descending: bool,
+    /// Holds no NULL.
+    not_null: bool,
+}
+
+/// What a key column of a path holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PathKeyOf {
+    /// A column: index into `Table::columns`.
+    Column(usize),
+    /// An expression over the scan's columns.
+    Expression(Expr),
+}
+
 /// A chosen path.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Path {
     /// Position in `Table::indexes`; `None` is the row key itself.
     pub index: Option<usize>,
-    /// Key columns of the path: (index into `Table::columns`, descending, nulls first).
-    pub keys: Vec<(usize, bool, bool)>,
+    /// Key columns of the path.
+    pub keys: Vec<PathKey>,
     /// Bounds of the leading key columns.
     pub equal: Vec<Bound>,
     /// Range of the key column after those.
@@ -52,25 +76,20 @@ pub struct Path {
     pub residual: Vec<Expr>,
 }
 
+/// A conjunct that may bound a key column: `operand op value`, either way round.
 struct Term<'a> {
-    column: usize,
+    at: usize,
+    operand: &'a Expr,
     op: Comparison,
     value: &'a Expr,
+    /// The type that the comparison takes the value as.
+    ty: u32,
 }
 
-/// Terms that bound a column, with their position among the conjuncts.
-fn terms<'a>(scan: &Scan, conjuncts: &'a [Expr]) -> Vec<(usize, Term<'a>)> {
-    let own: HashMap<ColId, usize> = scan.columns.iter().map(|(i, c)| (c.id, *i)).collect();
-    let column = |e: &Expr| -> Option<usize> {
-        let mut e = e;
-        while let ExprKind::Relabel(inner) = &e.kind {
-            e = inner;
-        }
-        match &e.kind {
-            ExprKind::Column(id) => own.get(id).copied(),
-            _ => None,
-        }
-    };
+/// The scan's columns: what a value that bounds its keys may not refer to.
+type Own = HashMap<ColId, usize>;
+
+fn terms<'a>(own: &Own, conjuncts: &'a [Expr]) -> Vec<Term<'a>> {
     let mut out = Vec::new();
     for (at, c) in conjuncts.iter().enumerate() {
         let ExprKind::Call { function, args } = &c.kind else { continue };
@@ -81,24 +100,19 @@ fn terms<'a>(scan: &Scan, conjuncts: &'a [Expr]) -> Vec<(usize, Term<'a>)> {
             continue;
         }
         let [a, b] = args.as_slice() else { continue };
-        if let Some(i) = column(a)
-            && independent(b, &own)
-            && fits(scan, i, right)
-        {
-            out.push((at, Term { column: i, op, value: b }));
-        } else if let Some(i) = column(b)
-            && independent(a, &own)
-            && fits(scan, i, left)
-        {
-            out.push((
-                at,
-                Term {
-                    column: i,
-                    op: op.swapped(),
-                    value: a,
-                },
-            ));
-        }
+        let mut add = |operand, value, op, ty| {
+            if !matches!(bare(operand).kind, ExprKind::Const(_) | ExprKind::Param(_)) && independent(value, own) {
+                out.push(Term {
+                    at,
+                    operand,
+                    op,
+                    value,
+                    ty,
+                });
+            }
+        };
+        add(a, b, op, right);
+        add(b, a, op.swapped(), left);
     }
     out
 }
@@ -117,7 +131,14 @@ fn array_comparison(function: u32, args: &[Expr]) -> Option<(Comparison, u32, u3
     Some((op, left.ty.oid, right.ty.oid))
 }
 
-fn independent(value: &Expr, own: &HashMap<ColId, usize>) -> bool {
+fn bare(mut e: &Expr) -> &Expr {
+    while let ExprKind::Relabel(inner) = &e.kind {
+        e = inner;
+    }
+    e
+}
+
+fn independent(value: &Expr, own: &Own) -> bool {
     let mut volatile = false;
     walk::each(value, &mut |e| {
         volatile |= registry::volatility(e) == Volatility::Volatile || matches!(e.kind, ExprKind::Subquery { .. });
@@ -125,34 +146,51 @@ fn independent(value: &Expr, own: &HashMap<ColId, usize>) -> bool {
     !volatile && walk::used(value).iter().all(|id| !own.contains_key(id))
 }
 
-/// Whether values of type `ty` are ordered as the column's keys are.
-fn fits(scan: &Scan, column: usize, ty: u32) -> bool {
-    let own = scan.table.columns[column].ty.oid;
-    // A float key and a float4 value may round differently; numbers of one class otherwise compare exactly.
-    match own {
-        oid::FLOAT4 | oid::FLOAT8 | oid::BPCHAR => own == ty,
-        _ => same_order(own, ty),
+impl PathKey {
+    /// Whether it holds what an expression gives.
+    fn holds(&self, own: &Own, e: &Expr) -> bool {
+        match &self.of {
+            PathKeyOf::Column(column) => matches!(&bare(e).kind, ExprKind::Column(id) if own.get(id) == Some(column)),
+            PathKeyOf::Expression(key) => {
+                let same = |a: &Expr, b: &Expr| curia_bind::walk::without_positions(a) == *b;
+                same(e, key) || same(bare(e), bare(key))
+            }
+        }
+    }
+
+    /// Whether values of type `ty` are ordered as its own are.
+    fn fits(&self, ty: u32) -> bool {
+        // A float key and a float4 value may round differently; numbers of one class otherwise compare exactly.
+        match self.ty.oid {
+            oid::FLOAT4 | oid::FLOAT8 | oid::BPCHAR => self.ty.oid == ty,
+            own => same_order(own, ty),
+        }
     }
 }
 
 /// The best path for a filter over a scan; `None` when a full scan is.
 pub fn choose(scan: &Scan, conjuncts: &[Expr]) -> Option<Path> {
-    let table = &scan.table;
-    let terms = terms(scan, conjuncts);
-    let lists = lists(scan, conjuncts);
-    if terms.is_empty() && lists.is_empty() {
+    let own: Own = scan.columns.iter().map(|(i, c)| (c.id, *i)).collect();
+    let terms = terms(&own, conjuncts);
+    let lists = lists(&own, conjuncts);
+    if conjuncts.is_empty() {
         return None;
     }
     let mut best: Option<(u32, Path)> = None;
-    for (index, keys, unique) in paths(table) {
+    for (index, keys, unique) in paths(scan, conjuncts) {
         let mut used = vec![false; conjuncts.len()];
         let mut equal: Vec<Bound> = Vec::new();
         let mut several = false;
-        for (column, _, _) in &keys {
-            if let Some((at, t)) = terms.iter().find(|(_, t)| t.column == *column && t.op == Comparison::Eq) {
-                used[*at] = true;
+        let bounds = |t: &Term<'_>, key: &PathKey| key.fits(t.ty) && key.holds(&own, t.operand);
+        for key in &keys {
+            if let Some(t) = terms.iter().find(|t| t.op == Comparison::Eq && bounds(t, key)) {
+                used[t.at] = true;
                 equal.push(Bound::Equal(t.value.clone()));
-            } else if let Some((at, _, bound)) = lists.iter().find(|(_, c, _)| c == column).filter(|_| !several) {
+            } else if let Some((at, _, _, bound)) = lists
+                .iter()
+                .find(|(_, arg, ty, _)| key.fits(*ty) && key.holds(&own, arg))
+                .filter(|_| !several)
+            {
                 used[*at] = true;
                 several = true;
                 equal.push(bound.clone());
@@ -161,8 +199,8 @@ pub fn choose(scan: &Scan, conjuncts: &[Expr]) -> Option<Path> {
             }
         }
         let (mut lower, mut upper) = (None, None);
-        if let Some((column, _, _)) = keys.get(equal.len()) {
-            for (at, t) in terms.iter().filter(|(_, t)| t.column == *column) {
+        if let Some(key) = keys.get(equal.len()) {
+            for t in terms.iter().filter(|t| bounds(t, key)) {
                 let end = End {
                     value: t.value.clone(),
                     inclusive: matches!(t.op, Comparison::Le | Comparison::Ge),
@@ -173,17 +211,19 @@ pub fn choose(scan: &Scan, conjuncts: &[Expr]) -> Option<Path> {
                     _ => continue,
                 }
                 // An open range of an index takes in its NULLs: the term itself leaves them out.
-                used[*at] = table.columns[*column].not_null;
+                used[t.at] = key.not_null;
             }
         }
         let whole = equal.len() == keys.len();
         let range = u32::from(lower.is_some()) + u32::from(upper.is_some());
-        if equal.is_empty() && range == 0 {
+        let partial = index.is_some_and(|i| scan.table.indexes[i].predicate.is_some());
+        if equal.is_empty() && range == 0 && !partial {
             continue;
         }
         let mut score = equal.len() as u32 * 10 + range * 3;
         score += if whole && unique { 1000 } else { 0 };
         score += if index.is_none() { 2 } else { 0 };
+        score += u32::from(partial);
         if best.as_ref().is_none_or(|(s, _)| score > *s) {
             let residual = conjuncts.iter().zip(&used).filter(|(_, u)| !**u).map(|(c, _)| c.clone()).collect();
             best = Some((
@@ -203,29 +243,42 @@ pub fn choose(scan: &Scan, conjuncts: &[Expr]) -> Option<Path> {
     best.map(|(_, p)| p)
 }
 
-type Keys = Vec<(usize, bool, bool)>;
-
-/// Every path of a table: (index or row key, key columns, unique).
-fn paths(table: &Table) -> Vec<(Option<usize>, Keys, bool)> {
+/// Every path of a table that has all rows which the filter keeps: (index or row key, key columns, unique).
+fn paths(scan: &Scan, conjuncts: &[Expr]) -> Vec<(Option<usize>, Vec<PathKey>, bool)> {
+    let table = &scan.table;
+    let column = |i: usize, descending| PathKey {
+        of: PathKeyOf::Column(i),
+        ty: table.columns[i].ty,
+        descending,
+        not_null: table.columns[i].not_null,
+    };
     let mut out = Vec::new();
     if !table.row_key.is_empty() {
-        out.push((None, table.row_key.iter().map(|c| (*c, false, false)).collect(), true));
+        out.push((None, table.row_key.iter().map(|c| column(*c, false)).collect(), true));
     }
-    for (i, index) in table.indexes.iter().enumerate() {
-        if index.storage.is_some() {
-            out.push((
-                Some(i),
-                index.keys.iter().map(|k| (k.column, k.descending, k.nulls_first)).collect(),
-                index.unique,
-            ));
+    for (i, index) in table.indexes.iter().enumerate().filter(|(_, index)| index.storage.is_some()) {
+        let computed = scan.computed.iter().find(|c| c.position == i);
+        if index.predicate.is_some() && !computed.and_then(|c| c.predicate.as_ref()).is_some_and(|p| implies(conjuncts, p)) {
+            continue;
+        }
+        let key = |(n, k): (usize, &IndexKey)| match &k.of {
+            KeyOf::Column(c) => Some(column(*c, k.descending)),
+            KeyOf::Expression { ty, .. } => Some(PathKey {
+                of: PathKeyOf::Expression(computed?.keys.get(n)?.clone()?),
+                ty: *ty,
+                descending: k.descending,
+                not_null: false,
+            }),
+        };
+        if let Some(keys) = index.keys.iter().enumerate().map(key).collect() {
+            out.push((Some(i), keys, index.unique && !index.deferrable));
         }
     }
     out
 }
 
-/// `column IN (..)` and `column = ANY (array)` terms.
-fn lists(scan: &Scan, conjuncts: &[Expr]) -> Vec<(usize, usize, Bound)> {
-    let own: HashMap<ColId, usize> = scan.columns.iter().map(|(i, c)| (c.id, *i)).collect();
+/// `operand IN (..)` and `operand = ANY (array)` terms: (conjunct, operand, type of the values, bound).
+fn lists<'a>(own: &Own, conjuncts: &'a [Expr]) -> Vec<(usize, &'a Expr, u32, Bound)> {
     let mut out = Vec::new();
     for (at, c) in conjuncts.iter().enumerate() {
         let (arg, function, bound, values): (&Expr, u32, Bound, Vec<&Expr>) = match &c.kind {
@@ -246,14 +299,8 @@ fn lists(scan: &Scan, conjuncts: &[Expr]) -> Vec<(usize, usize, Bound)> {
         let Some((Comparison::Eq, left, right)) = comparison(function) else {
             continue;
         };
-        let mut arg = arg;
-        while let ExprKind::Relabel(inner) = &arg.kind {
-            arg = inner;
-        }
-        let ExprKind::Column(id) = &arg.kind else { continue };
-        let Some(column) = own.get(id) else { continue };
-        if same_order(left, right) && fits(scan, *column, right) && values.iter().all(|v| independent(v, &own)) {
-            out.push((at, *column, bound));
+        if same_order(left, right) && values.iter().all(|v| independent(v, own)) {
+            out.push((at, arg, right, bound));
         }
     }
     out

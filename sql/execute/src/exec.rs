@@ -4,15 +4,17 @@ use crate::engine::Engine;
 use crate::eval::Memo;
 use crate::spill::{Budget, Kept, Room};
 use crate::system::SessionViews;
+use crate::write::ReferencePlans;
 use curia_catalog::Catalog;
-use curia_functions::Context;
+use curia_functions::{Context, PlainContext};
 use curia_txn::ReadView;
 use curia_types::{Datum, PgType, Result, SqlError, SqlState};
 use curia_types::{text_io, type_info};
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 
 /// Says whether a statement should stop. The session implements it; operators ask at every row or batch.
 pub trait Interrupt: Send + Sync {
@@ -42,12 +44,14 @@ pub struct Execution {
     pub catalog: Arc<Catalog>,
     /// Rows of the views that only the session knows.
     pub session_views: Option<Arc<dyn SessionViews>>,
+    /// Plans of foreign keys.
+    pub reference_plans: Arc<ReferencePlans>,
 }
 
 /// Shared state of one execution.
 pub struct Exec {
     /// The rows it reads.
-    pub view: ReadView,
+    view: Option<ReadView>,
     pub(crate) params: Arc<[Datum]>,
     pub(crate) context: Arc<dyn Context>,
     pub(crate) interrupt: Arc<dyn Interrupt>,
@@ -74,7 +78,7 @@ struct Shared {
 impl Exec {
     pub(crate) fn new(view: ReadView, e: Execution, engine: &Engine) -> Exec {
         Exec {
-            view,
+            view: Some(view),
             params: e.params,
             context: e.context,
             interrupt: e.interrupt,
@@ -87,6 +91,35 @@ impl Exec {
             abandoned: AtomicBool::new(false),
             shared: Mutex::default(),
         }
+    }
+
+    /// What expressions without a statement run in: those of indexes, which depend on nothing but their row.
+    pub(crate) fn detached() -> Result<&'static Exec> {
+        static DETACHED: LazyLock<Result<Exec>> = LazyLock::new(|| {
+            let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled).build();
+            Ok(Exec {
+                view: None,
+                params: Arc::from([]),
+                context: Arc::new(PlainContext::default()),
+                interrupt: Arc::new(Uninterrupted),
+                catalog: Arc::default(),
+                session_views: None,
+                room: Room {
+                    budget: Budget::new(0, None),
+                    disk: Arc::new(disk.map_err(|e| SqlError::internal(format!("no room for expressions: {e}")))?),
+                },
+                shared: Mutex::default(),
+            })
+        });
+        DETACHED.as_ref().map_err(Clone::clone)
+    }
+
+    /// The rows it reads.
+    #[inline]
+    pub(crate) fn view(&self) -> Result<&ReadView> {
+        self.view
+            .as_ref()
+            .ok_or_else(|| SqlError::internal("an expression of an index reads a table"))
     }
 
     /// Fails when the statement should stop.

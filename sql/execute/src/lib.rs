@@ -51,4 +51,4 @@ pub use exec::{Execution, Interrupt, Uninterrupted};
 pub use plan::{Outcome, Plan, PlanKind};
 pub use source::RowSource;
 pub use system::{CatalogScope, SessionViews, catalog_call};
-pub use write::CopyInsert;
+pub use write::{CopyInsert, Due, ReferencePlans, settle, table_layout};

@@ -21,7 +21,7 @@ use crate::rewrite;
 use crate::rows::{Compiler, Op, describe, positions};
 use crate::source::{Inner, RowSource};
 use crate::walk;
-use crate::write::{ChangePlan, InsertPlan, LockPlan};
+use crate::write::{ChangePlan, Due, InsertPlan, LockPlan, settle};
 use curia_bind::ir::*;
 use curia_catalog::system::system_table;
 use curia_catalog::{Catalog, Oid};
@@ -350,6 +350,26 @@ impl Plan {
     /// Runs it in a transaction whose statement has started ([`Transaction::start_statement`]) and whose tables are locked. A SELECT only
     /// begins here: its rows are computed as they are read, from the snapshot of now. Writes are done when it returns.
     pub async fn execute(&self, tx: &mut Transaction, execution: Execution) -> Result<Outcome> {
+        match &*self.body {
+            Body::Query(_) | Body::Locking(_) => self.execute_unsettled(tx, execution).await,
+            Body::Insert(_) | Body::Change(_) => {
+                let outcome = self.execute_unsettled(tx, execution.clone()).await?;
+                settle(&self.engine, tx, &execution, Due::Statement).await?;
+                Ok(outcome)
+            }
+        }
+    }
+
+    /// Rows of a query over a view of the caller's choice.
+    pub(crate) fn open_query(&self, exec: Arc<Exec>) -> Result<RowSource> {
+        match &*self.body {
+            Body::Query(source) => source.open(&self.engine, exec, self.output.clone()),
+            _ => Err(SqlError::internal("not a plain query")),
+        }
+    }
+
+    /// Runs it and leaves the checks that it brings up to the caller.
+    pub(crate) async fn execute_unsettled(&self, tx: &mut Transaction, execution: Execution) -> Result<Outcome> {
         if execution.params.len() < self.statement.params.len() {
             return Err(SqlError::internal("too few parameter values"));
         }

@@ -153,10 +153,15 @@ impl Session {
         }
         self.block.savepoints.clear();
         self.block.state = State::Idle;
+        let settled = self.settle_at_commit().await;
         let Some(tx) = self.block.tx.take() else {
             self.shared.settings.lock().commit();
             return Ok(());
         };
+        if let Err(violated) = settled {
+            self.shared.settings.lock().rollback();
+            return Err(violated);
+        }
         // Not to be cut short: once it is handed over, only its outcome ends it.
         match tx.commit().await {
             Ok(committed) => {

@@ -9,7 +9,7 @@ use crate::notice::{Notice, Notices};
 use crate::objects::OwnObjects;
 use crate::settings::{Scope, Settings, search_path, unrecognized};
 use curia_catalog::{Catalog, Oid, Sequence, temporary};
-use curia_execute::{CatalogScope, CatalogTypes, Engine, catalog_call};
+use curia_execute::{CatalogScope, CatalogTypes, Engine, ReferencePlans, catalog_call};
 use curia_functions::Context;
 use curia_txn::{Database, SessionSlot};
 use curia_types::{Datum, IoContext, Result, SqlError, SqlState, oid};
@@ -54,6 +54,8 @@ pub struct Shared {
     pub(crate) peer: Option<SocketAddr>,
     /// When the server started, microseconds since 2000-01-01 UTC.
     pub(crate) server_start: i64,
+    /// Plans of foreign keys.
+    pub(crate) reference_plans: Arc<ReferencePlans>,
 }
 
 /// One statement's view of its session.

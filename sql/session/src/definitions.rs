@@ -8,12 +8,12 @@ use crate::session::Session;
 use crate::wait::Waits;
 use curia_bind::BindContext;
 use curia_bind::ir::BoundStatement;
-use curia_catalog::{Catalog, Relation, View, temporary};
+use curia_catalog::{Catalog, Relation, Table, View, temporary};
 use curia_ddl::{LocalFuture, Queries};
 use curia_execute::{Execution, RowSource};
 use curia_parse::Statement;
 use curia_parse::ast;
-use curia_txn::Transaction;
+use curia_txn::{TableLayout, Transaction};
 use curia_types::{Datum, Result, SqlError, SqlState};
 use std::sync::Arc;
 
@@ -68,6 +68,10 @@ impl Queries for DefinitionQueries {
             self.rows(tx, bound, catalog).await
         })
     }
+
+    fn layout(&self, catalog: &Arc<Catalog>, table: &Arc<Table>) -> Result<TableLayout> {
+        curia_execute::table_layout(catalog, table)
+    }
 }
 
 impl DefinitionQueries {
@@ -91,6 +95,7 @@ impl DefinitionQueries {
             interrupt: Arc::new(self.waits.clone()),
             catalog,
             session_views: Some(self.context.clone()),
+            reference_plans: self.context.shared.reference_plans.clone(),
         };
         let outcome = plan.execute(tx, execution).await?;
         let rows = outcome.rows.ok_or_else(|| SqlError::internal("DDL asked a query without rows"))?;

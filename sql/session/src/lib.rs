@@ -33,7 +33,8 @@
 mod advisory;
 pub mod backends;
 mod block;
-pub mod context;
+pub mod constraints;
+mod context;
 pub mod copy;
 pub mod cores;
 mod definitions;

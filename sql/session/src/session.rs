@@ -382,6 +382,7 @@ impl Session {
             interrupt: Arc::new(self.waits.clone()),
             catalog,
             session_views: Some(context),
+            reference_plans: self.shared.reference_plans.clone(),
         }
     }
 

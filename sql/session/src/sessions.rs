@@ -7,7 +7,7 @@ use crate::plan_cache::PlanCache;
 use crate::session::Session;
 use crate::settings::Settings;
 use curia_catalog::temporary;
-use curia_execute::Engine;
+use curia_execute::{Engine, ReferencePlans};
 use curia_txn::Database;
 use curia_types::{Result, SqlError, SqlState};
 use parking_lot::Mutex;
@@ -71,6 +71,7 @@ pub struct Sessions {
     pub(crate) engine: Arc<Engine>,
     pub(crate) database: Arc<Database>,
     pub(crate) plans: PlanCache,
+    pub(crate) reference_plans: Arc<ReferencePlans>,
     backends: Arc<Backends>,
     config: SessionsConfig,
     /// Makes decoy verifiers repeatable.
@@ -85,6 +86,7 @@ impl Sessions {
             engine,
             database,
             plans: PlanCache::new(config.plans),
+            reference_plans: Arc::default(),
             backends: Backends::new(config.connections),
             decoy_secret: rand::random(),
             started: now_micros(),
@@ -179,6 +181,7 @@ impl Sessions {
             database_name: login.database,
             peer: login.peer,
             server_start: self.started,
+            reference_plans: self.reference_plans.clone(),
         };
         Ok(Session::new(self.clone(), Arc::new(shared), registration))
     }

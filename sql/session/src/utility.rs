@@ -37,8 +37,9 @@ impl Session {
             Statement::Reset(Reset::Name(name)) => self.shared.settings.lock().reset(name, Scope::Session)?,
             Statement::Show(show) => return Ok(self.show(show)?),
             Statement::Discard(what) => self.discard(*what).await?,
-            // Every constraint is immediate; asking for that is no error.
-            Statement::SetConstraints { .. } if self.block.is_explicit() => {}
+            Statement::SetConstraints { names, deferred } if self.block.is_explicit() => {
+                self.set_constraints(names, *deferred, out).await?
+            }
             Statement::SetConstraints { .. } => self.notify(
                 out,
                 Notice::warning(

@@ -5,14 +5,24 @@
 //! index entry    storage of the index:   index columns [++ row key]                                  ->  u8 1 ++ row key
 //! ```
 //!
-//! The row key is part of an entry's key unless the index is unique and no column of the entry is NULL: then there is one entry a value,
-//! and its key is what inserters lock.
+//! The row key is part of an entry's key unless the index is unique and no column of the entry is NULL (or NULLs are not distinct): then
+//! there is one entry a value, and its key is what inserters lock. In a deferrable unique index it always is: entries of one value may
+//! stand side by side until the check.
+//!
+//! Indexes on expressions and partial ones see a *full row*: the table's columns, then the values of the expressions ([`Computed`]).
 
 use curia_catalog::{Index, Oid, StorageId, Table};
 use curia_storage::key;
 use curia_storage::row::RowLayout;
 use curia_types::{Datum, PgType, Result, SqlError, SqlState};
+use std::borrow::Cow;
 use std::sync::Arc;
+
+/// Computes what indexes of a table hold besides its columns.
+pub trait Computed: Send + Sync {
+    /// Over a row of the table: for each index with entries of its own, in order, the values of its expressions, then of its predicate.
+    fn values(&self, row: &[Datum]) -> Result<Vec<Datum>>;
+}
 
 /// First byte of an index entry's value: the store reserves zero.
 const ENTRY: u8 = 1;
@@ -25,16 +35,30 @@ pub struct TableLayout {
     row: RowLayout,
     row_key: Vec<KeyColumn>,
     indexes: Vec<IndexLayout>,
+    /// Columns of full rows that are computed.
+    computed_columns: usize,
+    computed: Option<Arc<dyn Computed>>,
 }
 
 /// A column of a key.
 #[derive(Clone, Copy, Debug)]
 struct KeyColumn {
-    /// Index into `Table::columns`.
+    /// Position in a full row; below the number of the table's columns an index into `Table::columns`.
     column: usize,
     ty: PgType,
     descending: bool,
     nulls_first: bool,
+}
+
+/// What became of a row in an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// The predicate of a partial index leaves the row out.
+    None,
+    /// The key alone is what is unique.
+    Unique,
+    /// The row key ends the entry's key: others of the same value may stand beside it.
+    Shared,
 }
 
 /// A secondary index as keys and bytes.
@@ -45,7 +69,11 @@ pub struct IndexLayout {
     oid: Oid,
     storage: StorageId,
     unique: bool,
+    nulls_not_distinct: bool,
+    deferrable: bool,
     columns: Vec<KeyColumn>,
+    /// Position of the predicate's value in a full row.
+    predicate: Option<usize>,
 }
 
 impl TableLayout {
@@ -62,19 +90,45 @@ impl TableLayout {
                 nulls_first: false,
             })
             .collect();
+        let mut slots = table.columns.len();
         let indexes = table
             .indexes
             .iter()
             .enumerate()
-            .filter_map(|(i, index)| Some(IndexLayout::new(&table, i, index.storage?, index)))
+            .filter_map(|(i, index)| Some(IndexLayout::new(&table, i, index.storage?, index, &mut slots)))
             .collect();
         Ok(TableLayout {
             row: row_layout(&table, &types)?,
             row_key,
             indexes,
             schema_name: schema_name.into(),
+            computed_columns: slots - table.columns.len(),
+            computed: None,
             table,
         })
+    }
+
+    /// The same with what computes the values of its indexes.
+    #[must_use]
+    pub fn computing(self, computed: Option<Arc<dyn Computed>>) -> TableLayout {
+        TableLayout { computed, ..self }
+    }
+
+    /// A full row: what indexes are made from.
+    pub fn full<'r>(&self, row: &'r [Datum]) -> Result<Cow<'r, [Datum]>> {
+        if self.computed_columns == 0 {
+            return Ok(Cow::Borrowed(row));
+        }
+        let computed = self
+            .computed
+            .as_ref()
+            .ok_or_else(|| SqlError::internal("a layout lacks the expressions of its indexes"))?;
+        let mut full = row[..self.table.columns.len()].to_vec();
+        full.extend(computed.values(row)?);
+        if full.len() != row.len().min(self.table.columns.len()) + self.computed_columns {
+            return Err(SqlError::internal("expressions of indexes gave another number of values"));
+        }
+        Ok(Cow::Owned(full))
     }
 
     /// The table.
@@ -146,23 +200,32 @@ fn row_layout(table: &Table, types: &[PgType]) -> Result<RowLayout> {
 }
 
 impl IndexLayout {
-    pub(crate) fn new(table: &Table, position: usize, storage: StorageId, index: &Index) -> IndexLayout {
+    /// `slots` counts the columns of full rows.
+    fn new(table: &Table, position: usize, storage: StorageId, index: &Index, slots: &mut usize) -> IndexLayout {
+        let mut slot = || {
+            *slots += 1;
+            *slots - 1
+        };
         let columns = index
             .keys
             .iter()
             .map(|k| KeyColumn {
-                column: k.column,
-                ty: table.columns[k.column].ty,
+                column: k.as_column().unwrap_or_else(&mut slot),
+                ty: k.ty(table),
                 descending: k.descending,
                 nulls_first: k.nulls_first,
             })
             .collect();
+        let predicate = index.predicate.as_ref().map(|_| slot());
         IndexLayout {
             position,
             oid: index.oid,
             storage,
             unique: index.unique,
+            nulls_not_distinct: index.nulls_not_distinct,
+            deferrable: index.deferrable,
             columns,
+            predicate,
         }
     }
 
@@ -182,19 +245,37 @@ impl IndexLayout {
     pub fn unique(&self) -> bool {
         self.unique
     }
-    /// The columns, as indexes into `Table::columns`.
+    /// UNIQUE and checked at the end of a statement or transaction.
+    pub fn deferrable(&self) -> bool {
+        self.deferrable
+    }
+    /// The key columns, as positions in a full row.
     pub fn columns(&self) -> impl Iterator<Item = usize> + '_ {
         self.columns.iter().map(|c| c.column)
     }
+    /// Whether no other row may have the key values of this one.
+    pub(crate) fn is_unique_of(&self, full: &[Datum]) -> bool {
+        self.unique && (self.nulls_not_distinct || self.columns.iter().all(|c| !full[c.column].is_null()))
+    }
 
-    /// Appends an entry's key for a row. True: the index is unique and no value NULL, so the key alone is what is unique.
-    pub fn encode_entry(&self, row: &[Datum], row_key: &[u8], out: &mut Vec<u8>) -> Result<bool> {
-        encode(&self.columns, row, out)?;
-        let unique = self.unique && self.columns.iter().all(|c| !row[c.column].is_null());
-        if !unique {
-            out.extend_from_slice(row_key);
+    /// Appends an entry's key for a full row.
+    pub fn encode_entry(&self, full: &[Datum], row_key: &[u8], out: &mut Vec<u8>) -> Result<Entry> {
+        if let Some(predicate) = self.predicate
+            && full[predicate] != Datum::Bool(true)
+        {
+            return Ok(Entry::None);
         }
-        Ok(unique)
+        encode(&self.columns, full, out)?;
+        if self.is_unique_of(full) && !self.deferrable {
+            return Ok(Entry::Unique);
+        }
+        out.extend_from_slice(row_key);
+        Ok(Entry::Shared)
+    }
+
+    /// Appends the key values of a full row, without a row key.
+    pub(crate) fn encode_key(&self, full: &[Datum], out: &mut Vec<u8>) -> Result<()> {
+        encode(&self.columns, full, out)
     }
 
     /// Appends the first columns of an entry's key, for ranges and lookups.

@@ -11,6 +11,7 @@
 //! - [`replication`]: [`Replication`], what is seen of the cluster.
 //! - [`database`]: [`Database`], what all sessions share: locks, the published catalog, sequences, counters, snapshots.
 //! - [`transaction`]: [`Transaction`]; [`rows`]: its row operations; [`layout`]: how a table's rows and index entries become keys and bytes.
+//! - [`pending`]: checks that wait for the end of a statement or transaction.
 //! - [`view`]: [`ReadView`] and [`View`], what one statement reads.
 //! - [`lock`]: the lock table.
 //! - [`slot`]: [`SessionSlot`], what one session shares.
@@ -29,6 +30,7 @@ mod definition;
 pub mod layout;
 pub mod lock;
 mod orphan;
+pub mod pending;
 pub mod replication;
 mod row_id;
 pub mod rows;
@@ -44,9 +46,10 @@ pub mod violation;
 pub use advisory::{AdvisoryKey, AdvisoryMode, AdvisoryScope};
 pub use curia_storage::state::{Direction, KeyRange};
 pub use database::{Database, Limits};
-pub use layout::{IndexLayout, TableLayout};
+pub use layout::{Computed, IndexLayout, TableLayout};
 pub use lock::listing::{ListedLock, LockTarget, VirtualTransaction};
 pub use lock::{LockStrength, LockWait, TableLock};
+pub use pending::{Check, CheckKind, Deferral};
 pub use replication::{CommitSender, CommitTicket, FragmentWrites, Replication, StageRef, StageSender, StageTicket, WriteSet};
 pub use rows::{Inserted, Locked, Seen};
 pub use slot::SessionSlot;

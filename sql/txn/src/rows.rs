@@ -10,7 +10,7 @@
 //!
 //! Rows keyed by hidden row ids need no lock when inserted: nobody else can know the id.
 
-use crate::layout::{IndexLayout, TableLayout, entry_row_key, entry_value};
+use crate::layout::{Entry, IndexLayout, TableLayout, entry_row_key, entry_value};
 use crate::lock::{LockStrength, LockWait};
 use crate::row_id::encode_row_id;
 use crate::transaction::{Isolation, Transaction, concurrent};
@@ -18,6 +18,7 @@ use crate::violation;
 use bytes::Bytes;
 use curia_catalog::{Oid, StorageId};
 use curia_consensus::ids::Csn;
+use curia_storage::state::{Direction, KeyRange};
 use curia_types::{Datum, IoContext, Result, SqlError, SqlState};
 
 /// How the caller came to the row that it wants to lock.
@@ -124,8 +125,9 @@ impl Transaction {
                 return Err(violation::duplicate_key(layout, index, row, &self.io()));
             }
         }
+        let full = layout.full(row)?;
         for index in layout.indexes() {
-            self.insert_entry(layout, index, row, &row_key).await?;
+            self.insert_entry(layout, index, &full, &row_key).await?;
         }
         self.write_row(layout, &row_key, row)?;
         self.relieve().await?;
@@ -153,10 +155,11 @@ impl Transaction {
             }
         }
         let mut key = Vec::new();
+        let full = layout.full(row)?;
         for index in layout.indexes().iter().filter(|i| i.unique() && judges(i.oid())) {
             key.clear();
-            if !index.encode_entry(row, &[], &mut key)? {
-                continue; // NULLs never conflict
+            if index.encode_entry(&full, &[], &mut key)? != Entry::Unique {
+                continue; // NULLs never conflict, nor do rows that a partial index leaves out
             }
             let before = self.locks_held();
             self.lock_unique(layout, index.storage(), &key).await?;
@@ -211,16 +214,17 @@ impl Transaction {
         }
         if !layout.indexes().is_empty() {
             let old = layout.decode_row(old)?;
+            let (old, full) = (layout.full(&old)?, layout.full(row)?);
             let (mut before, mut after) = (Vec::new(), Vec::new());
             for index in layout.indexes() {
                 before.clear();
                 after.clear();
-                let was_unique = index.encode_entry(&old, row_key, &mut before)?;
-                index.encode_entry(row, &new_key, &mut after)?;
-                if before != after {
-                    self.remove_entry(layout, index, was_unique, &before).await?;
-                    self.insert_entry(layout, index, row, &new_key).await?;
-                } else if moves {
+                let was = index.encode_entry(&old, row_key, &mut before)?;
+                let is = index.encode_entry(&full, &new_key, &mut after)?;
+                if before != after || was != is {
+                    self.remove_entry(layout, index, was, &before).await?;
+                    self.insert_entry(layout, index, &full, &new_key).await?;
+                } else if moves && is != Entry::None {
                     self.put(index.storage(), &after, Some(Bytes::from(entry_value(&new_key))));
                 }
             }
@@ -237,11 +241,12 @@ impl Transaction {
     pub async fn delete(&mut self, layout: &TableLayout, row_key: &[u8], old: &[u8]) -> Result<()> {
         if !layout.indexes().is_empty() {
             let old = layout.decode_row(old)?;
+            let old = layout.full(&old)?;
             let mut key = Vec::new();
             for index in layout.indexes() {
                 key.clear();
-                let unique = index.encode_entry(&old, row_key, &mut key)?;
-                self.remove_entry(layout, index, unique, &key).await?;
+                let was = index.encode_entry(&old, row_key, &mut key)?;
+                self.remove_entry(layout, index, was, &key).await?;
             }
         }
         self.put(layout.storage(), row_key, None);
@@ -251,7 +256,13 @@ impl Transaction {
     /// Adds the entry of an existing row to an index that is being built. Errors: 23505 `could not create unique index`.
     pub async fn build_entry(&mut self, layout: &TableLayout, index: &IndexLayout, row: &[Datum], row_key: &[u8]) -> Result<()> {
         let mut key = Vec::new();
-        if index.encode_entry(row, row_key, &mut key)? && self.is_present(index.storage(), &key)? {
+        let full = layout.full(row)?;
+        let duplicated = match index.encode_entry(&full, row_key, &mut key)? {
+            Entry::None => return Ok(()),
+            Entry::Unique => self.is_present(index.storage(), &key)?,
+            Entry::Shared => index.deferrable() && index.is_unique_of(&full) && self.has_equal(index, &full)?,
+        };
+        if duplicated {
             let index = &layout.table().indexes[index.position()];
             return Err(violation::duplicated_key(layout, index, row, &self.io()));
         }
@@ -302,25 +313,58 @@ impl Transaction {
         Ok(())
     }
 
-    async fn insert_entry(&mut self, layout: &TableLayout, index: &IndexLayout, row: &[Datum], row_key: &[u8]) -> Result<()> {
+    async fn insert_entry(&mut self, layout: &TableLayout, index: &IndexLayout, full: &[Datum], row_key: &[u8]) -> Result<()> {
         let mut key = Vec::with_capacity(32);
-        if index.encode_entry(row, row_key, &mut key)? {
-            self.lock_unique(layout, index.storage(), &key).await?;
-            if self.is_present(index.storage(), &key)? {
-                let index = &layout.table().indexes[index.position()];
-                return Err(violation::duplicate_key(layout, index, row, &self.io()));
+        match index.encode_entry(full, row_key, &mut key)? {
+            Entry::None => return Ok(()),
+            Entry::Unique => {
+                self.lock_unique(layout, index.storage(), &key).await?;
+                if self.is_present(index.storage(), &key)? {
+                    let index = &layout.table().indexes[index.position()];
+                    return Err(violation::duplicate_key(layout, index, full, &self.io()));
+                }
             }
+            Entry::Shared if index.deferrable() && index.is_unique_of(full) => {
+                let mut value = Vec::with_capacity(32);
+                index.encode_key(full, &mut value)?;
+                self.lock_unique(layout, index.storage(), &value).await?;
+                if self.has_equal(index, full)? {
+                    self.check_later_unique(layout, index, value)?;
+                }
+            }
+            Entry::Shared => {}
         }
         self.put(index.storage(), &key, Some(Bytes::from(entry_value(row_key))));
         Ok(())
     }
 
-    async fn remove_entry(&mut self, layout: &TableLayout, index: &IndexLayout, unique: bool, key: &[u8]) -> Result<()> {
-        if unique {
-            self.lock_unique(layout, index.storage(), key).await?;
+    async fn remove_entry(&mut self, layout: &TableLayout, index: &IndexLayout, was: Entry, key: &[u8]) -> Result<()> {
+        match was {
+            Entry::None => return Ok(()),
+            Entry::Unique => self.lock_unique(layout, index.storage(), key).await?,
+            Entry::Shared => {}
         }
         self.put(index.storage(), key, None);
         Ok(())
+    }
+
+    /// Whether an index has an entry of the same key values.
+    fn has_equal(&self, index: &IndexLayout, full: &[Datum]) -> Result<bool> {
+        let mut value = Vec::with_capacity(32);
+        index.encode_key(full, &mut value)?;
+        Ok(!self.entries_of(index.storage(), &value, 1)?.is_empty())
+    }
+
+    /// The row keys of up to `limit` entries whose key values are these, as everybody's newest writes have them.
+    pub(crate) fn entries_of(&self, storage: StorageId, value: &[u8], limit: usize) -> Result<Vec<Bytes>> {
+        let mut scan = self.newest_view().scan(storage, &KeyRange::prefix(value), Direction::Forward);
+        let mut out = Vec::new();
+        while out.len() < limit
+            && let Some((_, entry)) = scan.next()?
+        {
+            out.push(Bytes::copy_from_slice(entry_row_key(entry)?));
+        }
+        Ok(out)
     }
 
     /// Waits for whoever may insert or remove this unique key.
@@ -371,8 +415,13 @@ impl Transaction {
 impl TableLayout {
     /// The lock that an UPDATE of these columns (indexes into `Table::columns`) needs.
     pub fn update_strength(&self, assigned: &[usize]) -> LockStrength {
-        let mut unique = self.table().indexes.iter().filter(|i| i.unique).flat_map(|i| &i.keys);
-        if unique.any(|k| assigned.contains(&k.column)) {
+        let mut unique = self
+            .table()
+            .indexes
+            .iter()
+            .filter(|i| i.is_plain_unique())
+            .flat_map(|i| i.columns());
+        if unique.any(|k| assigned.contains(&k)) {
             LockStrength::Update
         } else {
             LockStrength::NoKeyUpdate

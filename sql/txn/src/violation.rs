@@ -1,8 +1,9 @@
 //! Constraint violations in PostgreSQL's words.
 
 use crate::layout::TableLayout;
-use curia_catalog::Index;
+use curia_catalog::{Index, KeyOf};
 use curia_types::{Datum, IoContext, SqlError, SqlState, text_io};
+use std::borrow::Cow;
 
 /// Longest value of "Failing row contains" in bytes; longer ones end in "...".
 const MAX_VALUE_BYTES: usize = 64;
@@ -80,11 +81,30 @@ fn clipped(text: String) -> String {
     format!("{}...", &text[..end])
 }
 
-/// `(a, b)=(1, 2)`
+/// `(a, lower(b))=(1, x)`
 fn key_text(layout: &TableLayout, index: &Index, row: &[Datum], io: &IoContext) -> String {
-    let columns = &layout.table().columns;
-    let names: Vec<&str> = index.keys.iter().map(|k| columns[k.column].name.as_str()).collect();
-    let values: Vec<String> = index.keys.iter().map(|k| text(columns[k.column].ty, &row[k.column], io)).collect();
+    let table = layout.table();
+    let names: Vec<&str> = index
+        .keys
+        .iter()
+        .map(|k| match &k.of {
+            KeyOf::Column(i) => table.columns[*i].name.as_str(),
+            KeyOf::Expression { text, .. } => text,
+        })
+        .collect();
+    // What cannot be computed is not shown: the violation is the news.
+    let full = layout.full(row).unwrap_or(Cow::Borrowed(row));
+    let at: Vec<usize> = match layout.index(index.oid) {
+        Some(entries) => entries.columns().collect(),
+        None => index.columns().collect(),
+    };
+    let null = Datum::Null;
+    let values: Vec<String> = index
+        .keys
+        .iter()
+        .zip(at)
+        .map(|(k, i)| text(k.ty(table), full.get(i).unwrap_or(&null), io))
+        .collect();
     format!("({})=({})", names.join(", "), values.join(", "))
 }
 

@@ -66,7 +66,7 @@ impl Leaf {
         partitions: usize,
         about: usize,
     ) -> curia_types::Result<Leaf> {
-        let ranges = exec.view.split(layout.storage(), &KeyRange::all(), partitions)?;
+        let ranges = exec.view()?.split(layout.storage(), &KeyRange::all(), partitions)?;
         let ranges = if ranges.is_empty() { vec![KeyRange::all()] } else { ranges };
         let schema = schema(&columns);
         Ok(Leaf {
@@ -195,7 +195,11 @@ impl ExecutionPlan for LeafScan {
         let exec = self.leaf.exec.clone();
         let source = match &self.leaf.from {
             From::Table { layout, outputs, ranges } => Reading::Table {
-                scan: Box::new(exec.view.scan(layout.storage(), &ranges[partition], Direction::Forward)),
+                scan: Box::new(
+                    exec.view()
+                        .map_err(external)?
+                        .scan(layout.storage(), &ranges[partition], Direction::Forward),
+                ),
                 layout: layout.clone(),
                 outputs: self.projection.iter().map(|i| outputs[*i]).collect(),
                 plain: self.projection.iter().map(|i| outputs[*i]).collect(),

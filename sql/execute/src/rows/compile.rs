@@ -325,7 +325,7 @@ impl Compiler {
         if let Some(layout) = self.layouts.get(&table.oid) {
             return Ok(layout.clone());
         }
-        let layout = Arc::new(TableLayout::new(table.clone(), self.catalog.schema_name(table.schema))?);
+        let layout = Arc::new(crate::write::table_layout(&self.catalog, table)?);
         self.layouts.insert(table.oid, layout.clone());
         Ok(layout)
     }

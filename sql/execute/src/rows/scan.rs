@@ -4,7 +4,7 @@
 
 use super::compile::{Compiler, Frame};
 use super::{Cursor, Operator, Row};
-use crate::access::{Bound, End, Path};
+use crate::access::{Bound, End, Path, PathKeyOf};
 use crate::eval::{Env, Program};
 use curia_bind::ir::{RelColumn, Scan};
 use curia_storage::row::RowLayout;
@@ -76,12 +76,12 @@ impl Access {
                 .transpose()
         };
         let (lower, upper) = (end(&path.lower)?, end(&path.upper)?);
-        let keys = path
-            .keys
-            .iter()
-            .map(|(column, desc, _)| (table.columns[*column].ty, *desc))
-            .collect();
-        let column = |n: usize| path.keys.get(n).map_or("", |(c, _, _)| table.columns[*c].name.as_str());
+        let keys = path.keys.iter().map(|k| (k.ty, k.descending)).collect();
+        let column = |n: usize| match path.keys.get(n).map(|k| &k.of) {
+            Some(PathKeyOf::Column(c)) => table.columns[*c].name.as_str(),
+            Some(PathKeyOf::Expression(_)) => path.index.map_or("", |i| table.indexes[i].keys[n].name(table)),
+            None => "",
+        };
         let mut terms: Vec<String> = path
             .equal
             .iter()
@@ -333,7 +333,9 @@ impl Operator for TableScan {
     }
     fn details(&self) -> Vec<String> {
         let mut out = Vec::new();
-        if let Access::Keys(k) = &self.access {
+        if let Access::Keys(k) = &self.access
+            && !k.condition.is_empty()
+        {
             out.push(format!("Index Cond: ({})", k.condition));
         }
         if self.filter.is_some() {
@@ -398,17 +400,18 @@ impl Cursor for ScanCursor {
     fn next(&mut self, env: Env<'_>) -> Result<Option<Row>> {
         loop {
             env.exec.check_cancel()?;
-            let row = match self.step(&env.exec.view)? {
+            let view = env.exec.view()?;
+            let row = match self.step(view)? {
                 Some(row) => row,
                 None => match self.probes.pop_front() {
                     None => return Ok(None),
-                    Some(Probe::Key(key)) => self.at_key(&env.exec.view, key)?,
+                    Some(Probe::Key(key)) => self.at_key(view, key)?,
                     Some(Probe::Range(range)) => {
                         let storage = match self.index() {
                             None => self.op.layout.storage(),
                             Some(i) => self.op.layout.indexes()[i].storage(),
                         };
-                        self.under_way = Some(env.exec.view.scan(storage, &range, self.op.direction));
+                        self.under_way = Some(view.scan(storage, &range, self.op.direction));
                         continue;
                     }
                 },

@@ -1,37 +1,23 @@
 //! What every database has: types, functions, operators, casts, access methods, collations, languages, tablespaces.
 
 use super::{Rows, flag, int2, int4, oid_of, oids, text};
-use curia_catalog::Catalog;
+use curia_catalog::{Catalog, IndexMethod, opclass};
 use curia_functions::{CastContext, CastMethod, Volatility};
-use curia_types::{Datum, oid, type_info};
+use curia_types::{Datum, type_info};
 
-/// (OID, name, family, type) of the default btree operator classes of PostgreSQL 15.
-static OPCLASSES: &[(u32, &str, u32, u32)] = &[
-    (10003, "bool_ops", 424, 16),
-    (10004, "bpchar_ops", 426, 1042),
-    (10006, "bytea_ops", 428, 17),
-    (10007, "char_ops", 429, 18),
-    (3122, "date_ops", 434, 1082),
-    (10012, "float4_ops", 1970, 700),
-    (3123, "float8_ops", 1970, 701),
-    (1979, "int2_ops", 1976, 21),
-    (1978, "int4_ops", 1976, 23),
-    (3124, "int8_ops", 1976, 20),
-    (10022, "interval_ops", 1982, 1186),
-    (10028, "name_ops", 1994, 19),
-    (3125, "numeric_ops", 1988, 1700),
-    (1981, "oid_ops", 1989, 26),
-    (3126, "text_ops", 1994, 25),
-    (10038, "time_ops", 1996, 1083),
-    (3127, "timestamptz_ops", 434, 1184),
-    (3128, "timestamp_ops", 434, 1114),
-    (10065, "uuid_ops", 2968, 2950),
-];
+/// The operator class of an index's key: the one that was named, or the default one of the type; 0 when there is none.
+pub(super) fn opclass(method: IndexMethod, name: Option<&str>, ty: u32) -> u32 {
+    let named = name.and_then(|n| opclass::class_named(method, n, ty)).map(|(c, _)| c);
+    named.or_else(|| opclass::default_class(method, ty)).map_or(0, |c| c.oid)
+}
 
-/// The default btree operator class of a type; 0 when there is none.
-pub(super) fn default_opclass(ty: u32) -> u32 {
-    let ty = if ty == oid::VARCHAR { oid::TEXT } else { ty };
-    OPCLASSES.iter().find(|c| c.3 == ty).map_or(0, |c| c.0)
+/// The collation of an index's key: the one that was named, or the type's.
+pub(super) fn collation(name: Option<&str>, ty: u32) -> u32 {
+    match name {
+        Some("C") => 950,
+        Some("POSIX") => 951,
+        _ => type_info::by_oid(ty).map_or(0, |t| t.collation),
+    }
 }
 
 /// Adds the rows of one of these tables.
@@ -63,21 +49,21 @@ pub(super) fn produce(name: &str, catalog: &Catalog, out: &mut Rows) {
             }
         }
         "pg_am" => {
-            for (oid, name, kind) in [(2, "heap", "t"), (403, "btree", "i")] {
+            for (oid, name, kind) in [(2, "heap", "t"), (403, "btree", "i"), (405, "hash", "i"), (3580, "brin", "i")] {
                 out.add(&[("oid", oid_of(oid)), ("amname", text(name)), ("amtype", text(kind))]);
             }
         }
         "pg_opclass" => {
-            for (oid, name, family, ty) in OPCLASSES {
+            for c in opclass::OPERATOR_CLASSES {
                 out.add(&[
-                    ("oid", oid_of(*oid)),
-                    ("opcmethod", oid_of(403)),
-                    ("opcname", text(name)),
+                    ("oid", oid_of(c.oid)),
+                    ("opcmethod", oid_of(c.method.oid())),
+                    ("opcname", text(c.name)),
                     ("opcnamespace", oid_of(11)),
                     ("opcowner", oid_of(10)),
-                    ("opcfamily", oid_of(*family)),
-                    ("opcintype", oid_of(*ty)),
-                    ("opcdefault", flag(true)),
+                    ("opcfamily", oid_of(c.family)),
+                    ("opcintype", oid_of(c.input)),
+                    ("opcdefault", flag(c.default)),
                 ]);
             }
         }

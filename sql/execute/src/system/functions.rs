@@ -61,13 +61,18 @@ pub fn catalog_call(scope: &CatalogScope<'_>, function: &str, args: &[Datum]) ->
         | "pg_ts_parser_is_visible"
         | "pg_ts_template_is_visible" => Datum::Bool(true),
         "pg_get_indexdef" => some(find_index(c, oid(0)).map(|(t, i)| {
+            let pretty = flag(2);
             match number(1) {
-                n if n > 0 => i
-                    .keys
-                    .get(n as usize - 1)
-                    .map(|k| quote_identifier(&t.columns[k.column].name).into_owned())
-                    .unwrap_or_default(),
-                _ => deparse::index(c, t, i),
+                n if n > 0 => {
+                    let n = n as usize - 1;
+                    let included = || i.include.get(n.checked_sub(i.keys.len())?);
+                    match (i.keys.get(n), included()) {
+                        (Some(k), _) => deparse::index_key_of(c, t, k, pretty),
+                        (None, Some(column)) => quote_identifier(&t.columns[*column].name).into_owned(),
+                        (None, None) => String::new(),
+                    }
+                }
+                _ => deparse::index(c, t, i, pretty),
             }
         })),
         "pg_get_constraintdef" => {

@@ -3,7 +3,7 @@
 use super::{Rows, int4, text};
 use crate::exec::Exec;
 use curia_catalog::system::system_tables;
-use curia_catalog::{Catalog, ConstraintKind, Identity, Table};
+use curia_catalog::{Catalog, ConstraintKind, ForeignKeyAction, Identity, Table, Timing};
 use curia_types::{Datum, PgType, numeric, oid, type_info};
 
 /// `pg_proc.oid` of pg_get_expr(pg_node_tree, oid).
@@ -265,17 +265,77 @@ fn constraints(view: &str, catalog: &Catalog, database: &Datum, out: &mut Rows) 
                 ConstraintKind::Check { .. } => ("CHECK", None),
                 ConstraintKind::Unique { primary: true, index } => ("PRIMARY KEY", t.index(*index)),
                 ConstraintKind::Unique { index, .. } => ("UNIQUE", t.index(*index)),
+                ConstraintKind::ForeignKey(_) => ("FOREIGN KEY", None),
             };
             match (view, &c.kind) {
                 ("table_constraints", _) => {
                     let mut row = named(&c.name);
                     row.extend([
                         ("constraint_type", text(kind)),
-                        ("is_deferrable", yes(false)),
-                        ("initially_deferred", yes(false)),
+                        ("is_deferrable", yes(c.timing != Timing::Immediate)),
+                        ("initially_deferred", yes(c.timing == Timing::Deferred)),
                         ("enforced", yes(true)),
                     ]);
                     out.add(&row);
+                }
+                ("referential_constraints", ConstraintKind::ForeignKey(key)) => {
+                    let mut row = named(&c.name);
+                    row.truncate(3);
+                    if let Some(other) = catalog.tables.get(&key.table) {
+                        // Of the constraint whose index it is; an index alone has none.
+                        let name = other.constraints.iter().find_map(|c| match c.kind {
+                            ConstraintKind::Unique { index, .. } if index == key.index => Some(text(&c.name)),
+                            _ => None,
+                        });
+                        if let Some(name) = name {
+                            row.extend([
+                                ("unique_constraint_catalog", database.clone()),
+                                ("unique_constraint_schema", text(catalog.schema_name(other.schema))),
+                                ("unique_constraint_name", name),
+                            ]);
+                        }
+                    }
+                    let rule = |action| {
+                        text(match action {
+                            ForeignKeyAction::NoAction => "NO ACTION",
+                            ForeignKeyAction::Restrict => "RESTRICT",
+                            ForeignKeyAction::Cascade => "CASCADE",
+                            ForeignKeyAction::SetNull => "SET NULL",
+                            ForeignKeyAction::SetDefault => "SET DEFAULT",
+                        })
+                    };
+                    row.extend([
+                        ("match_option", text(if key.full { "FULL" } else { "NONE" })),
+                        ("update_rule", rule(key.on_update)),
+                        ("delete_rule", rule(key.on_delete)),
+                    ]);
+                    out.add(&row);
+                }
+                ("key_column_usage", ConstraintKind::ForeignKey(key)) => {
+                    let other = catalog.tables.get(&key.table).and_then(|o| o.index(key.index));
+                    for (n, (column, referenced)) in (1..).zip(key.columns.iter().zip(&key.key)) {
+                        let mut row = named(&c.name);
+                        row.extend([("column_name", text(&t.columns[*column].name)), ("ordinal_position", int4(n))]);
+                        if let Some(at) = other.and_then(|i| i.columns().position(|k| k == *referenced)) {
+                            row.push(("position_in_unique_constraint", int4(at as i32 + 1)));
+                        }
+                        out.add(&row);
+                    }
+                }
+                ("constraint_column_usage", ConstraintKind::ForeignKey(key)) => {
+                    if let Some(other) = catalog.tables.get(&key.table) {
+                        for column in &key.key {
+                            let mut row = named(&c.name);
+                            row.retain(|(name, _)| !name.starts_with("table_"));
+                            row.extend([
+                                ("table_catalog", database.clone()),
+                                ("table_schema", text(catalog.schema_name(other.schema))),
+                                ("table_name", text(&other.name)),
+                                ("column_name", text(&other.columns[*column].name)),
+                            ]);
+                            out.add(&row);
+                        }
+                    }
                 }
                 ("check_constraints", ConstraintKind::Check { expression }) => {
                     let mut row = named(&c.name);
@@ -283,10 +343,10 @@ fn constraints(view: &str, catalog: &Catalog, database: &Datum, out: &mut Rows) 
                     out.add(&row);
                 }
                 ("key_column_usage" | "constraint_column_usage", ConstraintKind::Unique { .. }) => {
-                    for (n, k) in index.map(|i| i.keys.as_slice()).unwrap_or_default().iter().enumerate() {
+                    for (n, column) in index.iter().flat_map(|i| i.columns()).enumerate() {
                         let mut row = named(&c.name);
                         row.extend([
-                            ("column_name", text(&t.columns[k.column].name)),
+                            ("column_name", text(&t.columns[column].name)),
                             ("ordinal_position", int4(n as i32 + 1)),
                         ]);
                         out.add(&row);

@@ -4,7 +4,7 @@ use super::{Rows, flag, int2, int2s, int4, oid_of, oids, text};
 use crate::exec::Exec;
 use curia_bind::deparse;
 use curia_catalog::system::{SystemTable, system_tables};
-use curia_catalog::{Catalog, ConstraintKind, Identity, Index, Oid, Sequence, Table};
+use curia_catalog::{Catalog, ConstraintKind, ForeignKeyAction, Identity, Index, KeyOf, Oid, Sequence, Table, Timing};
 use curia_types::{Datum, PgType, oid, type_info};
 
 /// OID of `pg_class`, as dependencies and comments name it.
@@ -112,7 +112,7 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
                         ("schemaname", text(catalog.schema_name(t.schema))),
                         ("tablename", text(&t.name)),
                         ("indexname", text(&i.name)),
-                        ("indexdef", text(deparse::index(catalog, t, i))),
+                        ("indexdef", text(deparse::index(catalog, t, i, false))),
                     ]);
                 }
             }
@@ -205,7 +205,7 @@ fn classes(catalog: &Catalog, exec: &Exec, out: &mut Rows) {
         let kind = if t.materialized.is_some() { "m" } else { "r" };
         let mut row = common(t.oid, &t.name, t.schema, t.owner, kind, t.columns.len());
         row.retain(|(name, _)| *name != "relispopulated");
-        let pages = exec.view.approximate_bytes(t.storage).div_ceil(8192);
+        let pages = exec.view().map_or(0, |v| v.approximate_bytes(t.storage)).div_ceil(8192);
         row.extend([
             ("reltype", oid_of(t.row_type)),
             ("relam", oid_of(2)),
@@ -226,8 +226,11 @@ fn classes(catalog: &Catalog, exec: &Exec, out: &mut Rows) {
         ]);
         out.add(&row);
         for i in &t.indexes {
-            let mut row = common(i.oid, &i.name, t.schema, t.owner, "i", i.keys.len());
-            row.extend([("relam", oid_of(403)), ("relfilenode", oid_of(i.storage.unwrap_or(t.storage).0))]);
+            let mut row = common(i.oid, &i.name, t.schema, t.owner, "i", i.keys.len() + i.include.len());
+            row.extend([
+                ("relam", oid_of(i.method.oid())),
+                ("relfilenode", oid_of(i.storage.unwrap_or(t.storage).0)),
+            ]);
             out.add(&row);
         }
     }
@@ -305,9 +308,19 @@ fn attributes(catalog: &Catalog, out: &mut Rows) {
             );
         }
         for i in &t.indexes {
-            for (n, k) in i.keys.iter().enumerate() {
-                let c = &t.columns[k.column];
-                attribute(out, i.oid, &c.name, n as i16 + 1, c.ty, &[]);
+            let keys = i.keys.iter().map(|k| (k.name(t), k.ty(t)));
+            let included = i.include.iter().map(|c| (t.columns[*c].name.as_str(), t.columns[*c].ty));
+            let mut names: Vec<String> = Vec::new();
+            for (n, (name, ty)) in (1..).zip(keys.chain(included)) {
+                // A name that stands already is counted on.
+                let mut unique = name.to_owned();
+                let mut pass = 1;
+                while names.contains(&unique) {
+                    unique = format!("{name}{pass}");
+                    pass += 1;
+                }
+                attribute(out, i.oid, &unique, n, ty, &[]);
+                names.push(unique);
             }
         }
     }
@@ -336,7 +349,17 @@ fn system_attributes(s: &SystemTable, out: &mut Rows) {
 }
 
 fn index_row(t: &Table, i: &Index, out: &mut Rows) {
-    let columns: Vec<i16> = i.keys.iter().map(|k| t.columns[k.column].attnum).collect();
+    let attnum = |c: usize| t.columns[c].attnum;
+    let keys = i.keys.iter().map(|k| k.as_column().map_or(0, attnum));
+    let columns: Vec<i16> = keys.chain(i.include.iter().map(|c| attnum(*c))).collect();
+    let expressions: Vec<&str> = i
+        .keys
+        .iter()
+        .filter_map(|k| match &k.of {
+            KeyOf::Expression { text, .. } => Some(text.as_str()),
+            KeyOf::Column(_) => None,
+        })
+        .collect();
     let options: Vec<i16> = i
         .keys
         .iter()
@@ -345,21 +368,23 @@ fn index_row(t: &Table, i: &Index, out: &mut Rows) {
     let classes: Vec<u32> = i
         .keys
         .iter()
-        .map(|k| super::builtin::default_opclass(t.columns[k.column].ty.oid))
+        .map(|k| super::builtin::opclass(i.method, k.opclass.as_deref(), k.ty(t).oid))
         .collect();
     let collations: Vec<u32> = i
         .keys
         .iter()
-        .map(|k| type_info::by_oid(t.columns[k.column].ty.oid).map_or(0, |t| t.collation))
+        .map(|k| super::builtin::collation(k.collation.as_deref(), k.ty(t).oid))
         .collect();
     out.add(&[
         ("indexrelid", oid_of(i.oid)),
         ("indrelid", oid_of(t.oid)),
         ("indnatts", int2(columns.len() as i64)),
-        ("indnkeyatts", int2(columns.len() as i64)),
+        ("indnkeyatts", int2(i.keys.len() as i64)),
         ("indisunique", flag(i.unique)),
         ("indisprimary", flag(i.primary)),
-        ("indimmediate", flag(true)),
+        ("indimmediate", flag(!i.deferrable)),
+        ("indnullsnotdistinct", flag(i.nulls_not_distinct)),
+        ("indisreplident", flag(false)),
         ("indisvalid", flag(true)),
         ("indisready", flag(true)),
         ("indislive", flag(true)),
@@ -367,6 +392,15 @@ fn index_row(t: &Table, i: &Index, out: &mut Rows) {
         ("indcollation", oids(&collations)),
         ("indclass", oids(&classes)),
         ("indoption", int2s(&options)),
+        (
+            "indexprs",
+            if expressions.is_empty() {
+                Datum::Null
+            } else {
+                text(expressions.join(", "))
+            },
+        ),
+        ("indpred", i.predicate.as_ref().map_or(Datum::Null, text)),
     ]);
 }
 
@@ -378,31 +412,69 @@ fn constraints(catalog: &Catalog, out: &mut Rows) {
                 ("conname", text(&c.name)),
                 ("connamespace", oid_of(t.schema)),
                 ("conrelid", oid_of(t.oid)),
-                ("convalidated", flag(true)),
+                ("convalidated", flag(!c.not_valid)),
                 ("conislocal", flag(true)),
-                ("connoinherit", flag(false)),
+                ("condeferrable", flag(c.timing != Timing::Immediate)),
+                ("condeferred", flag(c.timing == Timing::Deferred)),
                 ("confupdtype", text(" ")),
                 ("confdeltype", text(" ")),
                 ("confmatchtype", text(" ")),
             ];
             match &c.kind {
                 ConstraintKind::Check { expression } => {
-                    row.extend([("contype", text("c")), ("conbin", text(expression))]);
+                    let columns = curia_bind::ddl::check_columns(catalog, expression, t).unwrap_or_default();
+                    row.extend([
+                        ("contype", text("c")),
+                        ("conbin", text(expression)),
+                        ("conkey", attnums(t, &columns)),
+                        ("connoinherit", flag(c.no_inherit)),
+                    ]);
+                }
+                ConstraintKind::ForeignKey(key) => {
+                    row.retain(|(name, _)| !name.starts_with("conf"));
+                    let other = catalog.tables.get(&key.table);
+                    row.extend([
+                        ("contype", text("f")),
+                        ("conindid", oid_of(key.index)),
+                        ("confrelid", oid_of(key.table)),
+                        ("conkey", attnums(t, &key.columns)),
+                        ("confkey", other.map_or(Datum::Null, |o| attnums(o, &key.key))),
+                        ("confupdtype", text(action(key.on_update))),
+                        ("confdeltype", text(action(key.on_delete))),
+                        ("confmatchtype", text(if key.full { "f" } else { "s" })),
+                        ("connoinherit", flag(true)),
+                    ]);
+                    if !key.set.is_empty() {
+                        row.push(("confdelsetcols", attnums(t, &key.set)));
+                    }
                 }
                 ConstraintKind::Unique { index, primary } => {
-                    let keys = t
-                        .index(*index)
-                        .map(|i| i.keys.iter().map(|k| Datum::Int2(t.columns[k.column].attnum)).collect());
+                    let keys: Vec<usize> = t.index(*index).map(|i| i.columns().collect()).unwrap_or_default();
                     row.extend([
                         ("contype", text(if *primary { "p" } else { "u" })),
                         ("conindid", oid_of(*index)),
-                        ("conkey", Datum::list(oid::INT2, keys.unwrap_or_default())),
+                        ("conkey", attnums(t, &keys)),
                         ("connoinherit", flag(true)),
                     ]);
                 }
             }
             out.add(&row);
         }
+    }
+}
+
+fn attnums(t: &Table, columns: &[usize]) -> Datum {
+    Datum::list(oid::INT2, columns.iter().map(|c| Datum::Int2(t.columns[*c].attnum)).collect())
+}
+
+/// `confupdtype`, `confdeltype`
+fn action(action: ForeignKeyAction) -> &'static str {
+    match action {
+        ForeignKeyAction::NoAction => "a",
+        ForeignKeyAction::Restrict => "r",
+        ForeignKeyAction::Cascade => "c",
+        ForeignKeyAction::SetNull => "n",
+        ForeignKeyAction::SetDefault => "d",
     }
 }
 
@@ -440,13 +512,25 @@ fn dependencies(catalog: &Catalog, out: &mut Rows) {
             }
         }
         for c in &t.constraints {
-            if let ConstraintKind::Unique { index, .. } = &c.kind {
-                depend(CLASS, *index, (2606, c.oid, 0), "i");
-                for k in t.index(*index).map(|i| i.keys.as_slice()).unwrap_or_default() {
-                    depend(2606, c.oid, (CLASS, t.oid, t.columns[k.column].attnum), "a");
+            match &c.kind {
+                ConstraintKind::Unique { index, .. } => {
+                    depend(CLASS, *index, (2606, c.oid, 0), "i");
+                    for column in t.index(*index).iter().flat_map(|i| i.columns()) {
+                        depend(2606, c.oid, (CLASS, t.oid, t.columns[column].attnum), "a");
+                    }
                 }
-            } else {
-                depend(2606, c.oid, (CLASS, t.oid, 0), "a");
+                ConstraintKind::ForeignKey(key) => {
+                    for column in &key.columns {
+                        depend(2606, c.oid, (CLASS, t.oid, t.columns[*column].attnum), "a");
+                    }
+                    if let Some(other) = catalog.tables.get(&key.table) {
+                        for column in &key.key {
+                            depend(2606, c.oid, (CLASS, other.oid, other.columns[*column].attnum), "n");
+                        }
+                    }
+                    depend(2606, c.oid, (CLASS, key.index, 0), "n");
+                }
+                ConstraintKind::Check { .. } => depend(2606, c.oid, (CLASS, t.oid, 0), "a"),
             }
         }
         for i in &t.indexes {
@@ -455,8 +539,8 @@ fn dependencies(catalog: &Catalog, out: &mut Rows) {
                 .iter()
                 .any(|c| matches!(&c.kind, ConstraintKind::Unique { index, .. } if *index == i.oid));
             if !backs {
-                for k in &i.keys {
-                    depend(CLASS, i.oid, (CLASS, t.oid, t.columns[k.column].attnum), "a");
+                for column in curia_bind::index::index_columns(catalog, t, i).unwrap_or_default() {
+                    depend(CLASS, i.oid, (CLASS, t.oid, t.columns[column].attnum), "a");
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! UPDATE and DELETE, with FROM, USING and RETURNING: rows of a source name rows of the table, which are locked and changed.
 
 use super::keyed::Keyed;
-use super::{Checks, Pass, ReturningRow, Written, as_output, key_at};
+use super::{Checks, Pass, References, ReturningRow, Written, as_output, key_at};
 use crate::engine::Engine;
 use crate::eval::{Env, Program};
 use crate::exec::{Exec, Execution};
@@ -25,6 +25,7 @@ pub(crate) struct ChangePlan {
     row_key: usize,
     strength: LockStrength,
     change: Change,
+    references: Option<References>,
     returning: Option<ReturningRow>,
 }
 
@@ -92,6 +93,7 @@ impl ChangePlan {
             source: Source::compile(c, source.clone(), &ids, depth, true)?,
             strength,
             change,
+            references: References::of(c.catalog(), table),
             returning,
         })
     }
@@ -165,15 +167,22 @@ impl ChangePlan {
         match &self.change {
             Change::Update { assignments, checks } => {
                 let mut new = self.layout.decode_row(old)?;
+                let before = self.references.as_ref().map(|_| new.clone());
                 for (column, program) in assignments {
                     new[*column] = program.eval(env, row)?;
                 }
                 checks.complete(&self.layout, env, &mut new)?;
-                tx.update(&self.layout, key, old, &new).await?;
+                let new_key = tx.update(&self.layout, key, old, &new).await?;
+                if let (Some(references), Some(before)) = (&self.references, &before) {
+                    references.updated(tx, &new_key, new_key != *key, before, &new)?;
+                }
                 written.row(self.returning.as_ref(), env, &new, row)
             }
             Change::Delete => {
                 tx.delete(&self.layout, key, old).await?;
+                if let Some(references) = &self.references {
+                    references.deleted(tx, &self.layout.decode_row(old)?)?;
+                }
                 written.row(self.returning.as_ref(), env, &[], row)
             }
         }

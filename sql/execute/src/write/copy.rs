@@ -1,6 +1,6 @@
 //! COPY FROM: rows of values in bulk, without a plan for each.
 
-use super::Checks;
+use super::{Checks, Due, References, settle};
 use crate::engine::Engine;
 use crate::eval::{Env, Program};
 use crate::exec::{Exec, Execution};
@@ -17,6 +17,9 @@ pub struct CopyInsert {
     layout: Arc<TableLayout>,
     values: Vec<Option<Program>>,
     checks: Checks,
+    references: Option<References>,
+    engine: Arc<Engine>,
+    execution: Execution,
     exec: Arc<Exec>,
     inserted: u64,
 }
@@ -43,8 +46,11 @@ impl CopyInsert {
             .collect::<Result<_>>()?;
         let layout = c.layout(&insert.table)?;
         let checks = Checks::compile(&mut c, &insert.generated, &insert.checks, &insert.new_row)?;
-        let exec = Arc::new(Exec::new(tx.read_view(), execution, engine));
+        let exec = Arc::new(Exec::new(tx.read_view(), execution.clone(), engine));
         Ok(CopyInsert {
+            references: References::of(catalog, &insert.table),
+            engine: engine.clone(),
+            execution,
             layout,
             values,
             checks,
@@ -65,9 +71,17 @@ impl CopyInsert {
             .map(|v| v.as_ref().map_or(Ok(Datum::Null), |p| p.eval(env, copied)))
             .collect::<Result<Row>>()?;
         self.checks.complete(&self.layout, env, &mut row)?;
-        tx.insert(&self.layout, &row).await?;
+        let row_key = tx.insert(&self.layout, &row).await?;
+        if let Some(references) = &self.references {
+            references.inserted(tx, &row_key, &row)?;
+        }
         self.inserted += 1;
         Ok(())
+    }
+
+    /// Makes the checks that waited for the last row.
+    pub async fn finish(&self, tx: &mut Transaction) -> Result<()> {
+        settle(&self.engine, tx, &self.execution, Due::Statement).await
     }
 
     /// Rows inserted so far.

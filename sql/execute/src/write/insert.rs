@@ -1,6 +1,6 @@
 //! INSERT, with ON CONFLICT and RETURNING.
 
-use super::{Checks, Pass, ReturningRow, Written, as_output};
+use super::{Checks, Pass, References, ReturningRow, Written, as_output};
 use crate::engine::Engine;
 use crate::eval::{Env, Program};
 use crate::exec::{Exec, Execution};
@@ -23,6 +23,7 @@ pub(crate) struct InsertPlan {
     values: Vec<Option<Program>>,
     checks: Checks,
     conflict: Option<Conflict>,
+    references: Option<References>,
     returning: Option<ReturningRow>,
 }
 
@@ -66,6 +67,7 @@ impl InsertPlan {
             values,
             checks: Checks::compile(c, &insert.generated, &insert.checks, &insert.new_row)?,
             conflict,
+            references: References::of(c.catalog(), &insert.table),
             returning: ReturningRow::compile(c, insert.returning.as_ref(), &insert.new_row, &[])?,
             layout,
         })
@@ -95,7 +97,10 @@ impl InsertPlan {
             self.checks.complete(&self.layout, env, &mut row)?;
             let row = match &self.conflict {
                 None => {
-                    tx.insert(&self.layout, &row).await?;
+                    let row_key = tx.insert(&self.layout, &row).await?;
+                    if let Some(references) = &self.references {
+                        references.inserted(tx, &row_key, &row)?;
+                    }
                     Some(row)
                 }
                 Some(conflict) => match self.upsert(conflict, tx, env, row).await? {
@@ -114,7 +119,12 @@ impl InsertPlan {
     async fn upsert(&self, conflict: &Conflict, tx: &mut Transaction, env: Env<'_>, row: Row) -> Result<Result<Option<Row>, Retry>> {
         loop {
             let (row_key, own) = match tx.insert_unless_conflict(&self.layout, &row, &conflict.arbiters).await? {
-                Inserted::Row(_) => return Ok(Ok(Some(row))),
+                Inserted::Row(row_key) => {
+                    if let Some(references) = &self.references {
+                        references.inserted(tx, &row_key, &row)?;
+                    }
+                    return Ok(Ok(Some(row)));
+                }
                 Inserted::Conflict { row_key, own } => (row_key, own),
             };
             let Some(update) = &conflict.update else { return Ok(Ok(None)) };
@@ -142,12 +152,16 @@ impl InsertPlan {
             {
                 return Ok(Ok(None));
             }
+            let before = self.references.as_ref().map(|_| existing.clone());
             let mut new = existing;
             for (column, program) in &update.assignments {
                 new[*column] = program.eval(env, &seen)?;
             }
             self.checks.complete(&self.layout, env, &mut new)?;
-            tx.update(&self.layout, &row_key, &old, &new).await?;
+            let new_key = tx.update(&self.layout, &row_key, &old, &new).await?;
+            if let (Some(references), Some(before)) = (&self.references, &before) {
+                references.updated(tx, &new_key, new_key != row_key, before, &new)?;
+            }
             return Ok(Ok(Some(new)));
         }
     }

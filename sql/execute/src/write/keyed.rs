@@ -42,7 +42,8 @@ impl Keyed {
     pub fn keys(&self, env: Env<'_>, layout: &TableLayout) -> Result<Vec<Vec<u8>>> {
         let mut keys = self.scan.row_keys(env)?.unwrap_or_default();
         let mut error = None;
-        keys.retain(|key| match env.exec.view.read(layout.storage(), key, |_| ()) {
+        let view = env.exec.view()?;
+        keys.retain(|key| match view.read(layout.storage(), key, |_| ()) {
             Ok(found) => found.is_some(),
             Err(e) => {
                 error = Some(e);

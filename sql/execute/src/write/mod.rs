@@ -4,15 +4,20 @@
 //! computes from its snapshot; when a row turns out to have changed since, it undoes its own writes, keeps its locks and runs again.
 
 mod change;
+mod computed;
 mod copy;
 mod insert;
 mod keyed;
 mod lock;
+mod references;
 
 pub(crate) use change::ChangePlan;
+pub use computed::table_layout;
 pub use copy::CopyInsert;
 pub(crate) use insert::InsertPlan;
 pub(crate) use lock::LockPlan;
+pub(crate) use references::References;
+pub use references::{Due, ReferencePlans, settle};
 
 use crate::eval::{Env, Program};
 use crate::exec::Exec;

@@ -46,9 +46,10 @@ pub async fn create(tx: &mut Transaction, sql: &str) -> Result<()> {
             let keys = parts(body)
                 .into_iter()
                 .map(|c| IndexKey {
-                    column: new.column(c.trim_end_matches(" desc")).unwrap().0,
+                    of: KeyOf::Column(new.column(c.trim_end_matches(" desc")).unwrap().0),
                     descending: c.ends_with(" desc"),
                     nulls_first: c.ends_with(" desc"),
+                    ..Default::default()
                 })
                 .collect();
             let storage = Some(tx.new_storage()?);
@@ -60,6 +61,7 @@ pub async fn create(tx: &mut Transaction, sql: &str) -> Result<()> {
                 keys,
                 unique,
                 primary: false,
+                ..Default::default()
             });
             tx.change_catalog(Change::put(new))?;
             Ok(())
@@ -84,13 +86,7 @@ async fn table(tx: &mut Transaction, name: &str, body: &str) -> Result<()> {
         on_commit: None,
         materialized: None,
     };
-    let key = |column| {
-        vec![IndexKey {
-            column,
-            descending: false,
-            nulls_first: false,
-        }]
-    };
+    let key = |column| vec![IndexKey::column(column)];
     for (i, part) in parts(body).into_iter().enumerate() {
         let (column, rest) = part.split_once(' ').unwrap();
         let end = ["primary key", "not null", "unique", "default", "check"]
@@ -143,6 +139,7 @@ async fn table(tx: &mut Transaction, name: &str, body: &str) -> Result<()> {
                 keys: key(i),
                 unique: true,
                 primary,
+                ..Default::default()
             });
             let kind = ConstraintKind::Unique { index, primary: true };
             new.constraints.push(Constraint {
@@ -160,6 +157,7 @@ async fn table(tx: &mut Transaction, name: &str, body: &str) -> Result<()> {
                 keys: key(i),
                 unique: true,
                 primary: false,
+                ..Default::default()
             });
             let kind = ConstraintKind::Unique { index, primary: false };
             new.constraints.push(Constraint {

@@ -291,6 +291,7 @@ async fn execute(engine: &Arc<Engine>, tx: &mut Transaction, sql: &str, params: 
         interrupt: Arc::new(Uninterrupted),
         catalog,
         session_views: None,
+        reference_plans: Arc::default(),
     };
     plan.execute(tx, execution).await
 }

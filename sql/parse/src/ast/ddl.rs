@@ -153,6 +153,8 @@ pub struct ForeignKey {
     pub on_delete: ForeignKeyAction,
     /// ON UPDATE
     pub on_update: ForeignKeyAction,
+    /// Columns that ON DELETE SET NULL or SET DEFAULT sets; empty means all.
+    pub set_columns: Vec<Ident>,
     /// DEFERRABLE and so on.
     pub attributes: ConstraintAttributes,
 }
@@ -407,6 +409,8 @@ pub enum AlterTableAction {
         /// CASCADE
         cascade: bool,
     },
+    /// ALTER CONSTRAINT
+    AlterConstraint(Ident, ConstraintAttributes),
     /// VALIDATE CONSTRAINT
     ValidateConstraint(Ident),
     /// RENAME [COLUMN] a TO b

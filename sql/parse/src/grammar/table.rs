@@ -341,6 +341,7 @@ impl<'a> Parser<'a> {
             matching: ForeignKeyMatch::Simple,
             on_delete: ForeignKeyAction::NoAction,
             on_update: ForeignKeyAction::NoAction,
+            set_columns: Vec::new(),
             attributes: ConstraintAttributes::default(),
         };
         if self.accept_kw(Kw::Match) {
@@ -360,9 +361,16 @@ impl<'a> Parser<'a> {
                 self.expect_kw(Kw::Update)?;
             }
             let action = self.foreign_key_action()?;
+            let pos = self.pos();
+            let listed = matches!(action, ForeignKeyAction::SetNull | ForeignKeyAction::SetDefault) && self.peek() == Tok::LParen;
+            let columns = if listed { self.paren_list(|p| p.column_id())? } else { Vec::new() };
             if delete {
                 key.on_delete = action;
+                key.set_columns = columns;
             } else {
+                if listed {
+                    return Err(SqlError::unsupported("a column list with SET NULL is only supported for ON DELETE actions").at(Some(pos)));
+                }
                 key.on_update = action;
             }
         }
@@ -384,9 +392,6 @@ impl<'a> Parser<'a> {
         } else {
             return Err(self.unexpected());
         };
-        if self.peek() == Tok::LParen {
-            return Err(SqlError::unsupported("a column list with ON DELETE SET").at(Some(self.pos())));
-        }
         Ok(action)
     }
 
@@ -614,9 +619,8 @@ impl<'a> Parser<'a> {
             Some(Kw::Alter) => {
                 self.bump();
                 if self.accept_kw(Kw::Constraint) {
-                    self.column_id()?;
-                    self.constraint_attributes()?;
-                    return Ok(AlterTableAction::Unsupported("ALTER CONSTRAINT"));
+                    let name = self.column_id()?;
+                    return Ok(AlterTableAction::AlterConstraint(name, self.constraint_attributes()?));
                 }
                 self.accept_kw(Kw::Column);
                 if self.peek() == Tok::Number {

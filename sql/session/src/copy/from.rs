@@ -272,6 +272,7 @@ impl Session {
             let tx = self.transaction()?;
             copy_rows(&mut reader, &table.name, &columns, &io, &mut insert, tx, &mut row, &waits, out).await?;
             if input == CopyInput::Done {
+                waits.run(out, insert.finish(tx)).await?;
                 return Ok(Ran {
                     rows: None,
                     fields: None,

@@ -27,6 +27,7 @@
 use crate::buffer::{Value, WriteBuffer};
 use crate::database::Database;
 use crate::lock::Owner;
+use crate::pending::Pending;
 use crate::slot::SessionSlot;
 use crate::stage::Stages;
 use crate::view::{OwnWrites, ReadView, View};
@@ -95,6 +96,7 @@ pub struct Transaction {
     /// Tables locked as a whole instead of row by row.
     escalated: HashSet<Oid>,
     pub(crate) stages: Stages,
+    pub(crate) pending: Pending,
 }
 
 impl Transaction {
@@ -128,6 +130,7 @@ impl Transaction {
             counts: HashMap::new(),
             escalated: HashSet::new(),
             stages: Stages::default(),
+            pending: Pending::default(),
         })
     }
 

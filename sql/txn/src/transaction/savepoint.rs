@@ -1,6 +1,7 @@
 //! Undoing: the running statement, and back to savepoints.
 
 use super::Transaction;
+use crate::pending::Deferral;
 use curia_types::{Result, SqlError, SqlState};
 use std::sync::Arc;
 
@@ -14,6 +15,8 @@ pub(super) struct Mark {
 pub(super) struct Savepoint {
     name: String,
     pub(super) mark: Mark,
+    /// SET CONSTRAINTS as it stood.
+    deferral: Deferral,
 }
 
 impl Transaction {
@@ -56,6 +59,7 @@ impl Transaction {
         self.savepoints.push(Savepoint {
             name: name.to_owned(),
             mark: self.statement,
+            deferral: self.pending.deferral.clone(),
         });
         self.reset_marks();
     }
@@ -89,6 +93,7 @@ impl Transaction {
     pub fn rollback_to_savepoint(&mut self, name: &str) -> Result<()> {
         let at = self.find_savepoint(name)?;
         self.undo_to(self.savepoints[at].mark);
+        self.pending.deferral = self.savepoints[at].deferral.clone();
         self.savepoints.truncate(at + 1);
         self.statement = self.here();
         self.reset_marks();
@@ -106,6 +111,7 @@ impl Transaction {
             buffer.undo_to(mark.seq);
             self.stages.undo_to(mark.seq);
         }
+        self.pending.undo_to(mark.seq);
         if self.changes.len() > mark.changes {
             self.changes.truncate(mark.changes);
             *self.private.get_mut() = None;

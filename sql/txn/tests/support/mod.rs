@@ -247,11 +247,7 @@ pub async fn make_table(tx: &mut Transaction, name: &str, keyed: bool, indexes: 
         identity: None,
         dropped: false,
     };
-    let key = |column| IndexKey {
-        column,
-        descending: false,
-        nulls_first: false,
-    };
+    let key = |column| IndexKey::column(column);
     let mut table = Table {
         oid,
         schema: curia_catalog::lookup::PUBLIC,
@@ -281,6 +277,7 @@ pub async fn make_table(tx: &mut Transaction, name: &str, keyed: bool, indexes: 
             keys: vec![key(0)],
             unique: true,
             primary: true,
+            ..Default::default()
         });
         let kind = ConstraintKind::Unique { index, primary: true };
         table.constraints.push(Constraint {
@@ -299,6 +296,7 @@ pub async fn make_table(tx: &mut Transaction, name: &str, keyed: bool, indexes: 
             keys: vec![key(column)],
             unique,
             primary: false,
+            ..Default::default()
         });
     }
     tx.change_catalog(Change::put(table.clone())).unwrap();

@@ -129,7 +129,7 @@ pub fn primary_keys(command: &CommandGetPrimaryKeys, catalog: &Catalog) -> Resul
             rows.push((
                 catalog.schema_name(table.schema),
                 &table.name,
-                &table.columns[part.column].name,
+                part.name(table),
                 &key.name,
                 sequence,
             ));

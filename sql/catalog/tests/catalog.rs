@@ -38,15 +38,15 @@ fn table() -> Table {
             primary: true,
             ..Default::default()
         }],
-        constraints: vec![Constraint {
-            oid: 16_387,
-            name: "t_pkey".to_owned(),
-            kind: ConstraintKind::Unique {
+        constraints: vec![Constraint::new(
+            16_387,
+            "t_pkey".to_owned(),
+            ConstraintKind::Unique {
                 index: 16_386,
                 primary: true,
                 ..Default::default()
             },
-        }],
+        )],
         on_commit: None,
         materialized: None,
     }

@@ -5,7 +5,7 @@
 
 use crate::Ddl;
 use crate::constraint::joined;
-use curia_catalog::{Change, Comment, ConstraintKind, Identity, Index, IndexKey, Oid, Relation, Sequence, Table, choose_name};
+use curia_catalog::{Change, Comment, ConstraintKind, Identity, Index, IndexKey, KeyOf, Oid, Relation, Sequence, Table, choose_name};
 use curia_parse::ast::{
     ColumnConstraint, ColumnConstraintKind, ColumnDef, ConstraintAttributes, CreateTable, Expr, Ident, SequenceOption, SequenceOptionKind,
     TableConstraint, TableConstraintKind, TableLike,
@@ -154,10 +154,19 @@ impl Ddl<'_> {
         };
         let mut keys = Vec::with_capacity(index.keys.len());
         for key in &index.keys {
-            let Some(column) = column(key.column) else { return Ok(None) };
-            keys.push(IndexKey { column, ..key.clone() });
+            // Texts name columns, which are called the same here.
+            let of = match &key.of {
+                KeyOf::Column(i) => match column(*i) {
+                    Some(i) => KeyOf::Column(i),
+                    None => return Ok(None),
+                },
+                expression => expression.clone(),
+            };
+            keys.push(IndexKey { of, ..key.clone() });
         }
-        let names: Vec<&str> = keys.iter().map(|k| table.columns[k.column].name.as_str()).collect();
+        let include: Vec<usize> = index.include.iter().filter_map(|i| column(*i)).collect();
+        let included = include.iter().map(|i| table.columns[*i].name.as_str());
+        let names: Vec<&str> = keys.iter().map(|k| k.name(table)).chain(included).collect();
         let catalog = self.catalog();
         let name = choose_name(&table.name, Some(&joined(&names)), "idx", |n| {
             catalog.relation_in(table.schema, n).is_some() || table.indexes.iter().any(|i| i.name == n)
@@ -167,6 +176,7 @@ impl Ddl<'_> {
             name,
             storage: Some(self.new_storage()?),
             keys,
+            include,
             ..index.clone()
         };
         let oid = made.oid;
@@ -212,18 +222,17 @@ fn constraints_like(table: &Table, what: Including) -> Result<Vec<TableConstrain
                 (Some(ident(&c.name)), TableConstraintKind::Check(parsed(expression)?))
             }
             ConstraintKind::Unique { index, primary } if what.indexes => {
-                let keys = table.index(*index).map_or(&[][..], |i| &i.keys);
-                let columns: Vec<Ident> = keys.iter().map(|k| ident(&table.columns[k.column].name)).collect();
+                let Some(index) = table.index(*index) else { continue };
+                let named = |i: usize| ident(&table.columns[i].name);
+                let columns: Vec<Ident> = index.columns().map(named).collect();
+                let include: Vec<Ident> = index.include.iter().copied().map(named).collect();
                 let kind = if *primary {
-                    TableConstraintKind::PrimaryKey {
-                        columns,
-                        include: Vec::new(),
-                    }
+                    TableConstraintKind::PrimaryKey { columns, include }
                 } else {
                     TableConstraintKind::Unique {
                         columns,
-                        nulls_not_distinct: false,
-                        include: Vec::new(),
+                        nulls_not_distinct: index.nulls_not_distinct,
+                        include,
                     }
                 };
                 (None, kind)
@@ -233,7 +242,12 @@ fn constraints_like(table: &Table, what: Including) -> Result<Vec<TableConstrain
         out.push(TableConstraint {
             name,
             kind,
-            attributes: ConstraintAttributes::default(),
+            attributes: ConstraintAttributes {
+                deferrable: c.timing != Timing::Immediate,
+                initially_deferred: c.timing == Timing::Deferred,
+                no_inherit: c.no_inherit,
+                not_valid: false,
+            },
             pos: 0,
         });
     }

@@ -93,6 +93,7 @@ impl CatalogTypes {
             interrupt: Arc::new(Uninterrupted),
             catalog: self.catalog.clone(),
             session_views: None,
+            reference_plans: Arc::default(),
         };
         Exec::new(self.engine.database().view_of(&self.slot), execution, &self.engine)
     }

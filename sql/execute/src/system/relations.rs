@@ -2,6 +2,7 @@
 
 use super::{Rows, flag, int2, int2s, int4, oid_of, oids, text};
 use crate::exec::Exec;
+use crate::write::References;
 use curia_bind::deparse;
 use curia_catalog::system::{SystemTable, system_tables};
 use curia_catalog::{Catalog, ConstraintKind, ForeignKeyAction, Identity, Index, KeyOf, Oid, Sequence, Table, Timing};
@@ -214,6 +215,8 @@ fn classes(catalog: &Catalog, exec: &Exec, out: &mut Rows) {
             ("relhasindex", flag(!t.indexes.is_empty())),
             ("relhasrules", flag(t.materialized.is_some())),
             ("relispopulated", flag(t.materialized.as_ref().is_none_or(|m| m.populated))),
+            // What psql looks at before it lists foreign keys.
+            ("relhastriggers", flag(References::of(catalog, t).is_some())),
             (
                 "relchecks",
                 int2(

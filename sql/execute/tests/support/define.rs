@@ -142,11 +142,7 @@ async fn table(tx: &mut Transaction, name: &str, body: &str) -> Result<()> {
                 ..Default::default()
             });
             let kind = ConstraintKind::Unique { index, primary: true };
-            new.constraints.push(Constraint {
-                oid: oid(tx).await,
-                name: format!("{name}_pkey"),
-                kind,
-            });
+            new.constraints.push(Constraint::new(oid(tx).await, format!("{name}_pkey"), kind));
         } else if rest.contains("unique") {
             let (index, storage) = (oid(tx).await, Some(tx.new_storage()?));
             let name = format!("{name}_{column}_key");
@@ -160,21 +156,14 @@ async fn table(tx: &mut Transaction, name: &str, body: &str) -> Result<()> {
                 ..Default::default()
             });
             let kind = ConstraintKind::Unique { index, primary: false };
-            new.constraints.push(Constraint {
-                oid: oid(tx).await,
-                name,
-                kind,
-            });
+            new.constraints.push(Constraint::new(oid(tx).await, name, kind));
         }
         if let Some((_, check)) = rest.split_once("check (") {
             let kind = ConstraintKind::Check {
                 expression: check.trim_end_matches(')').to_owned(),
             };
-            new.constraints.push(Constraint {
-                oid: oid(tx).await,
-                name: format!("{name}_{column}_check"),
-                kind,
-            });
+            new.constraints
+                .push(Constraint::new(oid(tx).await, format!("{name}_{column}_check"), kind));
         }
     }
     tx.change_catalog(Change::put(new))?;

@@ -280,11 +280,7 @@ pub async fn make_table(tx: &mut Transaction, name: &str, keyed: bool, indexes: 
             ..Default::default()
         });
         let kind = ConstraintKind::Unique { index, primary: true };
-        table.constraints.push(Constraint {
-            oid: tx.new_oid().unwrap(),
-            name,
-            kind,
-        });
+        table.constraints.push(Constraint::new(tx.new_oid().unwrap(), name, kind));
     }
     for &(name, column, unique) in indexes {
         let storage = Some(tx.new_storage().unwrap());

@@ -973,7 +973,7 @@ fn pass(action: &Action) -> u8 {
         | Action::DropNotNull(_)
         | Action::DropDefault(_)
         | Action::DropIdentity { .. }
-        | Action::DropExpression(_) => 0,
+        | Action::DropExpression { .. } => 0,
         Action::SetType { .. } => 1,
         Action::AddColumn { .. } => 4,
         Action::SetNotNull(_) | Action::SetIdentity { .. } => 6,

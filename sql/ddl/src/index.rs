@@ -6,7 +6,7 @@ use crate::Ddl;
 use crate::constraint::joined;
 use crate::names::relation_exists;
 use curia_catalog::opclass::{class_named, default_class};
-use curia_catalog::{Change, Index, IndexKey, IndexMethod, KeyOf, Relation, Table, choose_name};
+use curia_catalog::{Change, Index, IndexKey, IndexMethod, KeyOf, Table, choose_name};
 use curia_parse::ast::{CreateIndex, ExprKind, IndexElement, StatementOption};
 use curia_txn::TableLock;
 use curia_types::{PgType, Result, SqlError, SqlState, type_info};

@@ -5,7 +5,9 @@
 
 use crate::Ddl;
 use crate::constraint::joined;
-use curia_catalog::{Change, Comment, ConstraintKind, Identity, Index, IndexKey, KeyOf, Oid, Relation, Sequence, Table, choose_name};
+use curia_catalog::{
+    Change, Comment, ConstraintKind, Identity, Index, IndexKey, KeyOf, Oid, Relation, Sequence, Table, Timing, choose_name,
+};
 use curia_parse::ast::{
     ColumnConstraint, ColumnConstraintKind, ColumnDef, ConstraintAttributes, CreateTable, Expr, Ident, SequenceOption, SequenceOptionKind,
     TableConstraint, TableConstraintKind, TableLike,

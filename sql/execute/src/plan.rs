@@ -143,7 +143,7 @@ impl Source {
     pub fn open(&self, engine: &Arc<Engine>, exec: Arc<Exec>, columns: Arc<[OutputColumn]>) -> Result<RowSource> {
         let (op, depth) = self.rows();
         let running = exec.clone();
-        let inner = match (self.choose(engine, &exec.view)?, &self.how) {
+        let inner = match (self.choose(engine, exec.view()?)?, &self.how) {
             (Choice::Analytic, How::Analytic(plan)) => Inner::Batches {
                 from: plan.clone().start(engine, exec)?,
                 held: Vec::new().into_iter(),

@@ -181,7 +181,7 @@ impl Lowering {
 
     /// About how many rows a relation has.
     fn about(&self, rel: &Rel) -> Result<usize> {
-        cost::rows(rel, &self.engine, &self.exec.view)
+        cost::rows(rel, &self.engine, self.exec.view()?)
     }
 
     /// A relation that row operators run.

@@ -123,7 +123,7 @@ fn constraints_and_indexes_are_shown_as_postgresql_shows_them() {
     let shown = |table: &curia_catalog::Table, pretty| curia_bind::deparse::constraint(&catalog, &[], table, &table.constraints[0], pretty);
     assert_eq!(shown(pair, false), "PRIMARY KEY (x, y)");
     assert_eq!(
-        curia_bind::deparse::index(&catalog, pair, &pair.indexes[0]),
+        curia_bind::deparse::index(&catalog, pair, &pair.indexes[0], false),
         "CREATE UNIQUE INDEX pair_pkey ON golden.pair USING btree (x, y)"
     );
     let chk = catalog.tables.values().find(|t| t.name == "chk").unwrap();

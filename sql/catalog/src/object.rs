@@ -40,7 +40,7 @@ pub struct Table {
     /// Row type's OID (`reltype`).
     pub row_type: Oid,
     /// OID of the array type over the row type; 0 when it was made before there were any.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub row_array: Oid,
     /// Columns in attnum order, dropped ones included: `columns[i].attnum == i + 1`.
     pub columns: Vec<Column>,
@@ -96,7 +96,7 @@ pub struct View {
     /// Row type's OID (`reltype`).
     pub row_type: Oid,
     /// OID of the array type over the row type; 0 when it was made before there were any.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub row_array: Oid,
     /// Columns in attnum order; never dropped, only added by CREATE OR REPLACE.
     pub columns: Vec<ViewColumn>,

@@ -44,7 +44,6 @@ fn table() -> Table {
             ConstraintKind::Unique {
                 index: 16_386,
                 primary: true,
-                ..Default::default()
             },
         )],
         on_commit: None,

@@ -109,6 +109,7 @@ impl Exec {
                     disk: Arc::new(disk.map_err(|e| SqlError::internal(format!("no room for expressions: {e}")))?),
                 },
                 shared: Mutex::default(),
+                abandoned: AtomicBool::new(false),
             })
         });
         DETACHED.as_ref().map_err(Clone::clone)

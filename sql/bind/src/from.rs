@@ -177,7 +177,7 @@ impl Binder<'_> {
                     lateral: false,
                 })
             }
-            Some(Named::Sequence(_)) => Err(SqlError::unsupported("reading a sequence as a table").at(at(name.pos()))),
+            Some(Named::Sequence(oid)) => self.sequence_item(oid, alias, name),
             Some(Named::Index(_)) => Err(
                 SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("cannot open relation \"{}\"", name.name()))
                     .detail("This operation is not supported for indexes.")
@@ -185,6 +185,50 @@ impl Binder<'_> {
             ),
             None => Err(no_relation(name)),
         }
+    }
+
+    /// A sequence as a table of one row. Its numbers are reserved in memory, so it has none in a log (`log_cnt`).
+    fn sequence_item(&self, sequence: u32, alias: Option<&Alias>, name: &ast::ObjectName) -> Result<Part> {
+        // `pg_sequence_last_value`; with a second argument it gives the value that was never drawn, too.
+        const LAST_VALUE: u32 = 4032;
+        let value = |any: bool| {
+            let mut args = vec![self.constant(Datum::Oid(sequence), PgType::REGCLASS, None)];
+            if any {
+                args.push(self.constant(Datum::Bool(true), PgType::BOOL, None));
+            }
+            Expr {
+                kind: ExprKind::Call { function: LAST_VALUE, args },
+                ty: PgType::INT8,
+                position: None,
+            }
+        };
+        let called = Expr {
+            kind: ExprKind::IsNull {
+                arg: Box::new(value(false)),
+                negated: true,
+            },
+            ty: PgType::BOOL,
+            position: None,
+        };
+        let columns = [
+            ("last_value", value(true)),
+            ("log_cnt", self.constant(Datum::Int8(0), PgType::INT8, None)),
+            ("is_called", called),
+        ];
+        let columns: Vec<(String, RelColumn, Expr)> = columns.into_iter().map(|(n, e)| (n.to_owned(), self.column(e.ty), e)).collect();
+        let mut item = self.item(alias, name.name(), columns.iter().map(|(n, c, _)| (n.clone(), c.clone())).collect())?;
+        item.table = Some(sequence);
+        for (c, attnum) in item.columns.iter_mut().zip(1..) {
+            c.origin = Some((sequence, attnum));
+        }
+        Ok(Part {
+            rel: Rel::Project {
+                input: Box::new(Rel::Unit),
+                columns: columns.into_iter().map(|(_, c, e)| (c, e)).collect(),
+            },
+            items: vec![Rc::new(item)],
+            lateral: false,
+        })
     }
 
     /// A scan of all live columns of a table, and its name.

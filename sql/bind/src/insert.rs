@@ -5,6 +5,7 @@ use crate::ir::*;
 use crate::regclass::{Named, check_database, find_relation, no_relation, refuse_foreign_temporary};
 use crate::scope::{Clause, NsColumn, NsItem, Scope};
 use crate::select::Unknown;
+use crate::updatable::{RowChange, ViewTarget};
 use curia_catalog::{ConstraintKind, Identity, Table};
 use curia_parse::ast::{self, Assignment, ConflictTarget, SetExpr, TargetColumn};
 use curia_types::{Datum, PgType, Result, SqlError, SqlState, oid};
@@ -14,7 +15,64 @@ use std::sync::Arc;
 /// 428C9
 pub(crate) const GENERATED_ALWAYS: SqlState = SqlState::new("428C9");
 
+/// What a statement changes: a table, by itself or through a view.
+pub(crate) struct ChangeTarget {
+    /// The table.
+    pub table: Arc<Table>,
+    /// The table as the statement names it and its columns.
+    pub named: Arc<Table>,
+    pub view: Option<ViewTarget>,
+}
+
+impl ChangeTarget {
+    /// The columns of a new row with fresh ids, and the FROM item that shows it: the table's, and the one that the statement sees.
+    pub fn row(&self, binder: &Binder<'_>, name: &str, schema: bool) -> Result<(Vec<(usize, RelColumn)>, NsItem, NsItem)> {
+        let (row, item) = binder.new_row(&self.table, name, schema);
+        let seen = match &self.view {
+            None => item.clone(),
+            Some(view) => {
+                let mut seen = view.item(binder, None, name, Some(&row))?;
+                if !schema {
+                    seen.schema = None;
+                    seen.hidden_name = Some(self.named.name.clone());
+                }
+                seen
+            }
+        };
+        Ok((row, item, seen))
+    }
+
+    /// CHECK constraints and WITH CHECK OPTION over a new row.
+    pub fn checks(&self, binder: &Binder<'_>, row: &[(usize, RelColumn)], item: &NsItem) -> Result<Vec<Check>> {
+        let mut checks = binder.checks(&self.table, item)?;
+        if let Some(view) = &self.view {
+            checks.extend(view.checks(row));
+        }
+        Ok(checks)
+    }
+}
+
 impl Binder<'_> {
+    /// What a statement changes by the name that it gives.
+    pub fn change_target(&self, name: &ast::ObjectName, change: RowChange) -> Result<ChangeTarget> {
+        check_database(self.cx, name)?;
+        if let Some(Named::View(view)) = find_relation(self.cx, name.schema(), name.name()) {
+            let view = self.view_target(view, change)?;
+            self.uses_table(view.table.oid);
+            return Ok(ChangeTarget {
+                table: Arc::clone(&view.table),
+                named: view.stand_in(),
+                view: Some(view),
+            });
+        }
+        let table = self.target_table(name)?;
+        Ok(ChangeTarget {
+            named: Arc::clone(&table),
+            table,
+            view: None,
+        })
+    }
+
     /// The table that a statement changes.
     pub fn target_table(&self, name: &ast::ObjectName) -> Result<Arc<Table>> {
         check_database(self.cx, name)?;
@@ -34,7 +92,7 @@ impl Binder<'_> {
                 SqlState::INSUFFICIENT_PRIVILEGE,
                 format!("permission denied: \"{}\" is a system catalog", s.name),
             )),
-            Some(Named::View(_)) => Err(SqlError::unsupported("changing rows through a view").at(at(name.pos()))),
+            Some(Named::View(_)) => Err(SqlError::internal("a view as a table that is changed")),
             Some(Named::Sequence(_)) => Err(SqlError::new(
                 SqlState::WRONG_OBJECT_TYPE,
                 format!("cannot change sequence \"{}\"", name.name()),
@@ -125,6 +183,7 @@ impl Binder<'_> {
             out.push(Check {
                 name: c.name.clone(),
                 predicate: without_position(predicate),
+                kind: CheckKind::Constraint,
             });
         }
         Ok(out)
@@ -159,7 +218,11 @@ impl Binder<'_> {
     pub fn insert(&self, insert: &ast::Insert) -> Result<Bound> {
         let mut scope = Scope::root();
         let ctes = self.with(insert.with.as_ref(), &mut scope)?;
-        let table = self.target_table(&insert.table)?;
+        let target = self.change_target(&insert.table, RowChange::Insert)?;
+        let table = Arc::clone(&target.named);
+        if let Some(view) = &target.view {
+            view.check_assigned(insert.columns.iter().map(|c| c.name.name.as_str()), RowChange::Insert)?;
+        }
         let mut targets: Vec<usize> = Vec::with_capacity(insert.columns.len());
         for (n, column) in insert.columns.iter().enumerate() {
             let i = self.target_column(&table, column)?;
@@ -173,7 +236,10 @@ impl Binder<'_> {
         }
         let listed = !insert.columns.is_empty();
         if !listed {
-            targets = table.live_columns().map(|(i, _)| i).collect();
+            targets = match &target.view {
+                None => table.live_columns().map(|(i, _)| i).collect(),
+                Some(view) => view.in_order(insert.source.as_ref().map_or(0, |q| width_of(q)))?,
+            };
         }
         let (source, given) = self.insert_source(insert, &table, &targets, listed, &scope)?;
         let mut values = Vec::with_capacity(table.columns.len());
@@ -188,14 +254,14 @@ impl Binder<'_> {
             }));
         }
         let alias = insert.alias.as_ref().map_or(&table.name, |a| &a.name).clone();
-        let (new_row, item) = self.new_row(&table, &alias, insert.alias.is_none());
-        let generated = self.generated(&table, &item)?;
-        let checks = self.checks(&table, &item)?;
+        let (new_row, item, seen) = target.row(self, &alias, insert.alias.is_none())?;
+        let generated = self.generated(&target.table, &item)?;
+        let checks = target.checks(self, &new_row, &item)?;
         let on_conflict = match &insert.on_conflict {
-            Some(c) => Some(self.on_conflict(c, &table, &alias, insert.alias.is_none(), &scope)?),
+            Some(c) => Some(self.on_conflict(c, &target, &alias, insert.alias.is_none(), &scope)?),
             None => None,
         };
-        scope.items.push(Rc::new(item));
+        scope.items.push(Rc::new(seen));
         let returning = self.returning(&insert.returning, &scope)?;
         let source = if ctes.is_empty() {
             source
@@ -206,7 +272,7 @@ impl Binder<'_> {
             }
         };
         Ok(Bound::Insert(Insert {
-            table,
+            table: target.table,
             source,
             values,
             on_conflict,
@@ -417,11 +483,12 @@ impl Binder<'_> {
     fn on_conflict(
         &self,
         conflict: &ast::OnConflict,
-        table: &Arc<Table>,
+        target: &ChangeTarget,
         alias: &str,
         own_name: bool,
         outer: &Scope<'_>,
     ) -> Result<OnConflict> {
+        let table = &target.named;
         let arbiters = match &conflict.target {
             ConflictTarget::Any => {
                 if conflict.update.is_some() {
@@ -460,8 +527,8 @@ impl Binder<'_> {
         let Some(update) = &conflict.update else {
             return Ok(OnConflict { arbiters, update: None });
         };
-        let (existing, item) = self.new_row(table, alias, own_name);
-        let (excluded, excluded_item) = self.new_row(table, "excluded", false);
+        let (existing, _, item) = target.row(self, alias, own_name)?;
+        let (excluded, _, excluded_item) = target.row(self, "excluded", false)?;
         let mut scope = Scope::inside(outer);
         scope.items.push(Rc::new(item));
         let mut excluded_item = excluded_item;
@@ -469,6 +536,9 @@ impl Binder<'_> {
         excluded_item.columns_visible = false;
         // Bare names mean the existing row; PostgreSQL finds them ambiguous only when both are visible, which excluded is not to them.
         scope.items.push(Rc::new(excluded_item));
+        if let Some(view) = &target.view {
+            view.check_assigned(assigned_names(&update.assignments), RowChange::Update)?;
+        }
         let assignments = self.assignments(&update.assignments, table, &scope)?;
         let predicate = match &update.filter {
             Some(f) => Some(self.condition(f, &scope, Clause::ConflictWhere, "WHERE")?),
@@ -677,6 +747,23 @@ impl Binder<'_> {
             ty,
             position: at(pos),
         })
+    }
+}
+
+/// The names of the columns that SET assigns to.
+pub(crate) fn assigned_names(items: &[Assignment]) -> impl Iterator<Item = &str> {
+    let targets = items.iter().flat_map(|item| match item {
+        Assignment::One(target, _) => std::slice::from_ref(target),
+        Assignment::Many(targets, _) => targets.as_slice(),
+    });
+    targets.map(|t| t.name.name.as_str())
+}
+
+/// How many values the rows of an INSERT have, as far as the syntax says.
+fn width_of(query: &ast::Query) -> usize {
+    match &query.body {
+        SetExpr::Values(values) => values.rows.first().map_or(0, Vec::len),
+        _ => 0,
     }
 }
 

@@ -553,13 +553,24 @@ pub struct ConflictUpdate {
     pub predicate: Option<Expr>,
 }
 
-/// A CHECK constraint ready to evaluate.
+/// A condition on new rows, ready to evaluate.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Check {
-    /// Constraint name.
+    /// Name of the constraint or view.
     pub name: String,
-    /// Violated when false (not when NULL).
+    /// Over the new row.
     pub predicate: Expr,
+    /// Whose it is.
+    pub kind: CheckKind,
+}
+
+/// Whose condition on new rows it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckKind {
+    /// A CHECK constraint's: violated when false, not when NULL.
+    Constraint,
+    /// WITH CHECK OPTION of a view: violated when not true.
+    View,
 }
 
 /// RETURNING.

@@ -10,9 +10,9 @@
 //! - [`bind`] is the door for SELECT, INSERT, UPDATE, DELETE; [`BindContext`] is what it may look at.
 //! - [`ir`]: the typed statement. [`ddl`], [`domain`], [`index`]: types and expressions of definitions. [`deparse`]: a typed expression as
 //!   SQL text. [`imply`]: conditions that follow from others.
-//! - Inside: `scope` (names), `from`, `view`, `select`, `group`, `order`, `setop`, `with` (queries), `insert`, `update`, `generated` (row
-//!   changes), `expr`, `call`, `ordered_set`, `operator`, `indirection` (expressions), `resolve` and `coerce` (chapter 10 of PostgreSQL's
-//!   manual), `walk` (traversals of the IR).
+//! - Inside: `scope` (names), `from`, `view`, `select`, `group`, `order`, `setop`, `with` (queries), `insert`, `update`, `updatable`,
+//!   `generated` (row changes), `expr`, `call`, `ordered_set`, `operator`, `indirection` (expressions), `resolve` and `coerce`
+//!   (chapter 10 of PostgreSQL's manual), `walk` (traversals of the IR).
 //!
 //! Constants are folded while binding when a function is immutable and succeeds on them; one that fails stays and fails when it runs.
 //! Deep statements are bound on a thread with a large stack ([`curia_parse::on_stack`]); [`bind`] takes care of that itself, its callers
@@ -47,6 +47,7 @@ mod select;
 mod setop;
 mod subquery;
 mod type_name;
+mod updatable;
 mod update;
 mod view;
 pub mod walk;
@@ -54,6 +55,7 @@ mod with;
 
 pub use context::BindContext;
 pub use generated::{generated_columns_used, generated_text, generated_text_renamed};
+pub use updatable::{check_option_possible, updatable_columns};
 pub use view::recursive;
 
 use curia_catalog::View;

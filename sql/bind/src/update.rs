@@ -1,18 +1,18 @@
 //! UPDATE and DELETE.
 
 use crate::binder::{Binder, at};
+use crate::insert::{ChangeTarget, assigned_names};
 use crate::ir::*;
 use crate::scope::{Clause, Scope};
-use curia_catalog::Table;
+use crate::updatable::RowChange;
 use curia_parse::ast::{self, TableRef};
 use curia_types::{Result, SqlError};
 use std::rc::Rc;
-use std::sync::Arc;
 
 /// The rows an UPDATE or DELETE finds, and the scan of its target among them.
 struct Rows {
     rel: Rel,
-    table: Arc<Table>,
+    target: ChangeTarget,
     row_key: ColId,
     old_row: Vec<(usize, RelColumn)>,
 }
@@ -24,18 +24,21 @@ impl Binder<'_> {
         }
         let mut scope = Scope::root();
         let ctes = self.with(update.with.as_ref(), &mut scope)?;
-        let (mut rows, scan) = self.target_scan(&update.table, update.alias.as_ref(), &mut scope)?;
+        let (mut rows, scan) = self.target_scan(&update.table, update.alias.as_ref(), &mut scope, RowChange::Update)?;
+        if let Some(view) = &rows.target.view {
+            view.check_assigned(assigned_names(&update.assignments), RowChange::Update)?;
+        }
         rows.rel = self.join_and_filter(scan, &update.from, update.filter.as_ref(), &mut scope)?;
-        let assignments = self.assignments(&update.assignments, &rows.table, &scope)?;
+        let assignments = self.assignments(&update.assignments, &rows.target.named, &scope)?;
         // CHECK and RETURNING see the new row in the target's place.
         let name = scope.items[0].name.clone();
-        let (new_row, item) = self.new_row(&rows.table, &name, update.alias.is_none());
-        let generated = self.generated(&rows.table, &item)?;
-        let checks = self.checks(&rows.table, &item)?;
-        scope.items[0] = Rc::new(item);
+        let (new_row, item, seen) = rows.target.row(self, &name, update.alias.is_none())?;
+        let generated = self.generated(&rows.target.table, &item)?;
+        let checks = rows.target.checks(self, &new_row, &item)?;
+        scope.items[0] = Rc::new(seen);
         let returning = self.returning(&update.returning, &scope)?;
         Ok(Bound::Update(Update {
-            table: rows.table,
+            table: rows.target.table,
             source: with_ctes(ctes, rows.rel),
             row_key: rows.row_key,
             old_row: rows.old_row,
@@ -53,11 +56,11 @@ impl Binder<'_> {
         }
         let mut scope = Scope::root();
         let ctes = self.with(delete.with.as_ref(), &mut scope)?;
-        let (mut rows, scan) = self.target_scan(&delete.table, delete.alias.as_ref(), &mut scope)?;
+        let (mut rows, scan) = self.target_scan(&delete.table, delete.alias.as_ref(), &mut scope, RowChange::Delete)?;
         rows.rel = self.join_and_filter(scan, &delete.using, delete.filter.as_ref(), &mut scope)?;
         let returning = self.returning(&delete.returning, &scope)?;
         Ok(Bound::Delete(Delete {
-            table: rows.table,
+            table: rows.target.table,
             source: with_ctes(ctes, rows.rel),
             row_key: rows.row_key,
             old_row: rows.old_row,
@@ -66,9 +69,26 @@ impl Binder<'_> {
     }
 
     /// The scan of the target with its row key, as the first item of `scope`.
-    fn target_scan(&self, name: &ast::ObjectName, alias: Option<&ast::Alias>, scope: &mut Scope<'_>) -> Result<(Rows, Rel)> {
-        let table = self.target_table(name)?;
-        let (rel, item) = self.scan(&table, alias, name.name())?;
+    fn target_scan(
+        &self,
+        name: &ast::ObjectName,
+        alias: Option<&ast::Alias>,
+        scope: &mut Scope<'_>,
+        change: RowChange,
+    ) -> Result<(Rows, Rel)> {
+        let mut target = self.change_target(name, change)?;
+        if let Some(view) = &mut target.view {
+            let rel = std::mem::replace(&mut view.rel, Rel::Unit);
+            scope.items.push(Rc::new(view.item(self, alias, name.name(), None)?));
+            let rows = Rows {
+                rel: Rel::Unit,
+                row_key: view.row_key,
+                old_row: view.scanned.clone(),
+                target,
+            };
+            return Ok((rows, rel));
+        }
+        let (rel, item) = self.scan(&target.table, alias, name.name())?;
         let Rel::Scan(Scan {
             columns,
             row_key: Some(row_key),
@@ -79,7 +99,7 @@ impl Binder<'_> {
         };
         let rows = Rows {
             rel: Rel::Unit,
-            table,
+            target,
             row_key: *row_key,
             old_row: columns.clone(),
         };

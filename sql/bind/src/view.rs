@@ -18,7 +18,7 @@ use crate::select::Unknown;
 use crate::walk;
 use curia_catalog::system::system_table;
 use curia_catalog::{Catalog, Relation, View, ViewRelation};
-use curia_parse::ast::{Alias, ObjectName};
+use curia_parse::ast::{self, Alias, ObjectName};
 use curia_parse::{MAX_DEPTH, Statement, on_stack};
 use curia_types::{Result, SqlError, SqlState};
 use std::cell::{Cell, RefCell};
@@ -149,13 +149,12 @@ impl<'a> Binder<'a> {
         Some(meaning(inside.last()?, schema, name)?.columns.clone())
     }
 
-    /// A view in FROM.
-    pub fn view(&self, view: &Arc<View>, alias: Option<&Alias>, name: &ObjectName) -> Result<Part> {
+    /// Binds something of a view's query, with its names as the view means them; `name` is where the client's statement says the view.
+    pub fn in_view<T>(&self, view: &Arc<View>, name: Option<&ObjectName>, work: impl FnOnce(&ast::Query) -> Result<T>) -> Result<T> {
         let unreadable = |why: &str| SqlError::internal(format!("view {}: {why}", view.name));
         if self.meanings.inside.borrow().iter().any(|v| v.oid == view.oid) {
             return Err(recursive(&view.name));
         }
-        let known = self.known_columns(name.schema(), name.name());
         let parsed = curia_parse::parse(&view.query)?.pop().ok_or_else(|| unreadable("empty query"))?;
         let Statement::Query(query) = &parsed.statement else {
             return Err(unreadable("not a query"));
@@ -164,11 +163,20 @@ impl<'a> Binder<'a> {
             return Err(unreadable("the stack is too small"));
         };
         self.meanings.inside.borrow_mut().push(Arc::clone(view));
-        let bound = self.query(query, &Scope::root(), Unknown::ToText);
+        let done = work(query);
         self.meanings.inside.borrow_mut().pop();
         self.depth.here.set(depth);
         // Its positions are in another text than the client's.
-        let mut bound = bound.map_err(|e| SqlError::new(e.code(), e.message().to_owned()).at(at(name.pos())))?;
+        done.map_err(|e| match name {
+            Some(name) => SqlError::new(e.code(), e.message().to_owned()).at(at(name.pos())),
+            None => e.nowhere(),
+        })
+    }
+
+    /// A view in FROM.
+    pub fn view(&self, view: &Arc<View>, alias: Option<&Alias>, name: &ObjectName) -> Result<Part> {
+        let known = self.known_columns(name.schema(), name.name());
+        let mut bound = self.in_view(view, Some(name), |query| self.query(query, &Scope::root(), Unknown::ToText))?;
         walk::forget_positions(&mut bound.rel);
 
         let mut columns = Vec::with_capacity(view.columns.len());

@@ -179,6 +179,11 @@ impl<'a> Ddl<'a> {
         self.catalog.clone()
     }
 
+    /// Looks at what another part of the statement did.
+    pub(crate) fn refresh_catalog(&mut self) {
+        self.catalog = self.tx.catalog();
+    }
+
     pub(crate) fn change(&mut self, change: Change) -> Result<()> {
         self.tx.change_catalog(change)?;
         self.catalog = self.tx.catalog();

@@ -1,16 +1,14 @@
 //! CREATE SCHEMA, ALTER SCHEMA.
 
-use crate::Ddl;
+use crate::{Ddl, Environment};
 use crate::names::no_schema;
 use curia_catalog::{Change, Schema};
-use curia_parse::ast::{AlterSchema, AlterSchemaAction, CreateSchema};
+use curia_parse::Statement;
+use curia_parse::ast::{AlterSchema, AlterSchemaAction, CreateSchema, Persistence};
 use curia_types::{Result, SqlError, SqlState};
 
 impl Ddl<'_> {
     pub(crate) async fn create_schema(&mut self, s: &CreateSchema) -> Result<()> {
-        if !s.elements.is_empty() {
-            return Err(SqlError::unsupported("CREATE SCHEMA with schema elements"));
-        }
         let owner = match &s.authorization {
             Some(role) => self.find_role(role)?,
             None => self.env.role,
@@ -31,7 +29,56 @@ impl Ddl<'_> {
             return Ok(());
         }
         let oid = self.new_oid()?;
-        self.change(Change::put(Schema { oid, name, owner }))
+        self.change(Change::put(Schema {
+            oid,
+            name: name.clone(),
+            owner,
+        }))?;
+        self.create_elements(&name, &s.elements).await
+    }
+
+    /// Creates what stands inside CREATE SCHEMA, in the order that PostgreSQL puts it, with the new schema first on the search path.
+    async fn create_elements(&mut self, schema: &str, elements: &[Statement]) -> Result<()> {
+        let mut ordered = Vec::with_capacity(elements.len());
+        for element in elements {
+            let (rank, name, temporary) = match element {
+                Statement::CreateSequence(c) => (0, Some(&c.name), c.persistence == Persistence::Temporary),
+                Statement::CreateTable(c) => (1, Some(&c.name), c.persistence == Persistence::Temporary),
+                Statement::CreateView(c) => (2, Some(&c.name), c.temporary),
+                Statement::CreateIndex(_) => (3, None, false),
+                other => return Err(SqlError::unsupported(format!("{} inside CREATE SCHEMA", other.tag()))),
+            };
+            if temporary {
+                let message = "cannot create temporary relation in non-temporary schema";
+                return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
+            }
+            if let Some(other) = name.and_then(|n| n.schema())
+                && other != schema
+            {
+                return Err(SqlError::new(
+                    SqlState::INVALID_SCHEMA_DEFINITION,
+                    format!("CREATE specifies a schema ({other}) different from the one being created ({schema})"),
+                ));
+            }
+            ordered.push((rank, element));
+        }
+        ordered.sort_by_key(|(rank, _)| *rank);
+        let search_path: Vec<String> = std::iter::once(schema.to_owned())
+            .chain(self.env.search_path.iter().cloned())
+            .collect();
+        let env = Environment {
+            search_path: &search_path,
+            temporary_first: false,
+            ..self.env
+        };
+        let mut inner = Ddl::new(self.tx, env, self.queries);
+        for (_, element) in ordered {
+            Box::pin(inner.run(element)).await?;
+        }
+        let notices = std::mem::take(&mut inner.notices);
+        self.notices.extend(notices);
+        self.refresh_catalog();
+        Ok(())
     }
 
     pub(crate) async fn alter_schema(&mut self, s: &AlterSchema) -> Result<()> {

@@ -2,12 +2,13 @@
 
 use crate::Ddl;
 use crate::depend::Dependent;
-use crate::names::relation_exists;
+use crate::names::{no_column, relation_exists};
 use curia_bind::ddl::{ViewShape, view_shape};
-use curia_catalog::{Change, Oid, Relation, Table, View, ViewColumn, ViewRelation};
-use curia_parse::ast::{AlterTable, AlterTableAction as Action, CreateView, Persistence, Query};
+use curia_catalog::{Change, Object, Oid, Relation, Table, View, ViewColumn, ViewRelation};
+use curia_parse::ast::{AlterTable, AlterTableAction as Action, CreateView, Persistence, Query, StatementOption};
 use curia_txn::TableLock;
 use curia_types::{PgType, Result, SqlError, SqlState, type_info};
+use std::sync::Arc;
 
 impl Ddl<'_> {
     pub(crate) async fn create_view(&mut self, s: &CreateView) -> Result<()> {
@@ -25,6 +26,7 @@ impl Ddl<'_> {
         let schema = self.creation_schema(&s.name, persistence)?.oid;
         self.lock_name(schema, &name).await?;
         let columns = view_columns(s, &shape)?;
+        let options = view_options(&s.options)?;
         let old = match self.catalog().relation_in(schema, &name) {
             None => None,
             Some(_) if !s.or_replace => return Err(relation_exists(&name)),
@@ -42,7 +44,7 @@ impl Ddl<'_> {
             }
             None => (self.new_oid()?, self.new_oid()?, self.new_oid()?, self.env.role),
         };
-        self.change(Change::put(View {
+        let view = View {
             oid,
             schema,
             name,
@@ -52,8 +54,9 @@ impl Ddl<'_> {
             columns,
             query: s.text.clone(),
             relations: shape.relations,
-            options: Vec::new(),
-        }))
+            options,
+        };
+        self.change_view(view)
     }
 
     /// Binds the query, with every table and view that it reads locked against change until the transaction ends.
@@ -99,6 +102,15 @@ impl Ddl<'_> {
         false
     }
 
+    /// Stores a view; WITH CHECK OPTION is for those that rows can be changed through.
+    fn change_view(&mut self, view: View) -> Result<()> {
+        let view = Arc::new(view);
+        if view.options.iter().any(|(name, _)| name == "check_option") {
+            curia_bind::check_option_possible(&self.catalog(), &view)?;
+        }
+        self.change(Change::Put(Object::View(view)))
+    }
+
     /// ALTER VIEW for what it shares with ALTER TABLE.
     pub(crate) async fn alter_view(&mut self, oid: Oid, s: &AlterTable) -> Result<()> {
         self.lock_table(oid, TableLock::AccessExclusive).await?;
@@ -111,9 +123,35 @@ impl Ddl<'_> {
                 }
                 Action::SetSchema(name) => view.schema = self.target_schema(name, &view.name)?,
                 Action::OwnerTo(role) => view.owner = self.find_role(role)?,
+                Action::SetOptions(options) => {
+                    for (name, value) in view_options(options)? {
+                        view.options.retain(|(n, _)| *n != name);
+                        view.options.push((name, value));
+                    }
+                }
+                Action::ResetOptions(names) => view.options.retain(|(n, _)| !names.contains(n)),
+                Action::RenameColumn(from, to) => {
+                    let i = find_view_column(&view, &from.name)
+                        .ok_or_else(|| SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{}\" does not exist", from.name)))?;
+                    if find_view_column(&view, &to.name).is_some() {
+                        return Err(SqlError::new(
+                            SqlState::DUPLICATE_COLUMN,
+                            format!("column \"{}\" of relation \"{}\" already exists", to.name, view.name),
+                        ));
+                    }
+                    view.columns[i].name.clone_from(&to.name);
+                }
+                Action::SetDefault(name, expr) => {
+                    let i = find_view_column(&view, &name.name).ok_or_else(|| no_column(&name.name, &view.name))?;
+                    view.columns[i].default = Some(self.default_text(expr, &name.name, view.columns[i].ty)?);
+                }
+                Action::DropDefault(name) => {
+                    let i = find_view_column(&view, &name.name).ok_or_else(|| no_column(&name.name, &view.name))?;
+                    view.columns[i].default = None;
+                }
                 _ => return Err(SqlError::unsupported("this form of ALTER VIEW")),
             }
-            self.change(Change::put(view))?;
+            self.change_view(view)?;
         }
         Ok(())
     }
@@ -157,6 +195,40 @@ impl Ddl<'_> {
             ))),
         }
     }
+}
+
+fn find_view_column(view: &View, name: &str) -> Option<usize> {
+    view.columns.iter().position(|c| c.name == name)
+}
+
+/// WITH (..) of a view as `reloptions` has it.
+fn view_options(options: &[StatementOption]) -> Result<Vec<(String, String)>> {
+    let invalid = |message: String| SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message);
+    let mut out: Vec<(String, String)> = Vec::new();
+    for o in options {
+        let value = o.value.clone().unwrap_or_else(|| "true".to_owned());
+        match o.name.as_str() {
+            "security_barrier" | "security_invoker" => {
+                let word = value.to_ascii_lowercase();
+                let known = ["true", "false", "on", "off", "yes", "no", "1", "0", "t", "f", "y", "n"];
+                if !known.contains(&word.as_str()) {
+                    return Err(invalid(format!("invalid value for boolean option \"{}\": {value}", o.name)));
+                }
+            }
+            "check_option" => {
+                if !matches!(value.as_str(), "local" | "cascaded") {
+                    return Err(invalid(format!("invalid value for enum option \"check_option\": {value}"))
+                        .detail("Valid values are \"local\" and \"cascaded\"."));
+                }
+            }
+            other => return Err(invalid(format!("unrecognized parameter \"{other}\""))),
+        }
+        if out.iter().any(|(name, _)| *name == o.name) {
+            return Err(invalid(format!("parameter \"{}\" specified more than once", o.name)));
+        }
+        out.push((o.name.clone(), value));
+    }
+    Ok(out)
 }
 
 /// The columns of a view by its query and the names that are given to them.

@@ -132,6 +132,7 @@ mod proc {
     pub const PG_MY_TEMP_SCHEMA: u32 = 2854;
     pub const PG_IS_OTHER_TEMP_SCHEMA: u32 = 2855;
     pub const CURRENT_SETTING_MISSING: u32 = 3294;
+    pub const PG_SEQUENCE_LAST_VALUE: u32 = 4032;
     pub const PG_IS_IN_RECOVERY: u32 = 3810;
 }
 
@@ -160,6 +161,11 @@ impl StatementContext {
                 let called = !matches!(args.get(2), Some(Datum::Bool(false)));
                 s.database.setval(&s.slot, self.sequence(args)?, value, called)?;
                 Datum::Int8(value)
+            }
+            proc::PG_SEQUENCE_LAST_VALUE => {
+                let (value, called) = s.database.sequence_value(self.sequence(args)?)?;
+                // Reading the sequence as a table asks for the value in any case.
+                if called || args.len() > 1 { Datum::Int8(value) } else { Datum::Null }
             }
             proc::LASTVAL => Datum::Int8(s.database.lastval(&s.slot)?),
             proc::PG_BACKEND_PID => Datum::Int4(s.process),

@@ -60,6 +60,15 @@ pub fn check_failed(layout: &TableLayout, constraint: &str, row: &[Datum], io: &
     .constraint(constraint)
 }
 
+/// 44000: `new row violates check option for view "v"`.
+pub fn check_option_failed(layout: &TableLayout, view: &str, row: &[Datum], io: &IoContext) -> SqlError {
+    SqlError::new(
+        SqlState::WITH_CHECK_OPTION_VIOLATION,
+        format!("new row violates check option for view \"{view}\""),
+    )
+    .detail(failing_row(layout, row, io))
+}
+
 /// `Failing row contains (1, null, foo).`
 pub fn failing_row(layout: &TableLayout, row: &[Datum], io: &IoContext) -> String {
     let values: Vec<String> = layout

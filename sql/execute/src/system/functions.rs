@@ -132,6 +132,8 @@ pub fn catalog_call(scope: &CatalogScope<'_>, function: &str, args: &[Datum]) ->
         ),
         "pg_tablespace_location" => Datum::text(""),
         "pg_relation_filenode" => c.tables.get(&oid(0)).map_or(Datum::Null, |t| Datum::Oid(t.storage.0)),
+        "pg_relation_is_updatable" => Datum::Int4(row_changes(c, oid(0))),
+        "pg_column_is_updatable" => Datum::Bool(column_is_updatable(c, oid(0), number(1))),
         "pg_relation_is_publishable" => Datum::Bool(c.tables.contains_key(&oid(0))),
         "has_table_privilege"
         | "has_column_privilege"
@@ -149,6 +151,32 @@ pub fn catalog_call(scope: &CatalogScope<'_>, function: &str, args: &[Datum]) ->
         _ => return None,
     };
     Some(Ok(value))
+}
+
+/// The bits of `pg_relation_is_updatable` for UPDATE, INSERT and DELETE.
+pub(super) const UPDATE: i32 = 1 << 2;
+pub(super) const INSERT: i32 = 1 << 3;
+pub(super) const DELETE: i32 = 1 << 4;
+
+/// Which row changes a relation takes.
+pub(super) fn row_changes(c: &Catalog, id: Oid) -> i32 {
+    if let Some(t) = c.tables.get(&id) {
+        return if t.materialized.is_some() { 0 } else { UPDATE | INSERT | DELETE };
+    }
+    match c.views.get(&id).and_then(|v| curia_bind::updatable_columns(c, v)) {
+        None => 0,
+        Some(columns) if columns.contains(&true) => UPDATE | INSERT | DELETE,
+        Some(_) => DELETE,
+    }
+}
+
+fn column_is_updatable(c: &Catalog, id: Oid, attnum: i64) -> bool {
+    let at = usize::try_from(attnum - 1).ok();
+    match (c.tables.get(&id), c.views.get(&id), at) {
+        (Some(t), _, Some(at)) => t.materialized.is_none() && t.columns.get(at).is_some_and(|c| !c.dropped),
+        (_, Some(v), Some(at)) => curia_bind::updatable_columns(c, v).is_some_and(|u| u.get(at) == Some(&true)),
+        _ => false,
+    }
 }
 
 fn find_index(c: &Catalog, id: Oid) -> Option<(&Arc<Table>, &Index)> {

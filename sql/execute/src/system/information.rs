@@ -1,5 +1,6 @@
 //! `information_schema`, for the objects that exist here. The catalog's name is the database's.
 
+use super::functions::{DELETE, INSERT, UPDATE, row_changes};
 use super::{Rows, int4, text};
 use crate::exec::Exec;
 use curia_catalog::system::system_tables;
@@ -58,7 +59,7 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
                     ("table_schema", text(catalog.schema_name(v.schema))),
                     ("table_name", text(&v.name)),
                     ("table_type", text("VIEW")),
-                    ("is_insertable_into", yes(false)),
+                    ("is_insertable_into", yes(row_changes(catalog, v.oid) & INSERT != 0)),
                     ("is_typed", yes(false)),
                 ]);
             }
@@ -104,7 +105,7 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
                     out.add(&row);
                 }
             }
-            let mut fixed = |schema: &str, relation: &str, n: usize, name: &str, ty: PgType, not_null: bool| {
+            let mut fixed = |schema: &str, relation: &str, n: usize, name: &str, ty: PgType, not_null: bool, updatable: bool| {
                 let mut row = vec![
                     ("table_catalog", database.clone()),
                     ("table_schema", text(schema)),
@@ -114,7 +115,7 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
                     ("is_nullable", yes(!not_null)),
                     ("is_identity", yes(false)),
                     ("is_generated", text("NEVER")),
-                    ("is_updatable", yes(false)),
+                    ("is_updatable", yes(updatable)),
                     ("is_self_referencing", yes(false)),
                     ("identity_cycle", yes(false)),
                     ("dtd_identifier", text((n + 1).to_string())),
@@ -123,26 +124,30 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
                 out.add(&row);
             };
             for v in catalog.views.values() {
+                let updatable = curia_bind::updatable_columns(catalog, v).unwrap_or_default();
                 for (n, c) in v.columns.iter().enumerate() {
-                    fixed(catalog.schema_name(v.schema), &v.name, n, &c.name, c.ty, false);
+                    let updatable = updatable.get(n) == Some(&true);
+                    fixed(catalog.schema_name(v.schema), &v.name, n, &c.name, c.ty, false, updatable);
                 }
             }
             for s in system_tables() {
                 for (n, c) in s.columns.iter().enumerate() {
-                    fixed(s.schema_name, s.name, n, c.name, c.ty, c.not_null);
+                    fixed(s.schema_name, s.name, n, c.name, c.ty, c.not_null, false);
                 }
             }
         }
         "views" => {
             for v in catalog.views.values() {
+                let changes = row_changes(catalog, v.oid);
+                let check = v.options.iter().find(|(name, _)| name == "check_option");
                 out.add(&[
                     ("table_catalog", database.clone()),
                     ("table_schema", text(catalog.schema_name(v.schema))),
                     ("table_name", text(&v.name)),
                     ("view_definition", text(super::view_definition(&v.query))),
-                    ("check_option", text("NONE")),
-                    ("is_updatable", yes(false)),
-                    ("is_insertable_into", yes(false)),
+                    ("check_option", text(check.map_or_else(|| "NONE".to_owned(), |(_, value)| value.to_uppercase()))),
+                    ("is_updatable", yes(changes & (UPDATE | DELETE) == UPDATE | DELETE)),
+                    ("is_insertable_into", yes(changes & INSERT != 0)),
                     ("is_trigger_updatable", yes(false)),
                     ("is_trigger_deletable", yes(false)),
                     ("is_trigger_insertable_into", yes(false)),

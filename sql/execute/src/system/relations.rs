@@ -245,6 +245,10 @@ fn classes(catalog: &Catalog, exec: &Exec, out: &mut Rows) {
     for v in catalog.views.values() {
         let mut row = common(v.oid, &v.name, v.schema, v.owner, "v", v.columns.len());
         row.extend([("reltype", oid_of(v.row_type)), ("relhasrules", flag(true))]);
+        if !v.options.is_empty() {
+            let options = v.options.iter().map(|(name, value)| text(format!("{name}={value}")));
+            row.push(("reloptions", Datum::list(oid::TEXT, options.collect())));
+        }
         out.add(&row);
     }
     for s in system_tables() {

@@ -75,7 +75,7 @@ pub(crate) struct Checks {
     /// Positions in the table's row of the columns that the programs see.
     columns: Vec<usize>,
     generated: Vec<(usize, Program)>,
-    checks: Vec<(String, Program)>,
+    checks: Vec<(CheckKind, String, Program)>,
 }
 
 impl Checks {
@@ -89,12 +89,13 @@ impl Checks {
                 .collect::<Result<_>>()?,
             checks: checks
                 .iter()
-                .map(|k| Ok((k.name.clone(), c.expression(&k.predicate, &columns, &HashMap::new())?)))
+                .map(|k| Ok((k.kind, k.name.clone(), c.expression(&k.predicate, &columns, &HashMap::new())?)))
                 .collect::<Result<_>>()?,
         })
     }
 
-    /// Computes the generated columns; then fails with 23502 or 23514 as PostgreSQL does: NOT NULL first, then each CHECK in order.
+    /// Computes the generated columns; then fails with 23502, 23514 or 44000 as PostgreSQL does: NOT NULL first, then
+    /// each CHECK in order, then the conditions of views.
     pub fn complete(&self, layout: &TableLayout, env: Env<'_>, row: &mut [Datum]) -> Result<()> {
         if !self.generated.is_empty() {
             let seen: Row = self.columns.iter().map(|i| row[*i].clone()).collect();
@@ -111,9 +112,12 @@ impl Checks {
             }
         }
         let seen: Row = self.columns.iter().map(|i| row[*i].clone()).collect();
-        for (name, predicate) in &self.checks {
-            if matches!(predicate.eval(env, &seen)?, Datum::Bool(false)) {
-                return Err(curia_txn::violation::check_failed(layout, name, row, env.exec.context.io()));
+        for (kind, name, predicate) in &self.checks {
+            let io = env.exec.context.io();
+            match (kind, predicate.eval(env, &seen)?) {
+                (_, Datum::Bool(true)) | (CheckKind::Constraint, Datum::Null) => {}
+                (CheckKind::Constraint, _) => return Err(curia_txn::violation::check_failed(layout, name, row, io)),
+                (CheckKind::View, _) => return Err(curia_txn::violation::check_option_failed(layout, name, row, io)),
             }
         }
         Ok(())

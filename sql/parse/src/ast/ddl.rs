@@ -303,6 +303,8 @@ pub struct CreateView {
     pub temporary: bool,
     /// Column names.
     pub columns: Vec<Ident>,
+    /// WITH (..), and WITH CHECK OPTION as `check_option`.
+    pub options: Vec<StatementOption>,
     /// Rows.
     pub query: Box<Query>,
     /// Text of the query, as written.

@@ -47,7 +47,12 @@ impl<'a> Parser<'a> {
             }
             Kw::View => {
                 self.bump();
-                self.create_view(or_replace, persistence == Persistence::Temporary)
+                self.create_view(or_replace, persistence == Persistence::Temporary, false)
+            }
+            Kw::Recursive => {
+                self.bump();
+                self.expect_kw(Kw::View)?;
+                self.create_view(or_replace, persistence == Persistence::Temporary, true)
             }
             Kw::Materialized => {
                 self.bump();
@@ -144,7 +149,6 @@ impl<'a> Parser<'a> {
                         | Kw::Statistics
                         | Kw::Text
                         | Kw::Access
-                        | Kw::Recursive
                 );
                 if known {
                     Ok(self.unsupported(words))
@@ -155,28 +159,58 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn create_view(&mut self, or_replace: bool, temporary: bool) -> Result<Statement> {
+    fn create_view(&mut self, or_replace: bool, temporary: bool, recursive: bool) -> Result<Statement> {
         let name = self.relation_name()?;
-        let columns = if self.peek() == Tok::LParen {
+        let columns = if recursive || self.peek() == Tok::LParen {
             self.paren_list(|p| p.column_id())?
         } else {
             Vec::new()
         };
-        if self.at_kw(Kw::With) {
-            return Ok(self.unsupported("CREATE VIEW .. WITH"));
-        }
+        let mut options = if self.accept_kw(Kw::With) {
+            self.statement_options()?
+        } else {
+            Vec::new()
+        };
         self.expect_kw(Kw::As)?;
         let start = self.token().start as usize;
-        let query = Box::new(self.query()?);
-        let text = self.text[start..self.previous_end()].to_owned();
-        if self.at_kw(Kw::With) {
-            return Ok(self.unsupported("WITH CHECK OPTION"));
+        let mut query = Box::new(self.query()?);
+        let mut text = self.text[start..self.previous_end()].to_owned();
+        let pos = self.pos();
+        if self.accept_kw(Kw::With) {
+            let local = self.accept_kw(Kw::Local);
+            if !local {
+                self.accept_kw(Kw::Cascaded);
+            }
+            self.expect_kw(Kw::Check)?;
+            self.expect_kw(Kw::Option)?;
+            if recursive {
+                return Err(SqlError::new(
+                    SqlState::FEATURE_NOT_SUPPORTED,
+                    "WITH CHECK OPTION not supported on recursive views",
+                )
+                .at(Some(pos)));
+            }
+            options.push(StatementOption {
+                name: "check_option".to_owned(),
+                value: Some(if local { "local" } else { "cascaded" }.to_owned()),
+                pos,
+            });
+        }
+        if recursive {
+            let own = crate::quote_identifier(name.name()).into_owned();
+            let list: Vec<_> = columns.iter().map(|c| crate::quote_identifier(&c.name).into_owned()).collect();
+            let list = list.join(", ");
+            text = format!("WITH RECURSIVE {own} ({list}) AS ({text}) SELECT {list} FROM {own}");
+            if let Some(Statement::Query(whole)) = crate::parse(&text)?.pop().map(|p| p.statement) {
+                query = whole;
+            }
         }
         Ok(Statement::CreateView(Box::new(CreateView {
             name,
             or_replace,
             temporary,
             columns,
+            options,
             query,
             text,
         })))
@@ -726,6 +760,13 @@ impl<'a> Parser<'a> {
             Kw::Index => ObjectKind::Index,
             Kw::Sequence => ObjectKind::Sequence,
             Kw::View => ObjectKind::View,
+            Kw::Materialized => {
+                self.bump();
+                if !self.at_kw(Kw::View) {
+                    return Err(self.unexpected());
+                }
+                ObjectKind::MaterializedView
+            }
             Kw::Schema => ObjectKind::Schema,
             Kw::Column => ObjectKind::Column,
             Kw::Constraint => ObjectKind::Constraint,

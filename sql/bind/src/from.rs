@@ -197,7 +197,10 @@ impl Binder<'_> {
                 args.push(self.constant(Datum::Bool(true), PgType::BOOL, None));
             }
             Expr {
-                kind: ExprKind::Call { function: LAST_VALUE, args },
+                kind: ExprKind::Call {
+                    function: LAST_VALUE,
+                    args,
+                },
                 ty: PgType::INT8,
                 position: None,
             }

@@ -537,7 +537,8 @@ impl Binder<'_> {
         // Bare names mean the existing row; PostgreSQL finds them ambiguous only when both are visible, which excluded is not to them.
         scope.items.push(Rc::new(excluded_item));
         if let Some(view) = &target.view {
-            view.check_assigned(assigned_names(&update.assignments), RowChange::Update)?;
+            // PostgreSQL names the command, not the clause.
+            view.check_assigned(assigned_names(&update.assignments), RowChange::Insert)?;
         }
         let assignments = self.assignments(&update.assignments, table, &scope)?;
         let predicate = match &update.filter {

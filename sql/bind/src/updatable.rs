@@ -75,6 +75,8 @@ pub(crate) struct ViewTarget {
 /// Why a view is not updatable, as DETAIL says it; or that something else is wrong with it.
 enum Refusal {
     Detail(&'static str),
+    /// The same of a view by name, the innermost that is concerned.
+    Of(String, &'static str),
     Error(SqlError),
 }
 
@@ -90,11 +92,13 @@ const NO_COLUMNS: &str = "Views that have no updatable columns are not automatic
 impl Binder<'_> {
     /// A view as the target of a change of rows.
     pub fn view_target(&self, view: &Arc<View>, change: RowChange) -> Result<ViewTarget> {
-        let refuse = |detail: &str| Err(not_updatable(&view.name, change, detail));
         match self.simple_view(view) {
             Err(Refusal::Error(e)) => Err(e),
-            Err(Refusal::Detail(detail)) => refuse(detail),
-            Ok(target) if change != RowChange::Delete && target.values.iter().all(|v| v.column.is_none()) => refuse(NO_COLUMNS),
+            Err(Refusal::Detail(detail)) => Err(not_updatable(&view.name, change, detail)),
+            Err(Refusal::Of(name, detail)) => Err(not_updatable(&name, change, detail)),
+            Ok(target) if change != RowChange::Delete && target.values.iter().all(|v| v.column.is_none()) => {
+                Err(not_updatable(&view.name, change, NO_COLUMNS))
+            }
             Ok(target) => Ok(target),
         }
     }
@@ -105,7 +109,11 @@ impl Binder<'_> {
             outcome = Some(self.simple_query(view, query));
             Ok(())
         })?;
-        outcome.unwrap_or_else(|| Err(Refusal::Error(SqlError::internal("a view without a query"))))
+        match outcome {
+            Some(Err(Refusal::Detail(detail))) => Err(Refusal::Of(view.name.clone(), detail)),
+            Some(outcome) => outcome,
+            None => Err(Refusal::Error(SqlError::internal("a view without a query"))),
+        }
     }
 
     fn simple_query(&self, view: &Arc<View>, query: &ast::Query) -> Result<ViewTarget, Refusal> {
@@ -406,7 +414,7 @@ pub fn check_option_possible(catalog: &Catalog, view: &Arc<View>) -> Result<()> 
         let reason = match Binder::new(&cx, depth, true).simple_view(view) {
             Ok(target) if target.values.iter().any(|v| v.column.is_some()) => return Ok(()),
             Ok(_) => NO_COLUMNS,
-            Err(Refusal::Detail(detail)) => detail,
+            Err(Refusal::Detail(detail) | Refusal::Of(_, detail)) => detail,
             Err(Refusal::Error(e)) => return Err(e),
         };
         Err(SqlError::new(

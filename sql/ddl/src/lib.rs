@@ -16,12 +16,14 @@
 //! - `like`: definitions taken over from other relations.
 //! - `materialized`: materialized views.
 //! - `constraint`, `foreign_key`: names and shapes of constraints, shared by CREATE and ALTER TABLE.
+//! - `absent`: DROP of kinds of objects that nobody can make here.
 //! - `depend`: what goes with an object that is dropped, and what forbids it.
 //! - `fill`: writes the rows of fresh storages.
 //!
 //! Expressions (DEFAULT, CHECK, USING) are bound by `curia-bind` and evaluated by running queries ([`Queries`]), so there is no second
 //! evaluator and this crate does not link DataFusion.
 
+mod absent;
 mod alter;
 mod column;
 mod comment;
@@ -132,6 +134,7 @@ impl<'a> Ddl<'a> {
                 | CreateSequence(_)
                 | AlterSequence(_)
                 | Drop(_)
+                | DropAbsent(_)
                 | CreateRole(_)
                 | AlterRole(_)
                 | DropRole { .. }
@@ -159,6 +162,7 @@ impl<'a> Ddl<'a> {
             Statement::CreateSequence(s) => self.create_sequence(s).await.map(|()| "CREATE SEQUENCE"),
             Statement::AlterSequence(s) => self.alter_sequence(s).await.map(|()| "ALTER SEQUENCE"),
             Statement::Drop(s) => self.drop_objects(s).await,
+            Statement::DropAbsent(s) => self.drop_absent(s),
             Statement::CreateRole(s) => self.create_role(s).await.map(|()| "CREATE ROLE"),
             Statement::AlterRole(s) => self.alter_role(s).await.map(|()| "ALTER ROLE"),
             Statement::DropRole { names, if_exists } => self.drop_role(names, *if_exists).await.map(|()| "DROP ROLE"),

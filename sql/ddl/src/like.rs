@@ -12,7 +12,7 @@ use curia_parse::ast::{
     ColumnConstraint, ColumnConstraintKind, ColumnDef, ConstraintAttributes, CreateTable, Expr, Ident, SequenceOption, SequenceOptionKind,
     TableConstraint, TableConstraintKind, TableLike,
 };
-use curia_types::{PgType, Result, SqlError, SqlState, type_info};
+use curia_types::{PgType, Result, SqlError, SqlState};
 use std::sync::Arc;
 
 /// What INCLUDING says, for the parts that exist here.
@@ -266,7 +266,7 @@ fn ident(name: &str) -> Ident {
 fn plain(name: &str, ty: PgType) -> Result<ColumnDef> {
     Ok(ColumnDef {
         name: ident(name),
-        ty: curia_parse::parse_type(&type_info::format_type(ty.oid, ty.typmod))?,
+        ty: curia_parse::parse_type(&curia_bind::ddl::type_text(ty))?,
         collation: None,
         constraints: Vec::new(),
     })

@@ -8,7 +8,7 @@ use crate::table::check_storage_options;
 use curia_catalog::{Change, Materialized, Relation, Table, View, ViewColumn};
 use curia_parse::ast::{AlterTableAction as Action, ColumnDef, CreateTableAs, Ident, Persistence, RefreshMaterializedView, TableSource};
 use curia_txn::TableLock;
-use curia_types::{Result, SqlError, SqlState, type_info};
+use curia_types::{Result, SqlError, SqlState};
 use std::sync::Arc;
 
 impl Ddl<'_> {
@@ -56,7 +56,7 @@ impl Ddl<'_> {
                     name: column.clone(),
                     pos: 0,
                 },
-                ty: curia_parse::parse_type(&type_info::format_type(output.ty.oid, output.ty.typmod))?,
+                ty: curia_parse::parse_type(&curia_bind::ddl::type_text(output.ty))?,
                 collation: None,
                 constraints: Vec::new(),
             };

@@ -1,7 +1,7 @@
 //! CREATE SCHEMA, ALTER SCHEMA.
 
-use crate::{Ddl, Environment};
 use crate::names::no_schema;
+use crate::{Ddl, Environment};
 use curia_catalog::{Change, Schema};
 use curia_parse::Statement;
 use curia_parse::ast::{AlterSchema, AlterSchemaAction, CreateSchema, Persistence};

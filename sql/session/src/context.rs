@@ -165,7 +165,11 @@ impl StatementContext {
             proc::PG_SEQUENCE_LAST_VALUE => {
                 let (value, called) = s.database.sequence_value(self.sequence(args)?)?;
                 // Reading the sequence as a table asks for the value in any case.
-                if called || args.len() > 1 { Datum::Int8(value) } else { Datum::Null }
+                if called || args.len() > 1 {
+                    Datum::Int8(value)
+                } else {
+                    Datum::Null
+                }
             }
             proc::LASTVAL => Datum::Int8(s.database.lastval(&s.slot)?),
             proc::PG_BACKEND_PID => Datum::Int4(s.process),

@@ -145,7 +145,10 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
                     ("table_schema", text(catalog.schema_name(v.schema))),
                     ("table_name", text(&v.name)),
                     ("view_definition", text(super::view_definition(&v.query))),
-                    ("check_option", text(check.map_or_else(|| "NONE".to_owned(), |(_, value)| value.to_uppercase()))),
+                    (
+                        "check_option",
+                        text(check.map_or_else(|| "NONE".to_owned(), |(_, value)| value.to_uppercase())),
+                    ),
                     ("is_updatable", yes(changes & (UPDATE | DELETE) == UPDATE | DELETE)),
                     ("is_insertable_into", yes(changes & INSERT != 0)),
                     ("is_trigger_updatable", yes(false)),

@@ -176,6 +176,7 @@ impl ChangePlan {
                 if let (Some(references), Some(before)) = (&self.references, &before) {
                     references.updated(tx, &new_key, new_key != *key, before, &new)?;
                 }
+                checks.enforce_views(&self.layout, env, &new)?;
                 written.row(self.returning.as_ref(), env, &new, row)
             }
             Change::Delete => {

@@ -109,6 +109,7 @@ impl InsertPlan {
                 },
             };
             if let Some(row) = row {
+                self.checks.enforce_views(&self.layout, env, &row)?;
                 written.row(self.returning.as_ref(), env, &row, &[])?;
             }
         }

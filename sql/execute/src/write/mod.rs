@@ -94,8 +94,7 @@ impl Checks {
         })
     }
 
-    /// Computes the generated columns; then fails with 23502, 23514 or 44000 as PostgreSQL does: NOT NULL first, then
-    /// each CHECK in order, then the conditions of views.
+    /// Computes the generated columns; then fails with 23502 or 23514 as PostgreSQL does: NOT NULL first, then each CHECK in order.
     pub fn complete(&self, layout: &TableLayout, env: Env<'_>, row: &mut [Datum]) -> Result<()> {
         if !self.generated.is_empty() {
             let seen: Row = self.columns.iter().map(|i| row[*i].clone()).collect();
@@ -112,12 +111,27 @@ impl Checks {
             }
         }
         let seen: Row = self.columns.iter().map(|i| row[*i].clone()).collect();
-        for (kind, name, predicate) in &self.checks {
-            let io = env.exec.context.io();
-            match (kind, predicate.eval(env, &seen)?) {
-                (_, Datum::Bool(true)) | (CheckKind::Constraint, Datum::Null) => {}
-                (CheckKind::Constraint, _) => return Err(curia_txn::violation::check_failed(layout, name, row, io)),
-                (CheckKind::View, _) => return Err(curia_txn::violation::check_option_failed(layout, name, row, io)),
+        for (name, predicate) in self.of_kind(CheckKind::Constraint) {
+            if matches!(predicate.eval(env, &seen)?, Datum::Bool(false)) {
+                return Err(curia_txn::violation::check_failed(layout, name, row, env.exec.context.io()));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Checks {
+    fn of_kind(&self, wanted: CheckKind) -> impl Iterator<Item = (&str, &Program)> {
+        let found = self.checks.iter().filter(move |(kind, ..)| *kind == wanted);
+        found.map(|(_, name, predicate)| (name.as_str(), predicate))
+    }
+
+    /// Fails with 44000 when a row that was written is not one of the views that it was written through.
+    pub fn enforce_views(&self, layout: &TableLayout, env: Env<'_>, row: &[Datum]) -> Result<()> {
+        let seen = || self.columns.iter().map(|i| row[*i].clone()).collect::<Row>();
+        for (name, predicate) in self.of_kind(CheckKind::View) {
+            if !matches!(predicate.eval(env, &seen())?, Datum::Bool(true)) {
+                return Err(curia_txn::violation::check_option_failed(layout, name, row, env.exec.context.io()));
             }
         }
         Ok(())

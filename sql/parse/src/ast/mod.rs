@@ -3,17 +3,20 @@
 //! - [`expr`]: expressions and type names.
 //! - [`query`]: SELECT, VALUES, set operations, FROM items; INSERT, UPDATE, DELETE.
 //! - [`ddl`]: CREATE, ALTER, DROP and what they contain.
+//! - [`absent`]: DROP of what cannot exist.
 //! - [`user_type`]: CREATE and ALTER of types and domains.
 //! - [`statement`]: [`Statement`] and the utility statements.
 //!
 //! Positions (`pos`) are 1-based character positions in the query string; 0 means none.
 
+pub mod absent;
 pub mod ddl;
 pub mod expr;
 pub mod query;
 pub mod statement;
 pub mod user_type;
 
+pub use absent::*;
 pub use ddl::*;
 pub use expr::*;
 pub use query::*;

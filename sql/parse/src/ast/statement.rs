@@ -1,5 +1,6 @@
 //! [`Statement`] and the utility statements.
 
+use super::absent::DropAbsent;
 use super::ddl::*;
 use super::expr::{Expr, Ident, ObjectName, TypeName};
 use super::query::{Delete, Insert, Query, Update};
@@ -31,6 +32,7 @@ pub enum Statement {
     AlterType(Box<AlterType>),
     AlterSequence(Box<AlterSequence>),
     Drop(Box<DropObjects>),
+    DropAbsent(Box<DropAbsent>),
     CreateRole(Box<RoleStatement>),
     AlterRole(Box<RoleStatement>),
     DropRole {
@@ -445,6 +447,7 @@ impl Statement {
             Statement::AlterType(a) if a.domain => "ALTER DOMAIN",
             Statement::AlterType(_) => "ALTER TYPE",
             Statement::AlterSequence(_) => "ALTER SEQUENCE",
+            Statement::DropAbsent(d) => d.tag,
             Statement::Drop(d) => match d.kind {
                 K::Index => "DROP INDEX",
                 K::Sequence => "DROP SEQUENCE",

@@ -685,6 +685,9 @@ impl<'a> Parser<'a> {
         self.expect_kw(Kw::Drop)?;
         let kw = self.kw().ok_or_else(|| self.unexpected())?;
         self.bump();
+        if let Some(statement) = self.drop_absent(kw)? {
+            return Ok(statement);
+        }
         let kind = match kw {
             Kw::Table => ObjectKind::Table,
             Kw::Sequence => ObjectKind::Sequence,
@@ -705,31 +708,7 @@ impl<'a> Parser<'a> {
                 let names = self.comma_list(|p| p.role_spec())?;
                 return Ok(Statement::DropRole { names, if_exists });
             }
-            Kw::Function
-            | Kw::Procedure
-            | Kw::Routine
-            | Kw::Aggregate
-            | Kw::Extension
-            | Kw::Database
-            | Kw::Tablespace
-            | Kw::Collation
-            | Kw::Conversion
-            | Kw::Event
-            | Kw::Foreign
-            | Kw::Operator
-            | Kw::Policy
-            | Kw::Publication
-            | Kw::Subscription
-            | Kw::Server
-            | Kw::Statistics
-            | Kw::Text
-            | Kw::Trigger
-            | Kw::Rule
-            | Kw::Language
-            | Kw::Cast
-            | Kw::Owned
-            | Kw::Transform
-            | Kw::Access => {
+            Kw::Function | Kw::Procedure | Kw::Routine | Kw::Owned | Kw::Transform => {
                 return Ok(self.unsupported(format!("DROP {}", kw.word().to_uppercase())));
             }
             _ => {

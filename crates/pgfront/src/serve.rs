@@ -9,13 +9,16 @@ use crate::encode::{self, ErrorSeverity};
 use crate::startup::{self, Refusal};
 use curia_session::backends::terminated;
 use curia_session::{Output, Session, Sessions, Stop, TransactionStatus};
-use curia_types::SqlError;
+use curia_types::{SqlError, SqlState};
 use curia_types::panic::caught_in;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
+
+/// Characters of the message that led to an internal error which the log gets.
+const LOGGED_CHARACTERS: usize = 4_000;
 
 /// How the front end behaves.
 #[derive(Clone)]
@@ -103,6 +106,10 @@ async fn serve(connection: &mut Connection, session: &mut Session) -> Result<(),
             Err(Stop::Error(e)) => {
                 if session.interrupt().should_end(false) && e == terminated() {
                     return Err(Some(e));
+                }
+                if e.code() == SqlState::INTERNAL_ERROR {
+                    let told: String = String::from_utf8_lossy(&body).chars().take(LOGGED_CHARACTERS).collect();
+                    tracing::error!(error = ?e, message = told, "internal error");
                 }
                 session.fail();
                 encode::error(connection.out(), ErrorSeverity::Error, &e);

@@ -166,18 +166,12 @@ impl Binder<'_> {
             A::MinMax { args, greatest } => {
                 let args = args.iter().map(|a| self.expr(a, scope)).collect::<Result<_>>()?;
                 let (args, ty) = self.unify(args, if *greatest { "GREATEST" } else { "LEAST" })?;
-                let (found, declared) = self.find_operator(&operator("<"), ty.oid, ty.oid, pos).map_err(|_| {
+                let (found, _) = self.find_operator(&operator("<"), ty.oid, ty.oid, pos).map_err(|_| {
                     SqlError::new(
                         SqlState::UNDEFINED_FUNCTION,
                         format!("could not identify a comparison function for type {}", type_text(ty.oid)),
                     )
-                    .at(at(pos))
                 })?;
-                let args = if declared[0] == ty.oid {
-                    args
-                } else {
-                    args.into_iter().map(|a| self.implicit(a, declared[0])).collect::<Result<_>>()?
-                };
                 let kind = ExprKind::MinMax {
                     args,
                     less: found.function,
@@ -185,10 +179,7 @@ impl Binder<'_> {
                 };
                 Ok(Expr {
                     kind,
-                    ty: PgType {
-                        oid: declared[0],
-                        typmod: ty.typmod,
-                    },
+                    ty,
                     position: at(pos),
                 })
             }

@@ -10,6 +10,8 @@ pub fn coerce(ty: PgType, value: Datum, explicit: bool) -> Result<Datum> {
         return Ok(value);
     }
     Ok(match (ty.oid, value) {
+        // A modifier below the four that are always added is none.
+        (oid::VARCHAR | oid::BPCHAR, Datum::Text(s)) if ty.typmod < 4 => Datum::Text(s),
         (oid::VARCHAR, Datum::Text(s)) => Datum::Text(varchar(s, ty.typmod - 4, explicit)?),
         (oid::BPCHAR, Datum::Text(s)) => Datum::Text(bpchar(s, ty.typmod - 4, explicit)?),
         (oid::NUMERIC, Datum::Numeric(n)) => Datum::Numeric(n.apply_typmod(ty.typmod)?),

@@ -103,7 +103,7 @@ impl Scope<'_> {
     fn condition(&self, depth: u32, random: &mut Random) -> Expression {
         let type_name = self.type_name(random);
         let mut part = |type_name: &str| self.expression(type_name, depth - 1, random);
-        let parts = vec![
+        let parts = [
             part(&type_name),
             part(&type_name),
             part(&type_name),

@@ -67,8 +67,7 @@ const UNSAFE: &[&str] = &[
     "generate_series",
     "mxid_age",
     "isempty",
-    "factorial",
-    "void",
+    "factorial", "void", "interval", "cbrt", "dcbrt", "uuid_cmp",
 ];
 /// Ends of the names of a type's own conversions.
 const UNSAFE_ENDS: &[&str] = &[
@@ -151,6 +150,10 @@ impl Registry {
             let (Some(arguments), Some(result)) = (all_named(arguments), named(result)) else {
                 continue;
             };
+            // What a type's modifier does is no function for people.
+            if arguments.len() > 1 && arguments[0] == result && (known.contains(name) || name == "time") {
+                continue;
+            }
             let makers = match kind.as_str() {
                 "a" if !arguments.is_empty() && !is_inexact(&arguments) => &mut registry.aggregates,
                 "w" => &mut registry.windows,
@@ -168,7 +171,7 @@ impl Registry {
             } else {
                 all_named(&format!("{left} {right}"))
             };
-            if let (Some(arguments), Some(result)) = (arguments, named(result)) {
+            if let (Some(arguments), Some(result)) = (arguments.filter(|_| name != "||/"), named(result)) {
                 let form = Form::Operator(name.clone());
                 registry.scalars.entry(result).or_default().push(Maker { form, arguments });
             }

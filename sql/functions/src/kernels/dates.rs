@@ -90,7 +90,12 @@ fn to_timestamp(seconds: f64) -> Result<i64> {
 }
 
 fn make_timestamp(year: i32, month: i32, day: i32, hour: i32, minute: i32, second: f64) -> Result<i64> {
-    let d = dt::make_date(year, month, day)?;
+    let d = dt::make_date(year, month, day).map_err(|_| {
+        SqlError::new(
+            SqlState::DATETIME_FIELD_OVERFLOW,
+            format!("date field value out of range: {year}-{month:02}-{day:02}"),
+        )
+    })?;
     let t = dt::make_time(hour, minute, second)?;
     dt::check_timestamp(i64::from(d) * dt::DAY + t).map_err(|_| {
         SqlError::new(
@@ -276,7 +281,7 @@ kernels! {
 
     "timestamp_trunc" => pure!(|u: &str, t: Timestamp| ? ts(unless_infinite(t.0, || dt::timestamp_trunc(unit(u, "timestamp without time zone")?, t.0))));
     "timestamptz_trunc" => contextual!(|cx, u: &str, t: Timestamptz| ? tz(unless_infinite(t.0, || dt::timestamptz_trunc(unit(u, "timestamp with time zone")?, t.0, cx.time_zone()))));
-    "timestamptz_trunc_zone" => pure!(|u: &str, t: Timestamptz, z: &str| ? tz(unless_infinite(t.0, || dt::timestamptz_trunc(unit(u, "timestamp with time zone")?, t.0, &zone(z)?))));
+    "timestamptz_trunc_zone" => pure!(|u: &str, t: Timestamptz, z: &str| ? tz(unless_infinite(t.0, || { let zone = zone(z)?; dt::timestamptz_trunc(unit(u, "timestamp with time zone")?, t.0, &zone) })));
     "interval_trunc" => pure!(|u: &str, i: Interval| ? iv(dt::interval_trunc(unit(u, "interval")?, i)));
     "timestamp_bin" => pure!(|s: Interval, t: Timestamp, o: Timestamp| ? ts(bin(s, t.0, o.0)));
     "timestamptz_bin" => pure!(|s: Interval, t: Timestamptz, o: Timestamptz| ? tz(bin(s, t.0, o.0)));

@@ -117,6 +117,12 @@ fn cos_to_60(x: f64) -> f64 {
     1.0 - ((1.0 - x.to_radians().cos()) / (1.0 - 60f64.to_radians().cos())) / 2.0
 }
 fn tan_degrees(v: f64) -> f64 {
+    quotient_degrees(v, sin_degrees, cos_degrees)
+}
+fn cot_degrees(v: f64) -> f64 {
+    quotient_degrees(v, cos_degrees, sin_degrees)
+}
+fn quotient_degrees(v: f64, above: fn(f64) -> f64, below: fn(f64) -> f64) -> f64 {
     let mut x = v % 360.0;
     let mut sign = 1.0;
     if x < 0.0 {
@@ -128,7 +134,7 @@ fn tan_degrees(v: f64) -> f64 {
     if x > 90.0 {
         (x, sign) = (180.0 - x, -sign);
     }
-    let t = (sin_degrees(x) / cos_degrees(x)) / (sin_degrees(45.0) / cos_degrees(45.0));
+    let t = (above(x) / below(x)) / (above(45.0) / below(45.0));
     let r = sign * t;
     if r == 0.0 { 0.0 } else { r }
 }
@@ -188,7 +194,7 @@ kernels! {
     "dsind" => pure!(|a: f64| ? angle(a, sin_degrees));
     "dcosd" => pure!(|a: f64| ? angle(a, cos_degrees));
     "dtand" => pure!(|a: f64| ? angle(a, tan_degrees));
-    "dcotd" => pure!(|a: f64| ? angle(a, |v| 1.0 / tan_degrees(v)));
+    "dcotd" => pure!(|a: f64| ? angle(a, cot_degrees));
     "dasind" => pure!(|a: f64| ? within(a, |v| v.asin().to_degrees()));
     "dacosd" => pure!(|a: f64| ? within(a, |v| v.acos().to_degrees()));
     "datand" = pure!(|a: f64| -> Float8 a.atan() / 1f64.atan() * 45.0);

@@ -16,7 +16,7 @@ const EXAMPLES: usize = 4;
 /// Characters of an example.
 const EXAMPLE_CHARACTERS: usize = 160;
 /// In a transaction that failed.
-const IN_FAILED_TRANSACTION: &str = "25P02";
+pub const IN_FAILED_TRANSACTION: &str = "25P02";
 
 /// What came of one cause.
 #[derive(Default)]

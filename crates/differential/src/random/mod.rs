@@ -8,7 +8,7 @@ mod registry;
 mod statement;
 mod values;
 
-use crate::causes::Causes;
+use crate::causes::{Causes, IN_FAILED_TRANSACTION};
 use crate::compare::{Difference, Level, difference};
 use crate::place::Place;
 use crate::player::{Played, Side};
@@ -99,7 +99,10 @@ impl Sides<'_> {
         let (Some(error), None, None) = (played.expected.error(), played.actual.error(), &played.actual.lost) else {
             return Ok(false);
         };
-        if !outer_words(&played.sql).iter().any(|word| ["from", "update", "insert"].contains(&word.as_str())) {
+        if !outer_words(&played.sql)
+            .iter()
+            .any(|word| ["from", "update", "insert"].contains(&word.as_str()))
+        {
             return Ok(false);
         }
         self.play("ROLLBACK")?;
@@ -116,7 +119,8 @@ impl Sides<'_> {
             // What needs no table is shown without one.
             for sql in [format!("SELECT {}", candidate.sql), alone] {
                 let (played, found) = self.play(&sql)?;
-                if let Some(found) = found {
+                let says_nothing = played.actual.error().is_some_and(|error| error.code() == IN_FAILED_TRANSACTION);
+                if let Some(found) = found.filter(|_| !says_nothing) {
                     smallest = Some((played, found));
                     candidates.clone_from(&candidate.parts);
                     break;

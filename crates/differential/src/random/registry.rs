@@ -67,7 +67,12 @@ const UNSAFE: &[&str] = &[
     "generate_series",
     "mxid_age",
     "isempty",
-    "factorial", "void", "interval", "cbrt", "dcbrt", "uuid_cmp",
+    "factorial",
+    "void",
+    "interval",
+    "cbrt",
+    "dcbrt",
+    "uuid_cmp",
 ];
 /// Ends of the names of a type's own conversions.
 const UNSAFE_ENDS: &[&str] = &[

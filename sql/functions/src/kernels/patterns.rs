@@ -244,7 +244,7 @@ kernels! {
     "substring(text,text,text)" => pure!(|s: &str, p: &str, e: &str| ? substring(s, &similar_to(p, Some(e))?));
     "textregexreplace_noopt" => pure!(|s: &str, p: &str, t: &str| ? Ok(Datum::text(replace(s, &compile(p, Options::default())?, t, 1, 1))));
     "textregexreplace" => pure!(|s: &str, p: &str, t: &str, f: &str| ? replace_flags(s, p, t, f));
-    "textregexreplace_extended" => pure!(|s: &str, p: &str, t: &str, start: i32, n: i32, f: &str| ? Ok(Datum::text(replace(s, &compile(p, Options::parse(f)?)?, t, at_least("start", start, 1)?, at_least("n", n, 0)?))));
+    "textregexreplace_extended" => pure!(|s: &str, p: &str, t: &str, start: i32, n: i32, f: &str| ? { let (start, n) = (at_least("start", start, 1)?, at_least("n", n, 0)?); Ok(Datum::text(replace(s, &compile(p, Options::parse(f)?)?, t, start, n))) });
     "textregexreplace_extended_no_flags" => pure!(|s: &str, p: &str, t: &str, start: i32, n: i32| ? Ok(Datum::text(replace(s, &compile(p, Options::default())?, t, at_least("start", start, 1)?, at_least("n", n, 0)?))));
     "textregexreplace_extended_no_n" => pure!(|s: &str, p: &str, t: &str, start: i32| ? Ok(Datum::text(replace(s, &compile(p, Options::default())?, t, at_least("start", start, 1)?, 1))));
     "regexp_match" => Pure(first_match);

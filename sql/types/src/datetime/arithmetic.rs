@@ -304,7 +304,8 @@ pub fn make_date(year: i32, month: i32, day: i32) -> Result<i32> {
 /// make_time. 22008.
 pub fn make_time(hour: i32, minute: i32, second: f64) -> Result<i64> {
     let micros = (second * 1e6).round_ties_even();
-    let total = i64::from(hour) * HOUR + i64::from(minute) * MINUTE + if micros.is_finite() { micros as i64 } else { DAY * 2 };
+    // A float becomes the nearest integer there is; NaN is refused below.
+    let total = (i64::from(hour) * HOUR + i64::from(minute) * MINUTE).saturating_add(micros as i64);
     if hour < 0 || !(0..60).contains(&minute) || !(0.0..=60.0).contains(&second) || total > DAY {
         // C's %02g
         let mut shown = Vec::new();

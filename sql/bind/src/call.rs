@@ -30,8 +30,8 @@ pub(crate) struct Resolved {
 impl Binder<'_> {
     pub fn call(&self, call: &FunctionCall, scope: &Scope<'_>, pos: u32) -> Result<Expr> {
         let name = call.name.name();
-        if let Some(arg) = call.args.iter().find(|a| a.name.is_some()) {
-            return Err(SqlError::unsupported("named argument notation").at(at(arg.value.pos)));
+        if call.args.iter().any(|a| a.name.is_some()) {
+            return self.call(&self.positional(call, scope, pos)?, scope, pos);
         }
         let may_aggregate = curia_functions::candidates(name).iter().any(|f| f.is_aggregate());
         let before = (
@@ -55,6 +55,12 @@ impl Binder<'_> {
             return self.aggregate(call, resolved, order_by, scope, before, pos);
         }
         let given: Vec<u32> = args.iter().map(|a| a.ty.oid).collect();
+        // DISTINCT compares ORDER BY with the arguments as they were written, before any implicit conversion.
+        let written = if call.distinct && !call.order_by.is_empty() {
+            args.clone()
+        } else {
+            Vec::new()
+        };
         let resolved = if call.star {
             self.resolve_star(call, pos)?
         } else {
@@ -84,6 +90,13 @@ impl Binder<'_> {
                 }
                 self.check_clause(Kind::Aggregate, scope, pos)?;
                 let order_by = scope.within(Clause::AggregateArgument, || self.sort_keys(&call.order_by, scope))?;
+                if call.distinct && order_by.iter().any(|k| !written.iter().any(|a| walk::same(a, &k.expr))) {
+                    return Err(SqlError::new(
+                        SqlState::INVALID_COLUMN_REFERENCE,
+                        "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list",
+                    )
+                    .at(order_by.first().and_then(|k| walk::location(&k.expr))));
+                }
                 self.aggregate(call, resolved, order_by, scope, before, pos)
             }
             Kernel::Window(_) => {
@@ -113,6 +126,58 @@ impl Binder<'_> {
                 Ok(self.call_function(resolved.function.oid, resolved.args, resolved.ret, at(pos)))
             }
         }
+    }
+
+    /// A call with named arguments as one without: in the function's order, with its defaults in between.
+    fn positional(&self, call: &FunctionCall, scope: &Scope<'_>, pos: u32) -> Result<FunctionCall> {
+        let first_named = call.args.iter().position(|a| a.name.is_some()).unwrap_or(call.args.len());
+        if call.args[first_named..].iter().any(|a| a.name.is_none()) {
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, "positional argument cannot follow named argument").at(at(pos)));
+        }
+        let arranged = |f: &curia_functions::Function| -> Option<Vec<Option<ast::Expr>>> {
+            let names = curia_functions::argument_names(f.oid);
+            if names.len() != f.args.len() || call.args.len() > names.len() {
+                return None;
+            }
+            let mut places: Vec<Option<ast::Expr>> = vec![None; names.len()];
+            for (i, arg) in call.args.iter().enumerate() {
+                let place = match &arg.name {
+                    Some(name) => names.iter().position(|n| *n == name.name)?,
+                    None => i,
+                };
+                if places[place].replace(arg.value.clone()).is_some() {
+                    return None;
+                }
+            }
+            let required = names.len() - f.defaults.len();
+            places[..required].iter().all(Option::is_some).then_some(places)
+        };
+        let candidates = curia_functions::candidates(call.name.name());
+        let found = candidates
+            .iter()
+            .filter_map(|f| Some((*f, arranged(f)?)))
+            .min_by_key(|(f, _)| f.args.len());
+        let Some((function, places)) = found else {
+            let mut given = Vec::with_capacity(call.args.len());
+            for arg in &call.args {
+                let ty = type_text(self.expr(&arg.value, scope)?.ty.oid);
+                given.push(arg.name.as_ref().map_or_else(|| ty.clone(), |n| format!("{} => {ty}", n.name)));
+            }
+            let message = format!("function {}({}) does not exist", call.name, given.join(", "));
+            return Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, message)
+                .hint("No function matches the given name and argument types. You might need to add explicit type casts.")
+                .at(at(pos)));
+        };
+        let missing = function.args.len() - function.defaults.len();
+        let mut args = Vec::with_capacity(places.len());
+        for (i, place) in places.into_iter().enumerate() {
+            let value = match place {
+                Some(value) => value,
+                None => curia_parse::parse_expression(function.defaults[i - missing])?,
+            };
+            args.push(ast::FunctionArg { name: None, value });
+        }
+        Ok(FunctionCall { args, ..call.clone() })
     }
 
     fn plain_only(&self, call: &FunctionCall, value: Expr, pos: u32) -> Result<Expr> {
@@ -229,9 +294,6 @@ impl Binder<'_> {
             {
                 return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, "VARIADIC argument must be an array").at(position));
             }
-            if function.variadic == oid::ANY {
-                return Err(SqlError::unsupported(format!("VARIADIC with an array in {}()", function.name)).at(at(pos)));
-            }
         }
         let ret = concretize(&mut declared, given, function.ret).map_err(|e| e.at(at(pos)))?;
         let mut bound = Vec::with_capacity(args.len());
@@ -243,6 +305,20 @@ impl Binder<'_> {
                 self.text_if_unknown(arg)?
             } else {
                 self.implicit(arg, *ty)?
+            });
+        }
+        if variadic
+            && function.variadic == oid::ANY
+            && let Some(array) = bound.pop()
+        {
+            // The kernel is told by this type that the elements are meant.
+            bound.push(Expr {
+                position: array.position,
+                kind: ExprKind::Relabel(Box::new(array)),
+                ty: PgType {
+                    oid: oid::ANYARRAY,
+                    typmod: -1,
+                },
             });
         }
         if let Some(from) = found.variadic_from
@@ -348,18 +424,27 @@ impl Binder<'_> {
             for arg in &resolved.args {
                 self.check_hashable(arg)?;
             }
-            if order_by.iter().any(|k| !resolved.args.iter().any(|a| walk::same(a, &k.expr))) {
-                return Err(SqlError::new(
-                    SqlState::INVALID_COLUMN_REFERENCE,
-                    "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list",
-                )
-                .at(order_by.first().and_then(|k| k.expr.position)));
-            }
         }
         let filter = match &call.filter {
             Some(f) => Some(self.condition(f, scope, Clause::Filter, "FILTER")?),
             None => None,
         };
+        let mut resolved = resolved;
+        if let Some(filter) = filter.as_ref().filter(|f| !walk::is_volatile(f)) {
+            // An argument that can fail is computed for the rows that pass, wherever the filter itself is applied.
+            for arg in &mut resolved.args {
+                if matches!(arg.kind, ExprKind::Call { .. } | ExprKind::IoCast(_)) {
+                    *arg = Expr {
+                        ty: arg.ty,
+                        position: arg.position,
+                        kind: ExprKind::Case {
+                            branches: vec![(filter.clone(), arg.clone())],
+                            otherwise: None,
+                        },
+                    };
+                }
+            }
+        }
         let ty = resolved.ret;
         let mut aggregates = scope.aggregates.borrow_mut();
         let reusable = |a: &&Aggregate| {

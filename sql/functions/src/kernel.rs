@@ -1,7 +1,7 @@
 //! The shapes a function's code can have, and what it may ask of the session.
 
 use crate::aggregate::AggregateKernel;
-use curia_types::{Datum, IoContext, PgType, Result, SqlError, datetime::Zone};
+use curia_types::{Datum, IoContext, PgType, Result, SqlError, datetime::Zone, oid};
 
 /// What a kernel may ask about the transaction and session it runs in. `curia-session` implements it.
 pub trait Context: Send + Sync {
@@ -85,12 +85,45 @@ impl Kernel {
         match self {
             Kernel::Pure(f) => f(args),
             Kernel::Contextual(f) => f(cx, args),
-            Kernel::Typed(f) => f(cx, types, args),
+            Kernel::Typed(f) => match types.args.last() {
+                Some(last) if last.oid == oid::ANYARRAY && crate::by_oid(function).is_some_and(|f| f.variadic == oid::ANY) => {
+                    spread(*f, cx, types, args)
+                }
+                _ => f(cx, types, args),
+            },
             Kernel::Session => cx.session_call(function, args),
             Kernel::Set(_) | Kernel::Aggregate(_) | Kernel::Window(_) => Err(SqlError::internal("function called as a scalar is not one")),
         }
     }
 }
+
+/// A VARIADIC "any" function called with an array, which the binder gives the type anyarray: the elements are the arguments. A NULL
+/// array gives NULL; to format() it is no arguments, as in PostgreSQL.
+fn spread(f: TypedKernel, cx: &dyn Context, types: &CallTypes<'_>, args: &[Datum]) -> Result<Datum> {
+    let Some((array, first)) = args.split_last() else {
+        return Ok(Datum::Null);
+    };
+    let (element, elements) = match array {
+        Datum::Array(a) => (a.element, a.elements.as_slice()),
+        _ if matches!(first, [Datum::Text(_)]) && types.ret.oid == oid::TEXT => (oid::TEXT, &[][..]),
+        _ => return Ok(Datum::Null),
+    };
+    let mut all = first.to_vec();
+    all.extend_from_slice(elements);
+    let mut of_all = types.args[..first.len()].to_vec();
+    of_all.resize(all.len(), PgType::with_typmod(element, -1));
+    f(
+        cx,
+        &CallTypes {
+            args: &of_all,
+            ret: types.ret,
+        },
+        &all,
+    )
+}
+
+/// The code of [`Kernel::Typed`].
+type TypedKernel = fn(&dyn Context, &CallTypes<'_>, &[Datum]) -> Result<Datum>;
 
 /// The window functions of SQL. Their arguments: ntile (buckets), lag and lead (value, offset, default), nth_value (value, n).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

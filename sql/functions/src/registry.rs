@@ -1,6 +1,6 @@
 //! Joins the generated rows of PostgreSQL's catalogs with the kernels, once, and answers lookups from hash tables.
 
-use crate::facts::{CAST_ROWS, OPERATOR_ROWS, PROC_ROWS};
+use crate::facts::{CAST_ROWS, NAME_ROWS, OPERATOR_ROWS, PROC_ROWS};
 use crate::kernels::Binding;
 use crate::{Cast, CastMethod, Function, Kernel, Operator};
 use std::collections::HashMap;
@@ -68,6 +68,11 @@ fn build() -> Registry {
         casts,
         cast_by_types,
     }
+}
+
+/// Names of a function's input parameters; empty when it has none.
+pub fn argument_names(oid: u32) -> &'static [&'static str] {
+    NAME_ROWS.binary_search_by_key(&oid, |r| r.0).map_or(&[], |i| NAME_ROWS[i].1)
 }
 
 /// Every function, in OID order.

@@ -126,6 +126,12 @@ mod proc {
     pub const INET_CLIENT_ADDR: u32 = 2196;
     pub const INET_CLIENT_PORT: u32 = 2197;
     pub const LASTVAL: u32 = 2559;
+    pub const TXID_CURRENT: u32 = 2943;
+    pub const TXID_CURRENT_SNAPSHOT: u32 = 2944;
+    pub const TXID_CURRENT_IF_ASSIGNED: u32 = 3348;
+    pub const PG_CURRENT_XACT_ID: u32 = 5059;
+    pub const PG_CURRENT_XACT_ID_IF_ASSIGNED: u32 = 5060;
+    pub const PG_CURRENT_SNAPSHOT: u32 = 5061;
     pub const PG_POSTMASTER_START_TIME: u32 = 2560;
     pub const PG_BLOCKING_PIDS: u32 = 2561;
     pub const PG_SLEEP: u32 = 2626;
@@ -149,6 +155,15 @@ impl StatementContext {
             proc::CURRENT_SCHEMAS => {
                 let schemas = self.schemas(matches!(args, [Datum::Bool(true)]));
                 Datum::list(oid::NAME, schemas.iter().map(Datum::text).collect())
+            }
+            proc::TXID_CURRENT => Datum::Int8(s.database.txid_current(&s.slot)? as i64),
+            proc::PG_CURRENT_XACT_ID => Datum::Word(s.database.txid_current(&s.slot)?),
+            proc::TXID_CURRENT_IF_ASSIGNED => s.database.txid_if_assigned(&s.slot).map_or(Datum::Null, |x| Datum::Int8(x as i64)),
+            proc::PG_CURRENT_XACT_ID_IF_ASSIGNED => s.database.txid_if_assigned(&s.slot).map_or(Datum::Null, Datum::Word),
+            // Other transactions that run are not listed: everything from this one on counts as running.
+            proc::TXID_CURRENT_SNAPSHOT | proc::PG_CURRENT_SNAPSHOT => {
+                let own = s.database.txid_current(&s.slot)?;
+                Datum::text(format!("{own}:{own}:"))
             }
             proc::NEXTVAL => {
                 self.may_write("nextval()")?;

@@ -220,6 +220,19 @@ impl Database {
         }
     }
 
+    /// `txid_current()`: of the running transaction, or one of its own for a statement outside of any.
+    pub fn txid_current(&self, slot: &SessionSlot) -> Result<u64> {
+        match slot.txid(self)? {
+            Some(txid) => Ok(txid),
+            None => self.next_txid(),
+        }
+    }
+
+    /// `txid_current_if_assigned()`
+    pub fn txid_if_assigned(&self, slot: &SessionSlot) -> Option<u64> {
+        slot.assigned_txid()
+    }
+
     /// `nextval`. Waits for nothing.
     pub fn nextval(&self, slot: &SessionSlot, sequence: &Sequence) -> Result<i64> {
         self.sequences.next(&*self.replication, &slot.sequences, sequence)

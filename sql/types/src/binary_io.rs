@@ -83,7 +83,10 @@ fn read(ty: PgType, b: &[u8], cx: Option<&IoContext>) -> Result<Datum> {
         FLOAT8 => Datum::Float8(f64::from_be_bytes(fixed(b)?)),
         NUMERIC => Datum::Numeric(Numeric::from_wire(b)?),
         BYTEA => Datum::Bytea(Arc::from(b)),
-        CHAR if b.len() <= 1 => Datum::text(check_text(b)?),
+        CHAR => match fixed::<1>(b)? {
+            [0] => Datum::text(""),
+            [byte] => Datum::text(char::from(byte).to_string()),
+        },
         NAME => Datum::text(length::name(check_text(b)?)),
         JSON => {
             let s = check_text(b)?;
@@ -331,6 +334,7 @@ pub fn encode(ty: PgType, value: &Datum, out: &mut Vec<u8>) {
         Datum::Float8(v) => out.extend_from_slice(&v.to_be_bytes()),
         Datum::Numeric(n) => n.write_wire(out),
         Datum::Text(s) if ty.oid == oid::CHAR && s.is_empty() => out.push(0),
+        Datum::Text(s) if ty.oid == oid::CHAR => out.push(s.chars().next().map_or(0, |c| c as u8)),
         Datum::Text(s) => out.extend_from_slice(s.as_bytes()),
         Datum::Bytea(b) => out.extend_from_slice(b),
         Datum::Interval(i) => {

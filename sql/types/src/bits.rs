@@ -34,7 +34,7 @@ impl Bits {
         bits
     }
     fn clean(&mut self) {
-        if self.len % 8 != 0
+        if !self.len.is_multiple_of(8)
             && let Some(last) = self.bytes.last_mut()
         {
             *last &= 0xff << (8 - self.len % 8);

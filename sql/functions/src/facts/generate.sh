@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes procs.rs, operators.rs and casts.rs from the catalogs of a running PostgreSQL 15. Usage: generate.sh "psql connection string"
+# Writes procs.rs, operators.rs, casts.rs and names.rs from the catalogs of a running PostgreSQL 15. Usage: generate.sh "psql connection string"
 set -e
 cd "$(dirname "$0")"
 head='//! Written by `generate.sh` from a running PostgreSQL 15; not edited by hand.'
@@ -41,7 +41,7 @@ query() { psql "$1" -XAtq -c "$2"; }
   echo '];'
 } > operators.rs
 {
-  echo "$head"; echo; echo 'use crate::CastContext::{Assignment, Explicit, Implicit};'; echo 'use crate::CastMethod::{Function, Relabel};'; echo 'use crate::Cast;'; echo
+  echo "$head"; echo; echo 'use crate::Cast;'; echo 'use crate::CastContext::{Assignment, Explicit, Implicit};'; echo 'use crate::CastMethod::{Function, Relabel};'; echo
   echo '#[rustfmt::skip]'; echo 'pub(crate) static CAST_ROWS: &[Cast] = &['
   query "$1" "
     select format('    Cast { source: %s, target: %s, method: %s, context: %s },', castsource, casttarget,
@@ -50,3 +50,16 @@ query() { psql "$1" -XAtq -c "$2"; }
     from pg_cast where castsource in $types and casttarget in $types order by castsource, casttarget"
   echo '];'
 } > casts.rs
+{
+  echo "$head"; echo; echo '/// (oid, names of the input parameters) of the functions that have them.'
+  echo '#[rustfmt::skip]'; echo 'pub(crate) static NAME_ROWS: &[(u32, &[&str])] = &['
+  query "$1" "
+    select format('    (%s, &[%s]),', p.oid,
+      (select string_agg(to_json(coalesce(proargnames[i], ''))::text, ', ' order by i) from generate_subscripts(proargnames, 1) i
+        where proargmodes is null or proargmodes[i] in ('i', 'b', 'v')))
+    from pg_proc p
+    where pronamespace = 'pg_catalog'::regnamespace and proargnames is not null and pronargs > 0 and prokind in ('f', 'a', 'w')
+      and prorettype in $types and not exists (select from unnest(proargtypes) a where a not in $types)
+    order by p.oid"
+  echo '];'
+} > names.rs

@@ -2,12 +2,14 @@
 //! is decided by the kernels.
 
 mod casts;
+mod names;
 mod operators;
 mod procs;
 
 use crate::Volatility;
 
 pub(crate) use casts::CAST_ROWS;
+pub(crate) use names::NAME_ROWS;
 pub(crate) use operators::OPERATOR_ROWS;
 pub(crate) use procs::PROC_ROWS;
 

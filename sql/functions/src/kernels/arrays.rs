@@ -291,7 +291,7 @@ fn trim(a: &ArrayValue, n: i32) -> Result<Datum> {
     if n == have {
         return put(ArrayValue::of(a.element, Vec::new()));
     }
-    let mut dimensions = a.dimensions.clone();
+    let mut dimensions: Vec<(i32, i32)> = a.dimensions.iter().map(|d| (d.0, 1)).collect();
     dimensions[0].0 -= n;
     let keep = a.elements.len() / have.max(1) as usize * (have - n) as usize;
     put(ArrayValue {

@@ -132,12 +132,17 @@ fn bin(stride: Interval, t: i64, origin: i64) -> Result<i64> {
             "timestamps cannot be binned into intervals containing months or years",
         ));
     }
-    let step = i128::from(stride.days) * i128::from(dt::DAY) + i128::from(stride.micros);
+    let long = || SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, "interval out of range");
+    let days = i64::from(stride.days).checked_mul(dt::DAY).ok_or_else(long)?;
+    let step = days.checked_add(stride.micros).ok_or_else(long)?;
     if step <= 0 {
         return Err(SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, "stride must be greater than zero"));
     }
-    let diff = i128::from(t) - i128::from(origin);
-    i64::try_from(i128::from(origin) + diff.div_euclid(step) * step).map_err(|_| dt_range())
+    let diff = t.checked_sub(origin).ok_or_else(long)?;
+    origin
+        .checked_add(diff.div_euclid(step).checked_mul(step).ok_or_else(dt_range)?)
+        .ok_or_else(dt_range)
+        .and_then(|t| dt::check_timestamp(t).map_err(|_| dt_range()))
 }
 
 /// The end of a span that starts somewhere and lasts for an interval.

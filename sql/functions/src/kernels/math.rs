@@ -139,6 +139,24 @@ fn quotient_degrees(v: f64, above: fn(f64) -> f64, below: fn(f64) -> f64) -> f64
     if r == 0.0 { 0.0 } else { r }
 }
 
+/// The inverse sine of 0 to 1 in degrees, exact at 0, 0.5 and 1.
+fn asin_quadrant(v: f64) -> f64 {
+    if v <= 0.5 {
+        v.asin() / 0.5f64.asin() * 30.0
+    } else {
+        90.0 - v.acos() / 0.5f64.acos() * 60.0
+    }
+}
+
+/// The inverse cosine of 0 to 1 in degrees, exact at 0, 0.5 and 1.
+fn acos_quadrant(v: f64) -> f64 {
+    if v <= 0.5 {
+        90.0 - v.asin() / 0.5f64.asin() * 30.0
+    } else {
+        v.acos() / 0.5f64.acos() * 60.0
+    }
+}
+
 /// `width_bucket` over floats.
 fn width_bucket(v: f64, low: f64, high: f64, count: i32) -> Result<Datum> {
     let invalid = |m: &str| SqlError::new(SqlState::new("2201G"), m);
@@ -195,8 +213,8 @@ kernels! {
     "dcosd" => pure!(|a: f64| ? angle(a, cos_degrees));
     "dtand" => pure!(|a: f64| ? angle(a, tan_degrees));
     "dcotd" => pure!(|a: f64| ? angle(a, cot_degrees));
-    "dasind" => pure!(|a: f64| ? within(a, |v| v.asin().to_degrees()));
-    "dacosd" => pure!(|a: f64| ? within(a, |v| v.acos().to_degrees()));
+    "dasind" => pure!(|a: f64| ? within(a, |v| if v >= 0.0 { asin_quadrant(v) } else { -asin_quadrant(-v) }));
+    "dacosd" => pure!(|a: f64| ? within(a, |v| if v >= 0.0 { acos_quadrant(v) } else { 90.0 + asin_quadrant(-v) }));
     "datand" = pure!(|a: f64| -> Float8 a.atan() / 1f64.atan() * 45.0);
     "datan2d" = pure!(|a: f64, b: f64| -> Float8 a.atan2(b) / 1f64.atan() * 45.0);
     "dsinh" = pure!(|a: f64| -> Float8 a.sinh());

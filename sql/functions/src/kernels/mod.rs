@@ -11,6 +11,7 @@ mod casts;
 mod comparison;
 mod dates;
 mod enums;
+mod float_states;
 mod floats;
 mod integers;
 mod json;
@@ -20,12 +21,14 @@ mod md5;
 mod numerics;
 mod patterns;
 mod regex_syntax;
+mod send;
 mod sequences;
 mod session;
 mod text;
 mod text_format;
 mod timetz;
 mod to_char;
+mod unicode;
 mod window;
 mod words;
 
@@ -50,6 +53,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Binding> {
         casts::KERNELS,
         comparison::KERNELS,
         dates::KERNELS,
+        float_states::KERNELS,
         floats::KERNELS,
         to_char::KERNELS,
         integers::KERNELS,
@@ -59,11 +63,13 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Binding> {
         math::KERNELS,
         numerics::KERNELS,
         patterns::KERNELS,
+        send::KERNELS,
         sequences::KERNELS,
         session::KERNELS,
         text::KERNELS,
         text_format::KERNELS,
         timetz::KERNELS,
+        unicode::KERNELS,
         window::KERNELS,
         words::KERNELS,
     ]

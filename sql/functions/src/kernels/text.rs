@@ -319,14 +319,14 @@ kernels! {
     "bpchar_name" = pure!(|a: &str| ? text(length::name(a).trim_end_matches(' ')));
     "name_text" = pure!(|a: &Arc<str>| -> Text a.clone());
     "name_bpchar" = pure!(|a: &Arc<str>| -> Text a.clone());
-    "char_text" = pure!(|a: &Arc<str>| -> Text a.clone());
+    "char_text" = pure!(|a: &Datum| ? text(curia_types::text_io::to_string(curia_types::PgType::CHAR, a, &curia_types::IoContext::default())));
     "char_bpchar" = pure!(|a: &Arc<str>| -> Text a.clone());
-    "text_char" = pure!(|a: &str| ? text(a.chars().next().map_or(String::new(), |c| c.to_string())));
-    "chartoi4" = pure!(|a: &str| -> Int4 a.bytes().next().map_or(0, |b| i32::from(b as i8)));
+    "text_char" = pure!(|a: &str| ? text(curia_types::text_io::parse_char(a)));
+    "chartoi4" = pure!(|a: &str| -> Int4 a.chars().next().map_or(0, |c| i32::from(c as u8 as i8)));
     "i4tochar" => pure!(|n: i32| ? match n {
         0 => text(""),
         1..=127 => text((n as u8 as char).to_string()),
-        -128..=-1 => Err(SqlError::unsupported("\"char\" beyond ASCII")),
+        -128..=-1 => text(char::from(n as u8).to_string()),
         _ => Err(SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "\"char\" out of range")),
     });
     "nameconcatoid" = pure!(|a: &str, n: u32| ? { let suffix = format!("_{n}"); let mut end = a.len().min(63 - suffix.len()); while !a.is_char_boundary(end) { end -= 1; } text(format!("{}{suffix}", &a[..end])) });

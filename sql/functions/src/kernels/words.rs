@@ -77,6 +77,13 @@ kernels! {
     "pg_lsn_pli" => pure!(|a: u64, n: &Numeric| ? moved(a, n, false));
     "pg_lsn_mii" => pure!(|a: u64, n: &Numeric| ? moved(a, n, true));
     "numeric_pl_pg_lsn(numeric,pg_lsn)" => pure!(|n: &Numeric, a: u64| ? moved(a, n, false));
+    "numeric_pg_lsn" => pure!(|n: &Numeric| ? {
+        if n.is_nan() {
+            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "cannot convert NaN to pg_lsn"));
+        }
+        let range = || SqlError::new(SqlState::INVALID_PARAMETER_VALUE, "pg_lsn out of range");
+        n.to_string().split('.').next().and_then(|t| t.parse().ok()).map(Datum::Word).ok_or_else(range)
+    });
     "pg_current_snapshot" => Session;
     "pg_snapshot_xmin" = crate::Kernel::Typed(|_, t, args| match &args[0] { Datum::Text(s) => Ok(as_declared(t.ret.oid, snapshot(s)?.0)), _ => Ok(Datum::Null) });
     "pg_snapshot_xmax" = crate::Kernel::Typed(|_, t, args| match &args[0] { Datum::Text(s) => Ok(as_declared(t.ret.oid, snapshot(s)?.1)), _ => Ok(Datum::Null) });

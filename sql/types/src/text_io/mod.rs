@@ -53,7 +53,7 @@ pub fn parse(ty: PgType, s: &str, cx: &IoContext) -> Result<Datum> {
         NUMERIC => Datum::Numeric(crate::Numeric::parse(s)?),
         FLOAT8 => Datum::Float8(float::parse_f64(s)?),
         FLOAT4 => Datum::Float4(float::parse_f32(s)?),
-        CHAR => Datum::text(first_byte_as_char(s)),
+        CHAR => Datum::text(parse_char(s)),
         NAME => Datum::text(length::name(s)),
         BYTEA => Datum::Bytea(parse_bytea(s)?),
         DATE => Datum::Date(datetime::parse_date(s, cx)?),
@@ -105,6 +105,10 @@ pub fn parse(ty: PgType, s: &str, cx: &IoContext) -> Result<Datum> {
 pub fn format(ty: PgType, value: &Datum, cx: &IoContext, out: &mut Vec<u8>) {
     match value {
         Datum::Null => {}
+        Datum::Text(s) if ty.oid == oid::CHAR && !s.is_ascii() => {
+            let byte = s.chars().next().map_or(0, |c| c as u32 & 0xff);
+            out.extend_from_slice(format!("\\{byte:03o}").as_bytes());
+        }
         Datum::Text(s) => out.extend_from_slice(s.as_bytes()),
         Datum::Int4(v) => write_integer(i64::from(*v), out),
         Datum::Int8(v) => match type_info::is_enum(type_info::base_type(ty.oid)).then(|| cx.enum_label(type_info::base_type(ty.oid), *v)) {
@@ -195,9 +199,14 @@ pub fn parse_bool(s: &str) -> Option<bool> {
     }
 }
 
-fn first_byte_as_char(s: &str) -> &str {
-    // "char" is one byte; beyond ASCII one byte is not a character of UTF-8, so the whole character is kept.
-    s.chars().next().map_or("", |c| &s[..c.len_utf8()])
+/// "char" is one byte: the first of the text, or `\\ooo`. Held as the character with that number; zero is the empty text.
+pub fn parse_char(s: &str) -> String {
+    let byte = match s.as_bytes() {
+        [b'\\', a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7'] => (a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'),
+        [first, ..] => *first,
+        [] => 0,
+    };
+    if byte == 0 { String::new() } else { char::from(byte).to_string() }
 }
 
 fn parse_oid(s: &str, name: &str) -> Result<u32> {

@@ -118,7 +118,7 @@ macro_rules! hypothetical {
         ordered!(
             |t| {
                 let values = t.args.iter().skip(2).map(|t| t.oid).collect();
-                Box::new(ordered_set::Hypothetical::new(ordered_set::Rank::$kind, values))
+                Box::new(ordered_set::Hypothetical::new(ordered_set::Ranking::$kind, values))
             },
             |_| vec![INT8]
         )
@@ -211,7 +211,7 @@ kernels! {
     "percentile_cont(double precision,interval)" => percentile!(Between);
     "percentile_cont(double precision[],interval)" => percentile!(Between);
     "mode(anyelement)" => ordered!(|t| Box::new(ordered_set::Mode::new(t.args[0].oid)), |t| vec![t.args[0]]);
-    "rank(\"any\")" => hypothetical!(Rank);
+    "rank(\"any\")" => hypothetical!(Plain);
     "dense_rank(\"any\")" => hypothetical!(Dense);
     "percent_rank(\"any\")" => hypothetical!(Percent);
     "cume_dist(\"any\")" => hypothetical!(CumulativeShare);

@@ -148,8 +148,8 @@ impl Accumulator for Mode {
 
 /// Which rank of the hypothetical row.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rank {
-    Rank,
+pub(super) enum Ranking {
+    Plain,
     Dense,
     Percent,
     CumulativeShare,
@@ -157,7 +157,7 @@ pub(super) enum Rank {
 
 /// rank, dense_rank, percent_rank and cume_dist of a hypothetical row.
 pub(super) struct Hypothetical {
-    kind: Rank,
+    kind: Ranking,
     types: Vec<u32>,
     last: Vec<Datum>,
     rows: i64,
@@ -168,7 +168,7 @@ pub(super) struct Hypothetical {
 
 impl Hypothetical {
     /// `types` are those of the row's values.
-    pub(super) fn new(kind: Rank, types: Vec<u32>) -> Hypothetical {
+    pub(super) fn new(kind: Ranking, types: Vec<u32>) -> Hypothetical {
         Hypothetical {
             kind,
             types,
@@ -204,11 +204,11 @@ impl Accumulator for Hypothetical {
     }
     fn finish(&self) -> Result<Datum> {
         Ok(match self.kind {
-            Rank::Rank => Datum::Int8(self.before + 1),
-            Rank::Dense => Datum::Int8(self.distinct_before + 1),
-            Rank::Percent if self.rows == 0 => Datum::Float8(0.0),
-            Rank::Percent => Datum::Float8(self.before as f64 / self.rows as f64),
-            Rank::CumulativeShare => Datum::Float8((self.before + self.peers + 1) as f64 / (self.rows + 1) as f64),
+            Ranking::Plain => Datum::Int8(self.before + 1),
+            Ranking::Dense => Datum::Int8(self.distinct_before + 1),
+            Ranking::Percent if self.rows == 0 => Datum::Float8(0.0),
+            Ranking::Percent => Datum::Float8(self.before as f64 / self.rows as f64),
+            Ranking::CumulativeShare => Datum::Float8((self.before + self.peers + 1) as f64 / (self.rows + 1) as f64),
         })
     }
 }

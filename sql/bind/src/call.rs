@@ -271,7 +271,10 @@ impl Binder<'_> {
         match choose(candidates, given) {
             Choice::One(c) => self.finish_call(c.what, c.args, args, given, variadic, pos).map(Ok),
             Choice::Ambiguous => Err(no_function(shown, given, true, pos)),
-            Choice::None => Err(no_function(shown, given, false, pos)),
+            Choice::None => match self.attribute_called(name, &args, pos) {
+                Some(field) => Ok(Err(field)),
+                None => Err(no_function(shown, given, false, pos)),
+            },
         }
     }
 

@@ -13,7 +13,7 @@ use crate::{coerce, walk};
 use curia_catalog::{Catalog, Oid, Table, ViewRelation};
 use curia_functions::CastContext;
 use curia_parse::ast::{self, TypeName};
-use curia_parse::quote_identifier;
+use curia_parse::{ObjectName, quote_identifier};
 use curia_types::{IoContext, PgType, Result, SqlError, SqlState, oid};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -25,6 +25,14 @@ use std::sync::atomic::AtomicU32;
 /// 42704, 3F000, 22023, 42601, 0A000 with position.
 pub fn resolve_type(catalog: &Catalog, search_path: &[String], name: &TypeName) -> Result<PgType> {
     crate::type_name::resolve(name, catalog, search_path)
+}
+
+/// Finds a type by name: `None` when there is none.
+///
+/// # Errors
+/// 3F000 for a schema that does not exist.
+pub fn find_type(catalog: &Catalog, search_path: &[String], name: &ObjectName) -> Result<Option<Oid>> {
+    crate::type_name::find(name, catalog, search_path)
 }
 
 /// A type's name that means the same type whatever is renamed and whatever the search path: what [`resolve_type`] reads back.

@@ -103,7 +103,16 @@ impl Deparse<'_> {
                     .collect();
                 self.subscripted(array, &subscripts)
             }
+            ExprKind::Row(items) if type_info::is_composite(e.ty.oid) => {
+                format!("ROW({})::{}", list(items), type_name(e.ty, self.names))
+            }
             ExprKind::Row(items) => format!("ROW({})", list(items)),
+            ExprKind::Field { record, index } => {
+                let attributes = self.names.and_then(|(c, _)| c.attributes_of(type_info::base_type(record.ty.oid)));
+                let name = attributes.and_then(|a| a.get(*index).map(|a| a.name.to_string()));
+                let name = name.unwrap_or_else(|| crate::composite::name_by_number(*index));
+                format!("({}).{}", self.text(record), quote_identifier(&name))
+            }
             ExprKind::Subquery { .. } => "(SubPlan)".to_owned(),
         }
     }

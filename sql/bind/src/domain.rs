@@ -7,10 +7,31 @@ use crate::ir::{ColId, Expr, RelColumn};
 use crate::scope::{Clause, NsColumn, NsItem, Scope};
 use curia_catalog::Catalog;
 use curia_parse::ast;
-use curia_types::{PgType, Result};
+use curia_types::{Datum, PgType, Result, type_info};
 use std::rc::Rc;
 
 impl Binder<'_> {
+    /// What a column without default has: its domain's default, or that of the domain under it, or NULL, which the domain may refuse.
+    pub(crate) fn default_of_domain(&self, ty: PgType) -> Result<Expr> {
+        let null = |ty| self.constant(Datum::Null, ty, None);
+        if !type_info::is_domain(ty.oid) {
+            return Ok(null(ty));
+        }
+        let mut at = ty.oid;
+        let value = loop {
+            let Some(domain) = self.cx.catalog.types.get(&at).and_then(|t| t.domain()) else {
+                break null(type_info::base_of(ty));
+            };
+            if let Some(text) = &domain.default {
+                let scope = Scope::root();
+                scope.clause.set(Clause::Default);
+                break self.expr(&curia_parse::parse_expression(text)?, &scope)?;
+            }
+            at = domain.base.oid;
+        };
+        self.assign(value, ty, "")
+    }
+
     /// Binds a condition over VALUE.
     fn over_value(&self, expr: &ast::Expr, base: PgType) -> Result<(ColId, Expr)> {
         let column = RelColumn {

@@ -480,19 +480,8 @@ impl Binder<'_> {
         {
             return self.column_ref(&[table.clone(), field.clone()], scope);
         }
-        let base_expr = self.expr(base, scope)?;
-        if base_expr.ty.oid == oid::RECORD {
-            return Err(SqlError::unsupported("selecting a field of a row value").at(at(base.pos)));
-        }
-        Err(SqlError::new(
-            SqlState::WRONG_OBJECT_TYPE,
-            format!(
-                "column notation .{} applied to type {}, which is not a composite type",
-                field.name,
-                type_text(base_expr.ty.oid)
-            ),
-        )
-        .at(at(base.pos)))
+        let value = self.expr(base, scope)?;
+        self.field_of(value, &field.name, base.pos)
     }
 
     fn sql_value(&self, value: SqlValue, pos: u32) -> Result<Expr> {

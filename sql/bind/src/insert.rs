@@ -134,7 +134,7 @@ impl Binder<'_> {
             let parsed = curia_parse::parse_expression(text)?;
             without_position(self.expr(&parsed, &scope)?)
         } else {
-            return Ok(self.null(c.ty));
+            return self.default_of_domain(c.ty);
         };
         let value = self.assign(bound, c.ty, &c.name)?;
         Ok(without_position(value))

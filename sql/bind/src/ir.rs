@@ -173,8 +173,15 @@ pub enum ExprKind {
         /// An element, or an array when `shape` has a slice.
         value: Box<Expr>,
     },
-    /// ROW(...)
+    /// ROW(...), or a value of a composite type with its fields written out.
     Row(Vec<Expr>),
+    /// A field of a composite value.
+    Field {
+        /// The value.
+        record: Box<Expr>,
+        /// Which, from 0.
+        index: usize,
+    },
     /// A subquery; outer references inside are column ids that `query` does not produce.
     Subquery {
         /// How its rows become a value.

@@ -11,7 +11,7 @@
 //! - [`ir`]: the typed statement. [`ddl`], [`domain`], [`index`]: types and expressions of definitions. [`deparse`]: a typed expression as
 //!   SQL text. [`imply`]: conditions that follow from others.
 //! - Inside: `scope` (names), `from`, `view`, `select`, `group`, `order`, `setop`, `with` (queries), `insert`, `update`, `updatable`,
-//!   `generated` (row changes), `expr`, `call`, `ordered_set`, `operator`, `indirection` (expressions), `resolve` and `coerce`
+//!   `generated` (row changes), `expr`, `call`, `ordered_set`, `operator`, `indirection`, `composite` (expressions), `resolve` and `coerce`
 //!   (chapter 10 of PostgreSQL's manual), `walk` (traversals of the IR).
 //!
 //! Constants are folded while binding when a function is immutable and succeeds on them; one that fails stays and fails when it runs.
@@ -23,6 +23,7 @@
 mod binder;
 mod call;
 mod coerce;
+mod composite;
 mod context;
 pub mod ddl;
 pub mod deparse;

@@ -208,7 +208,9 @@ impl Binder<'_> {
                 .into_iter()
                 .map(|e| self.to_common(e, PgType { oid: common, typmod: -1 }, "IN"))
                 .collect::<Result<_>>()?;
-            let (found, declared) = self.find_operator(&operator("="), arg.ty.oid, common, pos)?;
+            let given = [arg.ty.oid, common];
+            let (found, mut declared) = self.find_operator(&operator("="), given[0], given[1], pos)?;
+            concretize(&mut declared, &given, found.result).map_err(|e| e.at(at(pos)))?;
             let arg = Box::new(self.implicit(arg, declared[0])?);
             let list = list.into_iter().map(|e| self.implicit(e, declared[1])).collect::<Result<_>>()?;
             return Ok(bool_expr(ExprKind::InList {

@@ -221,11 +221,6 @@ impl Binder<'_> {
             output: rows.output,
         })
     }
-
-    /// NULL of a type, for columns without a value.
-    pub fn null(&self, ty: PgType) -> Expr {
-        self.constant(Datum::Null, ty, None)
-    }
 }
 
 fn invalid_set_order(key: &ast::OrderBy) -> SqlError {

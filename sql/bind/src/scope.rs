@@ -305,7 +305,7 @@ impl Binder<'_> {
         let fields = item.columns.iter().map(|c| self.use_column(c, depth, scope, pos)).collect();
         Expr {
             kind: ExprKind::Row(fields),
-            ty: PgType::RECORD,
+            ty: self.row_type(item),
             position: at(pos),
         }
     }

@@ -349,14 +349,17 @@ impl Binder<'_> {
                         self.expand(&ns, depth, scope, item.expr.pos, &mut out);
                     }
                     ast::ExprKind::FieldStar(base) => {
-                        let ast::ExprKind::Column(parts) = &base.kind else {
-                            return Err(SqlError::unsupported("expanding a row value with .*").at(at(item.expr.pos)));
-                        };
-                        let [table] = parts.as_slice() else {
-                            return Err(SqlError::unsupported("expanding a row value with .*").at(at(item.expr.pos)));
-                        };
-                        let (depth, ns) = self.find_item(scope, None, table)?;
-                        self.expand(&ns, depth, scope, item.expr.pos, &mut out);
+                        if let ast::ExprKind::Column(parts) = &base.kind
+                            && let [table] = parts.as_slice()
+                            && let Ok((depth, ns)) = self.find_item(scope, None, table)
+                        {
+                            self.expand(&ns, depth, scope, item.expr.pos, &mut out);
+                            continue;
+                        }
+                        let value = self.expr(base, scope)?;
+                        for (name, expr) in self.fields_of(&value, item.expr.pos)? {
+                            out.push(Target { expr, name, junk: false });
+                        }
                     }
                     _ => {
                         let expr = self.expr(&item.expr, scope)?;

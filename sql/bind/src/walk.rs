@@ -42,6 +42,7 @@ macro_rules! expr_children {
                     f(arg);
                     f(array);
                 }
+                ExprKind::Field { record, .. } => f(record),
                 ExprKind::Subscript { array, subscripts } => {
                     f(array);
                     subscripts.into_iter().for_each(f);

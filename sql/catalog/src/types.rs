@@ -52,6 +52,8 @@ pub struct EnumLabel {
     pub oid: Oid,
     /// `enumlabel`
     pub label: String,
+    /// `enumsortorder`, for the system catalog: labels sort by it as they do by `value`.
+    pub order: f32,
     /// What stands for it in rows and keys. Labels sort by it; it never changes, and those between two are for labels to come.
     pub value: i64,
 }
@@ -249,6 +251,9 @@ impl UserTypes for Catalog {
     }
     fn enum_value(&self, ty: u32, label: &str) -> Option<i64> {
         self.types.get(&ty)?.labels().iter().find(|l| l.label == label).map(|l| l.value)
+    }
+    fn is_usable(&self, _ty: u32, _value: i64) -> bool {
+        true
     }
     fn enum_values(&self, ty: u32) -> Vec<i64> {
         self.types

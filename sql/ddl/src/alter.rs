@@ -397,7 +397,7 @@ impl Ddl<'_> {
             if curia_bind::ddl::is_volatile(&self.catalog(), self.env.search_path, default)? {
                 per_row = true;
             } else {
-                let shown = type_info::format_type(column.ty.oid, column.ty.typmod);
+                let shown = curia_bind::ddl::type_text(column.ty);
                 match self.value(&format!("CAST(({default}) AS {shown})")).await? {
                     Datum::Null => {}
                     value => missing = Some(text_io::to_string(column.ty, &value, &curia_types::IoContext::default())),
@@ -423,7 +423,7 @@ impl Ddl<'_> {
                     crate::expression::nextval_text(sequence.ok_or_else(|| SqlError::internal("an identity column without a sequence"))?)
                 }
             };
-            let shown = type_info::format_type(ty.oid, ty.typmod);
+            let shown = curia_bind::ddl::type_text(ty);
             let mut list: Vec<String> = table
                 .live_columns()
                 .filter(|(j, _)| *j != i)
@@ -442,7 +442,7 @@ impl Ddl<'_> {
         Ok(())
     }
 
-    async fn drop_column(&mut self, mut table: Table, if_exists: bool, name: &Ident, cascade: bool) -> Result<()> {
+    pub(crate) async fn drop_column(&mut self, mut table: Table, if_exists: bool, name: &Ident, cascade: bool) -> Result<()> {
         let Some((i, _)) = table.column(&name.name) else {
             let missing = no_column(&name.name, &table.name);
             if !if_exists {
@@ -508,6 +508,7 @@ impl Ddl<'_> {
         column.missing = None;
         column.identity = None;
         column.generated = false;
+        column.ty = crate::user_type::dropped_form(column.ty);
         column.name = format!("........pg.dropped.{attnum}........");
         self.change(Change::Drop(ObjectKey {
             class: Class::Comment,
@@ -544,7 +545,7 @@ impl Ddl<'_> {
         let plain = if new.oid == oid::BPCHAR {
             "bpchar".to_owned()
         } else {
-            type_info::format_type(new.oid, -1)
+            curia_bind::ddl::type_text(curia_types::PgType { oid: new.oid, typmod: -1 })
         };
         let quoted = quote_identifier(&name.name).to_string();
         let value = match using {

@@ -2,7 +2,7 @@
 
 use crate::Ddl;
 use crate::names::{find_column, no_schema};
-use curia_catalog::{Change, Class, Comment as Stored, ObjectKey, Relation};
+use curia_catalog::{Change, Class, Comment as Stored, ObjectKey, Oid, Relation};
 use curia_parse::ObjectName;
 use curia_parse::ast::{Comment, ObjectKind, RoleSpec};
 use curia_types::{Result, SqlError, SqlState};
@@ -73,6 +73,10 @@ impl Ddl<'_> {
                 (table.oid, table.columns[find_column(&table, column)?].attnum)
             }
             ObjectKind::Constraint => {
+                if let (Some(domain), true) = (&s.table, s.on_domain) {
+                    let oid = self.commented_domain_constraint(domain, s.name.name())?;
+                    return self.put_comment(oid, 0, s.text.as_deref());
+                }
                 let Some(table) = &s.table else {
                     return Err(SqlError::unsupported("COMMENT ON CONSTRAINT without a table"));
                 };
@@ -86,6 +90,8 @@ impl Ddl<'_> {
                 };
                 (found.ok_or_else(missing)?.oid, 0)
             }
+            ObjectKind::Type => (self.commented_type(&s.name, false)?, 0),
+            ObjectKind::Domain => (self.commented_type(&s.name, true)?, 0),
             other => {
                 return Err(SqlError::unsupported(format!(
                     "COMMENT ON {}",
@@ -93,8 +99,12 @@ impl Ddl<'_> {
                 )));
             }
         };
+        self.put_comment(object, attnum, s.text.as_deref())
+    }
+
+    fn put_comment(&mut self, object: Oid, attnum: i16, text: Option<&str>) -> Result<()> {
         // An empty comment is no comment, as in PostgreSQL.
-        let change = match s.text.as_deref() {
+        let change = match text {
             None | Some("") => Change::Drop(ObjectKey {
                 class: Class::Comment,
                 oid: object,

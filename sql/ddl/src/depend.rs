@@ -67,8 +67,14 @@ impl Ddl<'_> {
             ObjectKind::View => "DROP VIEW",
             ObjectKind::MaterializedView => "DROP MATERIALIZED VIEW",
             ObjectKind::Schema => "DROP SCHEMA",
+            ObjectKind::Type => "DROP TYPE",
+            ObjectKind::Domain => "DROP DOMAIN",
             other => return Err(SqlError::unsupported(format!("DROP {}", kind_name(other).to_uppercase()))),
         };
+        if matches!(s.kind, ObjectKind::Type | ObjectKind::Domain) {
+            self.drop_types(s).await?;
+            return Ok(tag);
+        }
         if s.kind == ObjectKind::Schema {
             self.drop_schemas(s).await?;
             return Ok(tag);

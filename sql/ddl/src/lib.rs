@@ -10,7 +10,7 @@
 //! ```
 //!
 //! - `names`: objects by name, with PostgreSQL's errors.
-//! - `table`, `alter`, `index`, `view`, `sequence`, `schema`, `role`, `comment`, `truncate`: one statement family each.
+//! - `table`, `alter`, `index`, `view`, `sequence`, `schema`, `role`, `user_type`, `comment`, `truncate`: one statement family each.
 //! - `temporary`: the schemas of temporary relations, and what a commit does to these.
 //! - `generated`: columns that are computed of others.
 //! - `like`: definitions taken over from other relations.
@@ -43,6 +43,7 @@ mod sequence;
 mod table;
 mod temporary;
 mod truncate;
+mod user_type;
 mod view;
 
 use curia_catalog::{Catalog, Change, Oid, StorageId, Table, View};
@@ -132,6 +133,9 @@ impl<'a> Ddl<'a> {
                 | CreateSchema(_)
                 | AlterSchema(_)
                 | CreateSequence(_)
+                | CreateType(_)
+                | CreateDomain(_)
+                | AlterType(_)
                 | AlterSequence(_)
                 | Drop(_)
                 | DropAbsent(_)
@@ -160,6 +164,9 @@ impl<'a> Ddl<'a> {
             Statement::CreateSchema(s) => self.create_schema(s).await.map(|()| "CREATE SCHEMA"),
             Statement::AlterSchema(s) => self.alter_schema(s).await.map(|()| "ALTER SCHEMA"),
             Statement::CreateSequence(s) => self.create_sequence(s).await.map(|()| "CREATE SEQUENCE"),
+            Statement::CreateType(s) => self.create_type(s).await.map(|()| "CREATE TYPE"),
+            Statement::CreateDomain(s) => self.create_domain(s).await.map(|()| "CREATE DOMAIN"),
+            Statement::AlterType(s) => self.alter_type(s).await.map(|()| statement.tag()),
             Statement::AlterSequence(s) => self.alter_sequence(s).await.map(|()| "ALTER SEQUENCE"),
             Statement::Drop(s) => self.drop_objects(s).await,
             Statement::DropAbsent(s) => self.drop_absent(s),

@@ -47,6 +47,7 @@ impl Ddl<'_> {
             return Ok(());
         }
         let (s, rest) = self.expand_like(s)?;
+        self.check_row_type_name(schema.oid, &name)?;
         if s.columns.len() > MAX_COLUMNS {
             return Err(too_many_columns());
         }

@@ -33,6 +33,9 @@ impl Ddl<'_> {
             Some(Relation::View(oid)) => Some(self.view(oid)?),
             Some(_) => return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{name}\" is not a view"))),
         };
+        if old.is_none() {
+            self.check_row_type_name(schema, &name)?;
+        }
         let (oid, row_type, row_array, owner) = match &old {
             Some(old) => {
                 self.lock_table(old.oid, TableLock::AccessExclusive).await?;

@@ -12,7 +12,7 @@ use curia_bind::imply::implies;
 use curia_bind::ir::*;
 use curia_catalog::{IndexKey, KeyOf};
 use curia_functions::Volatility;
-use curia_types::{PgType, oid};
+use curia_types::{PgType, oid, type_info};
 use std::collections::HashMap;
 
 /// What bounds one key column.
@@ -161,8 +161,8 @@ impl PathKey {
     /// Whether values of type `ty` are ordered as its own are.
     fn fits(&self, ty: u32) -> bool {
         // A float key and a float4 value may round differently; numbers of one class otherwise compare exactly.
-        match self.ty.oid {
-            oid::FLOAT4 | oid::FLOAT8 | oid::BPCHAR => self.ty.oid == ty,
+        match type_info::base_type(self.ty.oid) {
+            own @ (oid::FLOAT4 | oid::FLOAT8 | oid::BPCHAR) => own == ty,
             own => same_order(own, ty),
         }
     }

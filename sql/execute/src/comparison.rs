@@ -1,7 +1,7 @@
 //! Which functions are btree comparisons, from `pg_amop` and `pg_operator` of PostgreSQL 15: what access paths, hash joins and native
 //! operators are recognised by.
 
-use curia_types::oid;
+use curia_types::{oid, type_info};
 
 /// A comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,8 @@ pub fn comparison(function: u32) -> Option<(Comparison, u32, u32)> {
 
 /// Types whose values are ordered by the same number.
 pub fn same_order(left: u32, right: u32) -> bool {
-    let class = |t: u32| match t {
+    let class = |t: u32| match type_info::base_type(t) {
+        t if type_info::is_enum(t) => oid::ANYENUM,
         oid::INT2 | oid::INT4 | oid::INT8 => oid::INT8,
         oid::FLOAT4 | oid::FLOAT8 => oid::FLOAT8,
         oid::NAME | oid::TEXT | oid::VARCHAR => oid::TEXT,
@@ -91,5 +92,6 @@ static TABLE: &[(u32, Comparison, u32, u32)] = &[
     1184), (2522, Eq, 1114, 1184), (2523, Gt, 1114, 1184), (2524, Ge, 1114, 1184), (2525, Ne, 1114, 1184), (2527, Lt, 1184, 1114), 
     (2528, Le, 1184, 1114), (2529, Eq, 1184, 1114), (2530, Gt, 1184, 1114), (2531, Ge, 1184, 1114), (2532, Ne, 1184, 1114), (2954, 
     Lt, 2950, 2950), (2955, Le, 2950, 2950), (2956, Eq, 2950, 2950), (2957, Ge, 2950, 2950), (2958, Gt, 2950, 2950), (2959, Ne, 2950, 
-    2950)
+    2950), (3508, Eq, 3500, 3500), (3509, Ne, 3500, 3500), (3510, Lt, 3500, 3500), (3511, Gt, 3500, 3500), (3512, Le, 3500, 3500), 
+    (3513, Ge, 3500, 3500)
 ];

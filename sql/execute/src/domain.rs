@@ -112,6 +112,15 @@ impl UserTypes for CatalogTypes {
     fn enum_value(&self, ty: u32, label: &str) -> Option<i64> {
         self.catalog.enum_value(ty, label)
     }
+    fn is_usable(&self, ty: u32, value: i64) -> bool {
+        if self.catalog.version & Catalog::PRIVATE == 0 {
+            return true;
+        }
+        match self.engine.database().catalog().types.get(&ty) {
+            Some(published) => published.labels().iter().any(|l| l.value == value),
+            None => true,
+        }
+    }
     fn enum_values(&self, ty: u32) -> Vec<i64> {
         self.catalog.enum_values(ty)
     }

@@ -3,7 +3,7 @@
 //! Two values of one type are equal here exactly when the type's btree operators say so: numeric by value and not by scale, interval by
 //! length, NaN equal to itself and greater than every number, -0 equal to 0, bpchar without its padding.
 
-use curia_types::{Datum, Interval, PgType, oid};
+use curia_types::{Datum, Interval, PgType, oid, type_info};
 use std::cmp::Ordering;
 
 /// Microseconds that an interval spans, with 30-day months and 24-hour days, as PostgreSQL compares them.
@@ -44,7 +44,7 @@ pub fn compare(ty: PgType, a: &Datum, b: &Datum) -> Ordering {
         (Float4(a), Float4(b)) => float(f64::from(*a), f64::from(*b)),
         (Float8(a), Float8(b)) => float(*a, *b),
         (Numeric(a), Numeric(b)) => a.compare(b),
-        (Text(a), Text(b)) if ty.oid == oid::BPCHAR => a.trim_end_matches(' ').cmp(b.trim_end_matches(' ')),
+        (Text(a), Text(b)) if type_info::base_type(ty.oid) == oid::BPCHAR => a.trim_end_matches(' ').cmp(b.trim_end_matches(' ')),
         (Text(a), Text(b)) => a.as_bytes().cmp(b.as_bytes()),
         (Bytea(a), Bytea(b)) => a.cmp(b),
         (Date(a), Date(b)) => a.cmp(b),
@@ -111,7 +111,7 @@ pub fn write_key(ty: u32, d: &Datum, out: &mut Vec<u8>) {
         Float4(v) => fixed(3, &double(f64::from(*v)), out),
         Float8(v) => fixed(3, &double(*v), out),
         Numeric(n) => counted(4, &n.key_bytes(), out),
-        Text(s) if ty == oid::BPCHAR => counted(5, s.trim_end_matches(' ').as_bytes(), out),
+        Text(s) if type_info::base_type(ty) == oid::BPCHAR => counted(5, s.trim_end_matches(' ').as_bytes(), out),
         Text(s) => counted(5, s.as_bytes(), out),
         Bytea(b) => counted(6, b, out),
         Date(v) => fixed(7, &v.to_le_bytes(), out),

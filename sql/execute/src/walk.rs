@@ -150,6 +150,7 @@ pub fn operands<'a>(expr: &'a Expr, f: &mut dyn FnMut(&'a Expr)) {
             f(arg);
             f(array);
         }
+        Field { record, .. } => f(record),
         Subscript { array, subscripts } => {
             f(array);
             subscripts.iter().for_each(f);
@@ -320,6 +321,7 @@ pub fn operands_mut(expr: &mut Expr, f: &mut dyn FnMut(&mut Expr)) {
             f(arg);
             f(array);
         }
+        Field { record, .. } => f(record),
         Subscript { array, subscripts } => {
             f(array);
             subscripts.iter_mut().for_each(f);

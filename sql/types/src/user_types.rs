@@ -18,6 +18,8 @@ pub trait UserTypes: Send + Sync {
     fn enum_label(&self, ty: u32, value: i64) -> Option<Arc<str>>;
     /// An enum's value by its label.
     fn enum_value(&self, ty: u32, label: &str) -> Option<i64>;
+    /// Whether a value may be used: one that this transaction adds to an older enum may not, as its commit may fail when it is stored.
+    fn is_usable(&self, ty: u32, value: i64) -> bool;
     /// An enum's values in order.
     fn enum_values(&self, ty: u32) -> Vec<i64>;
     /// The attributes of a composite type, a relation's row type among them, in order; `None` for other types.
@@ -36,7 +38,7 @@ impl IoContext {
             Some(types) => types.enum_value(ty, label),
             None => label.parse().ok(),
         };
-        value.map(Datum::Int8).ok_or_else(|| {
+        let value = value.ok_or_else(|| {
             SqlError::new(
                 SqlState::INVALID_TEXT_REPRESENTATION,
                 format!(
@@ -44,7 +46,23 @@ impl IoContext {
                     crate::type_info::format_type(ty, -1)
                 ),
             )
-        })
+        })?;
+        self.check_usable(ty, value)?;
+        Ok(Datum::Int8(value))
+    }
+
+    /// Refuses a value that this transaction adds to an older enum (55P04).
+    pub fn check_usable(&self, ty: u32, value: i64) -> Result<()> {
+        match &self.types {
+            Some(types) if !types.is_usable(ty, value) => {
+                let label = types.enum_label(ty, value).unwrap_or_default();
+                let shown = crate::type_info::format_type(ty, -1);
+                let message = format!("unsafe use of new value \"{label}\" of enum type {shown}");
+                Err(SqlError::new(SqlState::UNSAFE_NEW_ENUM_VALUE_USAGE, message)
+                    .hint("New enum values must be committed before they can be used."))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The label of an enum's value.

@@ -10,7 +10,7 @@ use crate::walk;
 use arrow::datatypes::DataType;
 use curia_bind::ir::*;
 use curia_functions::Volatility;
-use curia_types::{Datum, PgType, Result, SqlError, arrow_map, oid};
+use curia_types::{Datum, PgType, Result, SqlError, arrow_map, oid, type_info};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{self as df, Operator, ScalarUDF};
 use std::collections::HashMap;
@@ -64,7 +64,7 @@ impl Lowering {
                 return Ok(balanced(args, op));
             }
             ExprKind::Not(arg) => return Ok(df::Expr::Not(Box::new(self.expr(arg, columns)?))),
-            ExprKind::IsNull { arg, negated } if arg.ty.oid != oid::RECORD => {
+            ExprKind::IsNull { arg, negated } if type_info::physical(arg.ty.oid) != oid::RECORD => {
                 let arg = Box::new(self.expr(arg, columns)?);
                 return Ok(if *negated {
                     df::Expr::IsNotNull(arg)

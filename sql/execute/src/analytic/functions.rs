@@ -6,7 +6,7 @@ use crate::exec::Exec;
 use arrow::array::BinaryBuilder;
 use arrow::datatypes::DataType;
 use curia_types::arrow_map::{ColumnBuilder, ColumnReader, data_type};
-use curia_types::{Datum, Interval, PgType, oid};
+use curia_types::{Datum, Interval, PgType, oid, type_info};
 use datafusion::common::Result;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 use std::fmt;
@@ -109,8 +109,9 @@ impl ScalarUDFImpl for Evaluate {
 pub(super) fn plainly_ordered(ty: PgType) -> bool {
     use oid::*;
     matches!(
-        ty.oid,
-        BOOL | INT2
+        type_info::physical(ty.oid),
+        BOOL | ANYENUM
+            | INT2
             | INT4
             | INT8
             | OID
@@ -132,7 +133,10 @@ pub(super) fn plainly_ordered(ty: PgType) -> bool {
 
 /// Whether [`OrderKey`] knows the type.
 pub(super) fn has_key(ty: PgType) -> bool {
-    matches!(ty.oid, oid::NUMERIC | oid::INTERVAL | oid::FLOAT4 | oid::FLOAT8 | oid::BPCHAR)
+    matches!(
+        type_info::base_type(ty.oid),
+        oid::NUMERIC | oid::INTERVAL | oid::FLOAT4 | oid::FLOAT8 | oid::BPCHAR
+    )
 }
 
 /// Bytes whose order and equality are those of the value's type.
@@ -145,7 +149,10 @@ pub(super) struct OrderKey {
 impl OrderKey {
     pub fn new(ty: PgType) -> OrderKey {
         OrderKey {
-            ty: PgType { oid: ty.oid, typmod: -1 },
+            ty: PgType {
+                oid: type_info::base_type(ty.oid),
+                typmod: -1,
+            },
             signature: signature(1, Volatility::Immutable),
         }
     }

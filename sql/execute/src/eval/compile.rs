@@ -141,10 +141,14 @@ pub(crate) fn node(expr: &Expr, scope: &Scope, c: &mut Compiler) -> Result<Node>
             value,
         } => Node::SetElements {
             array: boxed(array, scope, c)?,
-            element: type_info::by_oid(expr.ty.oid).map_or(0, |t| t.element),
+            element: registry::element_type(expr.ty.oid)?,
             bounds: nodes(bounds, scope, c)?,
             shape: shape.as_slice().into(),
             value: boxed(value, scope, c)?,
+        },
+        ExprKind::Field { record, index } => Node::Field {
+            record: boxed(record, scope, c)?,
+            index: *index,
         },
         ExprKind::Row(fields) => Node::Row {
             fields: fields.iter().map(|f| Ok((f.ty, node(f, scope, c)?))).collect::<Result<_>>()?,

@@ -132,6 +132,10 @@ pub(crate) enum Node {
         shape: Box<[Bounds]>,
         value: Box<Node>,
     },
+    Field {
+        record: Box<Node>,
+        index: usize,
+    },
     Row {
         fields: Vec<(PgType, Node)>,
     },

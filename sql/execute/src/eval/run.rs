@@ -257,6 +257,11 @@ impl Node {
                 let bounds = all(bounds, env, row)?;
                 elements::assign(a, *element, &bounds, shape, value.eval(env, row)?)?
             }
+            Node::Field { record, index } => match record.eval(env, row)? {
+                // A field that was added after the value was made is NULL.
+                Datum::Record(fields) => fields.get(*index).map_or(Datum::Null, |(_, f)| f.clone()),
+                _ => Datum::Null,
+            },
             Node::Row { fields } => {
                 let mut out = Vec::with_capacity(fields.len());
                 for (ty, f) in fields {

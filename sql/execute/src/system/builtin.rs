@@ -23,7 +23,7 @@ pub(super) fn collation(name: Option<&str>, ty: u32) -> u32 {
 /// Adds the rows of one of these tables.
 pub(super) fn produce(name: &str, catalog: &Catalog, out: &mut Rows) {
     match name {
-        "pg_type" => types(catalog, out),
+        "pg_type" => types(out),
         "pg_proc" => functions(out),
         "pg_operator" => operators(out),
         "pg_cast" => {
@@ -103,7 +103,7 @@ pub(super) fn produce(name: &str, catalog: &Catalog, out: &mut Rows) {
     }
 }
 
-fn types(catalog: &Catalog, out: &mut Rows) {
+fn types(out: &mut Rows) {
     let proc = |name: &str| oid_of(curia_functions::candidates(name).first().map_or(0, |f| f.oid));
     for t in type_info::all() {
         out.add(&[
@@ -128,25 +128,6 @@ fn types(catalog: &Catalog, out: &mut Rows) {
             ("typstorage", text(t.storage.to_string())),
             ("typtypmod", int4(-1)),
             ("typcollation", oid_of(t.collation)),
-        ]);
-    }
-    let tables = catalog.tables.values().map(|t| (t.row_type, &t.name, t.schema, t.owner, t.oid));
-    let views = catalog.views.values().map(|v| (v.row_type, &v.name, v.schema, v.owner, v.oid));
-    for (row_type, name, schema, owner, relation) in tables.chain(views) {
-        out.add(&[
-            ("oid", oid_of(row_type)),
-            ("typname", text(name)),
-            ("typnamespace", oid_of(schema)),
-            ("typowner", oid_of(owner)),
-            ("typlen", int2(-1)),
-            ("typtype", text("c")),
-            ("typcategory", text("C")),
-            ("typisdefined", flag(true)),
-            ("typdelim", text(",")),
-            ("typrelid", oid_of(relation)),
-            ("typalign", text("d")),
-            ("typstorage", text("x")),
-            ("typtypmod", int4(-1)),
         ]);
     }
 }

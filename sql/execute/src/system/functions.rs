@@ -77,12 +77,13 @@ pub fn catalog_call(scope: &CatalogScope<'_>, function: &str, args: &[Datum]) ->
         })),
         "pg_get_constraintdef" => {
             let id = oid(0);
-            some(c.tables.values().find_map(|t| {
+            let of_table = c.tables.values().find_map(|t| {
                 t.constraints
                     .iter()
                     .find(|k| k.oid == id)
                     .map(|k| deparse::constraint(c, scope.search_path, t, k, flag(1)))
-            }))
+            });
+            some(of_table.or_else(|| super::user_types::constraint_shown(c, scope.search_path, id, flag(1))))
         }
         "pg_get_expr" => {
             let table = c.tables.get(&oid(1)).map(|t| &**t);

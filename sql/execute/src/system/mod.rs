@@ -8,6 +8,7 @@ mod functions;
 mod information;
 mod relations;
 mod roles;
+mod user_types;
 
 pub use functions::{CatalogScope, catalog_call};
 
@@ -81,6 +82,7 @@ fn rows(table: &'static SystemTable, exec: &Exec) -> Vec<Row> {
         if !produced {
             builtin::produce(table.name, catalog, &mut out);
         }
+        user_types::produce(table.name, catalog, &mut out);
     }
     out.rows
 }

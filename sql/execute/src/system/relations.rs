@@ -164,7 +164,15 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
 pub(super) fn class_of(catalog: &Catalog, object: Oid) -> u32 {
     if catalog.schemas.contains_key(&object) {
         2615
-    } else if catalog.tables.values().any(|t| t.constraints.iter().any(|c| c.oid == object)) {
+    } else if catalog.types.contains_key(&object) {
+        1247
+    } else if catalog
+        .types
+        .values()
+        .filter_map(|t| t.domain())
+        .any(|d| d.checks.iter().any(|c| c.oid == object))
+        || catalog.tables.values().any(|t| t.constraints.iter().any(|c| c.oid == object))
+    {
         2606
     } else {
         CLASS
@@ -262,16 +270,16 @@ fn classes(catalog: &Catalog, exec: &Exec, out: &mut Rows) {
     }
 }
 
-fn attribute(out: &mut Rows, relation: Oid, name: &str, attnum: i16, ty: PgType, extra: &[(&'static str, Datum)]) {
-    let info = type_info::by_oid(ty.oid);
+pub(super) fn attribute(out: &mut Rows, relation: Oid, name: &str, attnum: i16, ty: PgType, extra: &[(&'static str, Datum)]) {
+    let info = type_info::by_oid(type_info::base_type(ty.oid));
     let mut row = vec![
         ("attrelid", oid_of(relation)),
         ("attname", text(name)),
         ("atttypid", oid_of(ty.oid)),
         ("attstattarget", int4(-1)),
-        ("attlen", int2(info.map_or(-1, |i| i.len))),
+        ("attlen", int2(type_info::length(ty.oid))),
         ("attnum", int2(attnum)),
-        ("attndims", int4(i32::from(info.is_some_and(|i| i.category == 'A')))),
+        ("attndims", int4(i32::from(super::user_types::is_array(ty.oid)))),
         ("attcacheoff", int4(-1)),
         ("atttypmod", int4(ty.typmod)),
         ("attbyval", flag(info.is_some_and(|i| i.by_value))),

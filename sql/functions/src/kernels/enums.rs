@@ -22,20 +22,25 @@ fn values(cx: &dyn Context, types: &CallTypes<'_>) -> Result<(u32, Vec<i64>)> {
 
 fn end(cx: &dyn Context, types: &CallTypes<'_>, pick: fn(&[i64]) -> Option<&i64>) -> Result<Datum> {
     let (ty, values) = values(cx, types)?;
-    pick(&values).map(|v| Datum::Int8(*v)).ok_or_else(|| {
+    let value = *pick(&values).ok_or_else(|| {
         SqlError::new(
             SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
             format!("enum {} contains no values", type_info::format_type(ty, -1)),
         )
-    })
+    })?;
+    cx.io().check_usable(ty, value)?;
+    Ok(Datum::Int8(value))
 }
 
 fn range(cx: &dyn Context, types: &CallTypes<'_>, low: &Datum, high: &Datum) -> Result<Datum> {
     let (ty, values) = values(cx, types)?;
     let bound = |d: &Datum, open| if let Datum::Int8(v) = d { *v } else { open };
     let (low, high) = (bound(low, i64::MIN), bound(high, i64::MAX));
-    let within = values.into_iter().filter(|v| (low..=high).contains(v));
-    Ok(Datum::list(ty, within.map(Datum::Int8).collect()))
+    let within: Vec<i64> = values.into_iter().filter(|v| (low..=high).contains(v)).collect();
+    for value in &within {
+        cx.io().check_usable(ty, *value)?;
+    }
+    Ok(Datum::list(ty, within.into_iter().map(Datum::Int8).collect()))
 }
 
 fn label(cx: &dyn Context, types: &CallTypes<'_>, args: &[Datum]) -> Result<String> {

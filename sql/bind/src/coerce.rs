@@ -99,7 +99,9 @@ impl Binder<'_> {
     /// Those of reading a literal of the target type, at the literal.
     pub fn coerce(&self, expr: Expr, target: PgType, context: CastContext) -> Result<Option<Expr>> {
         let explicit = context == CastContext::Explicit;
-        if type_info::is_domain(target.oid) && expr.ty.oid != target.oid && !matches!(expr.kind, ExprKind::Param(_)) {
+        // A parameter that takes the domain for its type is checked when it is read.
+        let takes_type = matches!(expr.kind, ExprKind::Param(_)) && expr.ty.oid == oid::UNKNOWN;
+        if type_info::is_domain(target.oid) && expr.ty.oid != target.oid && !takes_type {
             let base = type_info::base_of(target);
             let Some(expr) = self.coerce(expr, base, context)? else {
                 return Ok(None);
@@ -136,7 +138,6 @@ impl Binder<'_> {
                 format!("cannot cast type record to {}", type_text(target.oid)),
             )
             .detail(detail)
-            .at(position)
         };
         let attributes = self.cx.io.attributes(target.oid)?;
         if fields.len() != attributes.len() {
@@ -145,7 +146,7 @@ impl Binder<'_> {
         }
         let mut out = Vec::with_capacity(fields.len());
         for (i, (field, attribute)) in fields.into_iter().zip(attributes.iter()).enumerate() {
-            let (source, place) = (field.ty.oid, field.position);
+            let source = field.ty.oid;
             let converted = self.coerce(field, attribute.ty, context)?;
             out.push(converted.ok_or_else(|| {
                 error(format!(
@@ -154,7 +155,6 @@ impl Binder<'_> {
                     type_text(attribute.ty.oid),
                     i + 1
                 ))
-                .at(place)
             })?);
         }
         Ok(Expr {
@@ -354,7 +354,10 @@ impl Binder<'_> {
         if !can_coerce(source, target.oid, CastContext::Assignment) {
             return Err(mismatch().at(location(&expr)));
         }
-        self.coerce(expr, target, CastContext::Assignment)?.ok_or_else(mismatch)
+        let position = expr.position;
+        self.coerce(expr, target, CastContext::Assignment)
+            .map_err(|e| e.at(position))?
+            .ok_or_else(mismatch)
     }
 
     /// `coerce_to_boolean`: `what` is the construct, such as WHERE.

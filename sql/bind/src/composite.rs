@@ -16,6 +16,14 @@ impl Binder<'_> {
     pub(crate) fn field_of(&self, value: Expr, name: &str, pos: u32) -> Result<Expr> {
         let ty = type_info::base_type(value.ty.oid);
         let error = |code, message| SqlError::new(code, message).at(at(pos));
+        if let (oid::RECORD, ExprKind::Row(fields)) = (ty, &value.kind)
+            && let Some(field) = name
+                .strip_prefix('f')
+                .and_then(|n| n.parse::<usize>().ok())
+                .and_then(|n| fields.get(n.checked_sub(1)?))
+        {
+            return Ok(field.clone());
+        }
         if ty == oid::RECORD {
             let message = format!("could not identify column \"{name}\" in record data type");
             return Err(error(SqlState::UNDEFINED_COLUMN, message));

@@ -390,7 +390,11 @@ impl Binder<'_> {
         } else {
             at(arg.pos)
         };
-        let mut cast = self.coerce(expr, target, CastContext::Explicit)?.ok_or_else(|| {
+        let converted = self.coerce(expr, target, CastContext::Explicit).map_err(|e| {
+            // A row that does not fit is wrong where it is cast.
+            if e.code() == SqlState::CANNOT_COERCE { e.at(at(pos)) } else { e }
+        })?;
+        let mut cast = converted.ok_or_else(|| {
             SqlError::new(
                 SqlState::CANNOT_COERCE,
                 format!("cannot cast type {} to {}", type_text(source), type_text(target.oid)),

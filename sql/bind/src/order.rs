@@ -8,7 +8,7 @@ use crate::scope::{Clause, Scope};
 use crate::select::Target;
 use crate::walk;
 use curia_parse::ast::{self, Literal};
-use curia_types::{Datum, PgType, Result, SqlError, SqlState, oid};
+use curia_types::{Result, SqlError, SqlState, oid};
 
 /// A key of ORDER BY as an output column.
 #[derive(Clone, Debug)]

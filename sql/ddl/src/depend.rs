@@ -33,11 +33,11 @@ pub(crate) fn kind_name(kind: ObjectKind) -> &'static str {
 
 /// Something that would have to go with the dropped objects.
 pub(crate) struct Dependent {
-    oid: Oid,
+    pub oid: Oid,
     /// As messages name it: `table d`, `default value for column id of table t`.
     pub shown: String,
     /// What it depends on: `schema t_tables`.
-    on: String,
+    pub on: String,
     what: DependentKind,
 }
 

@@ -128,27 +128,29 @@ impl UserTypes for CatalogTypes {
         self.catalog.attributes(ty)
     }
     fn check_domain(&self, domain: u32, value: &Datum, io: &IoContext) -> Result<()> {
-        let checks = self.checks(domain)?;
-        if let Some(under) = checks.under {
-            self.check_domain(under, value, io)?;
+        let outer = self.checks(domain)?;
+        // The innermost domain speaks first, in the name of the outermost.
+        let mut chain = vec![outer.clone()];
+        while let Some(under) = chain.last().and_then(|c| c.under) {
+            chain.push(self.checks(under)?);
         }
-        let shown = type_info::quote_identifier(&checks.name);
-        if checks.not_null && value.is_null() {
+        let shown = type_info::quote_identifier(&outer.name);
+        if value.is_null() && chain.iter().any(|c| c.not_null) {
             let error = SqlError::new(SqlState::NOT_NULL_VIOLATION, format!("domain {shown} does not allow null values"));
-            return Err(checks.of_domain(error));
+            return Err(outer.of_domain(error));
         }
-        if checks.conditions.is_empty() {
+        if chain.iter().all(|c| c.conditions.is_empty()) {
             return Ok(());
         }
         let exec = self.exec(io);
         let env = Env { exec: &exec, frame: &[] };
-        for (name, condition) in &checks.conditions {
+        for (name, condition) in chain.iter().rev().flat_map(|c| &c.conditions) {
             if matches!(condition.eval(env, std::slice::from_ref(value))?, Datum::Bool(false)) {
                 let error = SqlError::new(
                     SqlState::CHECK_VIOLATION,
                     format!("value for domain {shown} violates check constraint \"{name}\""),
                 );
-                return Err(checks.of_domain(error).constraint(name));
+                return Err(outer.of_domain(error).constraint(name));
             }
         }
         Ok(())

@@ -39,7 +39,7 @@ pub fn coercion(source: u32, target: u32, context: CastContext) -> Option<Coerci
     };
     if let (Some(s), Some(t)) = (source_element, type_info::element_of(target)) {
         return match coercion(s, t, context)? {
-            Coercion::Relabel => Some(Coercion::Relabel),
+            Coercion::Relabel if !type_info::is_domain(t) => Some(Coercion::Relabel),
             _ => Some(Coercion::Array(s, t)),
         };
     }

@@ -130,7 +130,7 @@ fn read(ty: PgType, b: &[u8], cx: Option<&IoContext>) -> Result<Datum> {
         other => match (type_info::element_of(other), type_info::user::kind(other)) {
             (Some(element), _) => Datum::Array(Arc::new(array(b, element, ty.typmod, cx)?)),
             (None, Some(UserKind::Domain { base })) => {
-                let value = read(base, b, cx)?;
+                let value = read(type_info::base_of(base), b, cx)?;
                 cx.map_or(Ok(()), |cx| cx.check_domain(other, &value))?;
                 value
             }
@@ -200,7 +200,8 @@ fn array(b: &[u8], element: u32, typmod: i32, cx: Option<&IoContext>) -> Result<
         return Err(invalid("invalid array flags".to_owned()));
     }
     let sent = w.int()? as u32;
-    if sent != element {
+    // Between a domain and what it is over nothing is converted, so a value may come with either.
+    if sent != element && type_info::base_type(sent) != type_info::base_type(element) {
         return Err(SqlError::new(
             SqlState::DATATYPE_MISMATCH,
             format!(

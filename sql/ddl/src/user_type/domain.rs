@@ -176,6 +176,19 @@ impl Ddl<'_> {
 
     /// Reads the columns of a domain, and of domains over it, for values that a new constraint refuses: a CHECK, or NOT NULL.
     async fn check_columns(&mut self, domain: u32, check: Option<(&Constraint, &Domain)>) -> Result<()> {
+        let held = self.columns_of(|ty| self.contains(ty, domain) && !over(ty, domain));
+        if let Some(Column { table, column }) = held.first() {
+            let table = self.table(*table)?;
+            return Err(SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                format!(
+                    "cannot alter type \"{}\" because column \"{}.{}\" uses it",
+                    self.shown_type(domain),
+                    table.name,
+                    table.columns[*column].name
+                ),
+            ));
+        }
         for Column { table, column } in self.columns_of(|ty| over(ty, domain)) {
             let table = self.table(table)?;
             self.lock_table(table.oid, curia_txn::TableLock::Share).await?;

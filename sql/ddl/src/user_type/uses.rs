@@ -61,7 +61,7 @@ impl Ddl<'_> {
     }
 
     /// Whether values of a type hold values of another.
-    fn contains(&self, ty: Oid, part: Oid) -> bool {
+    pub(super) fn contains(&self, ty: Oid, part: Oid) -> bool {
         if ty == part {
             return true;
         }
@@ -79,8 +79,7 @@ impl Ddl<'_> {
     /// What uses a type or its array type directly.
     fn users_of(&self, ty: Oid) -> Vec<Use> {
         let catalog = self.catalog();
-        let word = if type_info::is_domain(ty) { "type" } else { "type" };
-        let on = format!("{word} {}", self.shown_type(ty));
+        let on = format!("type {}", self.shown_type(ty));
         let is = |t: PgType| t.oid == ty || type_info::element_of(t.oid) == Some(ty);
         let named = curia_bind::ddl::type_text(PgType { oid: ty, typmod: -1 });
         let mentions = |text: &str| text.contains(&named);
@@ -100,9 +99,12 @@ impl Ddl<'_> {
                     let on = if c.ty.oid == ty {
                         on.clone()
                     } else {
-                        format!("{word} {}", self.shown_type(c.ty.oid))
+                        format!("type {}", self.shown_type(c.ty.oid))
                     };
                     add(User::Column(at), format!("column {} of {of}", c.name), &on);
+                    for view in self.views_using(table, column) {
+                        add(User::View(view.oid), view.shown, &view.on);
+                    }
                 } else if c.default.as_deref().is_some_and(mentions) {
                     add(User::Default(at), format!("default value for column {} of {of}", c.name), &on);
                 }
@@ -110,6 +112,9 @@ impl Ddl<'_> {
             for c in &table.constraints {
                 if let curia_catalog::ConstraintKind::Check { expression } = &c.kind
                     && mentions(expression)
+                    // It goes with a column that goes.
+                    && !curia_bind::ddl::check_columns(&catalog, expression, table)
+                        .is_ok_and(|columns| columns.iter().any(|i| is(table.columns[*i].ty)))
                 {
                     add(User::Check(table.oid, c.oid), format!("constraint {} on {of}", c.name), &on);
                 }

@@ -1,7 +1,7 @@
 //! What every database has: types, functions, operators, casts, access methods, collations, languages, tablespaces.
 
 use super::{Rows, flag, int2, int4, oid_of, oids, text};
-use curia_catalog::{Catalog, IndexMethod, opclass};
+use curia_catalog::{IndexMethod, opclass};
 use curia_functions::{CastContext, CastMethod, Volatility};
 use curia_types::{Datum, type_info};
 
@@ -21,7 +21,7 @@ pub(super) fn collation(name: Option<&str>, ty: u32) -> u32 {
 }
 
 /// Adds the rows of one of these tables.
-pub(super) fn produce(name: &str, catalog: &Catalog, out: &mut Rows) {
+pub(super) fn produce(name: &str, out: &mut Rows) {
     match name {
         "pg_type" => types(out),
         "pg_proc" => functions(out),

@@ -80,7 +80,7 @@ fn rows(table: &'static SystemTable, exec: &Exec) -> Vec<Row> {
     } else {
         let produced = relations::produce(table.name, catalog, exec, &mut out) || roles::produce(table.name, catalog, &mut out);
         if !produced {
-            builtin::produce(table.name, catalog, &mut out);
+            builtin::produce(table.name, &mut out);
         }
         user_types::produce(table.name, catalog, &mut out);
     }

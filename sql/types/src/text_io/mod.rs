@@ -86,7 +86,7 @@ pub fn parse(ty: PgType, s: &str, cx: &IoContext) -> Result<Datum> {
             (Some(element), _) => Datum::Array(Arc::new(parse_array(PgType::with_typmod(element, ty.typmod), s, cx)?)),
             (None, Some(UserKind::Enum)) => cx.enum_value(other, s)?,
             (None, Some(UserKind::Domain { base })) => {
-                let value = parse(base, s, cx)?;
+                let value = parse(type_info::base_of(base), s, cx)?;
                 cx.check_domain(other, &value)?;
                 value
             }

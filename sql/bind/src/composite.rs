@@ -3,7 +3,8 @@
 use crate::binder::{Binder, at};
 use crate::coerce::type_text;
 use crate::ir::*;
-use crate::scope::NsItem;
+use crate::scope::{NsItem, Scope};
+use curia_parse::ast::{Ident, Indirection};
 use curia_types::{PgType, Result, SqlError, SqlState, oid, type_info};
 
 /// Stored expressions name a field by its number, as its name may change: `(value)."#0"`.
@@ -67,6 +68,55 @@ impl Binder<'_> {
             )
             .at(at(pos))),
         }
+    }
+
+    /// An attribute that is assigned to: its place and type.
+    pub(crate) fn attribute(&self, ty: PgType, field: &Ident, column: &str) -> Result<(usize, PgType)> {
+        let base = type_info::base_type(ty.oid);
+        let error = |code, why: String| {
+            let message = format!("cannot assign to field \"{}\" of column \"{column}\" because {why}", field.name);
+            SqlError::new(code, message).at(at(field.pos))
+        };
+        if !type_info::is_composite(base) {
+            let why = format!("its type {} is not a composite type", type_text(ty.oid));
+            return Err(error(SqlState::DATATYPE_MISMATCH, why));
+        }
+        let attributes = self.cx.io.attributes(base)?;
+        let found = attributes.iter().position(|a| *a.name == *field.name);
+        found.map(|i| (i, attributes[i].ty)).ok_or_else(|| {
+            let why = format!("there is no such column in data type {}", type_text(base));
+            error(SqlState::UNDEFINED_COLUMN, why)
+        })
+    }
+
+    /// The value of `base` after assigning to one of its fields, or to a part of that.
+    pub(crate) fn assign_field(
+        &self,
+        base: Expr,
+        field: &Ident,
+        rest: &[Indirection],
+        value: Expr,
+        column: &str,
+        scope: &Scope<'_>,
+    ) -> Result<Expr> {
+        let ty = base.ty;
+        let (index, _) = self.attribute(ty, field, column)?;
+        let composite = PgType {
+            oid: type_info::base_type(ty.oid),
+            typmod: -1,
+        };
+        let attributes = self.cx.io.attributes(composite.oid)?;
+        let mut fields: Vec<Expr> = (0..attributes.len())
+            .map(|i| take(base.clone(), i, attributes[i].ty, field.pos))
+            .collect();
+        let old = fields[index].clone();
+        fields[index] = self.assign_part(old, rest, value, &field.name, scope)?;
+        let row = Expr {
+            kind: ExprKind::Row(fields),
+            ty: composite,
+            position: base.position,
+        };
+        self.assign(row, ty, column)
     }
 
     /// The row type of a FROM item whose columns are those of a table or view, or of a subquery's composite result; `record` otherwise.

@@ -72,7 +72,7 @@ impl Binder<'_> {
     /// The type that a value must have to be assigned to a part of a column of type `ty`.
     pub(crate) fn part_type(&self, ty: PgType, path: &[Indirection]) -> Result<PgType> {
         path.iter().try_fold(ty, |ty, step| match step {
-            Indirection::Field(field) => Err(no_fields(field)),
+            Indirection::Field(field) => self.attribute(ty, field, "").map(|(_, ty)| ty),
             Indirection::Subscripts(s) if s.iter().any(|s| matches!(s, ast::Subscript::Slice(..))) => element_type(ty).map(|_| ty),
             Indirection::Subscripts(_) => element_type(ty),
         })
@@ -82,7 +82,7 @@ impl Binder<'_> {
     pub(crate) fn assign_part(&self, base: Expr, path: &[Indirection], value: Expr, column: &str, scope: &Scope<'_>) -> Result<Expr> {
         match path.split_first() {
             None => self.assign(value, base.ty, column),
-            Some((Indirection::Field(field), _)) => Err(no_fields(field)),
+            Some((Indirection::Field(field), rest)) => self.assign_field(base, field, rest, value, column, scope),
             Some((Indirection::Subscripts(subscripts), rest)) => {
                 let element = element_type(base.ty)?;
                 let subscripts = self.subscripts(subscripts, scope)?;
@@ -126,10 +126,6 @@ impl Binder<'_> {
             }
         }
     }
-}
-
-fn no_fields(field: &ast::Ident) -> SqlError {
-    SqlError::unsupported("assigning to a field").at(at(field.pos))
 }
 
 fn element_type(ty: PgType) -> Result<PgType> {

@@ -121,7 +121,7 @@ impl Binder<'_> {
     pub fn default_value(&self, table: &Table, column: usize) -> Result<Expr> {
         let c = &table.columns[column];
         if c.generated {
-            return Ok(self.constant(Datum::Null, c.ty, None)); // computed when the rest of the row is known
+            return Ok(self.null(c.ty)); // computed when the rest of the row is known
         }
         let bound = if c.identity.is_some() {
             let sequence = self.cx.catalog.owned_sequences(table.oid, Some(c.attnum)).next();

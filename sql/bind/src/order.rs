@@ -8,7 +8,7 @@ use crate::scope::{Clause, Scope};
 use crate::select::Target;
 use crate::walk;
 use curia_parse::ast::{self, Literal};
-use curia_types::{Result, SqlError, SqlState, oid};
+use curia_types::{Datum, PgType, Result, SqlError, SqlState, oid};
 
 /// A key of ORDER BY as an output column.
 #[derive(Clone, Debug)]
@@ -220,6 +220,11 @@ impl Binder<'_> {
             rel: self.limit(rel, query, scope)?,
             output: rows.output,
         })
+    }
+
+    /// NULL of a type, for columns without a value.
+    pub fn null(&self, ty: PgType) -> Expr {
+        self.constant(Datum::Null, ty, None)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::object::{IndexMethod, Oid};
 use IndexMethod::*;
-use curia_types::oid;
+use curia_types::{oid, type_info};
 
 /// An operator class.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +34,9 @@ const fn class(oid: Oid, method: IndexMethod, name: &'static str, family: Oid, i
 
 /// All of them.
 pub static OPERATOR_CLASSES: &[OperatorClass] = &[
+    class(10069, Btree, "enum_ops", 3522, 3500, true),
+    class(10070, Hash, "enum_ops", 3523, 3500, true),
+    class(10000, Btree, "array_ops", 397, 2277, true),
     class(10003, Btree, "bool_ops", 424, 16, true),
     class(10004, Btree, "bpchar_ops", 426, 1042, true),
     class(10006, Btree, "bytea_ops", 428, 17, true),
@@ -100,11 +103,13 @@ pub static OPERATOR_CLASSES: &[OperatorClass] = &[
     class(10156, Brin, "uuid_minmax_ops", 4081, 2950, true),
 ];
 
-/// The type by which classes know a type: varchar is text to them, the reg* types are oid.
+/// The type by which classes know a type: varchar is text to them, the reg* types are oid, a domain is what it is over.
 fn known_as(ty: Oid) -> Oid {
-    match ty {
+    match type_info::base_type(ty) {
         oid::VARCHAR => oid::TEXT,
-        t if curia_types::type_info::is_oid_like(t) => oid::OID,
+        t if type_info::is_enum(t) => oid::ANYENUM,
+        t if type_info::element_of(t).is_some() => oid::ANYARRAY,
+        t if type_info::is_oid_like(t) => oid::OID,
         t => t,
     }
 }

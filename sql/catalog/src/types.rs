@@ -70,9 +70,6 @@ pub struct Domain {
     pub default: Option<String>,
     /// CHECK constraints over VALUE.
     pub checks: Vec<Constraint>,
-    /// OIDs of checks that stored values may violate: NOT VALID.
-    #[serde(default)]
-    pub unvalidated: Vec<Oid>,
 }
 
 /// An attribute of a composite type.

@@ -23,7 +23,6 @@ impl Ddl<'_> {
             not_null: false,
             default: None,
             checks: Vec::new(),
-            unvalidated: Vec::new(),
         };
         let wrong = |c: &ColumnConstraint, message: &str| Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(Some(c.pos)));
         let mut null = None;
@@ -88,7 +87,14 @@ impl Ddl<'_> {
         };
         let oid = self.new_oid()?;
         let kind = ConstraintKind::Check { expression };
-        domain.checks.push(Constraint { oid, name, kind });
+        domain.checks.push(Constraint {
+            oid,
+            name,
+            kind,
+            no_inherit: false,
+            not_valid: false,
+            timing: Default::default(),
+        });
         Ok(())
     }
 
@@ -122,12 +128,10 @@ impl Ddl<'_> {
                     _ => return Err(SqlError::unsupported("this constraint of a domain")),
                 };
                 self.add_check(domain, &name, constraint.name.as_ref(), expr)?;
-                if let Some(added) = domain.checks.last() {
-                    if *not_valid {
-                        domain.unvalidated.push(added.oid);
-                    } else {
-                        self.check_columns(oid, Some((added, domain))).await?;
-                    }
+                if let Some(added) = domain.checks.last_mut().filter(|_| *not_valid) {
+                    added.not_valid = true;
+                } else if let Some(added) = domain.checks.last() {
+                    self.check_columns(oid, Some((added, domain))).await?;
                 }
             }
             Action::DropConstraint { name: dropped, if_exists } => {
@@ -139,7 +143,6 @@ impl Ddl<'_> {
                     return Ok(());
                 };
                 let gone = domain.checks.remove(at).oid;
-                domain.unvalidated.retain(|o| *o != gone);
                 self.change(Change::Drop(ObjectKey {
                     class: Class::Comment,
                     oid: gone,
@@ -162,11 +165,10 @@ impl Ddl<'_> {
                 domain.checks[at].name.clone_from(&to.name);
             }
             Action::ValidateConstraint(c) => {
-                let check = domain.checks.iter().find(|x| x.name == c.name).ok_or_else(|| missing(c))?;
-                if domain.unvalidated.contains(&check.oid) {
-                    self.check_columns(oid, Some((check, domain))).await?;
-                    let valid = check.oid;
-                    domain.unvalidated.retain(|o| *o != valid);
+                let at = domain.checks.iter().position(|x| x.name == c.name).ok_or_else(|| missing(c))?;
+                if domain.checks[at].not_valid {
+                    self.check_columns(oid, Some((&domain.checks[at], domain))).await?;
+                    domain.checks[at].not_valid = false;
                 }
             }
             _ => return Err(SqlError::internal("not an action of ALTER DOMAIN")),

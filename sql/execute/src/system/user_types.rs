@@ -152,7 +152,7 @@ fn constraints(catalog: &Catalog, out: &mut Rows) {
                 ("connamespace", oid_of(t.schema)),
                 ("contype", text("c")),
                 ("contypid", oid_of(t.oid)),
-                ("convalidated", flag(!d.unvalidated.contains(&c.oid))),
+                ("convalidated", flag(!c.not_valid)),
                 ("conislocal", flag(true)),
                 ("confupdtype", text(" ")),
                 ("confdeltype", text(" ")),
@@ -203,8 +203,7 @@ pub(super) fn constraint_shown(catalog: &Catalog, search_path: &[String], constr
             return None;
         };
         let shown = curia_bind::domain::constraint_shown(catalog, search_path, expression, d.base, pretty);
-        let valid = !d.unvalidated.contains(&constraint);
-        Some(if valid { shown } else { format!("{shown} NOT VALID") })
+        Some(if c.not_valid { format!("{shown} NOT VALID") } else { shown })
     })
 }
 

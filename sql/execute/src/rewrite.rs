@@ -11,7 +11,7 @@ use curia_functions::Volatility;
 use curia_types::Datum;
 use std::collections::{BTreeSet, HashMap};
 
-/// Pushes filters down throughout a relation.
+/// Pushes filters down throughout a relation and the subqueries in its expressions.
 pub fn push_filters(rel: Rel) -> Rel {
     push(rel, Vec::new())
 }
@@ -63,8 +63,21 @@ fn take(terms: &mut Vec<Expr>, belongs: impl Fn(&Expr) -> bool) -> Vec<Expr> {
     yes
 }
 
+/// Simplifies an operator's expression, and the queries in it.
+fn settle(e: &mut Expr) {
+    simplify::decided(e);
+    subqueries(e);
+}
+
+fn subqueries(e: &mut Expr) {
+    walk::operands_mut(e, &mut subqueries);
+    if let ExprKind::Subquery { query, .. } = &mut e.kind {
+        **query = push_filters(std::mem::replace(&mut **query, Rel::Unit));
+    }
+}
+
 fn push(mut rel: Rel, mut terms: Vec<Expr>) -> Rel {
-    curia_bind::walk::rel_children_mut(&mut rel, &mut simplify::decided, &mut |_| {});
+    curia_bind::walk::rel_children_mut(&mut rel, &mut settle, &mut |_| {});
     match rel {
         Rel::Filter { input, predicate } => {
             let mut all = Vec::new();

@@ -31,6 +31,7 @@ use futures::StreamExt;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// A relation that DataFusion runs, or row operators while it reads little.
@@ -44,7 +45,15 @@ pub(crate) struct Analytic {
     /// Whether these may run on the session's thread.
     in_place: bool,
     /// The physical plan of an EXPLAIN ANALYZE, with what it counted.
-    measured: Option<Mutex<String>>,
+    measured: Option<Mutex<Measured>>,
+}
+
+/// What an EXPLAIN ANALYZE says of a run.
+#[derive(Default)]
+struct Measured {
+    /// The physical plan with its counters.
+    plan: String,
+    planning: Duration,
 }
 
 /// Batches under way between the pool and a reader.
@@ -98,8 +107,12 @@ impl Analytic {
         exec: Arc<Exec>,
         to: &mpsc::Sender<Result<RecordBatch>>,
     ) -> Result<()> {
+        let start = Instant::now();
         let logical = lower::Lowering::new(engine, exec.clone(), self.catalog.clone()).statement(&self.rel, &self.wanted)?;
         let physical = state.create_physical_plan(&logical).await.map_err(error)?;
+        if let Some(measured) = &self.measured {
+            measured.lock().planning = start.elapsed();
+        }
         let mut sent = false;
         match self.stream(&physical, &state, &exec, to, &mut sent).await {
             Err(e) if e.code() == SqlState::OUT_OF_MEMORY && !sent && joins_by_hash(&*physical) => {
@@ -132,11 +145,16 @@ impl Analytic {
             *sent = true;
         }
         if let Some(measured) = &self.measured {
-            *measured.lock() = datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(&**physical)
+            measured.lock().plan = datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(&**physical)
                 .indent(false)
                 .to_string();
         }
         Ok(())
+    }
+
+    /// How long DataFusion planned in an EXPLAIN ANALYZE.
+    pub fn planning(&self) -> Duration {
+        self.measured.as_ref().map_or(Duration::ZERO, |m| m.lock().planning)
     }
 
     /// Lines of EXPLAIN: operators with their access; the measured physical plan when it has run.
@@ -146,7 +164,7 @@ impl Analytic {
         }
         lines.push("Analytic (DataFusion)".to_owned());
         match &self.measured {
-            Some(text) if !text.lock().is_empty() => lines.extend(text.lock().lines().map(|l| format!("  {l}"))),
+            Some(measured) if !measured.lock().plan.is_empty() => lines.extend(measured.lock().plan.lines().map(|l| format!("  {l}"))),
             _ => lower::outline(&self.rel, 1, lines),
         }
     }

@@ -68,6 +68,11 @@ fn is_mutable(e: &Expr) -> bool {
         )
     };
     walk::any_expr(e, &mut |e| match &e.kind {
+        // `any || text` is the output function of its operand's type, and as stable as that.
+        ExprKind::Call {
+            function: 2003 | 2004,
+            args,
+        } => args.iter().any(|a| by_settings(a.ty)),
         ExprKind::Call { function, .. } => curia_functions::by_oid(*function).is_none_or(|f| f.volatility != Volatility::Immutable),
         ExprKind::IoCast(arg) => arg.ty.oid != e.ty.oid && (by_settings(e.ty) || by_settings(arg.ty)),
         _ => false,

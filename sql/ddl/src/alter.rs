@@ -10,7 +10,10 @@ use crate::names::{find_column, no_column, no_relation, relation_exists};
 use crate::table::check_storage_options;
 use crate::temporary::moves_temporary;
 use curia_catalog::{Change, Class, Constraint, ConstraintKind, Index, ObjectKey, Relation, Table, Timing};
-use curia_parse::ast::{AlterTable, AlterTableAction as Action, ColumnDef, Expr, Ident, ObjectKind, TableConstraint, TypeName};
+use curia_parse::ast::{
+    AlterTable, AlterTableAction as Action, ColumnDef, Expr, Ident, ObjectKind, SequenceOption, SequenceOptionKind, TableConstraint,
+    TypeName,
+};
 use curia_parse::quote_identifier;
 use curia_txn::TableLock;
 use curia_types::{Datum, Result, SqlError, SqlState, oid, text_io, type_info};
@@ -98,6 +101,8 @@ impl Ddl<'_> {
                         }
                         Action::SetSchema(name) => sequence.schema = self.target_schema(name, &sequence.name)?,
                         Action::OwnerTo(role) => sequence.owner = self.find_role(role)?,
+                        // Logged in any case.
+                        Action::SetLogged(_) => {}
                         _ => return Err(SqlError::unsupported("this form of ALTER SEQUENCE")),
                     }
                     self.change(Change::put(sequence))?;
@@ -177,6 +182,7 @@ impl Ddl<'_> {
             }
             Action::AddIdentity { name, always, options } => {
                 let i = find_column(&table, name)?;
+                let (identity, shape) = self.identity_shape(*always, options, table.columns[i].ty)?;
                 let column = &table.columns[i];
                 if column.identity.is_some() {
                     return Err(SqlError::new(
@@ -205,7 +211,6 @@ impl Ddl<'_> {
                         ),
                     ));
                 }
-                let (identity, shape) = self.identity_shape(*always, options, column.ty)?;
                 let mut column = table.columns[i].clone();
                 column.identity = Some(identity);
                 let mut new = crate::column::NewColumn {
@@ -523,6 +528,9 @@ impl Ddl<'_> {
         let new = self.resolve_type(ty)?;
         self.check_storable(new)?;
         self.check_type_is_free(&table, i)?;
+        if table.columns[i].identity.is_some() {
+            self.change_identity_type(&table, i, new, ty).await?;
+        }
         if table.columns[i].generated && using.is_some() {
             return Err(SqlError::new(
                 SqlState::INVALID_COLUMN_DEFINITION,
@@ -667,6 +675,24 @@ impl Ddl<'_> {
             SqlState::OBJECT_IN_USE,
             format!("cannot {what} \"{name}\" because it has pending trigger events"),
         ))
+    }
+
+    /// The sequence of an identity column has the column's type.
+    async fn change_identity_type(&mut self, table: &Table, column: usize, new: curia_types::PgType, written: &TypeName) -> Result<()> {
+        if !matches!(new.oid, oid::INT2 | oid::INT4 | oid::INT8) {
+            return Err(SqlError::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                "identity column type must be smallint, integer, or bigint",
+            ));
+        }
+        let attnum = table.columns[column].attnum;
+        let sequence = self.catalog().owned_sequences(table.oid, Some(attnum)).next().cloned();
+        let sequence = sequence.ok_or_else(|| SqlError::internal("an identity column without a sequence"))?;
+        let of_type = SequenceOption {
+            kind: SequenceOptionKind::As(written.clone()),
+            pos: 0,
+        };
+        self.change_sequence(&sequence, &[of_type]).await
     }
 
     /// Gives `table` fresh storages, filled with the rows of `SELECT list FROM` the table as it is in the catalog, and publishes it.

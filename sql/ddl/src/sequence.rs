@@ -204,9 +204,11 @@ impl Ddl<'_> {
                     -1
                 }
             }
-            None => old_bounds
-                .and_then(|(_, m, o)| kept(o.max, m))
-                .unwrap_or(if ascending { type_max } else { -1 }),
+            None => match old_bounds {
+                Some((_, m, o)) => kept(o.max, m).unwrap_or(type_max),
+                None if ascending => type_max,
+                None => -1,
+            },
         };
         if max > type_max || max < type_min {
             return Err(invalid(format!("MAXVALUE ({max}) is out of range for sequence data type {name}")));
@@ -220,9 +222,11 @@ impl Ddl<'_> {
                     type_min
                 }
             }
-            None => old_bounds
-                .and_then(|(m, _, o)| kept(o.min, m))
-                .unwrap_or(if ascending { 1 } else { type_min }),
+            None => match old_bounds {
+                Some((m, _, o)) => kept(o.min, m).unwrap_or(type_min),
+                None if ascending => 1,
+                None => type_min,
+            },
         };
         if min < type_min || min > type_max {
             return Err(invalid(format!("MINVALUE ({min}) is out of range for sequence data type {name}")));

@@ -136,6 +136,15 @@ impl Ddl<'_> {
 /// Storage parameters are checked by name. They tune a heap that Curia does not have, so none has an effect.
 pub(crate) fn check_storage_options(options: &[StatementOption]) -> Result<()> {
     for o in options {
+        if o.name == "oids" {
+            if matches!(o.value.as_deref(), Some("false" | "off" | "0")) {
+                continue;
+            }
+            return Err(SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "tables declared WITH OIDS are not supported",
+            ));
+        }
         let known = matches!(
             o.name.as_str(),
             "fillfactor"

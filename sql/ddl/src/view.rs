@@ -5,13 +5,18 @@ use crate::depend::Dependent;
 use crate::names::{no_column, relation_exists};
 use curia_bind::ddl::{ViewShape, view_shape};
 use curia_catalog::{Change, Object, Oid, Relation, Table, View, ViewColumn, ViewRelation};
-use curia_parse::ast::{AlterTable, AlterTableAction as Action, CreateView, Persistence, Query, StatementOption};
+use curia_parse::ast::{AlterTable, AlterTableAction as Action, CreateView, Persistence, Query, SetExpr, StatementOption};
 use curia_txn::TableLock;
 use curia_types::{PgType, Result, SqlError, SqlState, type_info};
 use std::sync::Arc;
 
 impl Ddl<'_> {
     pub(crate) async fn create_view(&mut self, s: &CreateView) -> Result<()> {
+        if let SetExpr::Select(select) = &s.query.body
+            && select.into.is_some()
+        {
+            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "views must not contain SELECT INTO"));
+        }
         let shape = self.locked_shape(&s.query, &s.text).await?;
         let mut persistence = if s.temporary {
             Persistence::Temporary

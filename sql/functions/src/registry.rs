@@ -54,6 +54,8 @@ fn build() -> Registry {
         operator_by_oid.insert(o.oid, o);
     }
     let known = |method: &CastMethod| match method {
+        // Of what only a session can compute, the conversion of a name to a relation is the one that PostgreSQL applies by itself.
+        CastMethod::Function(TEXT_REGCLASS) => true,
         CastMethod::Function(f) => by_oid.get(f).is_some_and(|f| !matches!(f.kernel, Kernel::Session)),
         CastMethod::Relabel | CastMethod::Io => true,
     };
@@ -74,6 +76,9 @@ fn build() -> Registry {
 pub fn argument_names(oid: u32) -> &'static [&'static str] {
     NAME_ROWS.binary_search_by_key(&oid, |r| r.0).map_or(&[], |i| NAME_ROWS[i].1)
 }
+
+/// `regclass(text)`
+const TEXT_REGCLASS: u32 = 1079;
 
 /// Every function, in OID order.
 pub fn functions() -> &'static [Function] {

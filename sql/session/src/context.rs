@@ -73,6 +73,22 @@ pub struct StatementContext {
     pub(crate) own: Option<OwnObjects>,
 }
 
+impl StatementContext {
+    /// The same surroundings at another version of the catalog: a statement sees what it has defined itself.
+    pub(crate) fn at_catalog(&self, catalog: &Arc<Catalog>) -> Arc<StatementContext> {
+        Arc::new(StatementContext {
+            shared: self.shared.clone(),
+            io: self.io.clone(),
+            transaction_timestamp: self.transaction_timestamp,
+            statement_timestamp: self.statement_timestamp,
+            catalog: catalog.clone(),
+            search_path: self.search_path.clone(),
+            read_only: self.read_only,
+            own: None,
+        })
+    }
+}
+
 impl Context for StatementContext {
     fn io(&self) -> &IoContext {
         &self.io
@@ -111,6 +127,7 @@ mod proc {
     pub const PG_CLIENT_ENCODING: u32 = 810;
     pub const CURRENT_DATABASE: u32 = 861;
     pub const GETDATABASEENCODING: u32 = 1039;
+    pub const TEXT_REGCLASS: u32 = 1079;
     pub const CURRENT_SCHEMA: u32 = 1402;
     pub const CURRENT_SCHEMAS: u32 = 1403;
     pub const NEXTVAL: u32 = 1574;
@@ -165,16 +182,22 @@ impl StatementContext {
                 let own = s.database.txid_current(&s.slot)?;
                 Datum::text(format!("{own}:{own}:"))
             }
+            proc::TEXT_REGCLASS => match &self.io.names {
+                Some(names) => Datum::Oid(names.oid_of(oid::REGCLASS, text(args, 0)?)?),
+                None => return Err(SqlError::internal("a session without names")),
+            },
             proc::NEXTVAL => {
-                self.may_write("nextval()")?;
-                Datum::Int8(s.database.nextval(&s.slot, self.sequence(args)?)?)
+                let sequence = self.sequence(args)?;
+                self.may_write(sequence, "nextval()")?;
+                Datum::Int8(s.database.nextval(&s.slot, sequence)?)
             }
             proc::CURRVAL => Datum::Int8(s.database.currval(&s.slot, self.sequence(args)?)?),
             proc::SETVAL | proc::SETVAL_CALLED => {
-                self.may_write("setval()")?;
+                let sequence = self.sequence(args)?;
+                self.may_write(sequence, "setval()")?;
                 let value = integer(args, 1)?;
                 let called = !matches!(args.get(2), Some(Datum::Bool(false)));
-                s.database.setval(&s.slot, self.sequence(args)?, value, called)?;
+                s.database.setval(&s.slot, sequence, value, called)?;
                 Datum::Int8(value)
             }
             proc::PG_SEQUENCE_LAST_VALUE => {
@@ -275,8 +298,9 @@ impl StatementContext {
         }
     }
 
-    fn may_write(&self, what: &str) -> Result<()> {
-        if self.read_only {
+    /// READ ONLY transactions write temporary sequences only.
+    fn may_write(&self, sequence: &Sequence, what: &str) -> Result<()> {
+        if self.read_only && !self.catalog.is_temporary(sequence.schema) {
             return Err(read_only(what));
         }
         Ok(())

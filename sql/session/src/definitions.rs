@@ -89,12 +89,13 @@ impl DefinitionQueries {
     async fn rows(&self, tx: &mut Transaction, bound: BoundStatement, catalog: Arc<Catalog>) -> Result<Box<dyn curia_ddl::Rows>> {
         let plan = self.context.shared.engine.plan(&Arc::new(bound), &catalog).await?;
         tx.start_command();
+        let context = self.context.at_catalog(&catalog);
         let execution = Execution {
             params: Arc::from([]),
-            context: self.context.clone(),
+            context: context.clone(),
             interrupt: Arc::new(self.waits.clone()),
             catalog,
-            session_views: Some(self.context.clone()),
+            session_views: Some(context),
             reference_plans: self.context.shared.reference_plans.clone(),
         };
         let outcome = plan.execute(tx, execution).await?;

@@ -100,6 +100,16 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
                             "identity_generation",
                             text(if identity == Identity::Always { "ALWAYS" } else { "BY DEFAULT" }),
                         ));
+                        if let Some(s) = catalog.owned_sequences(t.oid, Some(c.attnum)).next() {
+                            row.retain(|(name, _)| *name != "identity_cycle");
+                            row.extend([
+                                ("identity_start", text(s.start.to_string())),
+                                ("identity_increment", text(s.increment.to_string())),
+                                ("identity_maximum", text(s.max.to_string())),
+                                ("identity_minimum", text(s.min.to_string())),
+                                ("identity_cycle", yes(s.cycle)),
+                            ]);
+                        }
                     }
                     describe_type(c.ty, &database, &mut row);
                     out.add(&row);
@@ -161,7 +171,7 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
             constraints(name, catalog, &database, out);
         }
         "sequences" => {
-            for s in catalog.sequences.values() {
+            for s in catalog.sequences.values().filter(|s| !super::relations::is_identity(catalog, s)) {
                 let (precision, type_name) = match s.ty.oid {
                     oid::INT2 => (16, "smallint"),
                     oid::INT4 => (32, "integer"),

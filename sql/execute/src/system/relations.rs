@@ -562,7 +562,7 @@ fn dependencies(catalog: &Catalog, out: &mut Rows) {
     }
 }
 
-fn is_identity(catalog: &Catalog, s: &Sequence) -> bool {
+pub(super) fn is_identity(catalog: &Catalog, s: &Sequence) -> bool {
     s.owned_by
         .and_then(|(t, attnum)| catalog.tables.get(&t)?.columns.get(attnum as usize - 1))
         .is_some_and(|c| c.identity.is_some())

@@ -124,6 +124,8 @@ impl LockPlan {
         loop {
             let exec = Arc::new(Exec::new(tx.read_view(), e.clone(), engine));
             if let Some(kept) = self.pass(engine, tx, &exec).await? {
+                // The pass's own state ended with its source, when LIMIT had enough.
+                let exec = Arc::new(Exec::new(tx.read_view(), e, engine));
                 return Ok(Outcome {
                     affected: 0,
                     rows: Some(RowSource::kept(output, exec, &kept)),

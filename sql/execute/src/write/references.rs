@@ -381,9 +381,11 @@ impl Settling<'_> {
         let parsed = curia_parse::parse(&sql)?
             .pop()
             .ok_or_else(|| SqlError::internal("a foreign key asked an empty query"))?;
+        // Names are qualified; a path tells which temporary schema is the session's own.
+        let search_path = [side.table, side.other].map(|t| catalog.schema_name(t.schema).to_owned());
         let cx = BindContext {
             catalog,
-            search_path: &[],
+            search_path: &search_path,
             database: "",
             params: Some(&types),
             io: self.e.context.io(),

@@ -324,6 +324,9 @@ impl Ddl<'_> {
                         ),
                     ));
                 }
+                if attributes.not_valid {
+                    return Err(constraint::cannot_be_marked("FOREIGN KEY", "NOT VALID", None));
+                }
                 table.constraints[at].timing = constraint::timing(*attributes);
             }
             Action::ValidateConstraint(name) => {
@@ -540,6 +543,27 @@ impl Ddl<'_> {
         }
         self.refuse_used_by_generated(&table, i)?;
         let old = table.columns[i].ty;
+        if table.columns[i].identity.is_some() && new != old {
+            // The sequence follows its column.
+            let sequence = self
+                .catalog()
+                .owned_sequences(table.oid, Some(table.columns[i].attnum))
+                .next()
+                .cloned();
+            if !matches!(new.oid, oid::INT2 | oid::INT4 | oid::INT8) {
+                return Err(SqlError::new(
+                    SqlState::INVALID_PARAMETER_VALUE,
+                    "identity column type must be smallint, integer, or bigint",
+                ));
+            }
+            if let Some(sequence) = sequence {
+                let as_type = SequenceOption {
+                    kind: SequenceOptionKind::As(curia_parse::parse_type(&type_info::format_type(new.oid, -1))?),
+                    pos: 0,
+                };
+                self.change_sequence(&sequence, &[as_type]).await?;
+            }
+        }
         if using.is_none() && (old == new || relabels(old, new)) {
             table.columns[i].ty = new;
             table.indexes = table.indexes.iter().map(|x| self.retyped(&table, x)).collect::<Result<_>>()?;
@@ -821,7 +845,11 @@ impl Ddl<'_> {
         if found.predicate.is_some() {
             return wrong(format!("\"{}\" is a partial index", index.name));
         }
-        if let Some(n) = found.keys.iter().position(|k| k.descending || k.nulls_first || k.opclass.is_some()) {
+        if let Some(n) = found
+            .keys
+            .iter()
+            .position(|k| k.descending || k.nulls_first || k.opclass.is_some() || k.collation.is_some())
+        {
             return wrong(format!(
                 "index \"{}\" column number {} does not have default sorting behavior",
                 index.name,
@@ -1003,7 +1031,7 @@ fn pass(action: &Action) -> u8 {
         | Action::DropExpression { .. } => 0,
         Action::SetType { .. } => 1,
         Action::AddColumn { .. } => 4,
-        Action::SetNotNull(_) | Action::SetIdentity { .. } => 6,
+        Action::SetNotNull(_) => 6,
         Action::AddConstraint(c) => match c.kind {
             Kind::Unique { .. } | Kind::PrimaryKey { .. } | Kind::UsingIndex { .. } | Kind::Exclude => 7,
             _ => 9,

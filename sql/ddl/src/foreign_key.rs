@@ -37,7 +37,12 @@ impl Ddl<'_> {
         let other = self.table(found)?;
         let mut table = (*self.table(table)?).clone();
         let columns = fk_columns(&table, columns)?;
-        let set = fk_columns(&table, &references.set_columns.iter().collect::<Vec<_>>())?;
+        let mut set: Vec<usize> = Vec::new();
+        for column in fk_columns(&table, &references.set_columns.iter().collect::<Vec<_>>())? {
+            if !set.contains(&column) {
+                set.push(column);
+            }
+        }
         if let Some(outside) = set.iter().find(|c| !columns.contains(c)) {
             return Err(SqlError::new(
                 SqlState::INVALID_COLUMN_REFERENCE,
@@ -173,6 +178,9 @@ fn fk_columns(table: &Table, names: &[&Ident]) -> Result<Vec<usize>> {
         .iter()
         .map(|name| {
             table.column(&name.name).map(|(i, _)| i).ok_or_else(|| {
+                if matches!(name.name.as_str(), "ctid" | "xmin" | "xmax" | "cmin" | "cmax" | "tableoid") {
+                    return SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "system columns cannot be used in foreign keys");
+                }
                 SqlError::new(
                     SqlState::UNDEFINED_COLUMN,
                     format!("column \"{}\" referenced in foreign key constraint does not exist", name.name),

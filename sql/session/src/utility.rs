@@ -428,6 +428,15 @@ impl Session {
 
     /// Runs DDL.
     pub(crate) async fn define<O: Output>(&mut self, statement: &Statement, out: &mut O) -> Result<&'static str, Stop> {
+        match statement {
+            Statement::CreateIndex(s) if s.concurrently => self.refuse_in_block("CREATE INDEX CONCURRENTLY")?,
+            Statement::Drop(s) if s.concurrently && s.names.len() > 1 => {
+                let message = "DROP INDEX CONCURRENTLY does not support dropping multiple objects";
+                return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).into());
+            }
+            Statement::Drop(s) if s.concurrently => self.refuse_in_block("DROP INDEX CONCURRENTLY")?,
+            _ => {}
+        }
         self.define_and_fill(statement, out).await.map(|(tag, _)| tag)
     }
 

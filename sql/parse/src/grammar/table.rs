@@ -397,9 +397,11 @@ impl<'a> Parser<'a> {
 
     pub(super) fn constraint_attributes(&mut self) -> Result<ConstraintAttributes> {
         let mut attributes = ConstraintAttributes::default();
+        let mut never = false;
         loop {
             let pos = self.pos();
             if self.accept_kws(&[Kw::Not, Kw::Deferrable]) {
+                never = true;
                 if attributes.initially_deferred {
                     return Err(self.syntax("constraint declared INITIALLY DEFERRED must be DEFERRABLE", pos));
                 }
@@ -407,6 +409,9 @@ impl<'a> Parser<'a> {
             } else if self.accept_kw(Kw::Deferrable) {
                 attributes.deferrable = true;
             } else if self.accept_kws(&[Kw::Initially, Kw::Deferred]) {
+                if never {
+                    return Err(self.syntax("constraint declared INITIALLY DEFERRED must be DEFERRABLE", pos));
+                }
                 attributes.initially_deferred = true;
                 attributes.deferrable = true;
             } else if self.accept_kws(&[Kw::Initially, Kw::Immediate]) {

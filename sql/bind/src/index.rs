@@ -21,9 +21,12 @@ pub fn index_key(catalog: &Catalog, search_path: &[String], element: &ast::Expr,
     if let ast::ExprKind::Column(parts) = &element.kind
         && let [name] = parts.as_slice()
     {
-        let found = table
-            .column(&name.name)
-            .ok_or_else(|| SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{}\" does not exist", name.name)))?;
+        let found = table.column(&name.name).ok_or_else(|| match name.name.as_str() {
+            "ctid" | "xmin" | "xmax" | "cmin" | "cmax" | "tableoid" => {
+                SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "index creation on system columns is not supported")
+            }
+            name => SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{name}\" does not exist")),
+        })?;
         return Ok((KeyOf::Column(found.0), found.1.ty));
     }
     with_binder(catalog, search_path, |b| {

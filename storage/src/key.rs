@@ -18,6 +18,8 @@
 //! uuid       16 bytes
 //! timetz     as int8 the microseconds in UTC, as int4 the seconds west of it
 //! bit, varbit   the bits as bytea, u32 big-endian their number
+//! inet, cidr    u8 family, u128 big-endian network part, u8 bits, u128 big-endian address
+//! macaddr    6 bytes
 //! xid8, pg_lsn  u64 big-endian
 //! array      each element: u8 2 and the element's value, or u8 3 for NULL; u8 1 after the last; then what tells apart arrays of the
 //!            same elements: u8 number of dimensions, the lengths (u32 big-endian), the lower bounds (as int4)
@@ -26,10 +28,12 @@
 //! Decoding gives an equal value, not always the same one: numeric loses its display scale, interval how it was split
 //! into months, days and time, char(n) its padding, and -0 its sign; alone and in arrays. The row has those.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use curia_types::array::MAX_DIMENSIONS;
 use curia_types::datetime::TimeTz;
+use curia_types::net::Inet;
 use curia_types::{ArrayValue, Bits, Datum, Interval, Numeric, PgType, oid, type_info};
 
 use crate::error::{Result, StorageError};
@@ -69,6 +73,8 @@ enum Form {
     Uuid,
     Timetz,
     Bits,
+    Inet,
+    Mac,
     Word,
     /// Of elements of this type.
     Array(u32),
@@ -93,6 +99,8 @@ fn form(type_oid: u32) -> Option<Form> {
         oid::UUID => Form::Uuid,
         oid::TIMETZ => Form::Timetz,
         oid::BIT | oid::VARBIT => Form::Bits,
+        oid::INET | oid::CIDR => Form::Inet,
+        oid::MACADDR => Form::Mac,
         oid::XID8 | oid::PG_LSN => Form::Word,
         oid::JSON | oid::TXID_SNAPSHOT | oid::PG_SNAPSHOT => return None, // no order in PostgreSQL
         other if type_info::is_text_like(other) => Form::Text,
@@ -171,6 +179,13 @@ fn encode_value(value: &Datum, ty: PgType, out: &mut Vec<u8>) -> Result<()> {
             escape(v.bytes(), out);
             out.extend_from_slice(&(v.len() as u32).to_be_bytes());
         }
+        (Form::Inet, Datum::Inet(v)) => {
+            out.push(if v.address.is_ipv4() { 4 } else { 6 });
+            out.extend_from_slice(&v.network().to_be_bytes());
+            out.push(v.bits);
+            out.extend_from_slice(&v.number().to_be_bytes());
+        }
+        (Form::Mac, Datum::Mac(v)) => out.extend_from_slice(v),
         (Form::Word, Datum::Word(v)) => out.extend_from_slice(&v.to_be_bytes()),
         (Form::Array(element), Datum::Array(array)) => {
             let element = PgType::with_typmod(element, -1);
@@ -276,6 +291,23 @@ fn decode_value(form: Form, input: &mut Input<'_>) -> Result<Datum> {
             }
             Datum::Bits(Arc::new(Bits::from_bytes(len, &bytes)))
         }
+        Form::Inet => {
+            let [family] = input.fixed::<1>()?;
+            let _network: [u8; 16] = input.fixed()?;
+            let [bits] = input.fixed::<1>()?;
+            let number = u128::from_be_bytes(input.fixed()?);
+            let zero = match family {
+                4 => IpAddr::from([0; 4]),
+                6 => IpAddr::from([0; 16]),
+                _ => return Err(malformed("an impossible address")),
+            };
+            let inet = Inet::host(zero).with_number(number, bits);
+            if bits > inet.max_bits() {
+                return Err(malformed("an impossible address"));
+            }
+            Datum::Inet(inet)
+        }
+        Form::Mac => Datum::Mac(input.fixed()?),
         Form::Word => Datum::Word(u64::from_be_bytes(input.fixed()?)),
         Form::Array(element) => Datum::Array(Arc::new(decode_array(element, input)?)),
     })

@@ -15,7 +15,7 @@
 //! | uuid | FixedSizeBinary(16), extension `arrow.uuid` |
 //! | numeric(p,s), p <= 38, 0 <= s <= p | Decimal128(p,s) |
 //! | other numeric (the result of sum(bigint), say) | Utf8: no Arrow decimal holds every value |
-//! | arrays, records | Utf8, PostgreSQL's text form |
+//! | arrays, records, and all other types | Utf8, PostgreSQL's text form |
 //!
 //! Every field carries PostgreSQL's type name in the metadata key that Flight SQL defines for it. What a form cannot hold
 //! (NaN in a Decimal128, an interval whose microseconds overflow nanoseconds) fails the statement with 22003 or 22008

@@ -53,6 +53,8 @@ pub fn compare(ty: PgType, a: &Datum, b: &Datum) -> Ordering {
         (Uuid(a), Uuid(b)) => a.cmp(b),
         (Timetz(a), Timetz(b)) => a.cmp(b),
         (Bits(a), Bits(b)) => a.cmp(b),
+        (Inet(a), Inet(b)) => a.cmp(b),
+        (Mac(a), Mac(b)) => a.cmp(b),
         (Word(a), Word(b)) => a.cmp(b),
         (Array(a), Array(b)) => {
             let element = PgType {
@@ -129,6 +131,11 @@ pub fn write_key(ty: u32, d: &Datum, out: &mut Vec<u8>) {
             out.extend_from_slice(&(b.len() as u32).to_le_bytes());
         }
         Word(v) => fixed(17, &v.to_le_bytes(), out),
+        Inet(a) => {
+            fixed(18, &[a.family() as u8, a.bits], out);
+            out.extend_from_slice(&a.number().to_le_bytes());
+        }
+        Mac(m) => fixed(19, m, out),
         Array(a) => {
             fixed(13, &(a.elements.len() as u32).to_le_bytes(), out);
             for (length, lower) in &a.dimensions {

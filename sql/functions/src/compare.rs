@@ -43,6 +43,8 @@ pub fn compare_datums(ty: u32, a: &Datum, b: &Datum) -> Ordering {
         (Datum::Uuid(a), Datum::Uuid(b)) => a.cmp(b),
         (Datum::Timetz(a), Datum::Timetz(b)) => a.cmp(b),
         (Datum::Bits(a), Datum::Bits(b)) => a.cmp(b),
+        (Datum::Inet(a), Datum::Inet(b)) => a.cmp(b),
+        (Datum::Mac(a), Datum::Mac(b)) => a.cmp(b),
         (Datum::Word(a), Datum::Word(b)) => a.cmp(b),
         (Datum::Array(a), Datum::Array(b)) => {
             let elements = a
@@ -91,6 +93,8 @@ fn rank(d: &Datum) -> u8 {
         Datum::Timetz(_) => 18,
         Datum::Bits(_) => 19,
         Datum::Word(_) => 20,
+        Datum::Inet(_) => 21,
+        Datum::Mac(_) => 22,
         Datum::Null => u8::MAX,
     }
 }

@@ -236,7 +236,7 @@ impl StatementContext {
             }
             proc::PG_CANCEL_BACKEND => self.signal(args, Cause::Cancel)?,
             proc::PG_TERMINATE_BACKEND => self.signal(args, Cause::Terminate)?,
-            proc::INET_CLIENT_ADDR => s.peer.map_or(Datum::Null, |p| Datum::text(p.ip().to_string())),
+            proc::INET_CLIENT_ADDR => s.peer.map_or(Datum::Null, |p| Datum::Inet(curia_types::net::Inet::host(p.ip()))),
             proc::INET_CLIENT_PORT => s.peer.map_or(Datum::Null, |p| Datum::Int4(i32::from(p.port()))),
             proc::PG_SLEEP => {
                 if let [Datum::Float8(seconds)] = args {

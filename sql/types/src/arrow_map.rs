@@ -9,7 +9,7 @@
 //! | date, time, timestamp, timestamptz | Date32, Time64(us), Timestamp(us), Timestamp(us, "UTC"): Unix epoch; infinity stays MAX / MIN |
 //! | interval, uuid | FixedSizeBinary(16): wire form |
 //! | numeric | Binary: order-preserving key, then display scale (`numeric::arrow_bytes`) |
-//! | timetz, bit, varbit, xid8, pg_lsn, arrays, records, vectors | Binary: wire form |
+//! | timetz, bit, varbit, inet, cidr, macaddr, xid8, pg_lsn, arrays, records, vectors | Binary: wire form |
 //! | types of users | that of their physical form: enums Int64, domains their base type's, composites Binary |
 //!
 //! Timestamps in PostgreSQL's last 30 years (from 294247 AD) do not fit Arrow's microseconds since 1970: 22008.
@@ -168,7 +168,16 @@ impl ColumnBuilder {
                 numeric::arrow_bytes(n, &mut bytes);
                 b.append_value(&bytes);
             }
-            (B::Wire(ty, b), v @ (Datum::Array(_) | Datum::Record(_) | Datum::Timetz(_) | Datum::Bits(_) | Datum::Word(_))) => {
+            (
+                B::Wire(ty, b),
+                v @ (Datum::Array(_)
+                | Datum::Record(_)
+                | Datum::Timetz(_)
+                | Datum::Bits(_)
+                | Datum::Inet(_)
+                | Datum::Mac(_)
+                | Datum::Word(_)),
+            ) => {
                 let mut bytes = Vec::with_capacity(64);
                 binary_io::encode(*ty, v, &mut bytes);
                 b.append_value(&bytes);

@@ -122,6 +122,8 @@ fn read(ty: PgType, b: &[u8], cx: Option<&IoContext>) -> Result<Datum> {
             }
             Datum::Bits(Arc::new(crate::Bits::from_bytes(len, bytes)))
         }
+        INET | CIDR => Datum::Inet(crate::net::Inet::decode(b).ok_or_else(bad_format)?),
+        MACADDR => Datum::Mac(fixed(b)?),
         XID8 | PG_LSN => Datum::Word(u64::from_be_bytes(fixed(b)?)),
         VOID => Datum::Null,
         INT2VECTOR | OIDVECTOR => Datum::Array(Arc::new(array(b, if ty.oid == INT2VECTOR { INT2 } else { OID }, -1, cx)?)),
@@ -352,6 +354,8 @@ pub fn encode(ty: PgType, value: &Datum, out: &mut Vec<u8>) {
             out.extend_from_slice(&(b.len() as i32).to_be_bytes());
             out.extend_from_slice(b.bytes());
         }
+        Datum::Inet(a) => a.encode(ty.oid == oid::CIDR, out),
+        Datum::Mac(m) => out.extend_from_slice(m),
         Datum::Word(v) => out.extend_from_slice(&v.to_be_bytes()),
         Datum::Array(a) => {
             let int = |v: i32, out: &mut Vec<u8>| out.extend_from_slice(&v.to_be_bytes());

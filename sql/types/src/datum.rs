@@ -56,6 +56,10 @@ pub enum Datum {
     Timetz(crate::datetime::TimeTz),
     /// bit and bit varying
     Bits(Arc<crate::Bits>),
+    /// inet and cidr
+    Inet(crate::net::Inet),
+    /// macaddr
+    Mac([u8; 6]),
     /// xid8 and pg_lsn: an unsigned 64-bit number.
     Word(u64),
     /// An array of any element type.

@@ -22,6 +22,7 @@ pub mod float;
 pub mod io_context;
 pub mod keywords;
 pub mod length;
+pub mod net;
 pub mod numeric;
 pub mod panic;
 pub mod pg_type;

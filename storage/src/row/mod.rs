@@ -80,7 +80,7 @@ impl Form {
             oid::NUMERIC => Form::Numeric,
             other if type_info::is_text_like(other) => Form::Text,
             other if type_info::is_oid_like(other) => Form::Oid,
-            oid::TIMETZ | oid::BIT | oid::VARBIT | oid::XID8 | oid::PG_LSN => Form::Wire,
+            oid::TIMETZ | oid::BIT | oid::VARBIT | oid::XID8 | oid::PG_LSN | oid::INET | oid::CIDR | oid::MACADDR => Form::Wire,
             other if other == oid::RECORD && type_oid != oid::RECORD => Form::Wire,
             other if type_info::element_of(other).is_some() => Form::Wire,
             _ => return None,
@@ -299,7 +299,10 @@ fn encode_variable(value: &Datum, column: &Column, form: Form, out: &mut Vec<u8>
         (Form::Text, Datum::Text(v)) => out.extend_from_slice(v.as_bytes()),
         (Form::Bytea, Datum::Bytea(v)) => out.extend_from_slice(v),
         (Form::Numeric, Datum::Numeric(v)) => numeric::arrow_bytes(v, out),
-        (Form::Wire, Datum::Array(_) | Datum::Record(_) | Datum::Timetz(_) | Datum::Bits(_) | Datum::Word(_)) => {
+        (
+            Form::Wire,
+            Datum::Array(_) | Datum::Record(_) | Datum::Timetz(_) | Datum::Bits(_) | Datum::Inet(_) | Datum::Mac(_) | Datum::Word(_),
+        ) => {
             binary_io::encode(column.ty, value, out);
         }
         _ => return Err(mismatch(value, column)),

@@ -5,6 +5,7 @@
 use crate::rows::Row;
 use curia_types::datetime::TimeTz;
 use curia_types::datum::ArrayValue;
+use curia_types::net::Inet;
 use curia_types::numeric::{arrow_bytes, from_arrow_bytes};
 use curia_types::{Bits, Datum, Interval, PgType, Result, SqlError};
 use std::sync::Arc;
@@ -67,6 +68,13 @@ fn write(d: &Datum, out: &mut Vec<u8>) {
             counted(b.bytes(), out);
         }
         Datum::Word(v) => tagged(21, &v.to_le_bytes(), out),
+        Datum::Inet(a) => {
+            out.push(22);
+            let mut bytes = Vec::with_capacity(20);
+            a.encode(false, &mut bytes);
+            counted(&bytes, out);
+        }
+        Datum::Mac(m) => tagged(23, m, out),
         Datum::Array(a) => {
             tagged(17, &a.element.to_le_bytes(), out);
             out.extend_from_slice(&(a.dimensions.len() as u32).to_le_bytes());
@@ -171,6 +179,8 @@ impl Bytes<'_> {
                 Datum::Bits(Arc::new(Bits::from_bytes(len, self.counted()?)))
             }
             21 => Datum::Word(u64::from_le_bytes(self.fixed()?)),
+            22 => Datum::Inet(Inet::decode(self.counted()?).ok_or_else(damaged)?),
+            23 => Datum::Mac(self.fixed()?),
             _ => return Err(damaged()),
         })
     }
@@ -214,6 +224,8 @@ mod tests {
             Datum::Timetz(TimeTz { micros: 5, west: -3600 }),
             Datum::Bits(Arc::new(Bits::from_bytes(9, &[0xff, 0x80]))),
             Datum::Word(u64::MAX),
+            Datum::Inet(Inet::parse("10.0.0.1/8", false).expect("inet")),
+            Datum::Mac([1, 2, 3, 4, 5, 6]),
             Datum::Array(Arc::new(ArrayValue {
                 element: oid::TEXT,
                 dimensions: vec![(2, 1)],

@@ -82,6 +82,8 @@ argument! {
     [u8; 16], "uuid", Datum::Uuid(v) => *v;
     &'a curia_types::Bits, "bits", Datum::Bits(v) => v;
     curia_types::datetime::TimeTz, "timetz", Datum::Timetz(v) => *v;
+    &'a curia_types::net::Inet, "inet", Datum::Inet(v) => v;
+    [u8; 6], "macaddr", Datum::Mac(v) => *v;
     u64, "an unsigned number", Datum::Word(v) => *v;
     &'a Arc<ArrayValue>, "array", Datum::Array(v) => v;
     Date, "date", Datum::Date(v) => Date(*v);

@@ -18,6 +18,7 @@ mod json;
 mod like;
 mod math;
 mod md5;
+mod network;
 mod numerics;
 mod patterns;
 mod regex_syntax;
@@ -61,6 +62,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Binding> {
         json::KERNELS,
         like::KERNELS,
         math::KERNELS,
+        network::KERNELS,
         numerics::KERNELS,
         patterns::KERNELS,
         send::KERNELS,

@@ -231,6 +231,9 @@ pub fn is_supported(oid: u32) -> bool {
             | TIMETZ
             | BIT
             | VARBIT
+            | INET
+            | CIDR
+            | MACADDR
             | XID8
             | PG_LSN
             | TXID_SNAPSHOT

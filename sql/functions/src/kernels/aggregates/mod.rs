@@ -161,6 +161,8 @@ kernels! {
     "max(interval)" = extreme!(true);
     "max(time with time zone)" = extreme!(true);
     "max(xid8)" = extreme!(true);
+    "max(inet)" = extreme!(true);
+    "min(inet)" = extreme!(false);
     "max(pg_lsn)" = extreme!(true);
     "min(time with time zone)" = extreme!(false);
     "min(xid8)" = extreme!(false);

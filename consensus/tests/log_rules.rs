@@ -16,11 +16,7 @@ fn third_behind_the_base() -> Cluster {
         config.retained_bytes_max = 0;
         config.memory_bytes_max = 0;
     });
-    cluster.elect_this(1);
-    cluster.cut.insert(3);
-    for text in ["one", "two", "three", "four", "five"] {
-        cluster.commit(text);
-    }
+    cluster.commit_five_without(3);
     cluster.run(20);
     assert!(cluster.server(1).checkpoint(), "the consul truncates");
     cluster

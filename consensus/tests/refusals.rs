@@ -304,11 +304,7 @@ fn third_behind_the_base() -> Cluster {
         config.append_bytes_max = 50;
         config.retained_bytes_max = 0;
     });
-    cluster.elect_this(1);
-    cluster.cut.insert(3);
-    for text in ["one", "two", "three", "four", "five"] {
-        cluster.commit(text);
-    }
+    cluster.commit_five_without(3);
     assert!(cluster.server(1).checkpoint());
     cluster.hold = |message| matches!(message.body, Body::Snapshot { .. });
     cluster.cut.clear();
@@ -374,16 +370,7 @@ fn pieces_of_snapshots_that_cannot_be_are_refused() {
 }
 
 fn scribes_and_states() -> Cluster {
-    let mut cluster = Cluster::with_roles(
-        &[
-            (1, Roles::LOG),
-            (2, Roles::LOG),
-            (3, Roles::LOG),
-            (4, Roles::STATE),
-            (5, Roles::STATE),
-        ],
-        1,
-    );
+    let mut cluster = Cluster::three_scribes_and_two_states(1);
     cluster.configure(|config| {
         config.election_timeout = TIMEOUT;
         config.retained_bytes_max = 0;

@@ -6,16 +6,7 @@ use curia_consensus::*;
 use harness::cluster::{Cluster, TIMEOUT, ids};
 
 fn three_and_two() -> Cluster {
-    let mut cluster = Cluster::with_roles(
-        &[
-            (1, Roles::LOG),
-            (2, Roles::LOG),
-            (3, Roles::LOG),
-            (4, Roles::STATE),
-            (5, Roles::STATE),
-        ],
-        2,
-    );
+    let mut cluster = Cluster::three_scribes_and_two_states(2);
     cluster.run(300);
     cluster
 }

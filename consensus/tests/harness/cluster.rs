@@ -37,6 +37,13 @@ impl Cluster {
         Self::with_roles(&(1..=servers).map(|server| (server, Roles::BOTH)).collect::<Vec<_>>(), groups)
     }
 
+    /// Servers 1 to 3 keep logs only, 4 and 5 state only.
+    pub fn three_scribes_and_two_states(groups: u32) -> Self {
+        let scribes = (1..=3).map(|server| (server, Roles::LOG));
+        let states = (4..=5).map(|server| (server, Roles::STATE));
+        Self::with_roles(&scribes.chain(states).collect::<Vec<_>>(), groups)
+    }
+
     pub fn with_roles(servers: &[(u64, Roles)], groups: u32) -> Self {
         let roles: Vec<_> = servers.iter().map(|(server, roles)| (ServerId(*server), *roles)).collect();
         let founding = Configuration::founding_with_roles(ClusterId(7), roles, groups).expect("a membership");
@@ -243,6 +250,15 @@ impl Cluster {
         let mut parts = parts.iter().map(|(group, text)| part(*group, text)).collect();
         let now = Timestamp(self.now.as_micros() as u64);
         self.node(id).propose(now, None, &mut parts)
+    }
+
+    /// Makes server 1 the consul and commits five transactions that `id` doesn't hear of: it stays cut off.
+    pub fn commit_five_without(&mut self, id: u64) {
+        self.elect_this(1);
+        self.cut.insert(id);
+        for text in ["one", "two", "three", "four", "five"] {
+            self.commit(text);
+        }
     }
 
     /// Commits a transaction in group 0 and waits until it is applied everywhere that can be reached.

@@ -155,7 +155,7 @@ fn with_exponent(figure: &Figure, value: Value<'_>) -> Result<String> {
         if !f.is_finite() {
             return unknown();
         }
-        let text = format!("{f:.*e}", figure.after);
+        let text = format!("{f:.*e}", figure.after.min(usize::from(u16::MAX)));
         let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let exponent: i32 = exponent.parse().unwrap_or(0);
         let blank = if f.is_sign_negative() { "" } else { " " };
@@ -203,7 +203,8 @@ fn divide(n: &Numeric, power: &Numeric, decimals: usize) -> Result<Numeric> {
     let text = unscaled.to_string();
     let (sign, digits) = text.strip_prefix('-').map_or(("", text.as_str()), |d| ("-", d));
     let places = zeros + usize::from(scale);
-    let padded = format!("{digits:0>width$}", width = places + 1);
+    // Longer than what a format's width may be.
+    let padded = "0".repeat((places + 1).saturating_sub(digits.len())) + digits;
     let (integer, fraction) = padded.split_at(padded.len() - places);
     Numeric::parse(&format!("{sign}{integer}.{fraction}0"))?.round(decimals as i32)
 }

@@ -107,7 +107,10 @@ impl ArrowForm {
 }
 
 fn conversion(ty: PgType) -> Conversion {
+    // A domain is what it is over; an enum's values are numbers of our own, so its labels go out.
+    let ty = type_info::base_of(ty);
     match ty.oid {
+        _ if type_info::is_enum(ty.oid) => Conversion::Text,
         oid::NUMERIC => match decimal_of(ty) {
             Some((precision, scale)) => Conversion::Decimal { precision, scale },
             None => Conversion::Text,
@@ -143,17 +146,15 @@ pub fn public_type(ty: PgType) -> DataType {
 /// The public field, with its metadata.
 pub fn field(column: &Column) -> Field {
     let mut metadata = HashMap::new();
-    if let Some(info) = type_info::by_oid(column.ty.oid) {
+    let ty = type_info::base_of(column.ty);
+    if let Some(info) = type_info::by_oid(ty.oid) {
         metadata.insert(column_metadata::TYPE_NAME.to_owned(), info.name.to_owned());
     }
-    if let Some((precision, scale)) = (column.ty.oid == oid::NUMERIC)
-        .then(|| precision_and_scale(column.ty.typmod))
-        .flatten()
-    {
+    if let Some((precision, scale)) = (ty.oid == oid::NUMERIC).then(|| precision_and_scale(ty.typmod)).flatten() {
         metadata.insert(column_metadata::PRECISION.to_owned(), precision.to_string());
         metadata.insert(column_metadata::SCALE.to_owned(), scale.to_string());
     }
-    if column.ty.oid == oid::UUID {
+    if ty.oid == oid::UUID {
         metadata.insert("ARROW:extension:name".to_owned(), "arrow.uuid".to_owned());
         metadata.insert("ARROW:extension:metadata".to_owned(), String::new());
     }

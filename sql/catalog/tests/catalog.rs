@@ -1,9 +1,9 @@
 //! Catalog rows as bytes, names as PostgreSQL makes them, versions that change.
 
-use curia_catalog::lookup::{choose_name, make_object_name};
+use curia_catalog::lookup::{FIRST_ROLE, PUBLIC, choose_name, make_object_name};
 use curia_catalog::{
-    Catalog, Change, Class, Column, Comment, Constraint, ConstraintKind, Identity, Index, IndexKey, Object, ObjectKey, Partition, Relation,
-    Role, Schema, Sequence, StorageId, Table, View, ViewColumn, ViewRelation, codec,
+    Catalog, Change, Class, Column, Comment, Constraint, ConstraintKind, EnumLabel, Identity, Index, IndexKey, Object, ObjectKey,
+    Partition, Relation, Role, Schema, Sequence, StorageId, Table, Type, TypeKind, View, ViewColumn, ViewRelation, codec,
 };
 use curia_types::PgType;
 use std::sync::Arc;
@@ -215,4 +215,66 @@ fn names_of_implicit_objects_are_cut_as_postgresql_cuts_them() {
     assert!(cut.len() <= 63 && cut.ends_with("é_pkey"), "never inside a character");
     let taken = ["t_a_idx", "t_a_idx1"];
     assert_eq!(choose_name("t", Some("a"), "idx", |n| taken.contains(&n)), "t_a_idx2");
+}
+
+fn mood() -> Type {
+    let label = |oid, label: &str, order, value| EnumLabel {
+        oid,
+        label: label.to_owned(),
+        order,
+        value,
+    };
+    Type {
+        oid: 90_001,
+        schema: PUBLIC,
+        name: "mood".to_owned(),
+        owner: FIRST_ROLE,
+        array: 90_002,
+        array_name: "_mood".to_owned(),
+        kind: TypeKind::Enum(vec![label(90_003, "sad", 1.0, 1 << 48), label(90_004, "ok", 2.0, 2 << 48)]),
+    }
+}
+
+#[test]
+fn the_stored_form_of_a_type_is_pinned() {
+    let golden = concat!(
+        "\u{1}",
+        r#"{"Type":{"oid":90001,"schema":2200,"name":"mood","owner":10,"array":90002,"array_name":"_mood","kind":{"Enum":["#,
+        r#"{"oid":90003,"label":"sad","order":1.0,"value":281474976710656},"#,
+        r#"{"oid":90004,"label":"ok","order":2.0,"value":562949953421312}]}}}"#
+    );
+    let stored = codec::encode(&Object::from(mood())).unwrap();
+    assert_eq!(String::from_utf8(stored).unwrap(), golden);
+    assert_eq!(codec::decode(golden.as_bytes()).unwrap(), Object::from(mood()));
+}
+
+#[test]
+fn a_type_and_its_array_type_are_found_by_name_until_it_is_dropped() {
+    use curia_types::{UserTypes, type_info};
+    let path = ["public".to_owned()];
+    let mut catalog = Catalog::default();
+    catalog.apply(&Change::put(Schema {
+        oid: PUBLIC,
+        name: "public".to_owned(),
+        owner: FIRST_ROLE,
+    }));
+    catalog.apply(&Change::put(mood()));
+    assert_eq!(catalog.type_named(&path, "mood"), Some(90_001));
+    assert_eq!(catalog.type_named(&path, "_mood"), Some(90_002));
+    assert_eq!(type_info::element_of(90_002), Some(90_001));
+    assert_eq!(catalog.format_type(&path, PgType::with_typmod(90_002, -1)), "mood[]");
+    assert_eq!(catalog.format_type(&[], PgType::with_typmod(90_001, -1)), "public.mood");
+    assert_eq!(catalog.enum_value(90_001, "ok"), Some(2 << 48));
+    assert_eq!(catalog.enum_label(90_001, 1 << 48).as_deref(), Some("sad"));
+    let renamed = Type {
+        name: "feeling".to_owned(),
+        array_name: "_feeling".to_owned(),
+        ..mood()
+    };
+    catalog.apply(&Change::put(renamed));
+    assert_eq!(catalog.type_named(&path, "mood"), None);
+    assert_eq!(catalog.type_named(&path, "_feeling"), Some(90_002));
+    catalog.apply(&Change::drop(Class::Type, 90_001));
+    assert_eq!(catalog.type_named(&path, "feeling"), None);
+    assert_eq!(catalog.type_named(&path, "_feeling"), None);
 }

@@ -43,8 +43,15 @@ pub(crate) struct Dependent {
 
 enum DependentKind {
     Relation(Relation),
-    Default { table: Oid, column: usize },
-    Constraint { table: Oid },
+    Default {
+        table: Oid,
+        column: usize,
+    },
+    Constraint {
+        table: Oid,
+    },
+    /// A type of a schema that goes; dropped when the relations are gone.
+    Type,
 }
 
 impl Dependent {
@@ -158,7 +165,7 @@ impl Ddl<'_> {
         self.drop_with_contents(schemas, dependents, s.cascade).await
     }
 
-    /// The relations in schemas, as what depends on them.
+    /// The relations and types in schemas, as what depends on them.
     pub(crate) fn contents(&self, schemas: &[Arc<Schema>]) -> Vec<Dependent> {
         let catalog = self.catalog();
         let mut dependents = Vec::new();
@@ -180,13 +187,27 @@ impl Ddl<'_> {
                 let shown = format!("sequence {}", self.shown(q.schema, &q.name));
                 dependents.push(Dependent::relation(Relation::Sequence(q.oid), shown, on.clone()));
             }
+            for t in catalog.types.values().filter(|t| t.schema == schema.oid) {
+                dependents.push(Dependent {
+                    oid: t.oid,
+                    shown: format!("type {}", self.shown_type(t.oid)),
+                    on: on.clone(),
+                    what: DependentKind::Type,
+                });
+            }
         }
         dependents
     }
 
     /// Drops schemas with what is in them and what depends on that.
     pub(crate) async fn drop_with_contents(&mut self, schemas: Vec<Arc<Schema>>, contents: Vec<Dependent>, cascade: bool) -> Result<()> {
+        let types: Vec<Oid> = contents
+            .iter()
+            .filter(|d| matches!(d.what, DependentKind::Type))
+            .map(|d| d.oid)
+            .collect();
         self.drop_relations(Vec::new(), contents, cascade).await?;
+        self.drop_with_users(types, cascade).await?;
         for schema in schemas {
             self.change(Change::drop(Class::Schema, schema.oid))?;
             self.change(Change::Drop(ObjectKey {
@@ -202,7 +223,7 @@ impl Ddl<'_> {
     pub(crate) async fn drop_relations(&mut self, targets: Vec<Relation>, mut dependents: Vec<Dependent>, cascade: bool) -> Result<()> {
         for relation in targets.iter().copied().chain(dependents.iter().filter_map(|d| match d.what {
             DependentKind::Relation(r) => Some(r),
-            DependentKind::Default { .. } | DependentKind::Constraint { .. } => None,
+            DependentKind::Default { .. } | DependentKind::Constraint { .. } | DependentKind::Type => None,
         })) {
             if let Relation::Table(oid) | Relation::Index(oid, _) | Relation::View(oid) = relation {
                 self.lock_table(oid, TableLock::AccessExclusive).await?;
@@ -215,7 +236,7 @@ impl Ddl<'_> {
         let mut going: Vec<Relation> = targets.clone();
         going.extend(dependents.iter().filter_map(|d| match d.what {
             DependentKind::Relation(r) => Some(r),
-            DependentKind::Default { .. } | DependentKind::Constraint { .. } => None,
+            DependentKind::Default { .. } | DependentKind::Constraint { .. } | DependentKind::Type => None,
         }));
         // Sequences owned by tables that go, silently.
         let owned: Vec<Relation> = going
@@ -347,7 +368,7 @@ impl Ddl<'_> {
                         sub: 0,
                     }))?;
                 }
-                DependentKind::Relation(_) => {}
+                DependentKind::Relation(_) | DependentKind::Type => {}
             }
         }
         for relation in going {

@@ -114,12 +114,13 @@ impl Ddl<'_> {
     }
 
     pub(crate) async fn alter_type(&mut self, s: &AlterType) -> Result<()> {
+        let oid = self.type_by_name(&s.name)?;
+        if s.domain && !type_info::is_domain(oid) {
+            return Err(not_a(&self.shown_type(oid), "a domain"));
+        }
         let found = self.changeable_type(&s.name)?;
         self.lock_name(found.schema, &found.name).await?;
         let old = self.changeable_type(&s.name)?;
-        if s.domain && old.domain().is_none() {
-            return Err(not_a(&self.shown_type(old.oid), "a domain"));
-        }
         let mut new = (*old).clone();
         match &s.action {
             Action::RenameTo(name) => self.rename_type(&mut new, &name.name).await?,

@@ -2,6 +2,7 @@
 
 use crate::Ddl;
 use crate::constraint::{Written, WrittenKind, cannot_be_marked, constraint_exists, joined, refuse_duplicate, timing};
+use curia_catalog::temporary::is_temporary;
 use curia_catalog::{Change, Column, Constraint, ConstraintKind, ForeignKey, ForeignKeyAction, Index, Oid, Relation, Table, choose_name};
 use curia_parse::ast::{self, ForeignKeyMatch, Ident};
 use curia_parse::quote_identifier;
@@ -36,6 +37,18 @@ impl Ddl<'_> {
         self.lock_table(found, TableLock::ShareRowExclusive).await?;
         let other = self.table(found)?;
         let mut table = (*self.table(table)?).clone();
+        let temporary = |t: &Table| is_temporary(self.catalog().schema_name(t.schema));
+        let of = match (temporary(&table), temporary(&other)) {
+            (false, true) => Some("permanent"),
+            (true, false) => Some("temporary"),
+            _ => None,
+        };
+        if let Some(kind) = of {
+            return Err(SqlError::new(
+                SqlState::INVALID_TABLE_DEFINITION,
+                format!("constraints on {kind} tables may reference only {kind} tables"),
+            ));
+        }
         let columns = fk_columns(&table, columns)?;
         let mut set: Vec<usize> = Vec::new();
         for column in fk_columns(&table, &references.set_columns.iter().collect::<Vec<_>>())? {

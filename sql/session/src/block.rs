@@ -147,21 +147,21 @@ impl Session {
     /// Commits whatever is open and leaves the session idle.
     pub(crate) async fn commit(&mut self) -> Result<(), Stop> {
         self.portals.clear();
+        // What waited is checked before temporary tables are emptied.
+        if let Err(violated) = self.settle_at_commit().await {
+            self.rollback();
+            return Err(violated);
+        }
         if let Err(e) = self.before_commit().await {
             self.rollback();
             return Err(e.into());
         }
         self.block.savepoints.clear();
         self.block.state = State::Idle;
-        let settled = self.settle_at_commit().await;
         let Some(tx) = self.block.tx.take() else {
             self.shared.settings.lock().commit();
             return Ok(());
         };
-        if let Err(violated) = settled {
-            self.shared.settings.lock().rollback();
-            return Err(violated);
-        }
         // Not to be cut short: once it is handed over, only its outcome ends it.
         match tx.commit().await {
             Ok(committed) => {

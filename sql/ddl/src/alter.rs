@@ -531,9 +531,6 @@ impl Ddl<'_> {
         let new = self.resolve_type(ty)?;
         self.check_storable(new)?;
         self.check_type_is_free(&table, i)?;
-        if table.columns[i].identity.is_some() {
-            self.change_identity_type(&table, i, new, ty).await?;
-        }
         if table.columns[i].generated && using.is_some() {
             return Err(SqlError::new(
                 SqlState::INVALID_COLUMN_DEFINITION,
@@ -699,24 +696,6 @@ impl Ddl<'_> {
             SqlState::OBJECT_IN_USE,
             format!("cannot {what} \"{name}\" because it has pending trigger events"),
         ))
-    }
-
-    /// The sequence of an identity column has the column's type.
-    async fn change_identity_type(&mut self, table: &Table, column: usize, new: curia_types::PgType, written: &TypeName) -> Result<()> {
-        if !matches!(new.oid, oid::INT2 | oid::INT4 | oid::INT8) {
-            return Err(SqlError::new(
-                SqlState::INVALID_PARAMETER_VALUE,
-                "identity column type must be smallint, integer, or bigint",
-            ));
-        }
-        let attnum = table.columns[column].attnum;
-        let sequence = self.catalog().owned_sequences(table.oid, Some(attnum)).next().cloned();
-        let sequence = sequence.ok_or_else(|| SqlError::internal("an identity column without a sequence"))?;
-        let of_type = SequenceOption {
-            kind: SequenceOptionKind::As(written.clone()),
-            pos: 0,
-        };
-        self.change_sequence(&sequence, &[of_type]).await
     }
 
     /// Gives `table` fresh storages, filled with the rows of `SELECT list FROM` the table as it is in the catalog, and publishes it.

@@ -2,6 +2,7 @@
 
 use crate::context::BindContext;
 use crate::ir::*;
+use crate::scope::Scope;
 use crate::view::{Depth, Meanings};
 use crate::walk;
 use curia_catalog::{Oid, View};
@@ -21,6 +22,16 @@ pub(crate) struct Binder<'a> {
     /// Types of parameters; 0 is not known yet.
     params: RefCell<Vec<u32>>,
     tables: RefCell<BTreeSet<Oid>>,
+    /// The next query is the statement itself and should give row keys.
+    pub wants_row_keys: Cell<bool>,
+    /// The next WITH is the statement's own.
+    pub outermost: Cell<bool>,
+    /// Its common table expressions, when some change rows.
+    pub stages: RefCell<Vec<Stage>>,
+    /// Functions in SQL whose bodies are being bound, one in the other.
+    pub calls: Cell<u32>,
+    /// Tables whose row keys the statement gives.
+    pub row_keys: RefCell<Vec<Oid>>,
     /// Replace immutable calls on constants by their results (off for expressions that will be shown as text).
     pub fold: bool,
     pub depth: Depth<'a>,
@@ -34,11 +45,12 @@ pub(crate) fn at(pos: u32) -> Option<u32> {
 
 pub(crate) fn bind<'a>(statement: &Statement, depth: Depth<'a>, cx: &'a BindContext<'a>) -> Result<BoundStatement> {
     let binder = Binder::new(cx, depth, true);
+    binder.outermost.set(true);
     let bound = match statement {
         Statement::Query(q) => Bound::Query(binder.top_query(q)?),
-        Statement::Insert(i) => binder.insert(i)?,
-        Statement::Update(u) => binder.update(u)?,
-        Statement::Delete(d) => binder.delete(d)?,
+        Statement::Insert(i) => binder.insert(i, Scope::root())?,
+        Statement::Update(u) => binder.update(u, Scope::root())?,
+        Statement::Delete(d) => binder.delete(d, Scope::root())?,
         Statement::Unsupported { feature } => return Err(SqlError::unsupported(feature)),
         other => return Err(SqlError::internal(format!("{} cannot be bound", other.tag()))),
     };
@@ -72,6 +84,11 @@ impl<'a> Binder<'a> {
             next_cte: Cell::new(0),
             params: RefCell::new(cx.params.map(<[u32]>::to_vec).unwrap_or_default()),
             tables: RefCell::default(),
+            wants_row_keys: Cell::new(false),
+            calls: Cell::new(0),
+            row_keys: RefCell::default(),
+            outermost: Cell::new(false),
+            stages: RefCell::default(),
             fold,
             depth,
             meanings: Meanings::default(),
@@ -89,11 +106,15 @@ impl<'a> Binder<'a> {
                 ));
             }
         }
+        let mut stages = self.stages.into_inner();
+        stages.iter_mut().for_each(walk::prune_stage);
         walk::prune(&mut bound);
         Ok(BoundStatement {
             bound,
+            stages,
             params: params.into_iter().map(|oid| PgType { oid, typmod: -1 }).collect(),
             tables: self.tables.into_inner().into_iter().collect(),
+            row_keys: self.row_keys.into_inner(),
             catalog_version: self.cx.catalog.version,
             depth,
         })
@@ -162,7 +183,8 @@ impl<'a> Binder<'a> {
 
     /// A query as a whole statement: columns that are still of unknown type become text.
     pub fn top_query(&self, query: &ast::Query) -> Result<Query> {
-        let scope = crate::scope::Scope::root();
+        let scope = Scope::root();
+        self.wants_row_keys.set(self.cx.row_keys);
         self.query(query, &scope, crate::select::Unknown::ToText)
     }
 }

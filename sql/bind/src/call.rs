@@ -20,6 +20,14 @@ enum Kind {
     Set,
 }
 
+/// What a level had before an aggregate's arguments were bound.
+struct Before {
+    windows: usize,
+    sets: usize,
+    /// Outer references, of the level and of those around it.
+    outer: Vec<usize>,
+}
+
 /// A function with its converted arguments and result type.
 pub(crate) struct Resolved {
     pub function: &'static curia_functions::Function,
@@ -30,15 +38,16 @@ pub(crate) struct Resolved {
 impl Binder<'_> {
     pub fn call(&self, call: &FunctionCall, scope: &Scope<'_>, pos: u32) -> Result<Expr> {
         let name = call.name.name();
-        if call.args.iter().any(|a| a.name.is_some()) {
+        let named = call.args.iter().any(|a| a.name.is_some());
+        if named && self.user_functions(&call.name).is_empty() {
             return self.call(&self.positional(call, scope, pos)?, scope, pos);
         }
         let may_aggregate = curia_functions::candidates(name).iter().any(|f| f.is_aggregate());
-        let before = (
-            scope.aggregates.borrow().len(),
-            scope.windows.borrow().len(),
-            scope.sets.borrow().len(),
-        );
+        let before = Before {
+            windows: scope.windows.borrow().len(),
+            sets: scope.sets.borrow().len(),
+            outer: if may_aggregate { scope.outer_marks() } else { Vec::new() },
+        };
         // An aggregate's arguments are bound at the same level, but may hold no other aggregate.
         let clause = scope.clause.get();
         let windowed_aggregate = may_aggregate && call.over.is_some();
@@ -49,10 +58,19 @@ impl Binder<'_> {
         };
         let bind_args = || call.args.iter().map(|a| self.expr(&a.value, scope)).collect::<Result<Vec<_>>>();
         let args = scope.within(inner, bind_args)?;
+        if let Some(user) = self.user_call(call, &args, pos)? {
+            self.not_aggregate(call, pos)?;
+            if user.function.set {
+                self.check_clause(Kind::Set, scope, pos)?;
+            }
+            return self.user_value(user, scope, pos);
+        }
         if !call.within_group.is_empty() && may_aggregate {
-            self.check_clause(Kind::Aggregate, scope, pos)?;
             let (resolved, order_by) = self.ordered_set(call, args, scope, pos)?;
-            return self.aggregate(call, resolved, order_by, scope, before, pos);
+            return self.aggregate(call, resolved, order_by, scope, &before, pos);
+        }
+        if named {
+            return self.call(&self.positional(call, scope, pos)?, scope, pos);
         }
         let given: Vec<u32> = args.iter().map(|a| a.ty.oid).collect();
         // DISTINCT compares ORDER BY with the arguments as they were written, before any implicit conversion.
@@ -88,7 +106,6 @@ impl Binder<'_> {
                     let message = format!("{}(*) must be used to call a parameterless aggregate function", call.name);
                     return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(at(pos)));
                 }
-                self.check_clause(Kind::Aggregate, scope, pos)?;
                 let order_by = scope.within(Clause::AggregateArgument, || self.sort_keys(&call.order_by, scope))?;
                 if call.distinct && order_by.iter().any(|k| !written.iter().any(|a| walk::same(a, &k.expr))) {
                     return Err(SqlError::new(
@@ -97,7 +114,7 @@ impl Binder<'_> {
                     )
                     .at(order_by.first().and_then(|k| walk::location(&k.expr))));
                 }
-                self.aggregate(call, resolved, order_by, scope, before, pos)
+                self.aggregate(call, resolved, order_by, scope, &before, pos)
             }
             Kernel::Window(_) => {
                 if call.over.is_none() {
@@ -186,7 +203,7 @@ impl Binder<'_> {
     }
 
     /// Refuses aggregate syntax on other functions.
-    fn not_aggregate(&self, call: &FunctionCall, pos: u32) -> Result<()> {
+    pub fn not_aggregate(&self, call: &FunctionCall, pos: u32) -> Result<()> {
         let name = &call.name;
         let message = if call.distinct {
             format!("DISTINCT specified, but {name} is not an aggregate function")
@@ -394,34 +411,22 @@ impl Binder<'_> {
         resolved: Resolved,
         order_by: Vec<SortKey>,
         scope: &Scope<'_>,
-        before: (usize, usize, usize),
+        before: &Before,
         pos: u32,
     ) -> Result<Expr> {
-        if scope.windows.borrow().len() > before.1 {
+        if scope.windows.borrow().len() > before.windows {
             return Err(SqlError::new(
                 SqlState::GROUPING_ERROR,
                 "aggregate function calls cannot contain window function calls",
             )
             .at(at(pos)));
         }
-        if scope.sets.borrow().len() > before.2 {
+        if scope.sets.borrow().len() > before.sets {
             return Err(SqlError::new(
                 SqlState::FEATURE_NOT_SUPPORTED,
                 "aggregate function calls cannot contain set-returning function calls",
             )
             .at(at(pos)));
-        }
-        // An aggregate whose columns are all of an enclosing level belongs to that level.
-        let (mut own, mut outer) = (false, false);
-        for arg in &resolved.args {
-            walk::columns_of(arg, &mut |id| {
-                let here = scope.items.iter().flat_map(|i| &i.columns).any(|c| c.column.id == id);
-                own |= here;
-                outer |= !here;
-            });
-        }
-        if outer && !own && scope.parent.is_some() {
-            return Err(SqlError::unsupported("an aggregate of an outer query level").at(at(pos)));
         }
         if call.distinct {
             for arg in &resolved.args {
@@ -448,8 +453,23 @@ impl Binder<'_> {
                 }
             }
         }
+        // An aggregate belongs to the level of its innermost columns.
+        let mut used = Vec::new();
+        for e in resolved.args.iter().chain(order_by.iter().map(|k| &k.expr)).chain(&filter) {
+            walk::columns_of(e, &mut |id| used.push(id));
+        }
+        let (depth, level) = scope.level_of(&used);
+        if depth > 0 && level.clause.get() == Clause::From {
+            let message = "aggregate functions are not allowed in FROM clause of their own query level";
+            return Err(SqlError::new(SqlState::GROUPING_ERROR, message).at(at(pos)));
+        }
+        self.check_clause(Kind::Aggregate, level, pos)?;
         let ty = resolved.ret;
-        let mut aggregates = scope.aggregates.borrow_mut();
+        let mut aggregates = level.aggregates.borrow_mut();
+        if aggregates.iter().any(|a| used.contains(&a.output.id)) {
+            let message = "aggregate function calls cannot be nested";
+            return Err(SqlError::new(SqlState::GROUPING_ERROR, message).at(at(pos)));
+        }
         let reusable = |a: &&Aggregate| {
             a.function == resolved.function.oid
                 && a.distinct == call.distinct
@@ -467,6 +487,9 @@ impl Binder<'_> {
                 }
         };
         if let Some(a) = aggregates.iter().find(reusable) {
+            if depth > 0 {
+                scope.refer_instead(&before.outer, depth, a.output.id);
+            }
             return Ok(Expr {
                 kind: ExprKind::Column(a.output.id),
                 ty,
@@ -475,6 +498,9 @@ impl Binder<'_> {
         }
         let output = self.column(ty);
         let id = output.id;
+        if depth > 0 {
+            scope.refer_instead(&before.outer, depth, id);
+        }
         aggregates.push(Aggregate {
             output,
             function: resolved.function.oid,
@@ -594,9 +620,6 @@ impl Binder<'_> {
     }
 
     fn frame(&self, frame: &ast::Frame, order_by: &[SortKey], scope: &Scope<'_>) -> Result<WindowFrame> {
-        if frame.exclude.is_some() {
-            return Err(SqlError::unsupported("EXCLUDE in a window frame").at(at(frame.pos)));
-        }
         let unit = frame.unit;
         if unit == FrameUnit::Groups && order_by.is_empty() {
             return Err(SqlError::new(SqlState::WINDOWING_ERROR, "GROUPS mode requires an ORDER BY clause").at(at(frame.pos)));
@@ -604,10 +627,7 @@ impl Binder<'_> {
         let offset = |e: &ast::Expr| -> Result<Box<Expr>> {
             let e = self.expr_in(e, scope, Clause::WindowFrame)?;
             let target = match (unit, order_by) {
-                (FrameUnit::Range, [key]) => match key.expr.ty.oid {
-                    oid::DATE | oid::TIME | oid::TIMESTAMP | oid::TIMESTAMPTZ => PgType::INTERVAL,
-                    other => PgType { oid: other, typmod: -1 },
-                },
+                (FrameUnit::Range, [key]) => range_offset(&key.expr, &e)?,
                 (FrameUnit::Range, _) => {
                     let message = "RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column";
                     return Err(SqlError::new(SqlState::WINDOWING_ERROR, message).at(at(frame.pos)));
@@ -620,7 +640,8 @@ impl Binder<'_> {
                 FrameUnit::Groups => "GROUPS",
             };
             let mut columns = false;
-            walk::columns_of(&e, &mut |_| columns = true);
+            let own = |id: ColId| scope.items.iter().flat_map(|i| &i.columns).any(|c| c.column.id == id);
+            walk::columns_of(&e, &mut |id| columns |= own(id));
             if columns {
                 return Err(SqlError::new(
                     SqlState::INVALID_COLUMN_REFERENCE,
@@ -628,7 +649,15 @@ impl Binder<'_> {
                 )
                 .at(e.position));
             }
-            Ok(Box::new(self.specific(e, target, what)?))
+            let e = self.specific(e, target, what)?;
+            // RANGE adds integers as int8, whichever their width.
+            Ok(Box::new(
+                if unit == FrameUnit::Range && target.oid != PgType::INT8.oid && is_integer(target.oid) {
+                    self.specific(e, PgType::INT8, what)?
+                } else {
+                    e
+                },
+            ))
         };
         let bound = |b: &ast::FrameBound| -> Result<FrameBound> {
             Ok(match b {
@@ -643,6 +672,7 @@ impl Binder<'_> {
             unit,
             start: bound(&frame.start)?,
             end: bound(&frame.end)?,
+            exclude: frame.exclude,
         })
     }
 
@@ -720,6 +750,51 @@ fn aggregates_allowed(clause: Clause) -> bool {
             | Clause::WindowOrder
             | Clause::AggregateArgument
     )
+}
+
+fn is_integer(ty: u32) -> bool {
+    matches!(ty, oid::INT2 | oid::INT4 | oid::INT8)
+}
+
+/// The type of a RANGE offset for a key's type, as the `in_range` functions of PostgreSQL have it.
+fn range_offset(key: &Expr, offset: &Expr) -> Result<PgType> {
+    let plain = |oid| PgType { oid, typmod: -1 };
+    let given = offset.ty.oid;
+    let unknown = given == oid::UNKNOWN;
+    let position = walk::location(offset);
+    let key = key.ty.oid;
+    let (target, fits) = match key {
+        oid::INT2 | oid::INT4 | oid::INT8 => (if is_integer(given) { given } else { key }, is_integer(given)),
+        oid::FLOAT4 | oid::FLOAT8 => (
+            oid::FLOAT8,
+            is_integer(given) || matches!(given, oid::FLOAT4 | oid::FLOAT8 | oid::NUMERIC),
+        ),
+        oid::NUMERIC => (oid::NUMERIC, is_integer(given) || given == oid::NUMERIC),
+        oid::DATE | oid::TIME | oid::TIMETZ | oid::TIMESTAMP | oid::TIMESTAMPTZ | oid::INTERVAL => (oid::INTERVAL, given == oid::INTERVAL),
+        _ => {
+            return Err(SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                format!(
+                    "RANGE with offset PRECEDING/FOLLOWING is not supported for column type {}",
+                    type_text(key)
+                ),
+            )
+            .at(position));
+        }
+    };
+    if fits || unknown {
+        return Ok(plain(target));
+    }
+    Err(SqlError::new(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        format!(
+            "RANGE with offset PRECEDING/FOLLOWING is not supported for column type {} and offset type {}",
+            type_text(key),
+            type_text(given)
+        ),
+    )
+    .hint("Cast the offset value to an appropriate type.")
+    .at(position))
 }
 
 pub(crate) fn no_function(name: &str, given: &[u32], ambiguous: bool, pos: u32) -> SqlError {

@@ -1,7 +1,9 @@
 //! What binding may look at.
 
 use curia_catalog::Catalog;
+use curia_catalog::Oid;
 use curia_types::IoContext;
+use std::sync::Arc;
 
 /// The surroundings of a statement.
 #[derive(Clone, Copy)]
@@ -16,4 +18,19 @@ pub struct BindContext<'a> {
     pub params: Option<&'a [u32]>,
     /// How literals of dates, intervals and names are read.
     pub io: &'a IoContext,
+    /// Adds the row keys of the tables that a plain query reads to its result: a cursor's rows can be changed by them.
+    pub row_keys: bool,
+    /// The cursor that WHERE CURRENT OF names; `None` when there is none of that name.
+    pub cursor: Option<&'a CursorRow>,
+}
+
+/// Where a cursor stands, for WHERE CURRENT OF.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CursorRow {
+    /// It outlived the transaction that made it.
+    pub held: bool,
+    /// The tables that it reads, each with the key of its row that the cursor stands on; `None` where it stands on none.
+    pub keys: Vec<(Oid, Option<Arc<[u8]>>)>,
+    /// Not asked to stand on a row: the statement is only being prepared.
+    pub preparing: bool,
 }

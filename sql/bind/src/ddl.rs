@@ -61,6 +61,8 @@ pub(crate) fn with_folding_binder<T>(catalog: &Catalog, work: impl FnOnce(&Binde
 fn binder_for<T>(catalog: &Catalog, search_path: &[String], fold: bool, work: impl FnOnce(&Binder<'_>) -> Result<T>) -> Result<T> {
     let io = definition_io(catalog);
     let cx = BindContext {
+        row_keys: false,
+        cursor: None,
         catalog,
         search_path,
         database: "",
@@ -90,6 +92,8 @@ pub struct ViewShape {
 pub fn view_shape(catalog: &Catalog, search_path: &[String], query: &ast::Query, depth: u32) -> Result<ViewShape> {
     let io = definition_io(catalog);
     let cx = BindContext {
+        row_keys: false,
+        cursor: None,
         catalog,
         search_path,
         database: "",
@@ -99,7 +103,12 @@ pub fn view_shape(catalog: &Catalog, search_path: &[String], query: &ast::Query,
     view::with_depth(depth, |depth| {
         let mut binder = Binder::new(&cx, depth, true);
         binder.meanings = Meanings::keeping();
+        binder.outermost.set(true);
         let mut bound = Bound::Query(binder.top_query(query)?);
+        if !binder.stages.borrow().is_empty() {
+            let message = "views must not contain data-modifying statements in WITH";
+            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
+        }
         walk::prune(&mut bound);
         let Bound::Query(query) = bound else {
             return Err(SqlError::internal("a query became something else"));

@@ -58,6 +58,7 @@ impl Binder<'_> {
             row_key: None,
             nullable: false,
             subquery: false,
+            unexpanded: 0,
         }));
         Ok((id, self.condition(expr, &scope, Clause::Check, "CHECK")?))
     }

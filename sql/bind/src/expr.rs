@@ -24,7 +24,7 @@ impl Binder<'_> {
         let pos = e.pos;
         match &e.kind {
             A::Literal(l) => self.literal(l, pos),
-            A::Param(n) => self.param(*n, pos),
+            A::Param(n) => self.parameter(*n, scope, pos),
             A::Column(parts) => self.column_ref(parts, scope),
             A::Star(parts) => match parts.as_slice() {
                 [table] => self.column_ref(std::slice::from_ref(table), scope),

@@ -18,8 +18,8 @@ use std::sync::Arc;
 pub(crate) struct Part {
     pub rel: Rel,
     pub items: Vec<Rc<NsItem>>,
-    /// Refers to columns of items to its left.
-    pub lateral: bool,
+    /// Columns of items to its left that it refers to.
+    pub refers: Vec<ColId>,
 }
 
 /// `pg_proc.oid` of row_number().
@@ -46,7 +46,7 @@ fn one_array_each(call: &ast::Expr) -> Vec<ast::Expr> {
 }
 
 impl NsItem {
-    fn new(name: &str, columns: Vec<NsColumn>) -> NsItem {
+    pub fn new(name: &str, columns: Vec<NsColumn>) -> NsItem {
         NsItem {
             name: name.to_owned(),
             schema: None,
@@ -60,6 +60,7 @@ impl NsItem {
             row_key: None,
             nullable: false,
             subquery: false,
+            unexpanded: 0,
         }
     }
 }
@@ -79,7 +80,7 @@ impl Binder<'_> {
                     left: Box::new(left),
                     right: Box::new(part.rel),
                     on: None,
-                    lateral: part.lateral,
+                    lateral: !part.refers.is_empty(),
                 },
             });
         }
@@ -104,6 +105,15 @@ impl Binder<'_> {
                 pos,
                 ..
             } => {
+                let definitions = if columns.is_empty() { &calls[0].1 } else { columns };
+                if let [(call, _)] = calls.as_slice()
+                    && let Some(part) = self.user_function_item(call, alias.as_ref(), definitions, scope, left)?
+                {
+                    if *ordinality {
+                        return Err(SqlError::unsupported("WITH ORDINALITY of a function in SQL").at(at(*pos)));
+                    }
+                    return Ok(part);
+                }
                 if !columns.is_empty() || calls.iter().any(|c| !c.1.is_empty()) {
                     return Err(SqlError::unsupported("a column definition list").at(at(*pos)));
                 }
@@ -121,17 +131,18 @@ impl Binder<'_> {
         if name.parts.len() == 1
             && let Some(cte) = scope.ctes.iter().rev().find(|c| c.name == name.name())
         {
-            if let Some((why, position)) = &cte.blocked {
-                return Err(SqlError::new(SqlState::new("42P19"), why.clone()).at(position.or(at(name.pos()))));
+            if let Some((state, why, position)) = &cte.blocked {
+                return Err(SqlError::new(*state, why.clone()).at(position.or(at(name.pos()))));
             }
             cte.used.set(true);
             let columns: Vec<RelColumn> = cte.columns.iter().map(|(_, ty)| self.column(*ty)).collect();
             let names = cte.columns.iter().map(|(n, _)| n.clone());
-            let item = self.item(alias, name.name(), names.zip(columns.iter().cloned()).collect())?;
+            let mut item = self.item(alias, name.name(), names.zip(columns.iter().cloned()).collect())?;
+            item.unexpanded = cte.unexpanded;
             return Ok(Part {
                 rel: Rel::CteScan { cte: cte.id, columns },
                 items: vec![Rc::new(item)],
-                lateral: false,
+                refers: Vec::new(),
             });
         }
         check_database(self.cx, name)?;
@@ -151,7 +162,7 @@ impl Binder<'_> {
                 Ok(Part {
                     rel,
                     items: vec![Rc::new(item)],
-                    lateral: false,
+                    refers: Vec::new(),
                 })
             }
             Some(Named::System(system)) => {
@@ -174,7 +185,7 @@ impl Binder<'_> {
                         columns,
                     },
                     items: vec![Rc::new(item)],
-                    lateral: false,
+                    refers: Vec::new(),
                 })
             }
             Some(Named::Sequence(oid)) => self.sequence_item(oid, alias, name),
@@ -230,7 +241,7 @@ impl Binder<'_> {
                 columns: columns.into_iter().map(|(_, c, e)| (c, e)).collect(),
             },
             items: vec![Rc::new(item)],
-            lateral: false,
+            refers: Vec::new(),
         })
     }
 
@@ -321,7 +332,7 @@ impl Binder<'_> {
         let stand_in = scope.stand_in(if lateral { left.to_vec() } else { Vec::new() });
         let mut inner = Scope::inside(&stand_in);
         let query = self.query_scoped(query, &mut inner, Unknown::ToText)?;
-        let refers = inner.outer.borrow().iter().any(|id| is_of(left, *id));
+        let refers = inner.outer.borrow().iter().copied().filter(|id| is_of(left, *id)).collect();
         drop(inner);
         scope.absorb(&stand_in);
         let columns = query
@@ -339,7 +350,7 @@ impl Binder<'_> {
         Ok(Part {
             rel,
             items: vec![Rc::new(item)],
-            lateral: refers,
+            refers,
         })
     }
 
@@ -374,6 +385,31 @@ impl Binder<'_> {
         )
     }
 
+    /// A call of a function in SQL; `None` when it is of another one.
+    fn user_function_item(
+        &self,
+        call: &ast::Expr,
+        alias: Option<&Alias>,
+        definitions: &[ast::RecordColumn],
+        scope: &Scope<'_>,
+        left: &[Rc<NsItem>],
+    ) -> Result<Option<Part>> {
+        let ast::ExprKind::Call(c) = &call.kind else { return Ok(None) };
+        if self.cx.catalog.functions.is_empty() {
+            return Ok(None);
+        }
+        let stand_in = scope.stand_in(left.to_vec());
+        let bind = |a: &ast::FunctionArg| self.expr_in(&a.value, &stand_in, Clause::From);
+        let args = c.args.iter().map(bind).collect::<Result<Vec<_>>>()?;
+        let Some(user) = self.user_call(c, &args, call.pos)? else {
+            return Ok(None);
+        };
+        self.not_aggregate(c, call.pos)?;
+        let part = self.user_item(user, alias, definitions, left, call.pos)?;
+        scope.absorb(&stand_in);
+        Ok(Some(part))
+    }
+
     fn function_item(
         &self,
         call: &ast::Expr,
@@ -389,8 +425,8 @@ impl Binder<'_> {
             _ => Err(self.expr_in(call, &stand_in, Clause::From)?),
         };
         let column_name = alias.map_or_else(|| name.clone(), |a| a.name.name.clone());
-        let mut refers = false;
-        let mut note = |e: &Expr| walk::columns_of(e, &mut |id| refers |= is_of(left, id));
+        let mut refers = Vec::new();
+        let mut note = |e: &Expr| walk::columns_of(e, &mut |id| refers.extend(is_of(left, id).then_some(id)));
         let ordinal = ordinality.then(|| self.column(PgType::INT8));
         let (rel, mut columns) = match bound {
             Ok(r) if r.function.set => {
@@ -446,7 +482,7 @@ impl Binder<'_> {
         Ok(Part {
             rel,
             items: vec![Rc::new(item)],
-            lateral: refers,
+            refers,
         })
     }
 
@@ -460,7 +496,7 @@ impl Binder<'_> {
         left: &[Rc<NsItem>],
     ) -> Result<Part> {
         let stand_in = scope.stand_in(left.to_vec());
-        let mut refers = false;
+        let mut refers = Vec::new();
         let mut functions = Vec::with_capacity(calls.len());
         let mut columns = Vec::with_capacity(calls.len() + 1);
         for call in calls {
@@ -476,7 +512,7 @@ impl Binder<'_> {
                 return Err(several());
             }
             for arg in &resolved.args {
-                walk::columns_of(arg, &mut |id| refers |= is_of(left, id));
+                walk::columns_of(arg, &mut |id| refers.extend(is_of(left, id).then_some(id)));
             }
             let column = self.column(resolved.ret);
             functions.push((column.clone(), resolved.function.oid, resolved.args));
@@ -509,7 +545,7 @@ impl Binder<'_> {
         Ok(Part {
             rel,
             items: vec![Rc::new(item)],
-            lateral: refers,
+            refers,
         })
     }
 
@@ -525,9 +561,14 @@ impl Binder<'_> {
             ast::JoinKind::Right => JoinKind::Right,
             ast::JoinKind::Full => JoinKind::Full,
         };
-        // What the right side refers to may stand to the left of it in this join, or to the left of the whole join.
-        let lateral = right.lateral && refers_to(&right.rel, &left.items);
-        let refers_outside = left.lateral || (right.lateral && refers_to(&right.rel, outside));
+        let lateral = right.refers.iter().any(|id| is_of(&left.items, *id));
+        let refers = left
+            .refers
+            .iter()
+            .chain(&right.refers)
+            .copied()
+            .filter(|id| is_of(outside, *id))
+            .collect();
         if lateral && matches!(kind, JoinKind::Right | JoinKind::Full) {
             return Err(SqlError::new(
                 SqlState::INVALID_COLUMN_REFERENCE,
@@ -597,11 +638,7 @@ impl Binder<'_> {
             on,
             lateral,
         };
-        Ok(Part {
-            rel,
-            items,
-            lateral: refers_outside,
-        })
+        Ok(Part { rel, items, refers })
     }
 
     /// USING and NATURAL: equalities, and an unnamed item that shows each common column once.
@@ -721,15 +758,6 @@ fn both(mut left: Vec<Rc<NsItem>>, right: Vec<Rc<NsItem>>) -> Vec<Rc<NsItem>> {
 
 fn is_of(items: &[Rc<NsItem>], id: ColId) -> bool {
     items.iter().flat_map(|i| &i.columns).any(|c| c.column.id == id)
-}
-
-/// Whether anything in a relation is computed from these items.
-fn refers_to(rel: &Rel, items: &[Rc<NsItem>]) -> bool {
-    let mut refers = false;
-    walk::each_rel(rel, &mut |r| {
-        walk::rel_children(r, &mut |e| walk::columns_of(e, &mut |id| refers |= is_of(items, id)), &mut |_| {});
-    });
-    refers
 }
 
 /// Column names of both sides, in the order of the left one.

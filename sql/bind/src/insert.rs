@@ -164,6 +164,7 @@ impl Binder<'_> {
             row_key: None,
             nullable: false,
             subquery: false,
+            unexpanded: 0,
         };
         (columns, item)
     }
@@ -215,8 +216,8 @@ impl Binder<'_> {
         Ok(Some(Returning { columns }))
     }
 
-    pub fn insert(&self, insert: &ast::Insert) -> Result<Bound> {
-        let mut scope = Scope::root();
+    /// INSERT, as a level that starts as `scope`.
+    pub fn insert(&self, insert: &ast::Insert, mut scope: Scope<'_>) -> Result<Bound> {
         let ctes = self.with(insert.with.as_ref(), &mut scope)?;
         let target = self.change_target(&insert.table, RowChange::Insert)?;
         let table = Arc::clone(&target.named);

@@ -5,7 +5,7 @@
 //! `curia-execute` lowers this to a point plan or to a DataFusion plan (columns are named `c{ColId}` there).
 
 use curia_catalog::{Oid, Table};
-pub use curia_parse::ast::{FrameUnit, LockStrength, LockWait, SetOperator as SetOp};
+pub use curia_parse::ast::{FrameExclude, FrameUnit, LockStrength, LockWait, SetOperator as SetOp};
 use curia_types::{Datum, PgType};
 use std::sync::Arc;
 
@@ -272,6 +272,8 @@ pub struct WindowFrame {
     pub start: FrameBound,
     /// End.
     pub end: FrameBound,
+    /// EXCLUDE: rows around the current one that the frame leaves out.
+    pub exclude: Option<FrameExclude>,
 }
 
 /// Frame bound.
@@ -395,6 +397,8 @@ pub enum Rel {
         limit: Option<Box<Expr>>,
         /// OFFSET.
         offset: Option<Box<Expr>>,
+        /// WITH TIES: the keys of the order under it; rows after the last one that are its equals come too.
+        ties: Vec<SortKey>,
     },
     /// DISTINCT over all columns, or DISTINCT ON (first row of each in input order).
     Distinct {
@@ -636,15 +640,36 @@ pub enum Bound {
     Delete(Delete),
 }
 
+/// A common table expression of a statement in which some change rows. All of them, and the statement, read one snapshot: what they
+/// change, the others learn from RETURNING only.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stage {
+    /// Rows to read.
+    Query(Cte),
+    /// A change; its rows are those of RETURNING.
+    Change {
+        /// Its number among the common table expressions.
+        id: u32,
+        /// Name, for EXPLAIN.
+        name: String,
+        /// What to run.
+        change: Bound,
+    },
+}
+
 /// A bound statement with its parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BoundStatement {
     /// What to run.
     pub bound: Bound,
+    /// The statement's common table expressions, in order, when one of them changes rows; else its WITH stands in a relation.
+    pub stages: Vec<Stage>,
     /// Types of `$1`, `$2`, ...
     pub params: Vec<PgType>,
     /// Tables that it reads or writes, for table locks and plan invalidation.
     pub tables: Vec<Oid>,
+    /// Tables whose row keys are the last columns of the result, hidden from the client ([`crate::BindContext::row_keys`]).
+    pub row_keys: Vec<Oid>,
     /// The catalog version it was bound to.
     pub catalog_version: u64,
     /// How deep its expressions and relations nest, about; above `curia_parse::INLINE_DEPTH` whatever walks or drops it recursively must
@@ -660,6 +685,18 @@ impl BoundStatement {
             Bound::Insert(i) => returning_output(&i.returning),
             Bound::Update(u) => returning_output(&u.returning),
             Bound::Delete(d) => returning_output(&d.returning),
+        }
+    }
+}
+
+impl Bound {
+    /// RETURNING of a change.
+    pub fn returning(&self) -> Option<&Returning> {
+        match self {
+            Bound::Query(_) => None,
+            Bound::Insert(i) => i.returning.as_ref(),
+            Bound::Update(u) => u.returning.as_ref(),
+            Bound::Delete(d) => d.returning.as_ref(),
         }
     }
 }

@@ -10,7 +10,7 @@
 //! - [`bind`] is the door for SELECT, INSERT, UPDATE, DELETE; [`BindContext`] is what it may look at.
 //! - [`ir`]: the typed statement. [`ddl`], [`domain`], [`index`]: types and expressions of definitions. [`deparse`]: a typed expression as
 //!   SQL text. [`imply`]: conditions that follow from others.
-//! - Inside: `scope` (names), `from`, `view`, `select`, `group`, `order`, `setop`, `with` (queries), `insert`, `update`, `updatable`,
+//! - Inside: `scope` (names), `from`, `view`, `function`, `select`, `group`, `order`, `setop`, `with` (queries), `insert`, `update`, `updatable`,
 //!   `generated` (row changes), `expr`, `call`, `ordered_set`, `operator`, `indirection`, `composite` (expressions), `resolve` and `coerce`
 //!   (chapter 10 of PostgreSQL's manual), `walk` (traversals of the IR).
 //!
@@ -30,6 +30,7 @@ pub mod deparse;
 pub mod domain;
 mod expr;
 mod from;
+mod function;
 mod generated;
 mod group;
 pub mod imply;
@@ -47,6 +48,7 @@ mod scope;
 mod select;
 mod setop;
 mod subquery;
+mod traversal;
 mod type_name;
 mod updatable;
 mod update;
@@ -54,7 +56,8 @@ mod view;
 pub mod walk;
 mod with;
 
-pub use context::BindContext;
+pub use context::{BindContext, CursorRow};
+pub use function::{check_function, is_built_in_function};
 pub use generated::{generated_columns_used, generated_text, generated_text_renamed};
 pub use updatable::{check_option_possible, updatable_columns};
 pub use view::recursive;

@@ -183,6 +183,16 @@ impl Binder<'_> {
             }
             (oid::REGPROC, [.., name]) => {
                 let shown = parts.join(".");
+                let schema = parts.iter().rev().nth(1).cloned();
+                let path = schema.map_or_else(|| self.cx.search_path.to_vec(), |s| vec![s]);
+                match catalog.functions_named(&path, name).as_slice() {
+                    [] => {}
+                    [one] if curia_functions::candidates(name).is_empty() => return Ok(Datum::Oid(one.oid)),
+                    _ => {
+                        let message = format!("more than one function named \"{shown}\"");
+                        return Err(SqlError::new(SqlState::AMBIGUOUS_FUNCTION, message));
+                    }
+                }
                 match curia_functions::candidates(name) {
                     [one] => Ok(Datum::Oid(one.oid)),
                     [] => Err(SqlError::new(
@@ -213,7 +223,9 @@ impl Binder<'_> {
             .trim_end()
             .strip_suffix(')')
             .ok_or_else(|| SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, "expected a right parenthesis"))?;
-        let name = name_parts(&text[..open])?.pop().unwrap_or_default();
+        let mut parts = name_parts(&text[..open])?;
+        let name = parts.pop().unwrap_or_default();
+        let path = parts.pop().map_or_else(|| self.cx.search_path.to_vec(), |s| vec![s]);
         let mut types = Vec::new();
         for ty in inside.split(',').map(str::trim).filter(|t| !t.is_empty()) {
             let parsed = curia_parse::parse_type(ty).map_err(|_| missing())?;
@@ -223,10 +235,13 @@ impl Binder<'_> {
                     .oid,
             );
         }
-        curia_functions::candidates(&name)
-            .iter()
-            .find(|f| f.args == types)
-            .map(|f| Datum::Oid(f.oid))
-            .ok_or_else(missing)
+        let own = self
+            .cx
+            .catalog
+            .functions_named(&path, &name)
+            .into_iter()
+            .find(|f| f.input_types() == types);
+        let built_in = || curia_functions::candidates(&name).iter().find(|f| f.args == types).map(|f| f.oid);
+        own.map(|f| f.oid).or_else(built_in).map(Datum::Oid).ok_or_else(missing)
     }
 }

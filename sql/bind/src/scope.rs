@@ -48,6 +48,8 @@ pub(crate) struct NsItem {
     pub nullable: bool,
     /// A subquery: row locks would have to reach into it.
     pub subquery: bool,
+    /// How many of the last columns `*` leaves out.
+    pub unexpanded: usize,
 }
 
 /// A common table expression in sight.
@@ -56,8 +58,10 @@ pub(crate) struct CteInfo {
     pub name: String,
     pub id: u32,
     pub columns: Vec<(String, PgType)>,
+    /// How many of the last columns `*` leaves out.
+    pub unexpanded: usize,
     /// Why it cannot be referred to here.
-    pub blocked: Option<(String, Option<u32>)>,
+    pub blocked: Option<(SqlState, String, Option<u32>)>,
     /// Something referred to it.
     pub used: Cell<bool>,
 }
@@ -104,6 +108,8 @@ pub(crate) struct Scope<'p> {
     pub windows: RefCell<Vec<WindowCall>>,
     pub sets: RefCell<Vec<(RelColumn, Oid, Vec<Expr>)>>,
     pub named_windows: RefCell<Vec<(Ident, WindowSpec)>>,
+    /// Shows a function's arguments.
+    pub arguments: bool,
 }
 
 impl<'p> Scope<'p> {
@@ -122,6 +128,7 @@ impl<'p> Scope<'p> {
             windows: RefCell::default(),
             sets: RefCell::default(),
             named_windows: RefCell::default(),
+            arguments: false,
         }
     }
 
@@ -132,7 +139,32 @@ impl<'p> Scope<'p> {
 
     /// A stand-in for this level towards its FROM items: shows `items` only.
     pub fn stand_in(&self, items: Vec<Rc<NsItem>>) -> Scope<'p> {
-        Scope::of(self.parent, items, self.ctes.clone())
+        let stand_in = Scope::of(self.parent, items, self.ctes.clone());
+        stand_in.clause.set(Clause::From);
+        stand_in
+    }
+
+    /// How many outer references this level and those around it have.
+    pub fn outer_marks(&self) -> Vec<usize> {
+        self.levels().map(|l| l.outer.borrow().len()).collect()
+    }
+
+    /// The level of the innermost columns among `ids`, with its distance; this one if there are none.
+    pub fn level_of(&self, ids: &[ColId]) -> (usize, &Scope<'_>) {
+        let holds = |level: &&Scope<'_>, id: ColId| level.items.iter().flat_map(|i| &i.columns).any(|c| c.column.id == id);
+        let found = self
+            .levels()
+            .enumerate()
+            .find(|(_, level)| !level.arguments && ids.iter().any(|id| holds(level, *id)));
+        found.unwrap_or((0, self))
+    }
+
+    /// Forgets the outer references since `marks` of the levels inside the one at a distance, and notes one to it instead.
+    pub fn refer_instead(&self, marks: &[usize], depth: usize, id: ColId) {
+        for (level, mark) in self.levels().zip(marks).take(depth) {
+            level.outer.borrow_mut().truncate(*mark);
+        }
+        self.note_outer(depth, id);
     }
 
     /// Takes over the outer references of a stand-in.
@@ -178,6 +210,18 @@ impl<'p> Scope<'p> {
 }
 
 impl Binder<'_> {
+    /// `$n`: an argument of the function whose body this is, else a parameter of the statement.
+    pub fn parameter(&self, number: u32, scope: &Scope<'_>, pos: u32) -> Result<Expr> {
+        let Some((depth, level)) = scope.levels().enumerate().find(|(_, l)| l.arguments) else {
+            return self.param(number, pos);
+        };
+        let columns = level.items.first().map(|i| i.columns.as_slice()).unwrap_or_default();
+        match (number as usize).checked_sub(1).and_then(|i| columns.get(i)) {
+            Some(column) => Ok(self.use_column(column, depth, scope, pos)),
+            None => Err(SqlError::new(SqlState::UNDEFINED_PARAMETER, format!("there is no parameter ${number}")).at(at(pos))),
+        }
+    }
+
     /// A column reference of one to three parts.
     pub fn column_ref(&self, parts: &[Ident], scope: &Scope<'_>) -> Result<Expr> {
         let pos = parts[0].pos;

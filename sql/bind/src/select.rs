@@ -42,9 +42,10 @@ impl Binder<'_> {
 
     /// Binds a query into a level made for it.
     pub fn query_scoped(&self, query: &ast::Query, scope: &mut Scope<'_>, unknown: Unknown) -> Result<Query> {
+        let row_keys = self.wants_row_keys.take();
         let ctes = self.with(query.with.as_ref(), scope)?;
         let mut bound = match &query.body {
-            SetExpr::Select(select) => self.select(select, query, scope, unknown)?,
+            SetExpr::Select(select) => self.select(select, query, scope, unknown, row_keys)?,
             SetExpr::Values(values) => {
                 let rows = self.values(values, scope, unknown)?;
                 self.order_outputs(rows, query, scope, "VALUES")?
@@ -70,7 +71,7 @@ impl Binder<'_> {
         Ok(bound)
     }
 
-    fn select(&self, select: &ast::Select, query: &ast::Query, scope: &mut Scope<'_>, unknown: Unknown) -> Result<Query> {
+    fn select(&self, select: &ast::Select, query: &ast::Query, scope: &mut Scope<'_>, unknown: Unknown, row_keys: bool) -> Result<Query> {
         if let Some((into, _)) = &select.into {
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, "SELECT ... INTO is not allowed here").at(at(into.pos())));
         }
@@ -205,6 +206,30 @@ impl Binder<'_> {
                 },
             ));
         }
+        if row_keys && !grouped && !has_windows && !has_sets && select.distinct.is_none() {
+            for item in &scope.items {
+                let (Some(id), Some(table)) = (item.row_key, item.table) else {
+                    continue;
+                };
+                let column = RelColumn { id, ty: PgType::BYTEA };
+                if !columns.iter().any(|(c, _)| c.id == id) {
+                    let value = Expr {
+                        kind: ExprKind::Column(id),
+                        ty: PgType::BYTEA,
+                        position: None,
+                    };
+                    columns.push((column, value));
+                }
+                output.push(OutputColumn {
+                    name: String::new(),
+                    id,
+                    ty: PgType::BYTEA,
+                    origin: None,
+                });
+                self.row_keys.borrow_mut().push(table);
+            }
+        }
+        let produced = ids.len() + self.row_keys.borrow().len();
         rel = Rel::Project {
             input: Box::new(rel),
             columns,
@@ -251,7 +276,7 @@ impl Binder<'_> {
             };
         }
         rel = self.limit(rel, query, scope)?;
-        Ok(self.without_junk(Query { rel, output }, ids.len()))
+        Ok(self.without_junk(Query { rel, output }, if row_keys { produced } else { ids.len() }))
     }
 
     /// Drops columns that only served ordering or locking.
@@ -304,8 +329,9 @@ impl Binder<'_> {
         };
         let mut limit = None;
         if let Some(l) = &query.limit {
-            if l.with_ties {
-                return Err(SqlError::unsupported("FETCH FIRST .. WITH TIES"));
+            if l.with_ties && query.locking.iter().any(|l| l.wait == LockWait::SkipLocked) {
+                let message = "SKIP LOCKED and WITH TIES options cannot be used together";
+                return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
             }
             if let Some(count) = &l.count {
                 limit = Some(bind(count, Clause::Limit, "LIMIT")?);
@@ -315,10 +341,16 @@ impl Binder<'_> {
             Some(o) => Some(bind(o, Clause::Offset, "OFFSET")?),
             None => None,
         };
+        let ties = match (&query.limit, &rel) {
+            (Some(l), Rel::Sort { keys, .. }) if l.with_ties => keys.clone(),
+            (Some(l), _) if l.with_ties => return Err(SqlError::unsupported("FETCH FIRST .. WITH TIES with DISTINCT ON or row locks")),
+            _ => Vec::new(),
+        };
         Ok(Rel::Limit {
             input: Box::new(rel),
             limit,
             offset,
+            ties,
         })
     }
 
@@ -380,7 +412,7 @@ impl Binder<'_> {
     }
 
     fn expand(&self, item: &NsItem, depth: usize, scope: &Scope<'_>, pos: u32, out: &mut Vec<Target>) {
-        for c in &item.columns {
+        for c in &item.columns[..item.columns.len() - item.unexpanded] {
             out.push(Target {
                 expr: self.use_column(c, depth, scope, pos),
                 name: c.name.clone(),
@@ -443,12 +475,7 @@ impl Binder<'_> {
     ) -> Result<Vec<RowLock>> {
         let mut out: Vec<RowLock> = Vec::new();
         for lock in &query.locking {
-            let clause = match lock.strength {
-                ast::LockStrength::Update => "FOR UPDATE",
-                ast::LockStrength::NoKeyUpdate => "FOR NO KEY UPDATE",
-                ast::LockStrength::Share => "FOR SHARE",
-                ast::LockStrength::KeyShare => "FOR KEY SHARE",
-            };
+            let clause = lock.strength.clause();
             let refuse = |what: &str| {
                 Err(SqlError::new(
                     SqlState::FEATURE_NOT_SUPPORTED,

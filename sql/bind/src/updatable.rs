@@ -384,6 +384,8 @@ impl ViewTarget {
 pub fn updatable_columns(catalog: &Catalog, view: &Arc<View>) -> Option<Vec<bool>> {
     let io = IoContext::default();
     let cx = BindContext {
+        row_keys: false,
+        cursor: None,
         catalog,
         search_path: &[],
         database: "",
@@ -404,6 +406,8 @@ pub fn updatable_columns(catalog: &Catalog, view: &Arc<View>) -> Option<Vec<bool
 pub fn check_option_possible(catalog: &Catalog, view: &Arc<View>) -> Result<()> {
     let io = IoContext::default();
     let cx = BindContext {
+        row_keys: false,
+        cursor: None,
         catalog,
         search_path: &[],
         database: "",

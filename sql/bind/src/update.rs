@@ -1,12 +1,13 @@
 //! UPDATE and DELETE.
 
-use crate::binder::{Binder, at};
+use crate::binder::Binder;
 use crate::insert::{ChangeTarget, assigned_names};
 use crate::ir::*;
+use crate::operator::operator;
 use crate::scope::{Clause, Scope};
 use crate::updatable::RowChange;
 use curia_parse::ast::{self, TableRef};
-use curia_types::{Result, SqlError};
+use curia_types::{Datum, PgType, Result, SqlError, SqlState};
 use std::rc::Rc;
 
 /// The rows an UPDATE or DELETE finds, and the scan of its target among them.
@@ -18,16 +19,17 @@ struct Rows {
 }
 
 impl Binder<'_> {
-    pub fn update(&self, update: &ast::Update) -> Result<Bound> {
-        if let Some(cursor) = &update.current_of {
-            return Err(SqlError::unsupported("WHERE CURRENT OF").at(at(cursor.pos)));
-        }
-        let mut scope = Scope::root();
+    /// UPDATE, as a level that starts as `scope`.
+    pub fn update(&self, update: &ast::Update, mut scope: Scope<'_>) -> Result<Bound> {
         let ctes = self.with(update.with.as_ref(), &mut scope)?;
         let (mut rows, scan) = self.target_scan(&update.table, update.alias.as_ref(), &mut scope, RowChange::Update)?;
         if let Some(view) = &rows.target.view {
             view.check_assigned(assigned_names(&update.assignments), RowChange::Update)?;
         }
+        let scan = match &update.current_of {
+            Some(cursor) => self.current_of(scan, cursor, &rows)?,
+            None => scan,
+        };
         rows.rel = self.join_and_filter(scan, &update.from, update.filter.as_ref(), &mut scope)?;
         let assignments = self.assignments(&update.assignments, &rows.target.named, &scope)?;
         // CHECK and RETURNING see the new row in the target's place.
@@ -50,13 +52,14 @@ impl Binder<'_> {
         }))
     }
 
-    pub fn delete(&self, delete: &ast::Delete) -> Result<Bound> {
-        if let Some(cursor) = &delete.current_of {
-            return Err(SqlError::unsupported("WHERE CURRENT OF").at(at(cursor.pos)));
-        }
-        let mut scope = Scope::root();
+    /// DELETE, as a level that starts as `scope`.
+    pub fn delete(&self, delete: &ast::Delete, mut scope: Scope<'_>) -> Result<Bound> {
         let ctes = self.with(delete.with.as_ref(), &mut scope)?;
         let (mut rows, scan) = self.target_scan(&delete.table, delete.alias.as_ref(), &mut scope, RowChange::Delete)?;
+        let scan = match &delete.current_of {
+            Some(cursor) => self.current_of(scan, cursor, &rows)?,
+            None => scan,
+        };
         rows.rel = self.join_and_filter(scan, &delete.using, delete.filter.as_ref(), &mut scope)?;
         let returning = self.returning(&delete.returning, &scope)?;
         Ok(Bound::Delete(Delete {
@@ -107,6 +110,38 @@ impl Binder<'_> {
         Ok((rows, rel))
     }
 
+    /// The row of the target that a cursor stands on (`execCurrentOf`).
+    fn current_of(&self, scan: Rel, cursor: &ast::Ident, rows: &Rows) -> Result<Rel> {
+        let name = &cursor.name;
+        let bad = |message: String| Err(SqlError::new(SqlState::new("24000"), message));
+        let Some(at) = self.cx.cursor else {
+            let message = format!("cursor \"{name}\" does not exist");
+            return Err(SqlError::new(SqlState::INVALID_CURSOR_NAME, message));
+        };
+        if at.held && !at.preparing {
+            return bad(format!("cursor \"{name}\" is held from a previous transaction"));
+        }
+        let key = match at.keys.iter().find(|(table, _)| *table == rows.target.table.oid) {
+            Some((_, Some(key))) => Datum::Bytea(key.clone()),
+            _ if at.preparing => Datum::Null,
+            Some((_, None)) => return bad(format!("cursor \"{name}\" is not positioned on a row")),
+            None => {
+                let table = &rows.target.table.name;
+                return bad(format!("cursor \"{name}\" is not a simply updatable scan of table \"{table}\""));
+            }
+        };
+        let column = Expr {
+            kind: ExprKind::Column(rows.row_key),
+            ty: PgType::BYTEA,
+            position: None,
+        };
+        let key = self.constant(key, PgType::BYTEA, None);
+        Ok(Rel::Filter {
+            input: Box::new(scan),
+            predicate: self.binary(&operator("="), column, key, 0)?,
+        })
+    }
+
     fn join_and_filter(&self, scan: Rel, from: &[TableRef], filter: Option<&ast::Expr>, scope: &mut Scope<'_>) -> Result<Rel> {
         let mut rel = scan;
         if !from.is_empty() {
@@ -116,7 +151,7 @@ impl Binder<'_> {
             for item in &inner.items {
                 if item.relation_visible && item.name == scope.items[0].name {
                     let message = format!("table name \"{}\" specified more than once", item.name);
-                    return Err(SqlError::new(curia_types::SqlState::DUPLICATE_ALIAS, message));
+                    return Err(SqlError::new(SqlState::DUPLICATE_ALIAS, message));
                 }
             }
             let items = std::mem::take(&mut inner.items);

@@ -149,6 +149,19 @@ impl<'a> Binder<'a> {
         Some(meaning(inside.last()?, schema, name)?.columns.clone())
     }
 
+    /// Binds a text that stands by itself: a function's body, whose names mean what the search path finds, in a view's query too.
+    pub fn as_text_of_its_own<T>(&self, depth: u32, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let Some(before) = self.depth.enter(depth.saturating_add(1))? else {
+            return Err(SqlError::internal("the stack is too small"));
+        };
+        let (inside, found) = (self.meanings.inside.take(), self.meanings.found.take());
+        let result = work();
+        self.meanings.inside.replace(inside);
+        self.meanings.found.replace(found);
+        self.depth.here.set(before);
+        result
+    }
+
     /// Binds something of a view's query, with its names as the view means them; `name` is where the client's statement says the view.
     pub fn in_view<T>(&self, view: &Arc<View>, name: Option<&ObjectName>, work: impl FnOnce(&ast::Query) -> Result<T>) -> Result<T> {
         let unreadable = |why: &str| SqlError::internal(format!("view {}: {why}", view.name));
@@ -210,7 +223,7 @@ impl<'a> Binder<'a> {
         Ok(Part {
             rel,
             items: vec![Rc::new(item)],
-            lateral: false,
+            refers: Vec::new(),
         })
     }
 }

@@ -135,8 +135,9 @@ macro_rules! rel_children {
                     on_rel(input);
                     keys.into_iter().for_each(|k| on_expr(& $($m)? k.expr));
                 }
-                Rel::Limit { input, limit, offset } => {
+                Rel::Limit { input, limit, offset, ties } => {
                     on_rel(input);
+                    ties.into_iter().for_each(|k| on_expr(& $($m)? k.expr));
                     if let Some(e) = limit {
                         on_expr(e);
                     }
@@ -403,6 +404,31 @@ fn statement_parts(bound: &mut Bound) -> (&mut Rel, Vec<&mut Expr>, Vec<ColId>) 
             let ids = d.old_row.iter().map(|(_, c)| c.id).chain([d.row_key]).collect();
             let exprs = d.returning.iter_mut().flat_map(|r| r.columns.iter_mut().map(|(_, e)| e)).collect();
             (&mut d.source, exprs, ids)
+        }
+    }
+}
+
+/// [`prune`] for a common table expression, whose columns all stay.
+pub fn prune_stage(stage: &mut Stage) {
+    match stage {
+        Stage::Change { change, .. } => prune(change),
+        Stage::Query(cte) => {
+            let mut bound = Bound::Query(Query {
+                rel: Rel::With {
+                    ctes: vec![cte.clone()],
+                    body: Box::new(Rel::Unit),
+                },
+                output: Vec::new(),
+            });
+            prune(&mut bound);
+            if let Bound::Query(Query {
+                rel: Rel::With { mut ctes, .. },
+                ..
+            }) = bound
+                && let Some(pruned) = ctes.pop()
+            {
+                *cte = pruned;
+            }
         }
     }
 }

@@ -11,39 +11,87 @@ use curia_types::{PgType, Result, SqlError, SqlState};
 use std::cell::Cell;
 use std::rc::Rc;
 
+/// 42P19
+const RECURSION: SqlState = SqlState::new("42P19");
+
 impl Binder<'_> {
     /// Binds the definitions and brings their names into `scope`.
     pub fn with(&self, with: Option<&ast::With>, scope: &mut Scope<'_>) -> Result<Vec<Cte>> {
+        let outermost = self.outermost.take();
         let Some(with) = with else { return Ok(Vec::new()) };
+        let staged = outermost && with.ctes.iter().any(|c| !matches!(c.body, CteBody::Query(_)));
         let mut out = Vec::with_capacity(with.ctes.len());
         for (i, cte) in with.ctes.iter().enumerate() {
             if with.ctes[..i].iter().any(|c| c.name.name == cte.name.name) {
                 let message = format!("WITH query name \"{}\" specified more than once", cte.name.name);
                 return Err(SqlError::new(SqlState::DUPLICATE_ALIAS, message).at(at(cte.name.pos)));
             }
-            if let Some(pos) = cte.search_or_cycle {
-                return Err(SqlError::unsupported("SEARCH and CYCLE").at(at(pos)));
-            }
-            let query = match &cte.body {
-                CteBody::Query(q) => q,
-                CteBody::Insert(_) => return Err(SqlError::unsupported("INSERT in WITH").at(at(cte.name.pos))),
-                CteBody::Update(_) => return Err(SqlError::unsupported("UPDATE in WITH").at(at(cte.name.pos))),
-                CteBody::Delete(_) => return Err(SqlError::unsupported("DELETE in WITH").at(at(cte.name.pos))),
+            let CteBody::Query(query) = &cte.body else {
+                if !outermost {
+                    let message = "WITH clause containing a data-modifying statement must be at the top level";
+                    return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).at(at(cte.name.pos)));
+                }
+                let change = self.changing_cte(with.recursive, cte, scope)?;
+                self.stages.borrow_mut().push(change);
+                continue;
             };
             let bound = match self.recursive_cte(with.recursive, cte, query, scope)? {
                 Some(bound) => bound,
+                None if cte.search.is_some() || cte.cycle.is_some() => {
+                    return Err(SqlError::new(SqlState::SYNTAX_ERROR, "WITH query is not recursive").at(at(cte.name.pos)));
+                }
                 None => self.plain_cte(with.recursive, cte, query, scope)?,
             };
-            out.push(bound);
+            if staged {
+                self.stages.borrow_mut().push(Stage::Query(bound));
+            } else {
+                out.push(bound);
+            }
         }
         Ok(out)
     }
 
-    fn register(&self, scope: &mut Scope<'_>, id: u32, name: &str, columns: Vec<(String, PgType)>) {
+    /// A common table expression that changes rows.
+    fn changing_cte(&self, recursive: bool, cte: &ast::Cte, scope: &mut Scope<'_>) -> Result<Stage> {
+        let name = &cte.name.name;
+        let change = {
+            let mut inner = Scope::inside(scope);
+            if recursive {
+                let why = format!("recursive query \"{name}\" must not contain data-modifying statements");
+                inner.ctes.push(blocked(name, RECURSION, why, at(cte.name.pos)));
+            }
+            match &cte.body {
+                CteBody::Insert(i) => self.insert(i, inner)?,
+                CteBody::Update(u) => self.update(u, inner)?,
+                CteBody::Delete(d) => self.delete(d, inner)?,
+                CteBody::Query(_) => return Err(SqlError::internal("a query is no change")),
+            }
+        };
+        let id = self.cte_id();
+        match change.returning() {
+            Some(returning) => {
+                let output: Vec<OutputColumn> = returning.columns.iter().map(|(c, _)| c.clone()).collect();
+                let names = column_names(cte, &output)?;
+                self.register(scope, id, name, names.into_iter().zip(output.iter().map(|c| c.ty)).collect(), 0);
+            }
+            None => {
+                let why = format!("WITH query \"{name}\" does not have a RETURNING clause");
+                scope.ctes.push(blocked(name, SqlState::FEATURE_NOT_SUPPORTED, why, None));
+            }
+        }
+        Ok(Stage::Change {
+            id,
+            name: name.clone(),
+            change,
+        })
+    }
+
+    fn register(&self, scope: &mut Scope<'_>, id: u32, name: &str, columns: Vec<(String, PgType)>, unexpanded: usize) {
         scope.ctes.push(Rc::new(CteInfo {
             name: name.to_owned(),
             id,
             columns,
+            unexpanded,
             blocked: None,
             used: Cell::new(false),
         }));
@@ -56,7 +104,7 @@ impl Binder<'_> {
                 "recursive query \"{}\" does not have the form non-recursive-term UNION [ALL] recursive-term",
                 cte.name.name
             );
-            stand_in.ctes.push(blocked(&cte.name.name, why, at(cte.name.pos)));
+            stand_in.ctes.push(blocked(&cte.name.name, RECURSION, why, at(cte.name.pos)));
         }
         let bound = {
             let mut inner = Scope::inside(&stand_in);
@@ -71,6 +119,7 @@ impl Binder<'_> {
             id,
             &cte.name.name,
             names.into_iter().zip(columns.iter().map(|c| c.ty)).collect(),
+            0,
         );
         Ok(Cte {
             id,
@@ -103,7 +152,7 @@ impl Binder<'_> {
         let inner_with = self.with(query.with.as_ref(), &mut stand_in)?;
         let name = &cte.name.name;
         let why = format!("recursive reference to query \"{name}\" must not appear within its non-recursive term");
-        stand_in.ctes.push(blocked(name, why, None));
+        stand_in.ctes.push(blocked(name, RECURSION, why, None));
         let base = {
             let mut inner = Scope::inside(&stand_in);
             self.set_input(&start, &mut inner, Unknown::ToText)?
@@ -111,18 +160,32 @@ impl Binder<'_> {
         stand_in.ctes.pop();
         let names = column_names(cte, &base.output)?;
         let id = self.cte_id();
+        let traversal = self.traversal(cte, &names)?;
+        let added = traversal.as_ref().map_or(Vec::new(), |t| t.columns());
+        let unnamed = traversal.as_ref().map_or(0, |t| t.unnamed());
         let info = Rc::new(CteInfo {
             name: name.clone(),
             id,
-            columns: names.iter().cloned().zip(base.output.iter().map(|c| c.ty)).collect(),
+            columns: names
+                .iter()
+                .cloned()
+                .zip(base.output.iter().map(|c| c.ty))
+                .chain(added.iter().cloned())
+                .collect(),
+            unexpanded: added.len(),
             blocked: None,
             used: Cell::new(false),
         });
         stand_in.ctes.push(Rc::clone(&info));
-        let step = {
-            let mut inner = Scope::inside(&stand_in);
-            self.set_input(&last.right, &mut inner, Unknown::Keep)?
+        let right = match &traversal {
+            Some(t) => &t.with_own_columns(name, &last.right)?,
+            None => &last.right,
         };
+        let mut step = {
+            let mut inner = Scope::inside(&stand_in);
+            self.set_input(right, &mut inner, Unknown::Keep)?
+        };
+        let carried = step.output.split_off(step.output.len().saturating_sub(added.len()));
         if !info.used.get() {
             return Ok(None);
         }
@@ -165,10 +228,14 @@ impl Binder<'_> {
             }
             targets.push(PgType { oid: b.ty.oid, typmod: -1 });
         }
-        let step = self.convert_outputs(step, &targets)?;
+        let (base, step) = match traversal {
+            None => (base, self.convert_outputs(step, &targets)?),
+            Some(t) => (t.start(self, base)?, t.step(self, step, carried, &targets)?),
+        };
         let columns: Vec<RelColumn> = base.output.iter().map(|c| RelColumn { id: c.id, ty: c.ty }).collect();
         let ids = step.output.iter().map(|c| c.id).collect();
-        self.register(scope, id, name, names.into_iter().zip(columns.iter().map(|c| c.ty)).collect());
+        let names = names.into_iter().chain(added.into_iter().map(|(name, _)| name));
+        self.register(scope, id, name, names.zip(columns.iter().map(|c| c.ty)).collect(), unnamed);
         if !inner_with.is_empty() {
             return Err(SqlError::unsupported("WITH inside a recursive common table expression").at(at(cte.name.pos)));
         }
@@ -184,12 +251,13 @@ impl Binder<'_> {
 }
 
 /// A name that is in sight but may not be referred to; the error stands at `position`, else at the reference.
-fn blocked(name: &str, why: String, position: Option<u32>) -> Rc<CteInfo> {
+fn blocked(name: &str, state: SqlState, why: String, position: Option<u32>) -> Rc<CteInfo> {
     Rc::new(CteInfo {
         name: name.to_owned(),
         id: u32::MAX,
         columns: Vec::new(),
-        blocked: Some((why, position)),
+        unexpanded: 0,
+        blocked: Some((state, why, position)),
         used: Cell::new(false),
     })
 }

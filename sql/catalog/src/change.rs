@@ -19,6 +19,7 @@ pub enum Class {
     Comment = 7,
     View = 8,
     Type = 9,
+    Function = 20,
 }
 
 impl Class {
@@ -34,6 +35,7 @@ impl Class {
             7 => Class::Comment,
             8 => Class::View,
             9 => Class::Type,
+            20 => Class::Function,
             _ => return None,
         })
     }
@@ -63,6 +65,7 @@ pub enum Object {
     Comment(Arc<Comment>),
     View(Arc<View>),
     Type(Arc<Type>),
+    Function(Arc<Function>),
 }
 
 impl Object {
@@ -78,6 +81,7 @@ impl Object {
             Object::Partition(o) => key(Class::Partition, o.storage.0),
             Object::View(o) => key(Class::View, o.oid),
             Object::Type(o) => key(Class::Type, o.oid),
+            Object::Function(o) => key(Class::Function, o.oid),
             Object::Comment(o) => ObjectKey {
                 class: Class::Comment,
                 oid: o.object,
@@ -92,7 +96,7 @@ macro_rules! from {
         fn from(o: $name) -> Object { Object::$name(Arc::new(o)) }
     })* };
 }
-from!(Schema, Table, Sequence, Role, Database, Partition, Comment, View, Type);
+from!(Schema, Table, Sequence, Role, Database, Partition, Comment, View, Type, Function);
 
 /// A change of one object.
 #[derive(Clone, Debug, PartialEq)]

@@ -50,6 +50,22 @@ impl Catalog {
             _ => None,
         }
     }
+    /// Functions of a name in one schema.
+    pub fn functions_in<'a>(&'a self, schema: Oid, name: &'a str) -> impl Iterator<Item = &'a Arc<Function>> {
+        self.functions.values().filter(move |f| f.schema == schema && f.name == name)
+    }
+    /// Functions of a name along a search path, those of earlier schemas first; of two with the same inputs, the first.
+    pub fn functions_named<'a>(&'a self, search_path: &[String], name: &str) -> Vec<&'a Arc<Function>> {
+        let mut found: Vec<&'a Arc<Function>> = Vec::new();
+        for schema in search_path.iter().filter_map(|s| self.schema(s)) {
+            for f in self.functions.values().filter(|f| f.schema == schema.oid && f.name == name) {
+                if !found.iter().any(|g| g.schema != f.schema && g.input_types() == f.input_types()) {
+                    found.push(f);
+                }
+            }
+        }
+        found
+    }
     /// The schema in which an unqualified CREATE of something permanent puts it: the first of the search path that exists.
     pub fn creation_schema(&self, search_path: &[String]) -> Option<&Arc<Schema>> {
         search_path.iter().filter(|s| !is_temporary(s)).find_map(|s| self.schema(s))

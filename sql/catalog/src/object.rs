@@ -439,6 +439,99 @@ pub struct Sequence {
     pub storage: StorageId,
 }
 
+/// A function or procedure in SQL.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Function {
+    /// `pg_proc.oid`
+    pub oid: Oid,
+    /// Schema.
+    pub schema: Oid,
+    /// `proname`
+    pub name: String,
+    /// Owning role.
+    pub owner: Oid,
+    /// A procedure.
+    pub procedure: bool,
+    /// Parameters of all modes, in order.
+    pub parameters: Vec<Parameter>,
+    /// What it gives: the type of a value, record for several columns, void.
+    #[serde(with = "pg_type_serde")]
+    pub returns: PgType,
+    /// SETOF, or RETURNS TABLE.
+    pub set: bool,
+    /// `lanname`
+    pub language: String,
+    /// `prosrc`, or the statements of a body in the standard's form.
+    pub body: String,
+    /// The form of the body.
+    pub form: BodyForm,
+    /// IMMUTABLE, STABLE or VOLATILE: `i`, `s`, `v`.
+    pub volatility: char,
+    /// NULL on any NULL argument, without being called.
+    pub strict: bool,
+    /// SECURITY DEFINER
+    pub security_definer: bool,
+    /// LEAKPROOF
+    pub leakproof: bool,
+    /// `s`, `r` or `u`.
+    pub parallel: char,
+    /// COST
+    pub cost: f32,
+    /// ROWS; 0 without SETOF.
+    pub rows: f32,
+}
+
+/// A function's parameter.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Parameter {
+    /// Name; empty for none.
+    pub name: String,
+    /// `i` IN, `o` OUT, `b` INOUT, `v` VARIADIC, `t` a column of RETURNS TABLE, as in `proargmodes`.
+    pub mode: char,
+    /// Type.
+    #[serde(with = "pg_type_serde")]
+    pub ty: PgType,
+    /// DEFAULT, as it was written.
+    pub default: Option<String>,
+}
+
+impl Parameter {
+    /// Whether a call gives it a value.
+    pub fn is_input(&self) -> bool {
+        matches!(self.mode, 'i' | 'b' | 'v')
+    }
+    /// Whether it is part of the result.
+    pub fn is_output(&self) -> bool {
+        matches!(self.mode, 'o' | 'b' | 't')
+    }
+}
+
+/// How a function's body was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BodyForm {
+    /// AS and a string.
+    Text,
+    /// RETURN; the body is the query that it means.
+    Return,
+    /// BEGIN ATOMIC
+    Atomic,
+}
+
+impl Function {
+    /// Parameters that a call gives values, in order.
+    pub fn inputs(&self) -> impl Iterator<Item = &Parameter> {
+        self.parameters.iter().filter(|p| p.is_input())
+    }
+    /// Parameters that are columns of the result.
+    pub fn outputs(&self) -> impl Iterator<Item = &Parameter> {
+        self.parameters.iter().filter(|p| p.is_output())
+    }
+    /// Types of the inputs: with name and schema, what tells functions apart.
+    pub fn input_types(&self) -> Vec<u32> {
+        self.inputs().map(|p| p.ty.oid).collect()
+    }
+}
+
 /// A role.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Role {

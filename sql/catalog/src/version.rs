@@ -18,6 +18,8 @@ pub struct Catalog {
     pub tables: Arc<BTreeMap<Oid, Arc<Table>>>,
     /// Views by OID.
     pub views: Arc<BTreeMap<Oid, Arc<View>>>,
+    /// Functions by OID.
+    pub functions: Arc<BTreeMap<Oid, Arc<Function>>>,
     /// Sequences by OID.
     pub sequences: Arc<BTreeMap<Oid, Arc<Sequence>>>,
     /// Roles by OID.
@@ -96,6 +98,7 @@ impl Catalog {
                 self.enter_type(o);
                 insert(&mut self.types, o.oid, o);
             }
+            Object::Function(o) => insert(&mut self.functions, o.oid, o),
             Object::Role(o) => insert(&mut self.roles, o.oid, o),
             Object::Database(o) => insert(&mut self.databases, o.oid, o),
             Object::Partition(o) => insert(&mut self.partitions, o.storage, o),
@@ -137,6 +140,7 @@ impl Catalog {
                     remove(&mut self.types, &key.oid);
                 }
             }
+            Class::Function => remove(&mut self.functions, &key.oid),
             Class::Role => remove(&mut self.roles, &key.oid),
             Class::Database => remove(&mut self.databases, &key.oid),
             Class::Partition => remove(&mut self.partitions, &StorageId(key.oid)),

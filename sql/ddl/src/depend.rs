@@ -43,6 +43,7 @@ pub(crate) struct Dependent {
 
 enum DependentKind {
     Relation(Relation),
+    Function(Oid),
     Default {
         table: Oid,
         column: usize,
@@ -178,6 +179,15 @@ impl Ddl<'_> {
             for v in catalog.views.values().filter(|v| v.schema == schema.oid) {
                 dependents.push(self.dependent_view(v, on.clone()));
             }
+            for f in catalog.functions.values().filter(|f| f.schema == schema.oid) {
+                let kind = if f.procedure { "procedure" } else { "function" };
+                dependents.push(Dependent {
+                    oid: f.oid,
+                    shown: format!("{kind} {}", self.shown_function(f)),
+                    on: on.clone(),
+                    what: DependentKind::Function(f.oid),
+                });
+            }
             // A sequence that a table owns goes with the table and is not mentioned.
             let owned = |s: &Sequence| {
                 s.owned_by
@@ -223,7 +233,7 @@ impl Ddl<'_> {
     pub(crate) async fn drop_relations(&mut self, targets: Vec<Relation>, mut dependents: Vec<Dependent>, cascade: bool) -> Result<()> {
         for relation in targets.iter().copied().chain(dependents.iter().filter_map(|d| match d.what {
             DependentKind::Relation(r) => Some(r),
-            DependentKind::Default { .. } | DependentKind::Constraint { .. } | DependentKind::Type => None,
+            DependentKind::Default { .. } | DependentKind::Constraint { .. } | DependentKind::Type | DependentKind::Function(_) => None,
         })) {
             if let Relation::Table(oid) | Relation::Index(oid, _) | Relation::View(oid) = relation {
                 self.lock_table(oid, TableLock::AccessExclusive).await?;
@@ -236,7 +246,7 @@ impl Ddl<'_> {
         let mut going: Vec<Relation> = targets.clone();
         going.extend(dependents.iter().filter_map(|d| match d.what {
             DependentKind::Relation(r) => Some(r),
-            DependentKind::Default { .. } | DependentKind::Constraint { .. } | DependentKind::Type => None,
+            DependentKind::Default { .. } | DependentKind::Constraint { .. } | DependentKind::Type | DependentKind::Function(_) => None,
         }));
         // Sequences owned by tables that go, silently.
         let owned: Vec<Relation> = going
@@ -368,6 +378,7 @@ impl Ddl<'_> {
                         sub: 0,
                     }))?;
                 }
+                DependentKind::Function(oid) => self.drop_routine(oid)?,
                 DependentKind::Relation(_) | DependentKind::Type => {}
             }
         }

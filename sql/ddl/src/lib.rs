@@ -10,7 +10,7 @@
 //! ```
 //!
 //! - `names`: objects by name, with PostgreSQL's errors.
-//! - `table`, `alter`, `index`, `view`, `sequence`, `schema`, `role`, `user_type`, `comment`, `truncate`: one statement family each.
+//! - `table`, `alter`, `index`, `view`, `function`, `sequence`, `schema`, `role`, `user_type`, `comment`, `truncate`: one statement family each.
 //! - `temporary`: the schemas of temporary relations, and what a commit does to these.
 //! - `generated`: columns that are computed of others.
 //! - `like`: definitions taken over from other relations.
@@ -32,6 +32,7 @@ mod depend;
 mod expression;
 mod fill;
 mod foreign_key;
+mod function;
 mod generated;
 mod index;
 mod like;
@@ -139,6 +140,9 @@ impl<'a> Ddl<'a> {
                 | AlterSequence(_)
                 | Drop(_)
                 | DropAbsent(_)
+                | CreateFunction(_)
+                | AlterFunction(_)
+                | DropFunction(_)
                 | CreateRole(_)
                 | AlterRole(_)
                 | DropRole { .. }
@@ -170,6 +174,9 @@ impl<'a> Ddl<'a> {
             Statement::AlterSequence(s) => self.alter_sequence(s).await.map(|()| "ALTER SEQUENCE"),
             Statement::Drop(s) => self.drop_objects(s).await,
             Statement::DropAbsent(s) => self.drop_absent(s),
+            Statement::CreateFunction(s) => self.create_function(s).await.map(|()| statement.tag()),
+            Statement::AlterFunction(s) => self.alter_function(s).await.map(|()| statement.tag()),
+            Statement::DropFunction(s) => self.drop_function(s).await.map(|()| statement.tag()),
             Statement::CreateRole(s) => self.create_role(s).await.map(|()| "CREATE ROLE"),
             Statement::AlterRole(s) => self.alter_role(s).await.map(|()| "ALTER ROLE"),
             Statement::DropRole { names, if_exists } => self.drop_role(names, *if_exists).await.map(|()| "DROP ROLE"),

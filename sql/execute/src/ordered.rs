@@ -26,11 +26,13 @@ fn strip(rel: &Rel, limited: bool) -> Option<Ordered> {
         ..inner
     };
     match rel {
-        Rel::Limit { input, limit, offset } => strip(input, limited || limit.is_some()).map(|o| {
+        Rel::Limit { ties, .. } if !ties.is_empty() => None,
+        Rel::Limit { input, limit, offset, .. } => strip(input, limited || limit.is_some()).map(|o| {
             again(o, &|input| Rel::Limit {
                 input,
                 limit: limit.clone(),
                 offset: offset.clone(),
+                ties: Vec::new(),
             })
         }),
         Rel::Project { input, columns } => strip(input, limited).map(|o| {

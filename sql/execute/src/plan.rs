@@ -21,7 +21,7 @@ use crate::rewrite;
 use crate::rows::{Compiler, Op, describe, positions};
 use crate::source::{Inner, RowSource};
 use crate::walk;
-use crate::write::{ChangePlan, Due, InsertPlan, LockPlan, settle};
+use crate::write::{ChangePlan, Due, InsertPlan, LockPlan, Pass, Staged, settle};
 use curia_bind::ir::*;
 use curia_catalog::system::system_table;
 use curia_catalog::{Catalog, Oid};
@@ -51,6 +51,8 @@ pub struct Plan {
     catalog: Arc<Catalog>,
     output: Arc<[OutputColumn]>,
     tables: Vec<(Oid, TableLock)>,
+    /// Changes in its WITH, which run before.
+    stages: Vec<Staged>,
     body: Nested<Body>,
 }
 
@@ -97,6 +99,7 @@ impl Source {
         let rel = rewrite::push_filters(rel);
         let ordered = ordered::by_row_key(&rel);
         if analytic
+            && !compiler.staged
             && ordered.is_none()
             && depth <= ANALYTIC_DEPTH
             && let Some(plan) = Analytic::plan(compiler, &rel, wanted, !waits(&rel))?
@@ -251,6 +254,7 @@ impl Plan {
     fn compile_with(c: &mut Compiler, engine: Arc<Engine>, statement: Arc<BoundStatement>, catalog: Arc<Catalog>) -> Result<Plan> {
         let depth = statement.depth;
         let output: Arc<[OutputColumn]> = statement.output().into();
+        let (stages, mut targets) = Staged::compile(c, &statement.stages, depth)?;
         let (body, target) = match &statement.bound {
             Bound::Query(q) => match LockPlan::compile(c, q, depth)? {
                 Some(plan) => (Body::Locking(plan), None),
@@ -263,6 +267,7 @@ impl Plan {
             Bound::Update(u) => (Body::Change(ChangePlan::update(c, u, depth)?), Some(u.table.oid)),
             Bound::Delete(d) => (Body::Change(ChangePlan::delete(c, d, depth)?), Some(d.table.oid)),
         };
+        targets.extend(target);
         let locking = matches!(body, Body::Locking(_));
         let mut oids = statement.tables.clone();
         oids.sort_unstable();
@@ -271,10 +276,12 @@ impl Plan {
             .into_iter()
             .filter(|oid| catalog.tables.contains_key(oid))
             .map(|oid| {
-                let lock = match target {
-                    Some(t) if t == oid => TableLock::RowExclusive,
-                    _ if locking => TableLock::RowShare,
-                    _ => TableLock::AccessShare,
+                let lock = if targets.contains(&oid) {
+                    TableLock::RowExclusive
+                } else if locking {
+                    TableLock::RowShare
+                } else {
+                    TableLock::AccessShare
                 };
                 (oid, lock)
             })
@@ -283,6 +290,7 @@ impl Plan {
             engine,
             output,
             tables,
+            stages,
             body: Nested::new(body, depth),
             statement: Nested::new(statement, depth),
             catalog,
@@ -318,6 +326,10 @@ impl Plan {
     pub fn output(&self) -> &[OutputColumn] {
         &self.output
     }
+    /// Tables whose row keys are the last columns of the result.
+    pub fn row_keys(&self) -> &[Oid] {
+        &self.statement.row_keys
+    }
     /// Types of `$1`, `$2`, ...
     pub fn params(&self) -> &[PgType] {
         &self.statement.params
@@ -338,6 +350,10 @@ impl Plan {
             Body::Change(p) => p.kind(),
         }
     }
+    /// The first change in its WITH.
+    pub fn changes(&self) -> Option<PlanKind> {
+        self.stages.first().map(Staged::kind)
+    }
     /// What feeds it.
     fn source(&self) -> &Source {
         match &*self.body {
@@ -352,8 +368,8 @@ impl Plan {
     /// begins here: its rows are computed as they are read, from the snapshot of now. Writes are done when it returns.
     pub async fn execute(&self, tx: &mut Transaction, execution: Execution) -> Result<Outcome> {
         match &*self.body {
-            Body::Query(_) | Body::Locking(_) => self.execute_unsettled(tx, execution).await,
-            Body::Insert(_) | Body::Change(_) => {
+            Body::Query(_) | Body::Locking(_) if self.stages.is_empty() => self.execute_unsettled(tx, execution).await,
+            _ => {
                 let outcome = self.execute_unsettled(tx, execution.clone()).await?;
                 settle(&self.engine, tx, &execution, Due::Statement).await?;
                 Ok(outcome)
@@ -374,6 +390,9 @@ impl Plan {
         if execution.params.len() < self.statement.params.len() {
             return Err(SqlError::internal("too few parameter values"));
         }
+        if !self.stages.is_empty() {
+            return self.execute_staged(tx, execution).await;
+        }
         match &*self.body {
             Body::Query(source) => {
                 let exec = Arc::new(Exec::new(tx.read_view(), execution, &self.engine));
@@ -386,6 +405,34 @@ impl Plan {
             Body::Locking(plan) => plan.execute(&self.engine, tx, execution, self.output.clone()).await,
             Body::Insert(plan) => plan.execute(&self.engine, tx, execution, self.output.clone()).await,
             Body::Change(plan) => plan.execute(&self.engine, tx, execution, self.output.clone()).await,
+        }
+    }
+
+    /// Runs the changes in its WITH, then the rest.
+    async fn execute_staged(&self, tx: &mut Transaction, execution: Execution) -> Result<Outcome> {
+        let engine = &self.engine;
+        'again: loop {
+            let exec = Arc::new(Exec::new(tx.read_view(), execution.clone(), engine));
+            for stage in &self.stages {
+                if !stage.run(engine, tx, &exec).await? {
+                    tx.restart_statement();
+                    continue 'again;
+                }
+            }
+            let output = self.output.clone();
+            let pass = match &*self.body {
+                Body::Query(source) => {
+                    let rows = Some(source.open(engine, exec, output)?);
+                    return Ok(Outcome { affected: 0, rows });
+                }
+                Body::Locking(_) => return Err(SqlError::unsupported("FOR UPDATE beside a WITH that changes rows")),
+                Body::Insert(plan) => plan.pass(engine, tx, &exec).await?,
+                Body::Change(plan) => plan.pass(engine, tx, &exec).await?,
+            };
+            match pass {
+                Pass::Again => tx.restart_statement(),
+                Pass::Done(written) => return written.outcome(exec, output),
+            }
         }
     }
 

@@ -133,11 +133,17 @@ fn push(mut rel: Rel, mut terms: Vec<Expr>) -> Rel {
             },
             terms,
         ),
-        Rel::Limit { input, limit, offset } => filter(
+        Rel::Limit {
+            input,
+            limit,
+            offset,
+            ties,
+        } => filter(
             Rel::Limit {
                 input: Box::new(push(*input, Vec::new())),
                 limit,
                 offset,
+                ties,
             },
             terms,
         ),

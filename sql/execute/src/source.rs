@@ -23,6 +23,8 @@ const ROWS_BEFORE_YIELD: u32 = 512;
 /// Rows of a statement, in result order.
 pub struct RowSource {
     columns: Arc<[OutputColumn]>,
+    /// How many of the columns a client gets.
+    shown: usize,
     inner: Inner,
     current: Row,
     given: u32,
@@ -60,6 +62,7 @@ pub(crate) enum Inner {
 impl RowSource {
     pub(crate) fn new(columns: Arc<[OutputColumn]>, inner: Inner) -> RowSource {
         RowSource {
+            shown: columns.len(),
             columns,
             inner,
             current: Row::new(),
@@ -80,6 +83,11 @@ impl RowSource {
         let cursor = Box::new(rows.rows());
         let positions = (0..columns.len()).collect();
         RowSource::new(columns, Inner::Cursor { exec, cursor, positions })
+    }
+
+    /// Gives a client the first columns only; [`RowSource::row`] has all.
+    pub fn show(&mut self, columns: usize) {
+        self.shown = columns;
     }
 
     /// Result columns.
@@ -163,7 +171,7 @@ impl RowSource {
     /// Appends the current row's values as the wire has them: for each its length as a big-endian `i32` (-1 for NULL) and its bytes.
     /// `formats` is empty (all text), one format for all, or one a column.
     pub fn write(&self, formats: &[ValueFormat], io: &IoContext, out: &mut Vec<u8>) -> Result<()> {
-        for (i, (c, value)) in self.columns.iter().zip(&self.current).enumerate() {
+        for (i, (c, value)) in self.columns.iter().zip(&self.current).take(self.shown).enumerate() {
             if value.is_null() {
                 out.extend_from_slice(&(-1i32).to_be_bytes());
                 continue;

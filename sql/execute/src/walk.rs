@@ -116,7 +116,10 @@ pub fn expressions<'a>(rel: &'a Rel, f: &mut dyn FnMut(&'a Expr)) {
             }
         }
         Rel::Sort { keys, .. } => keys.iter().for_each(|k| f(&k.expr)),
-        Rel::Limit { limit, offset, .. } => limit.iter().chain(offset).for_each(|e| f(e)),
+        Rel::Limit { limit, offset, ties, .. } => {
+            limit.iter().chain(offset).for_each(|e| f(e));
+            ties.iter().for_each(|k| f(&k.expr));
+        }
         Rel::Distinct { on, .. } => on.iter().flatten().for_each(f),
     }
 }

@@ -55,6 +55,11 @@ impl Block {
         }
     }
 
+    /// How many savepoints there are.
+    pub(crate) fn savepoints(&self) -> usize {
+        self.savepoints.len()
+    }
+
     /// Whether statements run inside BEGIN .. COMMIT.
     pub(crate) fn is_explicit(&self) -> bool {
         matches!(self.state, State::Explicit | State::Failed)
@@ -120,7 +125,10 @@ impl Session {
 
     /// A statement failed: the implicit transaction is rolled back, a block waits for its end.
     pub fn fail(&mut self) {
-        self.portals.clear();
+        // Those from before a savepoint live on if it is rolled back to.
+        if self.block.savepoints.is_empty() || !self.block.is_explicit() {
+            self.drop_portals();
+        }
         self.shared.notices.take();
         match self.block.state {
             State::Idle | State::Implicit => {
@@ -146,7 +154,13 @@ impl Session {
 
     /// Commits whatever is open and leaves the session idle.
     pub(crate) async fn commit(&mut self) -> Result<(), Stop> {
-        self.portals.clear();
+        if self.block.tx.is_some()
+            && let Err(e) = self.hold_cursors().await
+        {
+            self.rollback();
+            return Err(e.into());
+        }
+        self.drop_portals();
         // What waited is checked before temporary tables are emptied.
         if let Err(violated) = self.settle_at_commit().await {
             self.rollback();
@@ -181,7 +195,7 @@ impl Session {
 
     /// Rolls back whatever is open and leaves the session idle.
     pub(crate) fn rollback(&mut self) {
-        self.portals.clear();
+        self.drop_portals();
         self.block.savepoints.clear();
         self.block.tx = None;
         self.block.state = State::Idle;
@@ -254,7 +268,8 @@ impl Session {
             Statement::RollbackTo(name) => {
                 self.require_block("ROLLBACK TO SAVEPOINT")?;
                 let at = self.savepoint_named(&name.name)?;
-                self.portals.clear();
+                self.portals
+                    .retain(|_, p| p.savepoints <= at || p.cursor.as_ref().is_some_and(|c| c.held));
                 self.transaction()?.rollback_to_savepoint(&name.name)?;
                 let (_, mark) = self.block.savepoints[at];
                 self.block.savepoints.truncate(at + 1);

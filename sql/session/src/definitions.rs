@@ -78,6 +78,8 @@ impl DefinitionQueries {
     /// Stored expressions name their objects in full or by OID, so the search path of the session is as good as any.
     fn bind_context<'a>(&'a self, catalog: &'a Catalog) -> BindContext<'a> {
         BindContext {
+            row_keys: false,
+            cursor: None,
             catalog,
             search_path: &self.context.search_path,
             database: &self.context.shared.database_name,

@@ -62,6 +62,7 @@ impl Session {
             fields: None,
             prepared_at: 0,
             from_sql: false,
+            row_keys: false,
             planned: Mutex::new(None),
         };
         match prepared.statement() {
@@ -149,8 +150,9 @@ impl Session {
                 params,
                 formats: result_formats.to_vec(),
                 progress: Progress::Ready,
-                cursor: false,
+                cursor: None,
                 opened_at,
+                savepoints: self.block.savepoints(),
             },
         )?;
         out.bind_complete();

@@ -37,6 +37,7 @@ pub mod constraints;
 mod context;
 pub mod copy;
 pub mod cores;
+mod cursor;
 mod definitions;
 mod environment;
 mod extended;

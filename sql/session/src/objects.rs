@@ -37,13 +37,16 @@ impl Session {
         let open = self.portals.iter().filter(|(_, p)| !matches!(p.progress, Progress::Done(_)));
         let cursors = open
             .map(|(name, portal)| {
-                let binary = portal.cursor && portal.formats.contains(&crate::Format::Binary);
+                let binary = portal.cursor.is_some() && portal.formats.contains(&crate::Format::Binary);
                 vec![
                     ("name", Datum::text(name)),
                     ("statement", Datum::text(&portal.statement.sql)),
-                    ("is_holdable", Datum::Bool(false)),
+                    ("is_holdable", Datum::Bool(portal.cursor.as_ref().is_some_and(|c| c.hold))),
                     ("is_binary", Datum::Bool(binary)),
-                    ("is_scrollable", Datum::Bool(false)),
+                    (
+                        "is_scrollable",
+                        Datum::Bool(portal.cursor.as_ref().is_some_and(|c| c.scroll == Some(true))),
+                    ),
                     ("creation_time", Datum::Timestamptz(portal.opened_at)),
                 ]
             })

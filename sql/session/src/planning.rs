@@ -1,12 +1,13 @@
 //! Prepared statements and their plans.
 
 use crate::advisory::WAITING;
+use crate::cursor::current_of;
 use crate::objects::OWN_VIEWS;
 use crate::output::{Field, Output, Stop};
 use crate::plan_cache::Cached;
 use crate::session::Session;
-use curia_bind::BindContext;
 use curia_bind::ir::{BoundStatement, OutputColumn};
+use curia_bind::{BindContext, CursorRow};
 use curia_catalog::Catalog;
 use curia_execute::{Plan, PlanKind};
 use curia_parse::{Parsed, Statement};
@@ -49,6 +50,8 @@ pub struct Prepared {
     pub prepared_at: i64,
     /// By PREPARE, not by a Parse message.
     pub from_sql: bool,
+    /// A cursor's: its plan gives row keys behind its columns.
+    pub row_keys: bool,
     /// The newest plan.
     pub(crate) planned: Mutex<Option<Arc<Planned>>>,
 }
@@ -64,6 +67,7 @@ impl Prepared {
             fields: None,
             prepared_at: 0,
             from_sql: false,
+            row_keys: false,
             planned: Mutex::new(None),
         }
     }
@@ -110,20 +114,30 @@ impl Session {
         out: &mut impl Output,
     ) -> Result<Arc<Planned>, Stop> {
         let newest = prepared.planned.lock().clone();
-        if let Some(planned) = newest.filter(|p| p.catalog_version == catalog.version) {
-            return Ok(planned);
-        }
         let Some(parsed) = &prepared.parsed else {
             return Err(SqlError::internal("an empty statement has no plan").into());
         };
+        // Where a cursor stands is part of the plan.
+        let at_cursor = current_of(&parsed.statement).is_some();
+        if let Some(planned) = newest.filter(|p| !at_cursor && p.catalog_version == catalog.version) {
+            return Ok(planned);
+        }
         let types: Option<Vec<u32>> = match prepared.declared {
             // The types that it was first bound to are a promise to the client.
             Some(_) if !prepared.params.is_empty() => Some(prepared.params.iter().map(|t| t.oid).collect()),
             Some(ref d) => Some(d.clone()),
             None => None,
         };
-        let text = if parsed.span.start == 0 { Some(prepared.text()) } else { None };
-        let planned = self.plan_statement(parsed, text, types.as_deref(), catalog, out).await?;
+        let planned = if at_cursor || prepared.row_keys {
+            self.refresh_environment(catalog);
+            let preparing = prepared.declared.is_some() && prepared.prepared_at == 0;
+            let row = self.cursor_row(&parsed.statement, preparing);
+            let bound = self.bind_for_cursor(&parsed.statement, parsed.depth, types.as_deref(), catalog, (prepared.row_keys, row))?;
+            Arc::new(self.plan_bound(bound, catalog, out).await?)
+        } else {
+            let text = if parsed.span.start == 0 { Some(prepared.text()) } else { None };
+            self.plan_statement(parsed, text, types.as_deref(), catalog, out).await?
+        };
         if prepared.declared.is_some() && prepared.prepared_at != 0 && !same_fields(&prepared.fields, &planned.fields) {
             return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "cached plan must not change result type").into());
         }
@@ -172,9 +186,23 @@ impl Session {
         types: Option<&[u32]>,
         catalog: &Arc<Catalog>,
     ) -> Result<BoundStatement> {
+        self.bind_for_cursor(statement, depth, types, catalog, (false, None))
+    }
+
+    /// Binds a statement of a cursor (giving row keys), or one that changes the row that a cursor stands on.
+    fn bind_for_cursor(
+        &self,
+        statement: &Statement,
+        depth: u32,
+        types: Option<&[u32]>,
+        catalog: &Arc<Catalog>,
+        (row_keys, cursor): (bool, Option<CursorRow>),
+    ) -> Result<BoundStatement> {
         let mut io = self.environment.io.clone();
         io.now = self.transaction_start();
         let cx = BindContext {
+            row_keys,
+            cursor: cursor.as_ref(),
             catalog,
             search_path: &self.environment.search_path,
             database: &self.shared.database_name,
@@ -189,7 +217,7 @@ impl Session {
         let engine = self.shared.engine.clone();
         let plan = self.waits.run(out, engine.plan(&Arc::new(bound), catalog)).await?;
         let returns = plan.kind() == PlanKind::Select || !plan.output().is_empty();
-        let writes = match plan.kind() {
+        let writes = match plan.changes().unwrap_or(plan.kind()) {
             PlanKind::Select if plan.tables().iter().any(|(_, lock)| *lock == TableLock::RowShare) => Some("SELECT FOR UPDATE"),
             PlanKind::Select => None,
             PlanKind::Insert => Some("INSERT"),
@@ -198,7 +226,7 @@ impl Session {
         };
         Ok(Planned {
             params: plan.params().to_vec(),
-            fields: returns.then(|| fields_of(plan.output())),
+            fields: returns.then(|| fields_of(&plan.output()[..plan.output().len() - plan.row_keys().len()])),
             writes,
             catalog_version: plan.catalog_version(),
             waits: plan.calls(&WAITING),

@@ -1,9 +1,9 @@
 //! Portals: a statement with its parameters, and the rows that are left of it.
 
+use crate::cursor::{CursorState, no_cursor};
 use crate::output::{Disconnected, Field, Format, Output, Stop};
 use crate::planning::Prepared;
 use crate::session::Session;
-use crate::utility::no_cursor;
 use curia_execute::RowSource;
 use curia_types::{Datum, IoContext, PgType, Result, SqlError, binary_io, text_io};
 use std::sync::Arc;
@@ -100,9 +100,11 @@ pub(crate) struct Portal {
     pub formats: Vec<Format>,
     pub progress: Progress,
     /// Made by DECLARE.
-    pub cursor: bool,
+    pub cursor: Option<Box<CursorState>>,
     /// Start of the statement that opened it, microseconds since 2000-01-01 UTC.
     pub opened_at: i64,
+    /// How many savepoints there were.
+    pub savepoints: usize,
 }
 
 /// What came of moving rows to the client.
@@ -136,6 +138,9 @@ impl Session {
             if let Progress::Open { rows, fields, .. } = &mut portal.progress {
                 let formats = portal.formats.clone();
                 moved = Box::pin(self.move_rows(rows, &fields.clone(), &formats, limit, send, out)).await?;
+                if let (Some(cursor), Rows::Plan(source)) = (&mut portal.cursor, &*rows) {
+                    cursor.advanced(moved.sent, moved.limited.then(|| source.row().to_vec()));
+                }
             }
             *left = left.saturating_sub(moved.sent);
             let finished = *left == 0;

@@ -1,20 +1,21 @@
 //! Statements that are neither queries nor changes of rows.
 
 use crate::context::read_only;
+use crate::cursor::no_cursor;
 use crate::definitions::DefinitionQueries;
 use crate::extended::duplicate;
 use crate::notice::{Notice, Severity};
 use crate::output::{Field, Output, Stop};
 use crate::planning::Prepared;
-use crate::portal::{Portal, Progress, Ran, Rows, Tag};
+use crate::portal::Ran;
 use crate::session::Session;
 use crate::settings::{Scope, search_path, unrecognized};
 use curia_catalog::version::Relation;
 use curia_ddl::Ddl;
 use curia_parse::Statement;
 use curia_parse::ast::{
-    Discard, Explain, ExplainFormat, Fetch, FetchDirection, Isolation, LockTable, ObjectName, Reset, Set, SetItem, SetValue, Show,
-    TableLockMode, TransactionModes, Vacuum,
+    Discard, Explain, ExplainFormat, Isolation, LockTable, ObjectName, Reset, Set, SetItem, SetValue, Show, TableLockMode,
+    TransactionModes, Vacuum,
 };
 use curia_txn::{LockWait, TableLock};
 use curia_types::{Datum, PgType, Result, SqlError, SqlState};
@@ -76,17 +77,10 @@ impl Session {
                 self.statements.remove(&name.name);
             }
             Statement::Declare(d) => {
-                if d.hold {
-                    return Err(SqlError::unsupported("DECLARE CURSOR WITH HOLD").into());
-                }
-                if d.scroll == Some(true) {
-                    return Err(SqlError::unsupported("DECLARE SCROLL CURSOR").into());
-                }
-                self.require_block("DECLARE CURSOR")?;
                 self.declare(d, prepared, out).await?;
             }
             Statement::Fetch(f) => return self.fetch(f, out).await,
-            Statement::Close(None) => self.portals.retain(|_, p| !p.cursor),
+            Statement::Close(None) => self.portals.retain(|_, p| p.cursor.is_none()),
             Statement::Close(Some(name)) => {
                 self.portals.remove(&name.name).ok_or_else(|| no_cursor(&name.name))?;
             }
@@ -271,68 +265,6 @@ impl Session {
         Ok(())
     }
 
-    async fn declare(&mut self, d: &curia_parse::ast::Declare, prepared: &Prepared, out: &mut impl Output) -> Result<(), Stop> {
-        if self.portals.contains_key(&d.name.name) {
-            return Err(SqlError::new(SqlState::DUPLICATE_CURSOR, format!("cursor \"{}\" already exists", d.name.name)).into());
-        }
-        let parsed = curia_parse::Parsed {
-            statement: Statement::Query(d.query.clone()),
-            span: d.span.clone(),
-            depth: prepared.parsed.as_ref().map_or(1, |p| p.depth),
-            truncated: Vec::new(),
-        };
-        let mut inner = Prepared::transient(&prepared.sql, Arc::new(parsed));
-        let ran = self.run_plan(&inner, Arc::from([]), out).await?;
-        let (Some(rows), Some(fields)) = (ran.rows, ran.fields) else {
-            return Err(SqlError::internal("a cursor without rows").into());
-        };
-        inner.fields = Some(fields.clone());
-        let format = if d.binary { crate::Format::Binary } else { crate::Format::Text };
-        let portal = Portal {
-            statement: Arc::new(inner),
-            params: Arc::from([]),
-            formats: vec![format],
-            progress: Progress::Open {
-                rows,
-                fields,
-                tag: Tag::Sent("FETCH"),
-            },
-            cursor: true,
-            opened_at: self.statement_start,
-        };
-        Ok(self.open_portal(&d.name.name, portal)?)
-    }
-
-    /// FETCH and MOVE, forward only.
-    async fn fetch<O: Output>(&mut self, f: &Fetch, out: &mut O) -> Result<Ran, Stop> {
-        let limit = match f.direction {
-            FetchDirection::Forward(None) => 0,
-            FetchDirection::Forward(Some(n)) if n > 0 => n as u64,
-            FetchDirection::Relative(1) => 1,
-            _ => return Err(SqlError::unsupported("FETCH in any direction but forward").into()),
-        };
-        let name = &f.cursor.name;
-        let portal = self.portals.get(name).ok_or_else(|| no_cursor(name))?;
-        let fields: Arc<[Field]> = portal.statement.fields.clone().unwrap_or_else(|| Arc::from([]));
-        let mut rows = Rows::Cursor {
-            name: name.clone(),
-            left: limit,
-        };
-        if f.is_move {
-            let moved = self.move_rows(&mut rows, &fields, &[], 0, false, out).await?;
-            return Ok(Ran {
-                rows: None,
-                fields: None,
-                tag: Tag::Affected("MOVE", moved.sent),
-            });
-        }
-        Ok(Ran {
-            rows: Some(rows),
-            fields: Some(fields),
-            tag: Tag::Sent("FETCH"),
-        })
-    }
-
     async fn explain<O: Output>(&mut self, e: &Explain, prepared: &Prepared, out: &mut O) -> Result<Ran, Stop> {
         if e.options.format != ExplainFormat::Text {
             return Err(SqlError::unsupported("EXPLAIN in a format other than TEXT").into());
@@ -485,8 +417,4 @@ pub(crate) fn text_field(name: &str) -> Field {
 
 fn show_all_fields() -> Arc<[Field]> {
     Arc::from([text_field("name"), text_field("setting"), text_field("description")])
-}
-
-pub(crate) fn no_cursor(name: &str) -> SqlError {
-    SqlError::new(SqlState::INVALID_CURSOR_NAME, format!("cursor \"{name}\" does not exist"))
 }

@@ -36,7 +36,8 @@ const NATIVE_INPUTS: usize = 64;
 fn native(rel: &Rel) -> bool {
     let keyed = |ty: PgType| plainly_ordered(ty) || has_key(ty);
     match rel {
-        Rel::Scan(_) | Rel::Filter { .. } | Rel::Project { .. } | Rel::Limit { .. } => true,
+        Rel::Scan(_) | Rel::Filter { .. } | Rel::Project { .. } => true,
+        Rel::Limit { ties, .. } => ties.is_empty(),
         Rel::Join { lateral, .. } => !lateral,
         Rel::Sort { keys, .. } => keys.iter().all(|k| keyed(k.expr.ty)),
         Rel::Distinct { on, .. } => on.is_none() && walk::columns(rel).iter().all(|c| plainly_ordered(c.ty)),
@@ -243,7 +244,7 @@ impl Lowering {
                     .collect::<Result<Vec<_>>>()?;
                 build(LogicalPlanBuilder::from(plan).sort(keys))
             }
-            Rel::Limit { input, limit, offset } => {
+            Rel::Limit { input, limit, offset, .. } => {
                 let mut program = |e: &Option<Box<Expr>>| e.as_ref().map(|e| self.compiler.expression(e, &[], &HashMap::new())).transpose();
                 let (limit, offset) = (program(limit)?, program(offset)?);
                 let (limit, offset) = bounds(

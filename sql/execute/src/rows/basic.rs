@@ -1,7 +1,9 @@
 //! Operators that hold no rows: Unit, Values, Filter, Project, Limit.
 
+use super::sort::{Key, evaluate, same};
 use super::{Cursor, Op, Operator, Row};
 use crate::eval::{Env, Program};
+use crate::spill::By;
 use curia_bind::ir::RelColumn;
 use curia_types::{Datum, Result, SqlError, SqlState};
 use std::sync::Arc;
@@ -147,6 +149,8 @@ pub struct Limit {
     pub input: Arc<Op>,
     pub limit: Option<Program>,
     pub offset: Option<Program>,
+    /// WITH TIES: keys of the order.
+    pub ties: Vec<Key>,
 }
 
 impl Operator for Limit {
@@ -155,11 +159,19 @@ impl Operator for Limit {
     }
     fn open(self: Arc<Self>, env: Env<'_>) -> Result<Box<dyn Cursor>> {
         let (limit, offset) = bounds(env, self.limit.as_ref(), self.offset.as_ref())?;
+        if !self.ties.is_empty() && limit.is_none() {
+            return Err(SqlError::new(
+                SqlState::INVALID_ROW_COUNT_IN_LIMIT_CLAUSE,
+                "row count cannot be null in FETCH FIRST ... WITH TIES clause",
+            ));
+        }
         let input = self.input.clone().open(env)?;
         Ok(Box::new(LimitCursor {
+            op: self,
             input,
             skip: offset,
             left: limit,
+            last: None,
         }))
     }
     fn describe(&self) -> String {
@@ -187,14 +199,24 @@ pub(crate) fn bounds(env: Env<'_>, limit: Option<&Program>, offset: Option<&Prog
 }
 
 struct LimitCursor {
+    op: Arc<Limit>,
     input: Box<dyn Cursor>,
     skip: u64,
     left: Option<u64>,
+    /// WITH TIES: the last row's keys.
+    last: Option<Vec<Datum>>,
 }
 
 impl Cursor for LimitCursor {
     fn next(&mut self, env: Env<'_>) -> Result<Option<Row>> {
         if self.left == Some(0) {
+            let Some(last) = &self.last else { return Ok(None) };
+            let Some(row) = self.input.next(env)? else { return Ok(None) };
+            let by: Vec<By> = self.op.ties.iter().map(|k| k.by).collect();
+            if same(&by, last, &evaluate(&self.op.ties, env, &row)?) {
+                return Ok(Some(row));
+            }
+            self.last = None;
             return Ok(None);
         }
         while self.skip > 0 {
@@ -206,6 +228,13 @@ impl Cursor for LimitCursor {
         if let Some(left) = &mut self.left {
             *left -= 1;
         }
-        self.input.next(env)
+        let row = self.input.next(env)?;
+        if self.left == Some(0)
+            && !self.op.ties.is_empty()
+            && let Some(row) = &row
+        {
+            self.last = Some(evaluate(&self.op.ties, env, row)?);
+        }
+        Ok(row)
     }
 }

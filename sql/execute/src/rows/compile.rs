@@ -37,6 +37,8 @@ pub struct Compiler {
     recursing: HashMap<u32, String>,
     /// The scan with this column runs in this direction: its order stands in for a sort.
     ordered: Option<(ColId, Direction)>,
+    /// Compiling a statement whose WITH changes rows: its rows go through row operators, which share what the changes returned.
+    pub(crate) staged: bool,
     /// Wrap every operator to count its rows and time, for EXPLAIN ANALYZE.
     pub measure: bool,
 }
@@ -51,6 +53,7 @@ impl Compiler {
             definitions: HashMap::new(),
             recursing: HashMap::new(),
             ordered: None,
+            staged: false,
             measure: false,
         }
     }
@@ -192,11 +195,22 @@ impl Compiler {
                 let keys = self.keys(keys, input.columns(), frame)?;
                 Arc::new(Sort { input, keys })
             }
-            Rel::Limit { input, limit, offset } => {
+            Rel::Limit {
+                input,
+                limit,
+                offset,
+                ties,
+            } => {
                 let input = self.relation(input, frame)?;
                 let mut compile = |e: &Option<Box<Expr>>| e.as_ref().map(|e| self.expression(e, &[], frame)).transpose();
                 let (limit, offset) = (compile(limit)?, compile(offset)?);
-                Arc::new(Limit { input, limit, offset })
+                let ties = self.keys(ties, input.columns(), frame)?;
+                Arc::new(Limit {
+                    input,
+                    limit,
+                    offset,
+                    ties,
+                })
             }
             Rel::Distinct { input, on } => {
                 let input = self.relation(input, frame)?;
@@ -231,28 +245,7 @@ impl Compiler {
             Rel::With { ctes, body } => {
                 let mut definitions = Vec::new();
                 for cte in ctes {
-                    let query = self.relation(&cte.query, frame)?;
-                    let ids: Vec<ColId> = cte.columns.iter().map(|c| c.id).collect();
-                    let recursive = match &cte.recursive {
-                        None => None,
-                        Some((term, ids, all)) => {
-                            self.recursing.insert(cte.id, cte.name.clone());
-                            let term = self.relation(term, frame)?;
-                            self.recursing.remove(&cte.id);
-                            let positions = positions(&*term, ids)?;
-                            Some((term, positions, *all))
-                        }
-                    };
-                    let definition = Arc::new(Definition {
-                        id: cte.id,
-                        name: cte.name.clone(),
-                        positions: positions(&*query, &ids)?,
-                        query,
-                        types: cte.columns.iter().map(|c| c.ty).collect(),
-                        recursive,
-                    });
-                    self.definitions.insert(cte.id, definition.clone());
-                    definitions.push(definition);
+                    definitions.push(self.define_in(cte, passing(rel, cte), frame)?);
                 }
                 Arc::new(With {
                     definitions,
@@ -274,6 +267,51 @@ impl Compiler {
             // Locks are taken by the statement over the rows that come out (see `lock_rows`).
             Rel::LockRows { input, .. } => self.relation(input, frame)?,
         })
+    }
+
+    /// Compiles a common table expression of the statement itself.
+    pub(crate) fn define(&mut self, cte: &Cte, passing: bool) -> Result<Arc<Definition>> {
+        self.define_in(cte, passing, &HashMap::new())
+    }
+
+    fn define_in(&mut self, cte: &Cte, passing: bool, frame: &Frame) -> Result<Arc<Definition>> {
+        let query = self.relation(&cte.query, frame)?;
+        let ids: Vec<ColId> = cte.columns.iter().map(|c| c.id).collect();
+        let recursive = match &cte.recursive {
+            None => None,
+            Some((term, ids, all)) => {
+                self.recursing.insert(cte.id, cte.name.clone());
+                let term = self.relation(term, frame)?;
+                self.recursing.remove(&cte.id);
+                let positions = positions(&*term, ids)?;
+                Some((term, positions, *all))
+            }
+        };
+        let definition = Arc::new(Definition {
+            passing: passing && recursive.is_some(),
+            id: cte.id,
+            name: cte.name.clone(),
+            positions: positions(&*query, &ids)?,
+            query,
+            types: cte.columns.iter().map(|c| c.ty).collect(),
+            recursive,
+        });
+        self.definitions.insert(cte.id, definition.clone());
+        Ok(definition)
+    }
+
+    /// A common table expression whose rows a change will have left when they are read.
+    pub(crate) fn define_change(&mut self, id: u32, name: &str, columns: Vec<RelColumn>) {
+        let definition = Definition {
+            passing: false,
+            id,
+            name: name.to_owned(),
+            positions: (0..columns.len()).collect(),
+            types: columns.iter().map(|c| c.ty).collect(),
+            query: Arc::new(Values { rows: Vec::new(), columns }),
+            recursive: None,
+        };
+        self.definitions.insert(id, Arc::new(definition));
     }
 
     /// A scan with the conjuncts over it.
@@ -399,6 +437,21 @@ impl Compiler {
             columns,
         }))
     }
+}
+
+/// Whether one scan reads a definition, but for those of its own recursive term, and computing it twice gives the same rows.
+fn passing(with: &Rel, cte: &Cte) -> bool {
+    let count = |rel: &Rel| {
+        let mut scans = 0;
+        walk::each_rel(rel, &mut |r| {
+            scans += usize::from(matches!(r, Rel::CteScan { cte: id, .. } if *id == cte.id))
+        });
+        scans
+    };
+    let own = cte.recursive.as_ref().map_or(0, |(term, _, _)| count(term));
+    let terms = std::iter::once(&cte.query).chain(cte.recursive.as_ref().map(|(term, _, _)| term));
+    let volatile = |rel: &Rel| walk::any_expression(rel, &|e| registry::volatility(e) == curia_functions::Volatility::Volatile);
+    count(with) == own + 1 && !terms.into_iter().any(volatile)
 }
 
 /// Whether a relation is expected to give few rows: everything it reads is bounded by keys.

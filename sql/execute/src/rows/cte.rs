@@ -1,11 +1,14 @@
 //! Common table expressions: computed on first use, kept for the statement; recursive ones run to their fixed point.
+//!
+//! A recursive one with a single reader is not kept: its rows pass to the reader as they come, so that a reader that stops early ends a
+//! recursion that has no end.
 
 use super::{Cursor, Op, Operator, Row};
 use crate::eval::Env;
 use crate::order;
 use crate::spill::{Hold, Kept, Spool};
 use curia_bind::ir::RelColumn;
-use curia_types::{PgType, Result, SqlError};
+use curia_types::{Datum, PgType, Result, SqlError};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -19,6 +22,8 @@ pub struct Definition {
     pub types: Vec<PgType>,
     /// Recursive term, positions of its output columns, and UNION ALL.
     pub recursive: Option<(Arc<Op>, Vec<usize>, bool)>,
+    /// Only one scan reads it, and computing it again gives the same.
+    pub passing: bool,
 }
 
 impl Definition {
@@ -26,50 +31,93 @@ impl Definition {
         positions.iter().map(|p| row[*p].clone()).collect()
     }
 
-    fn compute(&self, env: Env<'_>) -> Result<Kept> {
+    fn compute(self: &Arc<Self>, env: Env<'_>) -> Result<Kept> {
         let room = &env.exec.room;
-        let mut cursor = self.query.clone().open(env)?;
         let mut result = Spool::new(room);
-        let Some((term, positions, all)) = &self.recursive else {
-            while let Some(row) = cursor.next(env)? {
-                env.exec.check_cancel()?;
-                result.push(Self::pick(&self.positions, row))?;
+        if self.recursive.is_some() {
+            let mut rows = Recursion::start(self, env)?;
+            while let Some(row) = rows.next(env)? {
+                result.push(row)?;
             }
             return result.finish();
-        };
-        // With UNION every row comes in once; their keys are all in memory.
-        let (mut seen, mut hold) = (HashSet::new(), Hold::new(room));
-        let mut is_new = |row: &Row| -> Result<bool> {
-            if *all {
-                return Ok(true);
-            }
-            let key = order::typed_key(&self.types, row);
-            let bytes = key.len() + 48;
-            let new = seen.insert(key);
-            if new {
-                hold.must_fit(bytes)?;
-            }
-            Ok(new)
-        };
-        let mut positions_now = &self.positions;
-        loop {
-            let (mut fresh, mut any) = (Spool::new(room), false);
-            while let Some(row) = cursor.next(env)? {
-                env.exec.check_cancel()?;
-                let row = Self::pick(positions_now, row);
-                if is_new(&row)? {
-                    any = true;
-                    result.push(row.clone())?;
-                    fresh.push(row)?;
-                }
-            }
-            if !any {
-                return result.finish();
-            }
-            env.exec.set_working(self.id, fresh.finish()?);
-            cursor = term.clone().open(env)?;
-            positions_now = positions;
         }
+        let mut cursor = self.query.clone().open(env)?;
+        while let Some(row) = cursor.next(env)? {
+            env.exec.check_cancel()?;
+            result.push(Self::pick(&self.positions, row))?;
+        }
+        result.finish()
+    }
+}
+
+/// A run of a recursive definition: the non-recursive term, then the recursive term over what the last round gave, until that is nothing.
+struct Recursion {
+    definition: Arc<Definition>,
+    /// The frame that the definition stands in.
+    frame: Vec<Datum>,
+    cursor: Box<dyn Cursor>,
+    /// In the recursive term.
+    stepping: bool,
+    /// This round's rows.
+    fresh: Spool,
+    any: bool,
+    /// With UNION every row comes in once; their keys are all in memory.
+    seen: HashSet<Vec<u8>>,
+    hold: Hold,
+}
+
+impl Recursion {
+    fn start(definition: &Arc<Definition>, env: Env<'_>) -> Result<Recursion> {
+        Ok(Recursion {
+            definition: definition.clone(),
+            frame: env.frame.to_vec(),
+            cursor: definition.query.clone().open(env)?,
+            stepping: false,
+            fresh: Spool::new(&env.exec.room),
+            any: false,
+            seen: HashSet::new(),
+            hold: Hold::new(&env.exec.room),
+        })
+    }
+}
+
+impl Cursor for Recursion {
+    fn next(&mut self, env: Env<'_>) -> Result<Option<Row>> {
+        let definition = self.definition.clone();
+        let Some((term, positions, all)) = &definition.recursive else {
+            return Err(SqlError::internal("a recursion without a recursive term"));
+        };
+        let frame = std::mem::take(&mut self.frame);
+        let env = Env {
+            exec: env.exec,
+            frame: &frame,
+        };
+        let row = loop {
+            env.exec.check_cancel()?;
+            if let Some(row) = self.cursor.next(env)? {
+                let row = Definition::pick(if self.stepping { positions } else { &definition.positions }, row);
+                if !*all {
+                    let key = order::typed_key(&definition.types, &row);
+                    let bytes = key.len() + 48;
+                    if !self.seen.insert(key) {
+                        continue;
+                    }
+                    self.hold.must_fit(bytes)?;
+                }
+                self.any = true;
+                self.fresh.push(row.clone())?;
+                break Some(row);
+            }
+            if !std::mem::take(&mut self.any) {
+                break None;
+            }
+            let fresh = std::mem::replace(&mut self.fresh, Spool::new(&env.exec.room));
+            env.exec.set_working(definition.id, fresh.finish()?);
+            self.cursor = term.clone().open(env)?;
+            self.stepping = true;
+        };
+        self.frame = frame;
+        Ok(row)
     }
 }
 
@@ -114,6 +162,13 @@ impl Operator for CteScan {
     }
     fn open(self: Arc<Self>, env: Env<'_>) -> Result<Box<dyn Cursor>> {
         let (frame, known) = env.exec.cte(self.definition.id);
+        if self.definition.passing && known.is_none() {
+            let env = Env {
+                exec: env.exec,
+                frame: &frame,
+            };
+            return Ok(Box::new(Recursion::start(&self.definition, env)?));
+        }
         let rows = match known {
             Some(rows) => rows,
             None => {

@@ -9,6 +9,7 @@ mod basic;
 mod compile;
 mod cte;
 mod function;
+mod in_range;
 mod join;
 mod measure;
 mod merge;

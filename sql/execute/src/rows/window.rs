@@ -4,15 +4,17 @@
 //! rows are held together.
 
 use super::compile::{Compiler, Frame};
+use super::in_range::{RangeBound, Side};
 use super::sort::{Key, evaluate, same};
 use super::{Cursor, Op, Operator, Row};
 use crate::eval::{Env, Program};
 use crate::order;
 use crate::registry;
 use crate::spill::{By, Hold, Sorted, Sorter};
-use curia_bind::ir::{FrameBound, FrameUnit, RelColumn, WindowCall};
+use curia_bind::ir::{FrameBound, FrameExclude, FrameUnit, RelColumn, WindowCall};
 use curia_functions::{Accumulator, CallTypes, Kernel, WindowFunction};
 use curia_types::{Datum, PgType, Result, SqlError, SqlState};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Adds window function columns.
@@ -32,6 +34,14 @@ struct Call {
     partition: Vec<Key>,
     order: Vec<Key>,
     frame: Option<(FrameUnit, Bound, Bound)>,
+    exclude: Option<FrameExclude>,
+}
+
+/// A partition that is held: its rows, the number of each one's peer group, and the keys that RANGE offsets are added to.
+struct Partition<'a> {
+    rows: &'a [Row],
+    peers: &'a [usize],
+    keys: Vec<Datum>,
 }
 
 enum Bound {
@@ -74,10 +84,6 @@ impl Window {
                         })
                     };
                     let (start, end) = (bound(&f.start)?, bound(&f.end)?);
-                    let offset = |b: &Bound| matches!(b, Bound::Preceding(_) | Bound::Following(_));
-                    if f.unit == FrameUnit::Range && (offset(&start) || offset(&end)) {
-                        return Err(SqlError::unsupported("RANGE with offset PRECEDING/FOLLOWING"));
-                    }
                     Some((f.unit, start, end))
                 }
             };
@@ -91,6 +97,7 @@ impl Window {
                 partition,
                 order: c.keys(&call.order_by, input.columns(), frame)?,
                 frame: bounds,
+                exclude: call.frame.as_ref().and_then(|f| f.exclude),
             });
             columns.push(call.output.clone());
         }
@@ -207,7 +214,12 @@ impl Cursor for WindowCursor {
             keys = next;
         }
         let mut values = vec![Datum::Null; rows.len()];
-        call.partition(env, &rows, &peers, &mut values)?;
+        let partition = Partition {
+            rows: &rows,
+            peers: &peers,
+            keys: call.range_keys(env, &rows)?,
+        };
+        call.partition(env, &partition, &mut values)?;
         for (row, value) in rows.iter_mut().zip(values) {
             row.push(value);
         }
@@ -277,6 +289,7 @@ impl Call {
         use WindowFunction::{DenseRank, Rank, RowNumber};
         match (self.kernel, &self.frame) {
             (Kernel::Window(RowNumber | Rank | DenseRank), _) => Reach::Row,
+            _ if self.exclude.is_some() => Reach::Partition,
             (Kernel::Aggregate(_), Some((FrameUnit::Rows, Bound::UnboundedPreceding, Bound::CurrentRow))) => Reach::Row,
             (Kernel::Aggregate(_), Some((_, Bound::UnboundedPreceding, Bound::CurrentRow)) | None) => Reach::Peers,
             _ => Reach::Partition,
@@ -304,13 +317,25 @@ impl Call {
         self.args.get(i).map_or(Ok(Datum::Null), |p| p.eval(env, row))
     }
 
-    fn partition(&self, env: Env<'_>, rows: &[Row], peers: &[usize], values: &mut [Datum]) -> Result<()> {
+    /// The keys of rows, if a bound of the frame is a RANGE with an offset.
+    fn range_keys(&self, env: Env<'_>, rows: &[Row]) -> Result<Vec<Datum>> {
+        let offset = |b: &Bound| matches!(b, Bound::Preceding(_) | Bound::Following(_));
+        match (&self.frame, self.order.first()) {
+            (Some((FrameUnit::Range, start, end)), Some(key)) if offset(start) || offset(end) => {
+                rows.iter().map(|row| key.program.eval(env, row)).collect()
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn partition(&self, env: Env<'_>, partition: &Partition<'_>, values: &mut [Datum]) -> Result<()> {
+        let Partition { rows, peers, .. } = *partition;
         let n = rows.len();
         let first_peer = |i: usize| peers.partition_point(|p| *p < peers[i]);
         let after_peers = |i: usize| peers.partition_point(|p| *p <= peers[i]);
         let function = match self.kernel {
             Kernel::Window(f) => f,
-            Kernel::Aggregate(_) => return self.aggregate(env, rows, peers, values),
+            Kernel::Aggregate(_) => return self.aggregate(env, partition, values),
             _ => return Err(SqlError::unsupported(format!("{}() as a window function", self.name))),
         };
         for i in 0..n {
@@ -359,10 +384,10 @@ impl Call {
                     }
                 }
                 WindowFunction::FirstValue | WindowFunction::LastValue | WindowFunction::NthValue => {
-                    let (from, to) = self.frame(env, row, i, peers)?;
+                    let frame = self.pieces(i, peers, self.frame(env, i, partition)?);
                     let at = match function {
-                        WindowFunction::FirstValue => Some(from),
-                        WindowFunction::LastValue => to.checked_sub(1),
+                        WindowFunction::FirstValue => frame.first().map(|p| p.start),
+                        WindowFunction::LastValue => frame.last().map(|p| p.end - 1),
                         _ => match order::integer(&self.arg(1, env, row)?) {
                             None => None,
                             Some(k) if k <= 0 => {
@@ -371,10 +396,10 @@ impl Call {
                                     "argument of nth_value must be greater than zero",
                                 ));
                             }
-                            Some(k) => Some(from + k as usize - 1),
+                            Some(k) => frame.iter().cloned().flatten().nth(usize::try_from(k - 1).unwrap_or(usize::MAX)),
                         },
                     };
-                    match at.filter(|at| *at >= from && *at < to) {
+                    match at {
                         Some(at) => self.arg(0, env, &rows[at])?,
                         None => Datum::Null,
                     }
@@ -385,8 +410,9 @@ impl Call {
     }
 
     /// The frame of row `i` of a partition: from, to (exclusive).
-    fn frame(&self, env: Env<'_>, row: &Row, i: usize, peers: &[usize]) -> Result<(usize, usize)> {
-        let n = peers.len();
+    fn frame(&self, env: Env<'_>, i: usize, partition: &Partition<'_>) -> Result<(usize, usize)> {
+        let Partition { rows, peers, .. } = *partition;
+        let (row, n) = (&rows[i], peers.len());
         let first_peer = |g: usize| peers.partition_point(|p| *p < g);
         let after_group = |g: usize| peers.partition_point(|p| *p <= g);
         let Some((unit, start, end)) = &self.frame else {
@@ -409,6 +435,41 @@ impl Call {
                 Some(v) => Ok(usize::try_from(v).unwrap_or(usize::MAX)),
             }
         };
+        if let (FrameUnit::Range, [key]) = (*unit, self.order.as_slice())
+            && !partition.keys.is_empty()
+        {
+            let reach = |program: &Program, preceding: bool, side: Side| -> Result<usize> {
+                let offset = program.eval(env, row)?;
+                if offset.is_null() {
+                    let what = if side == Side::Start { "starting" } else { "ending" };
+                    let message = format!("frame {what} offset must not be null");
+                    return Err(SqlError::new(SqlState::new("22004"), message));
+                }
+                let bound = RangeBound {
+                    key,
+                    current: &partition.keys[i],
+                    offset: &offset,
+                    preceding,
+                    side,
+                };
+                bound.rows_before(&partition.keys, env.exec.context.io())
+            };
+            let from = match start {
+                Bound::UnboundedPreceding => 0,
+                Bound::UnboundedFollowing => n,
+                Bound::CurrentRow => first_peer(peers[i]),
+                Bound::Preceding(p) => reach(p, true, Side::Start)?,
+                Bound::Following(p) => reach(p, false, Side::Start)?,
+            };
+            let to = match end {
+                Bound::UnboundedPreceding => 0,
+                Bound::UnboundedFollowing => n,
+                Bound::CurrentRow => after_group(peers[i]),
+                Bound::Preceding(p) => reach(p, true, Side::End)?,
+                Bound::Following(p) => reach(p, false, Side::End)?,
+            };
+            return Ok((from, to.max(from)));
+        }
         let rows = *unit == FrameUnit::Rows;
         let from = match start {
             Bound::UnboundedPreceding => 0,
@@ -433,14 +494,55 @@ impl Call {
         Ok((from, to.max(from)))
     }
 
-    fn aggregate(&self, env: Env<'_>, rows: &[Row], peers: &[usize], values: &mut [Datum]) -> Result<()> {
+    /// A frame without what EXCLUDE leaves out of it: at most three pieces, none empty.
+    fn pieces(&self, i: usize, peers: &[usize], (from, to): (usize, usize)) -> Vec<Range<usize>> {
+        let group = || peers.partition_point(|p| *p < peers[i])..peers.partition_point(|p| *p <= peers[i]);
+        let out = match self.exclude {
+            None => to..to,
+            Some(FrameExclude::CurrentRow) => i..i + 1,
+            Some(FrameExclude::Group | FrameExclude::Ties) => group(),
+        };
+        let kept = if self.exclude == Some(FrameExclude::Ties) { i..i + 1 } else { i..i };
+        let within = |r: Range<usize>| r.start.clamp(from, to)..r.end.clamp(from, to);
+        [from..out.start, kept, out.end..to]
+            .into_iter()
+            .map(within)
+            .filter(|r| !r.is_empty())
+            .collect()
+    }
+
+    /// An aggregate over frames with EXCLUDE: each from its own rows.
+    fn aggregate_pieces(&self, env: Env<'_>, partition: &Partition<'_>, values: &mut [Datum]) -> Result<()> {
+        let Kernel::Aggregate(kernel) = self.kernel else { return Ok(()) };
+        for (i, value) in values.iter_mut().enumerate() {
+            env.exec.check_cancel()?;
+            let mut accumulator = (kernel.new)(&self.call_types());
+            for at in self
+                .pieces(i, partition.peers, self.frame(env, i, partition)?)
+                .into_iter()
+                .flatten()
+            {
+                if let Some(args) = self.aggregated(env, &partition.rows[at])? {
+                    accumulator.accumulate(&args)?;
+                }
+            }
+            *value = accumulator.finish()?;
+        }
+        Ok(())
+    }
+
+    fn aggregate(&self, env: Env<'_>, partition: &Partition<'_>, values: &mut [Datum]) -> Result<()> {
+        if self.exclude.is_some() {
+            return self.aggregate_pieces(env, partition, values);
+        }
+        let rows = partition.rows;
         let Kernel::Aggregate(kernel) = self.kernel else { return Ok(()) };
         let mut accumulator = (kernel.new)(&self.call_types());
         let (mut from, mut to) = (0, 0);
         let mut last: Option<Datum> = None;
         for i in 0..rows.len() {
             env.exec.check_cancel()?;
-            let (f, t) = self.frame(env, &rows[i], i, peers)?;
+            let (f, t) = self.frame(env, i, partition)?;
             if (f, t) == (from, to)
                 && let Some(value) = &last
             {

@@ -1,6 +1,7 @@
 //! Functions about catalog objects: `pg_get_indexdef`, `pg_table_is_visible`, `obj_description` and their kin.
 
 use super::relations::class_of;
+use super::routines;
 use crate::exec::Exec;
 use curia_bind::{ddl, deparse};
 use curia_catalog::system::{system_table, system_tables};
@@ -45,6 +46,10 @@ pub fn catalog_call(scope: &CatalogScope<'_>, function: &str, args: &[Datum]) ->
             Datum::text(c.roles.get(&id).map_or_else(|| format!("unknown (OID={id})"), |r| r.name.clone()))
         }
         "pg_table_is_visible" => relation_visible(scope, oid(0)),
+        "pg_function_is_visible" if c.functions.contains_key(&oid(0)) => Datum::Bool(c.functions.get(&oid(0)).is_some_and(|f| {
+            let found = c.functions_named(scope.search_path, &f.name);
+            found.iter().any(|g| g.oid == f.oid)
+        })),
         "pg_type_is_visible" => match c.type_name(oid(0)) {
             Some((_, name)) => Datum::Bool(c.type_named(scope.search_path, name) == Some(oid(0))),
             None => Datum::Bool(true),
@@ -102,9 +107,16 @@ pub fn catalog_call(scope: &CatalogScope<'_>, function: &str, args: &[Datum]) ->
         | "pg_get_partkeydef"
         | "pg_get_partition_constraintdef"
         | "pg_get_statisticsobjdef"
-        | "pg_get_statisticsobjdef_columns"
-        | "pg_get_function_sqlbody"
-        | "pg_get_functiondef" => Datum::Null,
+        | "pg_get_statisticsobjdef_columns" => Datum::Null,
+        "pg_get_functiondef" => some(c.functions.get(&oid(0)).map(|f| routines::definition(scope, f))),
+        "pg_get_function_sqlbody" => some(c.functions.get(&oid(0)).and_then(|f| routines::sql_body(f))),
+        "pg_get_function_result" if c.functions.contains_key(&oid(0)) => {
+            some(c.functions.get(&oid(0)).and_then(|f| routines::result(scope, f)))
+        }
+        "pg_get_function_arguments" | "pg_get_function_identity_arguments" if c.functions.contains_key(&oid(0)) => {
+            let identity = function == "pg_get_function_identity_arguments";
+            some(c.functions.get(&oid(0)).map(|f| routines::arguments(scope, f, identity)))
+        }
         "pg_get_function_result" => some(
             curia_functions::by_oid(oid(0)).map(|f| format!("{}{}", if f.set { "SETOF " } else { "" }, type_info::format_type(f.ret, -1))),
         ),

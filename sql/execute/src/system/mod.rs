@@ -8,6 +8,7 @@ mod functions;
 mod information;
 mod relations;
 mod roles;
+mod routines;
 mod user_types;
 
 pub use functions::{CatalogScope, catalog_call};
@@ -83,6 +84,9 @@ fn rows(table: &'static SystemTable, exec: &Exec) -> Vec<Row> {
             builtin::produce(table.name, &mut out);
         }
         user_types::produce(table.name, catalog, &mut out);
+        if table.name == "pg_proc" {
+            routines::produce(catalog, &mut out);
+        }
     }
     out.rows
 }

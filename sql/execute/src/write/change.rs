@@ -112,20 +112,24 @@ impl ChangePlan {
     }
 
     pub async fn execute(&self, engine: &Arc<Engine>, tx: &mut Transaction, e: Execution, output: Arc<[OutputColumn]>) -> Result<Outcome> {
+        loop {
+            let exec = Arc::new(Exec::new(tx.read_view(), e.clone(), engine));
+            match self.pass(engine, tx, &exec).await? {
+                Pass::Again => tx.restart_statement(),
+                Pass::Done(written) => return written.outcome(exec, output),
+            }
+        }
+    }
+
+    /// Runs once, unless it has to start over.
+    pub async fn pass(&self, engine: &Arc<Engine>, tx: &mut Transaction, exec: &Arc<Exec>) -> Result<Pass> {
         tx.require_writable(match self.change {
             Change::Update { .. } => "UPDATE",
             Change::Delete => "DELETE",
         })?;
-        loop {
-            let exec = Arc::new(Exec::new(tx.read_view(), e.clone(), engine));
-            let pass = match &self.keyed {
-                Some(keyed) => self.by_key(keyed, tx, &exec).await?,
-                None => self.pass(engine, tx, &exec).await?,
-            };
-            match pass {
-                Pass::Again => tx.restart_statement(),
-                Pass::Done(written) => return written.outcome(exec, output),
-            }
+        match &self.keyed {
+            Some(keyed) => self.by_key(keyed, tx, exec).await,
+            None => self.by_source(engine, tx, exec).await,
         }
     }
 
@@ -140,7 +144,7 @@ impl ChangePlan {
         Ok(Pass::Done(written))
     }
 
-    async fn pass(&self, engine: &Arc<Engine>, tx: &mut Transaction, exec: &Arc<Exec>) -> Result<Pass> {
+    async fn by_source(&self, engine: &Arc<Engine>, tx: &mut Transaction, exec: &Arc<Exec>) -> Result<Pass> {
         let env = Env { exec, frame: &[] };
         let mut source = self.source.open(engine, exec.clone(), self.source_columns.clone())?;
         let mut written = Written::new(env, self.returning.as_ref());

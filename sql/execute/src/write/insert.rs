@@ -74,7 +74,6 @@ impl InsertPlan {
     }
 
     pub async fn execute(&self, engine: &Arc<Engine>, tx: &mut Transaction, e: Execution, output: Arc<[OutputColumn]>) -> Result<Outcome> {
-        tx.require_writable("INSERT")?;
         loop {
             let exec = Arc::new(Exec::new(tx.read_view(), e.clone(), engine));
             match self.pass(engine, tx, &exec).await? {
@@ -84,7 +83,9 @@ impl InsertPlan {
         }
     }
 
-    async fn pass(&self, engine: &Arc<Engine>, tx: &mut Transaction, exec: &Arc<Exec>) -> Result<Pass> {
+    /// Runs once, unless it has to start over.
+    pub async fn pass(&self, engine: &Arc<Engine>, tx: &mut Transaction, exec: &Arc<Exec>) -> Result<Pass> {
+        tx.require_writable("INSERT")?;
         let mut source = self.source.open(engine, exec.clone(), self.source_columns.clone())?;
         let env = Env { exec, frame: &[] };
         let mut written = Written::new(env, self.returning.as_ref());

@@ -64,6 +64,7 @@ impl LockPlan {
                     input,
                     limit: l,
                     offset: o,
+                    ..
                 } if limit.is_none() && offset.is_none() => {
                     (limit, offset) = (l.clone(), o.clone());
                     rel = input;
@@ -136,7 +137,7 @@ impl LockPlan {
     }
 
     /// Locks and computes the rows; `None` when one has changed and the statement runs again.
-    async fn pass(&self, engine: &Arc<Engine>, tx: &mut Transaction, exec: &Arc<Exec>) -> Result<Option<Kept>> {
+    pub async fn pass(&self, engine: &Arc<Engine>, tx: &mut Transaction, exec: &Arc<Exec>) -> Result<Option<Kept>> {
         let env = Env { exec, frame: &[] };
         let (limit, mut skip) = bounds(env, self.limit.as_ref(), self.offset.as_ref())?;
         let mut source = self.source.open(engine, exec.clone(), self.columns.clone())?;

@@ -10,6 +10,7 @@ mod insert;
 mod keyed;
 mod lock;
 mod references;
+mod staged;
 
 pub(crate) use change::ChangePlan;
 pub use computed::table_layout;
@@ -18,13 +19,14 @@ pub(crate) use insert::InsertPlan;
 pub(crate) use lock::LockPlan;
 pub(crate) use references::References;
 pub use references::{Due, ReferencePlans, settle};
+pub(crate) use staged::Staged;
 
 use crate::eval::{Env, Program};
 use crate::exec::Exec;
 use crate::plan::Outcome;
 use crate::rows::{Compiler, Row};
 use crate::source::RowSource;
-use crate::spill::Spool;
+use crate::spill::{Kept, Spool};
 use curia_bind::ir::*;
 use curia_txn::TableLayout;
 use curia_types::{Datum, Result, SqlError};
@@ -58,6 +60,11 @@ impl Written {
             (Some(returning), Some(returned)) => returned.push(returning.row(env, table_row, source)?),
             _ => Ok(()),
         }
+    }
+
+    /// What RETURNING made.
+    pub fn kept(self) -> Result<Option<Kept>> {
+        self.returned.map(Spool::finish).transpose()
     }
 
     /// What the statement led to.

@@ -384,6 +384,8 @@ impl Settling<'_> {
         // Names are qualified; a path tells which temporary schema is the session's own.
         let search_path = [side.table, side.other].map(|t| catalog.schema_name(t.schema).to_owned());
         let cx = BindContext {
+            row_keys: false,
+            cursor: None,
             catalog,
             search_path: &search_path,
             database: "",

@@ -238,6 +238,8 @@ async fn plan(engine: &Arc<Engine>, tx: &mut Transaction, sql: &str) -> Result<(
     let io = IoContext::default();
     let path = [PATH.to_owned()];
     let cx = BindContext {
+        row_keys: false,
+        cursor: None,
         catalog: &catalog,
         search_path: &path,
         database: "curia",

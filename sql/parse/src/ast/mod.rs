@@ -5,6 +5,7 @@
 //! - [`ddl`]: CREATE, ALTER, DROP and what they contain.
 //! - [`absent`]: DROP of what cannot exist.
 //! - [`user_type`]: CREATE and ALTER of types and domains.
+//! - [`function`]: functions and procedures.
 //! - [`statement`]: [`Statement`] and the utility statements.
 //!
 //! Positions (`pos`) are 1-based character positions in the query string; 0 means none.
@@ -12,6 +13,7 @@
 pub mod absent;
 pub mod ddl;
 pub mod expr;
+pub mod function;
 pub mod query;
 pub mod statement;
 pub mod user_type;
@@ -19,6 +21,7 @@ pub mod user_type;
 pub use absent::*;
 pub use ddl::*;
 pub use expr::*;
+pub use function::*;
 pub use query::*;
 pub use statement::*;
 pub use user_type::*;

@@ -53,8 +53,38 @@ pub struct Cte {
     pub materialized: Option<bool>,
     /// Definition.
     pub body: CteBody,
-    /// SEARCH or CYCLE clause present (not supported by the binder yet).
-    pub search_or_cycle: Option<u32>,
+    /// SEARCH
+    pub search: Option<Search>,
+    /// CYCLE
+    pub cycle: Option<Cycle>,
+}
+
+/// SEARCH DEPTH or BREADTH FIRST BY columns SET sequence
+#[derive(Clone, Debug, PartialEq)]
+pub struct Search {
+    /// BREADTH
+    pub breadth: bool,
+    /// BY
+    pub by: Vec<Ident>,
+    /// SET
+    pub sequence: Ident,
+    /// Where it stands.
+    pub pos: u32,
+}
+
+/// CYCLE columns SET mark TO value DEFAULT default USING path
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cycle {
+    /// What repeats in a cycle.
+    pub columns: Vec<Ident>,
+    /// SET
+    pub mark: Ident,
+    /// TO and DEFAULT; true and false when not written.
+    pub values: Option<Box<(Expr, Expr)>>,
+    /// USING
+    pub path: Ident,
+    /// Where it stands.
+    pub pos: u32,
 }
 
 /// What a common table expression runs.
@@ -372,6 +402,18 @@ pub enum LockStrength {
     Share,
     NoKeyUpdate,
     Update,
+}
+
+impl LockStrength {
+    /// As it is written.
+    pub fn clause(self) -> &'static str {
+        match self {
+            LockStrength::Update => "FOR UPDATE",
+            LockStrength::NoKeyUpdate => "FOR NO KEY UPDATE",
+            LockStrength::Share => "FOR SHARE",
+            LockStrength::KeyShare => "FOR KEY SHARE",
+        }
+    }
 }
 
 /// What a row lock does when it would wait.

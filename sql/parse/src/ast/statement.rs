@@ -3,6 +3,7 @@
 use super::absent::DropAbsent;
 use super::ddl::*;
 use super::expr::{Expr, Ident, ObjectName, TypeName};
+use super::function::*;
 use super::query::{Delete, Insert, Query, Update};
 use super::user_type::*;
 
@@ -33,6 +34,9 @@ pub enum Statement {
     AlterSequence(Box<AlterSequence>),
     Drop(Box<DropObjects>),
     DropAbsent(Box<DropAbsent>),
+    CreateFunction(Box<CreateFunction>),
+    AlterFunction(Box<AlterFunction>),
+    DropFunction(Box<DropFunction>),
     CreateRole(Box<RoleStatement>),
     AlterRole(Box<RoleStatement>),
     DropRole {
@@ -429,6 +433,18 @@ impl Statement {
             Statement::CreateTable(_) => "CREATE TABLE",
             Statement::CreateTableAs(c) if c.materialized => "CREATE MATERIALIZED VIEW",
             Statement::CreateTableAs(_) => "CREATE TABLE AS",
+            Statement::CreateFunction(f) if f.kind == RoutineKind::Procedure => "CREATE PROCEDURE",
+            Statement::CreateFunction(_) => "CREATE FUNCTION",
+            Statement::AlterFunction(f) => match f.kind {
+                RoutineKind::Function => "ALTER FUNCTION",
+                RoutineKind::Procedure => "ALTER PROCEDURE",
+                RoutineKind::Routine => "ALTER ROUTINE",
+            },
+            Statement::DropFunction(f) => match f.kind {
+                RoutineKind::Function => "DROP FUNCTION",
+                RoutineKind::Procedure => "DROP PROCEDURE",
+                RoutineKind::Routine => "DROP ROUTINE",
+            },
             Statement::CreateView(_) => "CREATE VIEW",
             Statement::RefreshMaterializedView(_) => "REFRESH MATERIALIZED VIEW",
             Statement::AlterTable(a) => match a.kind {

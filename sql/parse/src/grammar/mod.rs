@@ -2,7 +2,7 @@
 //!
 //! - [`expr`]: expressions, by precedence climbing. [`call`]: functions and SQL's special syntaxes. [`types`]: type names.
 //! - [`query`]: SELECT and FROM. [`dml`]: INSERT, UPDATE, DELETE.
-//! - [`table`]: CREATE and ALTER TABLE. [`object`]: other CREATE, ALTER, DROP. [`utility`]: everything else.
+//! - [`table`]: CREATE and ALTER TABLE. [`function`]: functions and procedures. [`object`]: other CREATE, ALTER, DROP. [`utility`]: everything else.
 //!
 //! Each file extends [`Parser`]. A rule that cannot go on answers [`Parser::unexpected`], which names the current token as PostgreSQL does.
 
@@ -10,6 +10,7 @@ mod absent;
 mod call;
 mod dml;
 mod expr;
+mod function;
 mod object;
 mod query;
 mod table;

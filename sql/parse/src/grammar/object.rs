@@ -71,6 +71,14 @@ impl<'a> Parser<'a> {
                     options,
                 })))
             }
+            Kw::Function => {
+                self.bump();
+                self.create_function(RoutineKind::Function, or_replace)
+            }
+            Kw::Procedure => {
+                self.bump();
+                self.create_function(RoutineKind::Procedure, or_replace)
+            }
             Kw::Unique | Kw::Index => self.create_index(),
             Kw::Type => {
                 self.bump();
@@ -647,10 +655,10 @@ impl<'a> Parser<'a> {
             }
             Kw::Type => self.alter_user_type(false),
             Kw::Domain => self.alter_user_type(true),
-            Kw::Function
-            | Kw::Procedure
-            | Kw::Routine
-            | Kw::Aggregate
+            Kw::Function => self.alter_function(RoutineKind::Function),
+            Kw::Procedure => self.alter_function(RoutineKind::Procedure),
+            Kw::Routine => self.alter_function(RoutineKind::Routine),
+            Kw::Aggregate
             | Kw::Extension
             | Kw::Database
             | Kw::Tablespace
@@ -708,7 +716,10 @@ impl<'a> Parser<'a> {
                 let names = self.comma_list(|p| p.role_spec())?;
                 return Ok(Statement::DropRole { names, if_exists });
             }
-            Kw::Function | Kw::Procedure | Kw::Routine | Kw::Owned | Kw::Transform => {
+            Kw::Function => return self.drop_function(RoutineKind::Function),
+            Kw::Procedure => return self.drop_function(RoutineKind::Procedure),
+            Kw::Routine => return self.drop_function(RoutineKind::Routine),
+            Kw::Owned | Kw::Transform => {
                 return Ok(self.unsupported(format!("DROP {}", kw.word().to_uppercase())));
             }
             _ => {

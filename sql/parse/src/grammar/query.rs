@@ -190,46 +190,66 @@ impl<'a> Parser<'a> {
                 None
             };
             let body = p.nested(|p| p.parenthesized(|p| p.cte_body()))?;
-            let mut search_or_cycle = None;
-            while matches!(p.kw(), Some(Kw::Search | Kw::Cycle)) {
-                search_or_cycle.get_or_insert(p.pos());
-                p.search_or_cycle()?;
-            }
+            let search = p.search_clause()?;
+            let cycle = p.cycle_clause()?;
             Ok(Cte {
                 name,
                 columns,
                 materialized,
                 body,
-                search_or_cycle,
+                search,
+                cycle,
             })
         })?;
         Ok(Some(With { recursive, ctes, pos }))
     }
 
-    fn search_or_cycle(&mut self) -> Result<()> {
-        if self.accept_kw(Kw::Search) {
-            if !self.accept_kw(Kw::Depth) {
-                self.expect_kw(Kw::Breadth)?;
-            }
-            self.expect_kw(Kw::First)?;
-            self.expect_kw(Kw::By)?;
-            self.comma_list(|p| p.column_id())?;
-            self.expect_kw(Kw::Set)?;
-            self.column_id()?;
-            return Ok(());
+    fn search_clause(&mut self) -> Result<Option<Search>> {
+        let pos = self.pos();
+        if !self.accept_kw(Kw::Search) {
+            return Ok(None);
         }
-        self.expect_kw(Kw::Cycle)?;
-        self.comma_list(|p| p.column_id())?;
+        let breadth = !self.accept_kw(Kw::Depth);
+        if breadth {
+            self.expect_kw(Kw::Breadth)?;
+        }
+        self.expect_kw(Kw::First)?;
+        self.expect_kw(Kw::By)?;
+        let by = self.comma_list(|p| p.column_id())?;
         self.expect_kw(Kw::Set)?;
-        self.column_id()?;
-        if self.accept_kw(Kw::To) {
-            self.expr()?;
-            self.expect_kw(Kw::Default)?;
-            self.expr()?;
+        let sequence = self.column_id()?;
+        Ok(Some(Search {
+            breadth,
+            by,
+            sequence,
+            pos,
+        }))
+    }
+
+    fn cycle_clause(&mut self) -> Result<Option<Cycle>> {
+        let pos = self.pos();
+        if !self.accept_kw(Kw::Cycle) {
+            return Ok(None);
         }
+        let columns = self.comma_list(|p| p.column_id())?;
+        self.expect_kw(Kw::Set)?;
+        let mark = self.column_id()?;
+        let values = if self.accept_kw(Kw::To) {
+            let value = self.expr()?;
+            self.expect_kw(Kw::Default)?;
+            Some(Box::new((value, self.expr()?)))
+        } else {
+            None
+        };
         self.expect_kw(Kw::Using)?;
-        self.column_id()?;
-        Ok(())
+        let path = self.column_id()?;
+        Ok(Some(Cycle {
+            columns,
+            mark,
+            values,
+            path,
+            pos,
+        }))
     }
 
     fn cte_body(&mut self) -> Result<CteBody> {

@@ -1,4 +1,4 @@
-//! COPY FROM STDIN.
+//! COPY FROM.
 
 use super::binary::Tuples;
 use super::dialect::{Dialect, Way};
@@ -245,14 +245,15 @@ impl Session {
         } else {
             Format::Text
         };
-        out.copy_in(format, columns.len());
+        let mut source = self.copy_input(&copy.direction)?;
+        source.announce(format, columns.len(), out);
         let io = self.io();
         let mut reader = Reader::new(&dialect);
         let mut row = Vec::with_capacity(columns.len());
         loop {
             let input = tokio::select! {
                 biased;
-                input = out.copy_data(reader.input()) => input,
+                input = source.read(reader.input(), out) => input,
                 stop = waits.interrupt.stopped() => Err(stop.into()),
                 stop = until(waits.deadline) => Err(stop.into()),
             }?;

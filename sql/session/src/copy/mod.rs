@@ -1,10 +1,11 @@
-//! COPY FROM STDIN and COPY TO STDOUT in text, csv and binary, streaming in bounded memory.
+//! COPY between tables and clients or files of the server, in text, csv and binary, streaming in bounded memory.
 //!
 //! - [`dialect`]: options. [`record`], [`binary`]: reading. [`write`]: writing.
-//! - [`from`], [`to`]: the two directions.
+//! - [`from`], [`to`]: the two directions. [`file`]: files of the server.
 
 pub mod binary;
 pub mod dialect;
+mod file;
 mod from;
 pub mod record;
 mod to;
@@ -30,11 +31,8 @@ impl Session {
     /// Runs COPY.
     pub(crate) async fn copy<O: Output>(&mut self, copy: &Copy, prepared: &Prepared, out: &mut O) -> Result<Ran, Stop> {
         match &copy.direction {
-            CopyDirection::FromStdin => self.copy_from(copy, out).await,
-            CopyDirection::ToStdout => self.copy_to(copy, prepared, out).await,
-            CopyDirection::FromFile(_) | CopyDirection::ToFile(_) => Err(SqlError::unsupported("COPY with a file of the server")
-                .hint("Use COPY FROM STDIN or COPY TO STDOUT; psql's \\copy does so.")
-                .into()),
+            CopyDirection::FromStdin | CopyDirection::FromFile(_) => self.copy_from(copy, out).await,
+            CopyDirection::ToStdout | CopyDirection::ToFile(_) => self.copy_to(copy, prepared, out).await,
             CopyDirection::FromProgram(_) | CopyDirection::ToProgram(_) => Err(SqlError::unsupported("COPY with a program").into()),
         }
     }

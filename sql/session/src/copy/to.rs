@@ -1,10 +1,10 @@
-//! COPY TO STDOUT.
+//! COPY TO.
 
 use super::dialect::{Dialect, Way};
 use super::{binary, write};
 use crate::output::{Format, Output, Stop};
 use crate::planning::Prepared;
-use crate::portal::{Ran, Rows, Tag, relieve};
+use crate::portal::{Ran, Rows, Tag};
 use crate::session::Session;
 use curia_parse::Statement;
 use curia_parse::ast::{self, Copy, CopyFormat, CopyHeader, CopySource, ObjectName};
@@ -44,48 +44,56 @@ impl Session {
         let types: Vec<PgType> = fields.iter().map(|f| f.ty).collect();
         let dialect = Dialect::new(&copy.options, Way::Out, &names)?;
         let is_binary = dialect.format == CopyFormat::Binary;
-        out.copy_out(if is_binary { Format::Binary } else { Format::Text }, fields.len());
+        let mut sink = self.copy_sink(&copy.direction)?;
+        sink.announce(if is_binary { Format::Binary } else { Format::Text }, fields.len(), out);
         // As PostgreSQL does, the binary header travels in the first row's message (or the trailer's): some clients count on it.
         let mut header_due = is_binary;
         if !is_binary && dialect.header != CopyHeader::Off {
-            out.copy_row(&mut |buffer| {
-                for (i, name) in names.iter().enumerate() {
-                    write::header(&dialect, i, names.len(), name, buffer);
-                }
-                buffer.push(b'\n');
-                Ok(())
-            })?;
+            sink.row(
+                &mut |buffer| {
+                    for (i, name) in names.iter().enumerate() {
+                        write::header(&dialect, i, names.len(), name, buffer);
+                    }
+                    buffer.push(b'\n');
+                    Ok(())
+                },
+                out,
+            )?;
         }
         let io = self.io();
         let mut count = 0u64;
         let mut scratch = Vec::new();
         while self.waits.run(out, rows.next()).await? {
-            out.copy_row(&mut |buffer| {
-                if std::mem::take(&mut header_due) {
-                    binary::write_header(buffer);
-                }
-                if is_binary {
-                    binary_row(rows.row(), &types, &io, buffer);
-                } else {
-                    text_row(&dialect, rows.row(), &types, &io, &mut scratch, buffer);
-                }
-                Ok(())
-            })?;
+            sink.row(
+                &mut |buffer| {
+                    if std::mem::take(&mut header_due) {
+                        binary::write_header(buffer);
+                    }
+                    if is_binary {
+                        binary_row(rows.row(), &types, &io, buffer);
+                    } else {
+                        text_row(&dialect, rows.row(), &types, &io, &mut scratch, buffer);
+                    }
+                    Ok(())
+                },
+                out,
+            )?;
             count += 1;
-            if out.is_full() {
-                relieve(out).await?;
-            }
+            sink.relieve(out).await?;
         }
         if is_binary {
-            out.copy_row(&mut |buffer| {
-                if std::mem::take(&mut header_due) {
-                    binary::write_header(buffer);
-                }
-                binary::write_trailer(buffer);
-                Ok(())
-            })?;
+            sink.row(
+                &mut |buffer| {
+                    if std::mem::take(&mut header_due) {
+                        binary::write_header(buffer);
+                    }
+                    binary::write_trailer(buffer);
+                    Ok(())
+                },
+                out,
+            )?;
         }
-        out.copy_done();
+        sink.finish(out)?;
         Ok(Ran {
             rows: None,
             fields: None,

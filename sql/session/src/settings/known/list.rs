@@ -98,6 +98,9 @@ pub static KNOWN: &[Known] = parameters! {
         "Sets the display format for interval values.";
     "is_superuser": Bool => "on", Internal, "Shows whether the current user is a superuser.";
     "jit": Bool => "off", User, "Allow JIT compilation.";
+    "jit_above_cost": Real { min: -1.0, max: f64::MAX } => "100000", User, "Perform JIT compilation if query is more expensive.";
+    "jit_inline_above_cost": Real { min: -1.0, max: f64::MAX } => "500000", User, "Perform JIT inlining if query is more expensive.";
+    "jit_optimize_above_cost": Real { min: -1.0, max: f64::MAX } => "500000", User, "Optimize JIT-compiled functions if query is more expensive.";
     "join_collapse_limit": Int { min: 1, max: 2147483647, unit: None } => "8", User,
         "Sets the FROM-list size beyond which JOIN constructs are not flattened.";
     "lc_collate": Text => "C.UTF-8", Internal, "Shows the collation order locale.";
@@ -138,6 +141,10 @@ pub static KNOWN: &[Known] = parameters! {
         "Sets the maximum stack depth, in kilobytes.";
     "max_wal_senders": Int { min: 0, max: 262143, unit: None } => "10", Server,
         "Sets the maximum number of simultaneously running WAL sender processes.";
+    "min_parallel_index_scan_size": Int { min: 0, max: 715827882, unit: Some(Pages) } => "64", User,
+        "Sets the minimum amount of index data for a parallel scan.";
+    "min_parallel_table_scan_size": Int { min: 0, max: 715827882, unit: Some(Pages) } => "1024", User,
+        "Sets the minimum amount of table data for a parallel scan.";
     "max_worker_processes": Int { min: 0, max: 262143, unit: None } => "8", Server, "Maximum number of concurrent worker processes.";
     "parallel_setup_cost": Real { min: 0.0, max: f64::MAX } => "1000", User,
         "Sets the planner's estimate of the cost of starting up worker processes for parallel query.";

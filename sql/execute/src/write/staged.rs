@@ -1,0 +1,78 @@
+//! A statement whose WITH changes rows: the changes in order, then the statement, all on one snapshot.
+//!
+//! What a change wrote, the rest of the statement does not see; it reads what RETURNING gave, as the rows of the common table expression.
+//! When a row turns out to have changed since the snapshot, everything is undone and runs again.
+
+use super::{ChangePlan, InsertPlan, Pass};
+use crate::engine::Engine;
+use crate::exec::Exec;
+use crate::plan::PlanKind;
+use crate::rows::Compiler;
+use curia_bind::ir::*;
+use curia_catalog::Oid;
+use curia_txn::Transaction;
+use curia_types::{Result, SqlError};
+use std::sync::Arc;
+
+/// A change in a WITH.
+pub(crate) struct Staged {
+    /// Number of the common table expression.
+    id: u32,
+    change: Change,
+}
+
+enum Change {
+    Insert(InsertPlan),
+    Change(ChangePlan),
+}
+
+impl Staged {
+    /// Compiles the stages of a statement: definitions go to the compiler, changes come back, with the tables that they change.
+    pub fn compile(c: &mut Compiler, stages: &[Stage], depth: u32) -> Result<(Vec<Staged>, Vec<Oid>)> {
+        let (mut plans, mut tables) = (Vec::new(), Vec::new());
+        c.staged = !stages.is_empty();
+        for stage in stages {
+            let (id, name, change) = match stage {
+                Stage::Query(cte) => {
+                    c.define(cte, false)?;
+                    continue;
+                }
+                Stage::Change { id, name, change } => (*id, name, change),
+            };
+            let (plan, table) = match change {
+                Bound::Insert(i) => (Change::Insert(InsertPlan::compile(c, i, depth)?), i.table.oid),
+                Bound::Update(u) => (Change::Change(ChangePlan::update(c, u, depth)?), u.table.oid),
+                Bound::Delete(d) => (Change::Change(ChangePlan::delete(c, d, depth)?), d.table.oid),
+                Bound::Query(_) => return Err(SqlError::internal("a query as a change in WITH")),
+            };
+            let columns = change.returning().map_or(Vec::new(), |r| {
+                r.columns.iter().map(|(o, _)| RelColumn { id: o.id, ty: o.ty }).collect()
+            });
+            c.define_change(id, name, columns);
+            plans.push(Staged { id, change: plan });
+            tables.push(table);
+        }
+        Ok((plans, tables))
+    }
+
+    /// What it does.
+    pub fn kind(&self) -> PlanKind {
+        match &self.change {
+            Change::Insert(_) => PlanKind::Insert,
+            Change::Change(p) => p.kind(),
+        }
+    }
+
+    /// Runs it and leaves its rows to the rest of the statement; false when the statement has to start over.
+    pub async fn run(&self, engine: &Arc<Engine>, tx: &mut Transaction, exec: &Arc<Exec>) -> Result<bool> {
+        let pass = match &self.change {
+            Change::Insert(p) => p.pass(engine, tx, exec).await?,
+            Change::Change(p) => p.pass(engine, tx, exec).await?,
+        };
+        let Pass::Done(written) = pass else { return Ok(false) };
+        if let Some(kept) = written.kept()? {
+            exec.set_cte(self.id, kept);
+        }
+        Ok(true)
+    }
+}

@@ -314,7 +314,7 @@ pub fn constraint(catalog: &Catalog, search_path: &[String], table: &Table, cons
 fn foreign_key(catalog: &Catalog, search_path: &[String], table: &Table, key: &ForeignKey) -> String {
     let mut out = format!("FOREIGN KEY ({}) REFERENCES ", column_list(table, key.columns.iter().copied()));
     if let Some(other) = catalog.tables.get(&key.table) {
-        if !catalog.table(search_path, &other.name).is_some_and(|t| t.oid == other.oid) {
+        if catalog.table(search_path, &other.name).is_none_or(|t| t.oid != other.oid) {
             out.push_str(&quote_identifier(catalog.schema_name(other.schema)));
             out.push('.');
         }

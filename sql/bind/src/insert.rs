@@ -24,9 +24,12 @@ pub(crate) struct ChangeTarget {
     pub view: Option<ViewTarget>,
 }
 
+/// Columns of a row: (index into `Table::columns`, output).
+type NewRow = Vec<(usize, RelColumn)>;
+
 impl ChangeTarget {
     /// The columns of a new row with fresh ids, and the FROM item that shows it: the table's, and the one that the statement sees.
-    pub fn row(&self, binder: &Binder<'_>, name: &str, schema: bool) -> Result<(Vec<(usize, RelColumn)>, NsItem, NsItem)> {
+    pub fn row(&self, binder: &Binder<'_>, name: &str, schema: bool) -> Result<(NewRow, NsItem, NsItem)> {
         let (row, item) = binder.new_row(&self.table, name, schema);
         let seen = match &self.view {
             None => item.clone(),

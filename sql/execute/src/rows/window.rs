@@ -540,13 +540,13 @@ impl Call {
         let mut accumulator = (kernel.new)(&self.call_types());
         let (mut from, mut to) = (0, 0);
         let mut last: Option<Datum> = None;
-        for i in 0..rows.len() {
+        for (i, result) in values.iter_mut().enumerate() {
             env.exec.check_cancel()?;
             let (f, t) = self.frame(env, i, partition)?;
             if (f, t) == (from, to)
                 && let Some(value) = &last
             {
-                values[i] = value.clone();
+                *result = value.clone();
                 continue;
             }
             // Take rows out at the front where the aggregate can; otherwise start over.
@@ -568,7 +568,7 @@ impl Call {
                 to += 1;
             }
             let value = accumulator.finish()?;
-            values[i] = value.clone();
+            *result = value.clone();
             last = Some(value);
         }
         Ok(())

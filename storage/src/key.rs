@@ -21,11 +21,12 @@
 //! inet, cidr    u8 family, u128 big-endian network part, u8 bits, u128 big-endian address
 //! macaddr    6 bytes
 //! xid8, pg_lsn  u64 big-endian
+//! jsonb      as curia-types writes it: equal numbers have one key
 //! array      each element: u8 2 and the element's value, or u8 3 for NULL; u8 1 after the last; then what tells apart arrays of the
 //!            same elements: u8 number of dimensions, the lengths (u32 big-endian), the lower bounds (as int4)
 //! ```
 //!
-//! Decoding gives an equal value, not always the same one: numeric loses its display scale, interval how it was split
+//! Decoding gives an equal value, not always the same one: numeric, in jsonb too, loses its display scale, interval how it was split
 //! into months, days and time, char(n) its padding, and -0 its sign; alone and in arrays. The row has those.
 
 use std::net::IpAddr;
@@ -34,7 +35,7 @@ use std::sync::Arc;
 use curia_types::array::MAX_DIMENSIONS;
 use curia_types::datetime::TimeTz;
 use curia_types::net::Inet;
-use curia_types::{ArrayValue, Bits, Datum, Interval, Numeric, PgType, oid, type_info};
+use curia_types::{ArrayValue, Bits, Datum, Interval, Json, Numeric, PgType, oid, type_info};
 
 use crate::error::{Result, StorageError};
 
@@ -78,6 +79,7 @@ enum Form {
     Word,
     /// Of elements of this type.
     Array(u32),
+    Jsonb,
 }
 
 fn form(type_oid: u32) -> Option<Form> {
@@ -102,7 +104,8 @@ fn form(type_oid: u32) -> Option<Form> {
         oid::INET | oid::CIDR => Form::Inet,
         oid::MACADDR => Form::Mac,
         oid::XID8 | oid::PG_LSN => Form::Word,
-        oid::JSON | oid::TXID_SNAPSHOT | oid::PG_SNAPSHOT => return None, // no order in PostgreSQL
+        oid::JSONB => Form::Jsonb,
+        oid::JSON | oid::JSONPATH | oid::TXID_SNAPSHOT | oid::PG_SNAPSHOT => return None, // no order in PostgreSQL
         other if type_info::is_text_like(other) => Form::Text,
         other if type_info::is_oid_like(other) => Form::Oid,
         other => {
@@ -206,6 +209,7 @@ fn encode_value(value: &Datum, ty: PgType, out: &mut Vec<u8>) -> Result<()> {
                 out.extend_from_slice(&(*lower as u32 ^ 1 << 31).to_be_bytes());
             }
         }
+        (Form::Jsonb, Datum::Jsonb(v)) => v.write_key(out),
         _ => {
             return Err(StorageError::Value(format!(
                 "{value:?} is not of type {}",
@@ -269,7 +273,7 @@ fn decode_value(form: Form, input: &mut Input<'_>) -> Result<Datum> {
             let ordered = u64::from_be_bytes(input.fixed()?);
             Datum::Float8(f64::from_bits(if ordered >> 63 == 1 { ordered & !(1 << 63) } else { !ordered }))
         }
-        Form::Numeric => Datum::Numeric(input.numeric()?),
+        Form::Numeric => Datum::Numeric(input.read(Numeric::from_key, "an impossible numeric")?),
         Form::Text | Form::BlankPadded => {
             let text = String::from_utf8(input.unescape()?).map_err(|_| malformed("text that is not UTF-8"))?;
             Datum::Text(Arc::from(text))
@@ -308,6 +312,7 @@ fn decode_value(form: Form, input: &mut Input<'_>) -> Result<Datum> {
             Datum::Inet(inet)
         }
         Form::Mac => Datum::Mac(input.fixed()?),
+        Form::Jsonb => Datum::Jsonb(input.read(Json::from_key, "an impossible jsonb")?),
         Form::Word => Datum::Word(u64::from_be_bytes(input.fixed()?)),
         Form::Array(element) => Datum::Array(Arc::new(decode_array(element, input)?)),
     })
@@ -391,8 +396,9 @@ impl Input<'_> {
         Ok(out)
     }
 
-    fn numeric(&mut self) -> Result<Numeric> {
-        let read = |bytes: &[u8]| Numeric::from_key(bytes).map_err(|_| malformed("an impossible numeric"));
+    /// A value that knows its own key, and that key's length.
+    fn read<T>(&mut self, from_key: impl Fn(&[u8]) -> curia_types::Result<(T, usize)>, impossible: &'static str) -> Result<T> {
+        let read = |bytes: &[u8]| from_key(bytes).map_err(|_| malformed(impossible));
         let (value, used) = if self.flip == 0 {
             read(self.rest)?
         } else {

@@ -158,7 +158,7 @@ impl Binder<'_> {
             })?);
         }
         Ok(Expr {
-            kind: ExprKind::Row(out),
+            kind: ExprKind::Row(out, None),
             ty: target,
             position,
         })
@@ -201,7 +201,7 @@ impl Binder<'_> {
         }
         if source == oid::RECORD && category(target.oid) != 'S' {
             return match expr.kind {
-                ExprKind::Row(fields) if type_info::is_composite(target.oid) => {
+                ExprKind::Row(fields, _) if type_info::is_composite(target.oid) => {
                     self.to_composite(fields, plain, context, expr.position).map(Some)
                 }
                 _ => Ok(None),

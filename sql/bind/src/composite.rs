@@ -17,7 +17,7 @@ impl Binder<'_> {
     pub(crate) fn field_of(&self, value: Expr, name: &str, pos: u32) -> Result<Expr> {
         let ty = type_info::base_type(value.ty.oid);
         let error = |code, message| SqlError::new(code, message).at(at(pos));
-        if let (oid::RECORD, ExprKind::Row(fields)) = (ty, &value.kind)
+        if let (oid::RECORD, ExprKind::Row(fields, _)) = (ty, &value.kind)
             && let Some(field) = name
                 .strip_prefix('f')
                 .and_then(|n| n.parse::<usize>().ok())
@@ -60,7 +60,16 @@ impl Binder<'_> {
                 .collect());
         }
         match &value.kind {
-            ExprKind::Row(fields) => Ok(fields.iter().zip(1..).map(|(f, n)| (format!("f{n}"), f.clone())).collect()),
+            ExprKind::Row(fields, names) => Ok(fields
+                .iter()
+                .enumerate()
+                .map(|(i, f)| {
+                    (
+                        names.as_ref().map_or_else(|| format!("f{}", i + 1), |n| n[i].to_string()),
+                        f.clone(),
+                    )
+                })
+                .collect()),
             _ if ty == oid::RECORD => Err(SqlError::unsupported("expanding a record of unknown columns with .*").at(at(pos))),
             _ => Err(SqlError::new(
                 SqlState::WRONG_OBJECT_TYPE,
@@ -112,7 +121,7 @@ impl Binder<'_> {
         let old = fields[index].clone();
         fields[index] = self.assign_part(old, rest, value, &field.name, scope)?;
         let row = Expr {
-            kind: ExprKind::Row(fields),
+            kind: ExprKind::Row(fields, None),
             ty: composite,
             position: base.position,
         };
@@ -146,7 +155,7 @@ impl Binder<'_> {
 /// A field of a value by number; of a row that is written out, the field itself.
 fn take(value: Expr, index: usize, ty: PgType, pos: u32) -> Expr {
     let kind = match value.kind {
-        ExprKind::Row(mut fields) if index < fields.len() => return fields.swap_remove(index),
+        ExprKind::Row(mut fields, _) if index < fields.len() => return fields.swap_remove(index),
         _ => ExprKind::Field {
             record: Box::new(value),
             index,

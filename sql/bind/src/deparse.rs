@@ -103,10 +103,10 @@ impl Deparse<'_> {
                     .collect();
                 self.subscripted(array, &subscripts)
             }
-            ExprKind::Row(items) if type_info::is_composite(e.ty.oid) => {
+            ExprKind::Row(items, _) if type_info::is_composite(e.ty.oid) => {
                 format!("ROW({})::{}", list(items), type_name(e.ty, self.names))
             }
-            ExprKind::Row(items) => format!("ROW({})", list(items)),
+            ExprKind::Row(items, _) => format!("ROW({})", list(items)),
             ExprKind::Field { record, index } => {
                 let attributes = self.names.and_then(|(c, _)| c.attributes_of(type_info::base_type(record.ty.oid)));
                 let name = attributes.and_then(|a| a.get(*index).map(|a| a.name.to_string()));

@@ -53,7 +53,7 @@ impl Binder<'_> {
             }
             A::IsNull { arg, negated } => {
                 let arg = self.expr(arg, scope)?;
-                if let ExprKind::Row(fields) = arg.kind {
+                if let ExprKind::Row(fields, _) = arg.kind {
                     // A row is null when all its fields are, not null when none is.
                     let terms = fields
                         .into_iter()
@@ -203,7 +203,7 @@ impl Binder<'_> {
             A::Row(items) => {
                 let fields = self.row_fields(items, scope)?;
                 Ok(Expr {
-                    kind: ExprKind::Row(fields),
+                    kind: ExprKind::Row(fields, None),
                     ty: PgType::RECORD,
                     position: at(pos),
                 })
@@ -217,7 +217,19 @@ impl Binder<'_> {
     }
 
     fn row_fields(&self, items: &[ast::Expr], scope: &Scope<'_>) -> Result<Vec<Expr>> {
-        items.iter().map(|i| self.expr(i, scope)).collect()
+        let mut fields = Vec::with_capacity(items.len());
+        for item in items {
+            if matches!(item.kind, ast::ExprKind::Star(_) | ast::ExprKind::FieldStar(_)) {
+                let star = ast::SelectItem {
+                    expr: item.clone(),
+                    alias: None,
+                };
+                fields.extend(self.targets(&[star], scope, scope.clause.get())?.into_iter().map(|t| t.expr));
+            } else {
+                fields.push(self.expr(item, scope)?);
+            }
+        }
+        Ok(fields)
     }
 
     /// Unknown literals and parameters become text where nothing else says what they are.

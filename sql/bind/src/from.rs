@@ -1,6 +1,7 @@
 //! FROM: tables, subqueries, functions and joins (`parse_clause.c`, `parse_relation.c`).
 
 use crate::binder::{Binder, at};
+use crate::call::Resolved;
 use crate::ir::*;
 use crate::operator::operator;
 use crate::regclass::{Named, check_database, no_relation, refuse_foreign_temporary};
@@ -10,7 +11,7 @@ use crate::view::KnownColumn;
 use crate::walk;
 use curia_catalog::Table;
 use curia_parse::ast::{self, Alias, JoinCondition, TableRef};
-use curia_types::{Datum, PgType, Result, SqlError, SqlState};
+use curia_types::{Datum, PgType, RecordValue, Result, SqlError, SqlState, oid, type_info};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -115,11 +116,15 @@ impl Binder<'_> {
                     return Ok(part);
                 }
                 if !columns.is_empty() || calls.iter().any(|c| !c.1.is_empty()) {
-                    return Err(SqlError::unsupported("a column definition list").at(at(*pos)));
+                    let [(call, own)] = calls.as_slice() else {
+                        return Err(SqlError::unsupported("a column definition list beside other functions in ROWS FROM").at(at(*pos)));
+                    };
+                    let columns = if own.is_empty() { columns } else { own };
+                    return self.function_item(call, columns, *ordinality, alias.as_ref(), scope, left);
                 }
                 let each: Vec<ast::Expr> = calls.iter().flat_map(|c| one_array_each(&c.0)).collect();
                 match each.as_slice() {
-                    [call] => self.function_item(call, *ordinality, alias.as_ref(), scope, left),
+                    [call] => self.function_item(call, &[], *ordinality, alias.as_ref(), scope, left),
                     several => self.functions_item(several, *ordinality, alias.as_ref(), scope, left),
                 }
             }
@@ -413,6 +418,7 @@ impl Binder<'_> {
     fn function_item(
         &self,
         call: &ast::Expr,
+        definitions: &[ast::RecordColumn],
         ordinality: bool,
         alias: Option<&Alias>,
         scope: &Scope<'_>,
@@ -424,14 +430,17 @@ impl Binder<'_> {
             ast::ExprKind::Call(c) => self.function_in_from(c, &stand_in, call.pos)?,
             _ => Err(self.expr_in(call, &stand_in, Clause::From)?),
         };
+        let (bound, row) = self.row_columns(bound, definitions, call.pos)?;
         let column_name = alias.map_or_else(|| name.clone(), |a| a.name.name.clone());
         let mut refers = Vec::new();
         let mut note = |e: &Expr| walk::columns_of(e, &mut |id| refers.extend(is_of(left, id).then_some(id)));
         let ordinal = ordinality.then(|| self.column(PgType::INT8));
         let (rel, mut columns) = match bound {
-            Ok(r) if r.function.set => {
+            Ok(r) if r.function.set || row.is_some() => {
                 r.args.iter().for_each(&mut note);
-                let columns: Vec<(String, RelColumn)> = if r.function.columns.is_empty() {
+                let columns: Vec<(String, RelColumn)> = if let Some(row) = row {
+                    row.into_iter().map(|(n, ty)| (n, self.column(ty))).collect()
+                } else if r.function.columns.is_empty() {
                     vec![(column_name, self.column(r.ret))]
                 } else {
                     r.function
@@ -547,6 +556,66 @@ impl Binder<'_> {
             items: vec![Rc::new(item)],
             refers,
         })
+    }
+
+    /// The columns of a function that returns rows: those of its composite type, or of the column definition list, which the functions
+    /// that make rows of json get as a last argument, a row of NULLs.
+    #[allow(clippy::type_complexity)] // the call, and names and types
+    fn row_columns(
+        &self,
+        bound: std::result::Result<Resolved, Expr>,
+        definitions: &[ast::RecordColumn],
+        pos: u32,
+    ) -> Result<(std::result::Result<Resolved, Expr>, Option<Vec<(String, PgType)>>)> {
+        let error = |message: &str, pos| Err(SqlError::new(SqlState::SYNTAX_ERROR, message.to_owned()).at(at(pos)));
+        let list = definitions.first().map(|d| d.name.pos);
+        let mut r = match (bound, list) {
+            (Ok(r), _) => r,
+            (Err(_), Some(pos)) => return error("a column definition list is only allowed for functions returning \"record\"", pos),
+            (other, None) => return Ok((other, None)),
+        };
+        if type_info::is_composite(type_info::base_type(r.ret.oid)) {
+            if let Some(pos) = list {
+                return error(
+                    "a column definition list is redundant for a function returning a named composite type",
+                    pos,
+                );
+            }
+            let attributes = self.cx.io.attributes(type_info::base_type(r.ret.oid))?;
+            let columns = attributes.iter().map(|a| (a.name.to_string(), a.ty)).collect();
+            return Ok((Ok(r), Some(columns)));
+        }
+        if r.ret.oid != oid::RECORD || !r.function.columns.is_empty() {
+            return match list {
+                Some(pos) if r.ret.oid == oid::RECORD => {
+                    error("a column definition list is redundant for a function with OUT parameters", pos)
+                }
+                Some(pos) => error("a column definition list is only allowed for functions returning \"record\"", pos),
+                None => Ok((Ok(r), None)),
+            };
+        }
+        if list.is_none() {
+            return error("a column definition list is required for functions returning \"record\"", pos);
+        }
+        let mut columns: Vec<(String, PgType)> = Vec::with_capacity(definitions.len());
+        for d in definitions {
+            if columns.iter().any(|c| c.0 == d.name.name) {
+                let message = format!("column name \"{}\" specified more than once", d.name.name);
+                return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message).at(at(d.name.pos)));
+            }
+            columns.push((
+                d.name.name.clone(),
+                crate::type_name::resolve(&d.ty, self.cx.catalog, self.cx.search_path)?,
+            ));
+        }
+        if r.function.name.starts_with("json") {
+            let template = Datum::Record(Arc::new(RecordValue {
+                names: Some(columns.iter().map(|c| c.0.as_str().into()).collect()),
+                fields: columns.iter().map(|c| (c.1, Datum::Null)).collect(),
+            }));
+            r.args.push(self.constant(template, PgType::RECORD, None));
+        }
+        Ok((Ok(r), Some(columns)))
     }
 
     fn join(&self, join: &ast::Join, scope: &Scope<'_>, outside: &[Rc<NsItem>]) -> Result<Part> {

@@ -1,8 +1,9 @@
-//! Parts of values: `a[1]`, `a[1:2]`, and assignments to them (`SET a[1] = ..`, `INSERT INTO t (a[1])`).
+//! Parts of values: `a[1]`, `a[1:2]`, `json['a']`, and assignments to them (`SET a[1] = ..`, `INSERT INTO t (a[1])`).
 
 use crate::binder::{Binder, at};
 use crate::coerce::type_text;
 use crate::ir::*;
+use crate::operator::operator;
 use crate::scope::Scope;
 use crate::walk::location;
 use curia_functions::CastContext;
@@ -26,6 +27,14 @@ impl Binder<'_> {
     /// `base[..][..]`
     pub(crate) fn subscript(&self, base: &ast::Expr, subscripts: &[ast::Subscript], scope: &Scope<'_>, pos: u32) -> Result<Expr> {
         let array = self.expr(base, scope)?;
+        if is_jsonb(array.ty) {
+            let path = Expr {
+                kind: ExprKind::Array(self.jsonb_path(subscripts, scope, pos)?),
+                ty: PgType::TEXT_ARRAY,
+                position: at(pos),
+            };
+            return self.binary(&operator("#>"), array, path, pos);
+        }
         let element = element_type(array.ty).map_err(|e| e.at(at(pos)))?;
         let subscripts = self.subscripts(subscripts, scope)?;
         Ok(fetch(array, element, subscripts, at(pos)))
@@ -73,6 +82,7 @@ impl Binder<'_> {
     pub(crate) fn part_type(&self, ty: PgType, path: &[Indirection]) -> Result<PgType> {
         path.iter().try_fold(ty, |ty, step| match step {
             Indirection::Field(field) => self.attribute(ty, field, "").map(|(_, ty)| ty),
+            Indirection::Subscripts(_) if is_jsonb(ty) => Ok(PgType::JSONB),
             Indirection::Subscripts(s) if s.iter().any(|s| matches!(s, ast::Subscript::Slice(..))) => element_type(ty).map(|_| ty),
             Indirection::Subscripts(_) => element_type(ty),
         })
@@ -83,24 +93,29 @@ impl Binder<'_> {
         match path.split_first() {
             None => self.assign(value, base.ty, column),
             Some((Indirection::Field(field), rest)) => self.assign_field(base, field, rest, value, column, scope),
+            Some((Indirection::Subscripts(subscripts), rest)) if is_jsonb(base.ty) => {
+                if let Some(Indirection::Field(field)) = rest.first() {
+                    self.attribute(base.ty, field, column)?;
+                }
+                let bounds = self.jsonb_path(subscripts, scope, 0)?;
+                let value = self.assigned(value, PgType::JSONB, column)?;
+                Ok(Expr {
+                    ty: base.ty,
+                    position: None,
+                    kind: ExprKind::SetElements {
+                        shape: vec![Bounds::Index; bounds.len()],
+                        array: Box::new(base),
+                        bounds,
+                        value: Box::new(value),
+                    },
+                })
+            }
             Some((Indirection::Subscripts(subscripts), rest)) => {
                 let element = element_type(base.ty)?;
                 let subscripts = self.subscripts(subscripts, scope)?;
                 let part = if subscripts.is_slice() { base.ty } else { element };
                 let value = if rest.is_empty() {
-                    let (source, position) = (value.ty.oid, location(&value));
-                    self.coerce(value, part, CastContext::Assignment)?.ok_or_else(|| {
-                        SqlError::new(
-                            SqlState::DATATYPE_MISMATCH,
-                            format!(
-                                "subscripted assignment to \"{column}\" requires type {} but expression is of type {}",
-                                type_text(part.oid),
-                                type_text(source)
-                            ),
-                        )
-                        .hint("You will need to rewrite or cast the expression.")
-                        .at(position)
-                    })?
+                    self.assigned(value, part, column)?
                 } else {
                     let inner = fetch(
                         base.clone(),
@@ -126,6 +141,59 @@ impl Binder<'_> {
             }
         }
     }
+
+    /// The value of a subscripted assignment, converted to the type of the part.
+    fn assigned(&self, value: Expr, part: PgType, column: &str) -> Result<Expr> {
+        let (source, position) = (value.ty.oid, location(&value));
+        self.coerce(value, part, CastContext::Assignment)?.ok_or_else(|| {
+            SqlError::new(
+                SqlState::DATATYPE_MISMATCH,
+                format!(
+                    "subscripted assignment to \"{column}\" requires type {} but expression is of type {}",
+                    type_text(part.oid),
+                    type_text(source)
+                ),
+            )
+            .hint("You will need to rewrite or cast the expression.")
+            .at(position)
+        })
+    }
+
+    /// Subscripts of a jsonb as texts: keys, or integers.
+    fn jsonb_path(&self, subscripts: &[ast::Subscript], scope: &Scope<'_>, pos: u32) -> Result<Vec<Expr>> {
+        let mut path = Vec::with_capacity(subscripts.len());
+        for s in subscripts {
+            let ast::Subscript::Index(e) = s else {
+                let message = "jsonb subscript does not support slices";
+                return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message).at(at(pos)));
+            };
+            let e = self.expr(e, scope)?;
+            let (source, position) = (e.ty.oid, e.position);
+            let implicit = |target| curia_functions::coercion(source, target, CastContext::Implicit).is_some();
+            let refused = |detail: &str| {
+                SqlError::new(
+                    SqlState::DATATYPE_MISMATCH,
+                    format!("subscript type {} is not supported", type_text(source)),
+                )
+                .detail(detail.to_owned())
+                .at(position)
+            };
+            let target = match (source, implicit(oid::INT4), implicit(oid::TEXT)) {
+                (oid::UNKNOWN | oid::TEXT, ..) | (_, false, true) => PgType::TEXT,
+                (oid::INT4, ..) | (_, true, false) => PgType::INT4,
+                (_, true, true) => return Err(refused("jsonb subscript must be coercible to only one type, integer or text.")),
+                (_, false, false) => return Err(refused("jsonb subscript must be coercible to either integer or text.")),
+            };
+            let e = self.implicit(e, target.oid)?;
+            let text = self.coerce(e, PgType::TEXT, CastContext::Explicit)?;
+            path.push(text.ok_or_else(|| refused("jsonb subscript must be coercible to either integer or text."))?);
+        }
+        Ok(path)
+    }
+}
+
+fn is_jsonb(ty: PgType) -> bool {
+    type_info::base_type(ty.oid) == oid::JSONB
 }
 
 fn element_type(ty: PgType) -> Result<PgType> {

@@ -173,8 +173,9 @@ pub enum ExprKind {
         /// An element, or an array when `shape` has a slice.
         value: Box<Expr>,
     },
-    /// ROW(...), or a value of a composite type with its fields written out.
-    Row(Vec<Expr>),
+    /// ROW(...), or a value of a composite type with its fields written out; and the fields' names where the type has none and they
+    /// have: a whole row of a FROM item.
+    Row(Vec<Expr>, Option<Arc<[Box<str>]>>),
     /// A field of a composite value.
     Field {
         /// The value.

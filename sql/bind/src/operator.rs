@@ -64,7 +64,7 @@ impl Binder<'_> {
 
     /// Applies a binary operator.
     pub fn binary(&self, op: &ast::Operator, left: Expr, right: Expr, pos: u32) -> Result<Expr> {
-        if let (ExprKind::Row(_), ExprKind::Row(_)) = (&left.kind, &right.kind) {
+        if let (ExprKind::Row(..), ExprKind::Row(..)) = (&left.kind, &right.kind) {
             return self.row_compare(op, left, right, pos);
         }
         let given = [left.ty.oid, right.ty.oid];
@@ -115,7 +115,7 @@ impl Binder<'_> {
 
     /// Row comparison: `=` and `<>` field by field, the others lexicographically.
     fn row_compare(&self, op: &ast::Operator, left: Expr, right: Expr, pos: u32) -> Result<Expr> {
-        let (ExprKind::Row(left), ExprKind::Row(right)) = (left.kind, right.kind) else {
+        let (ExprKind::Row(left, _), ExprKind::Row(right, _)) = (left.kind, right.kind) else {
             return Err(SqlError::internal("row comparison of values that are no rows"));
         };
         if left.len() != right.len() {
@@ -170,7 +170,7 @@ impl Binder<'_> {
             ty: PgType::BOOL,
             position: at(pos),
         };
-        if let (ExprKind::Row(l), ExprKind::Row(r)) = (&left.kind, &right.kind) {
+        if let (ExprKind::Row(l, _), ExprKind::Row(r, _)) = (&left.kind, &right.kind) {
             if l.len() != r.len() {
                 return Err(SqlError::new(SqlState::SYNTAX_ERROR, "unequal number of entries in row expressions").at(at(pos)));
             }
@@ -199,7 +199,7 @@ impl Binder<'_> {
         };
         // One comparison for the whole list when the elements have a common type, as PostgreSQL's scalar array comparison.
         let types: Vec<_> = std::iter::once(&arg).chain(&list).map(|e| (e.ty, None)).collect();
-        let rows = matches!(arg.kind, ExprKind::Row(_));
+        let rows = matches!(arg.kind, ExprKind::Row(..));
         if !rows
             && list.len() > 1
             && let Ok(common) = self.common_type(&types, "IN")

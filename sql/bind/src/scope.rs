@@ -347,8 +347,9 @@ impl Binder<'_> {
 
     fn whole_row(&self, item: &NsItem, depth: usize, scope: &Scope<'_>, pos: u32) -> Expr {
         let fields = item.columns.iter().map(|c| self.use_column(c, depth, scope, pos)).collect();
+        let names = item.columns.iter().map(|c| c.name.as_str().into()).collect();
         Expr {
-            kind: ExprKind::Row(fields),
+            kind: ExprKind::Row(fields, Some(names)),
             ty: self.row_type(item),
             position: at(pos),
         }

@@ -83,7 +83,7 @@ impl Binder<'_> {
     ) -> Result<Expr> {
         let left = self.expr(arg, scope)?;
         let (query, outer) = self.inner_query(query, scope, Unknown::ToText)?;
-        if let ExprKind::Row(fields) = &left.kind
+        if let ExprKind::Row(fields, _) = &left.kind
             && (fields.len() != 1 || query.output.len() != 1)
         {
             return self.row_in_query(fields, op, all, query, outer, pos);
@@ -145,7 +145,12 @@ impl Binder<'_> {
             ty: PgType::RECORD,
             position: at(pos),
         };
-        let compare = self.binary(op, row(ExprKind::Row(fields.to_vec())), row(ExprKind::Row(columns)), pos)?;
+        let compare = self.binary(
+            op,
+            row(ExprKind::Row(fields.to_vec(), None)),
+            row(ExprKind::Row(columns, None)),
+            pos,
+        )?;
         for f in fields {
             crate::walk::columns_of(f, &mut |id| {
                 if !outer.contains(&id) {

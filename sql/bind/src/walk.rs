@@ -17,7 +17,7 @@ macro_rules! expr_children {
                 | ExprKind::Coalesce(args)
                 | ExprKind::MinMax { args, .. }
                 | ExprKind::Array(args)
-                | ExprKind::Row(args) => args.into_iter().for_each(f),
+                | ExprKind::Row(args, _) => args.into_iter().for_each(f),
                 ExprKind::IoCast(a) | ExprKind::Relabel(a) | ExprKind::Not(a) => f(a),
                 ExprKind::IsNull { arg, .. } | ExprKind::IsBool { arg, .. } => f(arg),
                 ExprKind::IsDistinct { args, .. } | ExprKind::NullIf { args, .. } => {
@@ -255,7 +255,7 @@ fn subqueries_of<'e>(e: &'e Expr, found: &mut Vec<&'e Rel>) {
 /// Where an expression starts: the leftmost of its own position and its operands' (`exprLocation`).
 pub fn location(e: &Expr) -> Option<u32> {
     let mut first = e.position;
-    if matches!(e.kind, ExprKind::Case { .. } | ExprKind::Array(_) | ExprKind::Row(_)) {
+    if matches!(e.kind, ExprKind::Case { .. } | ExprKind::Array(_) | ExprKind::Row(..)) {
         return first;
     }
     expr_children(e, &mut |c| {

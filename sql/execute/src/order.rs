@@ -56,6 +56,7 @@ pub fn compare(ty: PgType, a: &Datum, b: &Datum) -> Ordering {
         (Inet(a), Inet(b)) => a.cmp(b),
         (Mac(a), Mac(b)) => a.cmp(b),
         (Word(a), Word(b)) => a.cmp(b),
+        (Jsonb(a), Jsonb(b)) => a.compare(b),
         (Array(a), Array(b)) => {
             let element = PgType {
                 oid: a.element,
@@ -136,6 +137,11 @@ pub fn write_key(ty: u32, d: &Datum, out: &mut Vec<u8>) {
             out.extend_from_slice(&a.number().to_le_bytes());
         }
         Mac(m) => fixed(19, m, out),
+        Jsonb(j) => {
+            let mut key = Vec::with_capacity(32);
+            j.write_key(&mut key);
+            counted(20, &key, out);
+        }
         Array(a) => {
             fixed(13, &(a.elements.len() as u32).to_le_bytes(), out);
             for (length, lower) in &a.dimensions {

@@ -129,7 +129,7 @@ pub fn operands<'a>(expr: &'a Expr, f: &mut dyn FnMut(&'a Expr)) {
     use ExprKind::*;
     match &expr.kind {
         Const(_) | Param(_) | Column(_) => {}
-        Call { args, .. } | And(args) | Or(args) | Coalesce(args) | Array(args) | Row(args) | MinMax { args, .. } => {
+        Call { args, .. } | And(args) | Or(args) | Coalesce(args) | Array(args) | Row(args, _) | MinMax { args, .. } => {
             args.iter().for_each(f)
         }
         IoCast(a) | Relabel(a) | Not(a) => f(a),
@@ -300,7 +300,7 @@ pub fn operands_mut(expr: &mut Expr, f: &mut dyn FnMut(&mut Expr)) {
     use ExprKind::*;
     match &mut expr.kind {
         Const(_) | Param(_) | Column(_) => {}
-        Call { args, .. } | And(args) | Or(args) | Coalesce(args) | Array(args) | Row(args) | MinMax { args, .. } => {
+        Call { args, .. } | And(args) | Or(args) | Coalesce(args) | Array(args) | Row(args, _) | MinMax { args, .. } => {
             args.iter_mut().for_each(f);
         }
         IoCast(a) | Relabel(a) | Not(a) => f(a),

@@ -1,6 +1,6 @@
 //! Aggregates: a kernel makes accumulators, each of which sees the rows of one group.
 
-use crate::CallTypes;
+use crate::{CallTypes, Context};
 use curia_types::{Datum, PgType, Result};
 
 /// The code of an aggregate.
@@ -18,6 +18,8 @@ pub struct AggregateKernel {
 /// `accumulate` sees every row, NULL arguments included, and decides itself what NULL means. `state` and `merge` carry partial
 /// results between threads. A fresh accumulator's `finish` is the result of no rows.
 pub trait Accumulator: Send + Sync {
+    /// Tells what text forms depend on, before the first row.
+    fn in_session(&mut self, _cx: &dyn Context) {}
     /// Takes one row's arguments (none for `count(*)`).
     fn accumulate(&mut self, args: &[Datum]) -> Result<()>;
     /// Takes a row out again, for moving frames. `false`: it cannot; the frame has to be computed afresh.

@@ -46,6 +46,7 @@ pub fn compare_datums(ty: u32, a: &Datum, b: &Datum) -> Ordering {
         (Datum::Inet(a), Datum::Inet(b)) => a.cmp(b),
         (Datum::Mac(a), Datum::Mac(b)) => a.cmp(b),
         (Datum::Word(a), Datum::Word(b)) => a.cmp(b),
+        (Datum::Jsonb(a), Datum::Jsonb(b)) => a.compare(b),
         (Datum::Array(a), Datum::Array(b)) => {
             let elements = a
                 .elements
@@ -95,6 +96,7 @@ fn rank(d: &Datum) -> u8 {
         Datum::Word(_) => 20,
         Datum::Inet(_) => 21,
         Datum::Mac(_) => 22,
+        Datum::Jsonb(_) => 23,
         Datum::Null => u8::MAX,
     }
 }

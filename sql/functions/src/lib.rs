@@ -24,6 +24,7 @@ pub use aggregate::{Accumulator, AggregateKernel};
 pub use cast_rules::{Coercion, coercion};
 pub use compare::{compare_datums, default_order};
 pub use kernel::{CallTypes, Context, Kernel, PlainContext, Rows, WindowFunction};
+pub use kernels::json::assign as jsonb_assign;
 pub use registry::{argument_names, by_oid, candidates, cast, casts, functions, operator, operator_names, operators};
 
 /// How often a function may be evaluated, as `provolatile`.

@@ -4,17 +4,19 @@
 //! | --- | --- |
 //! | bool; int2, int4, int8; float4, float8 | Boolean; Int16, Int32, Int64; Float32, Float64 |
 //! | oid, xid, cid, reg* | UInt32 |
-//! | text, varchar, bpchar, name, "char", json, unknown | Utf8 |
+//! | text, varchar, bpchar, name, "char", json, jsonpath, unknown | Utf8 |
 //! | bytea | Binary |
 //! | date, time, timestamp, timestamptz | Date32, Time64(us), Timestamp(us), Timestamp(us, "UTC"): Unix epoch; infinity stays MAX / MIN |
 //! | interval, uuid | FixedSizeBinary(16): wire form |
 //! | numeric | Binary: order-preserving key, then display scale (`numeric::arrow_bytes`) |
-//! | timetz, bit, varbit, inet, cidr, macaddr, xid8, pg_lsn, arrays, records, vectors | Binary: wire form |
-//! | types of users | that of their physical form: enums Int64, domains their base type's, composites Binary |
+//! | jsonb | Binary: stored form ([`crate::json`]) |
+//! | anonymous records and arrays of them | Binary: [`crate::inner_form`], which has the fields' names |
+//! | timetz, bit, varbit, inet, cidr, macaddr, xid8, pg_lsn, other arrays, vectors | Binary: wire form |
+//! | types of users | that of their physical form: enums Int64, domains their base type's, composites Binary, wire form |
 //!
 //! Timestamps in PostgreSQL's last 30 years (from 294247 AD) do not fit Arrow's microseconds since 1970: 22008.
 
-use crate::{Datum, Interval, Numeric, PgType, Result, SqlError, SqlState, binary_io, numeric, oid, type_info};
+use crate::{Datum, Interval, Numeric, PgType, Result, SqlError, SqlState, binary_io, inner_form, numeric, oid, type_info};
 use arrow::array::*;
 use arrow::datatypes::{DataType, TimeUnit};
 use std::sync::Arc;
@@ -44,6 +46,11 @@ pub fn data_type(ty: PgType) -> DataType {
         VOID => DataType::Utf8,
         _ => DataType::Binary,
     }
+}
+
+/// Whether values are kept in the inner form: records, whose fields have names that the wire form lacks.
+fn is_inner(ty: u32) -> bool {
+    matches!(ty, oid::RECORD | oid::RECORD_ARRAY)
 }
 
 /// A date in days since 1970; infinities stay.
@@ -94,7 +101,10 @@ pub enum ColumnBuilder {
     Text(StringBuilder),
     Binary(BinaryBuilder),
     Numeric(BinaryBuilder),
-    /// Arrays, records and vectors in wire form.
+    Jsonb(BinaryBuilder),
+    /// Records and arrays of them in the inner form.
+    Inner(BinaryBuilder),
+    /// Arrays and vectors in wire form.
     Wire(PgType, BinaryBuilder),
     Fixed16(FixedSizeBinaryBuilder),
     Date(Date32Builder),
@@ -123,6 +133,8 @@ impl ColumnBuilder {
                 match type_info::physical(ty.oid) {
                     oid::NUMERIC => ColumnBuilder::Numeric(b),
                     oid::BYTEA => ColumnBuilder::Binary(b),
+                    oid::JSONB => ColumnBuilder::Jsonb(b),
+                    _ if is_inner(ty.oid) => ColumnBuilder::Inner(b),
                     _ => ColumnBuilder::Wire(ty, b),
                 }
             }
@@ -141,7 +153,7 @@ impl ColumnBuilder {
             Float32(b) => b.append_null(),
             Float64(b) => b.append_null(),
             Text(b) => b.append_null(),
-            Binary(b) | Numeric(b) | Wire(_, b) => b.append_null(),
+            Binary(b) | Numeric(b) | Jsonb(b) | Inner(b) | Wire(_, b) => b.append_null(),
             Fixed16(b) => b.append_null(),
             Date(b) => b.append_null(),
             Time(b) => b.append_null(),
@@ -166,6 +178,16 @@ impl ColumnBuilder {
             (B::Numeric(b), Datum::Numeric(n)) => {
                 let mut bytes = Vec::with_capacity(24);
                 numeric::arrow_bytes(n, &mut bytes);
+                b.append_value(&bytes);
+            }
+            (B::Jsonb(b), Datum::Jsonb(j)) => {
+                let mut bytes = Vec::with_capacity(64);
+                j.encode(&mut bytes);
+                b.append_value(&bytes);
+            }
+            (B::Inner(b), v @ (Datum::Array(_) | Datum::Record(_))) => {
+                let mut bytes = Vec::with_capacity(64);
+                inner_form::write(v, &mut bytes);
                 b.append_value(&bytes);
             }
             (
@@ -204,7 +226,7 @@ impl ColumnBuilder {
             Float32(b) => Arc::new(b.finish()),
             Float64(b) => Arc::new(b.finish()),
             Text(b) => Arc::new(b.finish()),
-            Binary(b) | Numeric(b) | Wire(_, b) => Arc::new(b.finish()),
+            Binary(b) | Numeric(b) | Jsonb(b) | Inner(b) | Wire(_, b) => Arc::new(b.finish()),
             Fixed16(b) => Arc::new(b.finish()),
             Date(b) => Arc::new(b.finish()),
             Time(b) => Arc::new(b.finish()),
@@ -250,6 +272,8 @@ pub enum ColumnReader<'a> {
     TextView(&'a StringViewArray),
     Bytea(&'a BinaryArray),
     Numeric(&'a BinaryArray),
+    Jsonb(&'a BinaryArray),
+    Inner(&'a BinaryArray),
     Wire(PgType, &'a BinaryArray),
     Uuid(&'a FixedSizeBinaryArray),
     Interval(&'a FixedSizeBinaryArray),
@@ -291,6 +315,8 @@ impl<'a> ColumnReader<'a> {
             _ => match type_info::physical(ty.oid) {
                 oid::NUMERIC => cast(array).map(ColumnReader::Numeric),
                 oid::BYTEA => cast(array).map(ColumnReader::Bytea),
+                oid::JSONB => cast(array).map(ColumnReader::Jsonb),
+                _ if is_inner(ty.oid) => cast(array).map(ColumnReader::Inner),
                 _ => cast(array).map(|a| ColumnReader::Wire(ty, a)),
             },
         };
@@ -316,7 +342,7 @@ impl<'a> ColumnReader<'a> {
             Float64(a) => a.is_null(row),
             Text(a) => a.is_null(row),
             TextView(a) => a.is_null(row),
-            Bytea(a) | Numeric(a) | Wire(_, a) => a.is_null(row),
+            Bytea(a) | Numeric(a) | Jsonb(a) | Inner(a) | Wire(_, a) => a.is_null(row),
             Uuid(a) | Interval(a) => a.is_null(row),
             Date(a) => a.is_null(row),
             Time(a) => a.is_null(row),
@@ -343,6 +369,8 @@ impl<'a> ColumnReader<'a> {
             R::TextView(a) => Datum::text(a.value(row)),
             R::Bytea(a) => Datum::Bytea(Arc::from(a.value(row))),
             R::Numeric(a) => Datum::Numeric(numeric::from_arrow_bytes(a.value(row))?),
+            R::Jsonb(a) => Datum::Jsonb(crate::Json::decode(a.value(row))?),
+            R::Inner(a) => inner_form::Bytes(a.value(row)).value()?,
             R::Wire(ty, a) => binary_io::decode(PgType::with_typmod(ty.oid, -1), a.value(row))?,
             R::Uuid(a) => {
                 let mut u = [0; 16];

@@ -90,9 +90,10 @@ fn read(ty: PgType, b: &[u8], cx: Option<&IoContext>) -> Result<Datum> {
         NAME => Datum::text(length::name(check_text(b)?)),
         JSON => {
             let s = check_text(b)?;
-            crate::text_io::check_json(s)?;
+            crate::json::check_json(s)?;
             Datum::text(s)
         }
+        JSONB => Datum::Jsonb(jsonb(b)?),
         _ if type_info::is_text_like(ty.oid) => Datum::text(check_text(b)?),
         DATE => Datum::Date(datetime::check_date(i32::from_be_bytes(fixed(b)?))?),
         TIME => Datum::Time(datetime::check_time(i64::from_be_bytes(fixed(b)?))?),
@@ -127,7 +128,7 @@ fn read(ty: PgType, b: &[u8], cx: Option<&IoContext>) -> Result<Datum> {
         XID8 | PG_LSN => Datum::Word(u64::from_be_bytes(fixed(b)?)),
         VOID => Datum::Null,
         INT2VECTOR | OIDVECTOR => Datum::Array(Arc::new(array(b, if ty.oid == INT2VECTOR { INT2 } else { OID }, -1, cx)?)),
-        RECORD => Datum::Record(record(b, cx)?),
+        RECORD => Datum::record(record(b, cx)?),
         other if type_info::is_oid_like(other) => Datum::Oid(u32::from_be_bytes(fixed(b)?)),
         other => match (type_info::element_of(other), type_info::user::kind(other)) {
             (Some(element), _) => Datum::Array(Arc::new(array(b, element, ty.typmod, cx)?)),
@@ -143,7 +144,7 @@ fn read(ty: PgType, b: &[u8], cx: Option<&IoContext>) -> Result<Datum> {
             (None, Some(UserKind::Composite)) => {
                 let fields = record(b, cx)?;
                 cx.map_or(Ok(()), |cx| check_columns(other, &fields, cx))?;
-                Datum::Record(fields)
+                Datum::record(fields)
             }
             (None, _) => return Err(SqlError::unsupported(format!("type {}", type_info::format_type(other, -1)))),
         },
@@ -152,6 +153,15 @@ fn read(ty: PgType, b: &[u8], cx: Option<&IoContext>) -> Result<Datum> {
         length::coerce(ty, value, false)
     } else {
         Ok(value)
+    }
+}
+
+/// Version 1: the text form.
+fn jsonb(b: &[u8]) -> Result<crate::Json> {
+    match b.split_first() {
+        None => Err(short()),
+        Some((1, text)) => crate::Json::parse(check_text(text)?),
+        Some((version, _)) => Err(SqlError::internal(format!("unsupported jsonb version number {version}"))),
     }
 }
 
@@ -284,7 +294,7 @@ fn check_columns(ty: u32, fields: &[(PgType, Datum)], cx: &IoContext) -> Result<
     Ok(())
 }
 
-fn record(b: &[u8], cx: Option<&IoContext>) -> Result<Arc<[(PgType, Datum)]>> {
+fn record(b: &[u8], cx: Option<&IoContext>) -> Result<Vec<(PgType, Datum)>> {
     let mut w = Words(b);
     let n = usize::try_from(w.int()?).map_err(|_| bad_format())?;
     let mut fields = Vec::with_capacity(n.min(b.len() / 8));
@@ -293,7 +303,7 @@ fn record(b: &[u8], cx: Option<&IoContext>) -> Result<Arc<[(PgType, Datum)]>> {
         let value = item(&mut w, ty, cx)?;
         fields.push((ty, value));
     }
-    if w.0.is_empty() { Ok(Arc::from(fields)) } else { Err(bad_format()) }
+    if w.0.is_empty() { Ok(fields) } else { Err(bad_format()) }
 }
 
 /// Appends the binary form that clients see of a non-null value, without its length word: as [`encode`], but enums by their labels.
@@ -318,7 +328,7 @@ fn outer(ty: PgType, value: &Datum, cx: &IoContext) -> Option<Datum> {
         }
         Datum::Record(fields) => {
             let fields = fields.iter().map(|(ty, f)| (*ty, outer(*ty, f, cx).unwrap_or_else(|| f.clone())));
-            Some(Datum::Record(fields.collect()))
+            Some(Datum::record(fields.collect()))
         }
         _ => None,
     }
@@ -357,6 +367,10 @@ pub fn encode(ty: PgType, value: &Datum, out: &mut Vec<u8>) {
         Datum::Inet(a) => a.encode(ty.oid == oid::CIDR, out),
         Datum::Mac(m) => out.extend_from_slice(m),
         Datum::Word(v) => out.extend_from_slice(&v.to_be_bytes()),
+        Datum::Jsonb(j) => {
+            out.push(1);
+            j.write(out);
+        }
         Datum::Array(a) => {
             let int = |v: i32, out: &mut Vec<u8>| out.extend_from_slice(&v.to_be_bytes());
             int(a.dimensions.len() as i32, out);

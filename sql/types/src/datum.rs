@@ -36,7 +36,7 @@ pub enum Datum {
     Float8(f64),
     /// numeric, with its display scale.
     Numeric(crate::numeric::Numeric),
-    /// text, varchar, bpchar (blank-padded as stored), name, "char", json, unknown: UTF-8 without NUL.
+    /// text, varchar, bpchar (blank-padded as stored), name, "char", json, jsonpath, unknown: UTF-8 without NUL.
     Text(Arc<str>),
     /// bytea
     Bytea(Arc<[u8]>),
@@ -62,10 +62,38 @@ pub enum Datum {
     Mac([u8; 6]),
     /// xid8 and pg_lsn: an unsigned 64-bit number.
     Word(u64),
+    /// jsonb
+    Jsonb(crate::Json),
     /// An array of any element type.
     Array(Arc<ArrayValue>),
     /// A row value.
-    Record(Arc<[(crate::PgType, Datum)]>),
+    Record(Arc<RecordValue>),
+}
+
+/// A row value: its fields' types and values, which it derefs to.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct RecordValue {
+    /// The fields' names, as many as there are fields; without them they are called f1, f2, ...
+    pub names: Option<Arc<[Box<str>]>>,
+    /// Type and value of each field.
+    pub fields: Vec<(crate::PgType, Datum)>,
+}
+
+impl RecordValue {
+    /// The name of a field.
+    pub fn name(&self, field: usize) -> std::borrow::Cow<'_, str> {
+        match self.names.as_ref().and_then(|n| n.get(field)) {
+            Some(name) => (&**name).into(),
+            None => format!("f{}", field + 1).into(),
+        }
+    }
+}
+
+impl std::ops::Deref for RecordValue {
+    type Target = [(crate::PgType, Datum)];
+    fn deref(&self) -> &Self::Target {
+        &self.fields
+    }
 }
 
 /// A (possibly multi-dimensional) array value.
@@ -83,6 +111,10 @@ impl Datum {
     /// A one-dimensional array value.
     pub fn list(element: u32, elements: Vec<Datum>) -> Datum {
         Datum::Array(Arc::new(ArrayValue::of(element, elements)))
+    }
+    /// A row value whose fields have no names of their own.
+    pub fn record(fields: Vec<(crate::PgType, Datum)>) -> Datum {
+        Datum::Record(Arc::new(RecordValue { names: None, fields }))
     }
     /// Whether this is SQL NULL.
     pub fn is_null(&self) -> bool {

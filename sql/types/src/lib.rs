@@ -6,7 +6,8 @@
 //! - [`datum`]: [`Datum`] is one value; [`mod@numeric`] and [`datetime`] are the two families with arithmetic of their own.
 //! - [`text_io`], [`binary_io`]: the two wire forms; [`io_context`] is what text depends on (DateStyle, TimeZone, ...).
 //! - [`length`]: what varchar(n), char(n), numeric(p,s), timestamp(p) do to a value.
-//! - [`arrow_map`]: the Arrow form.
+//! - [`mod@json`]: the tree of jsonb, and the reading of JSON text.
+//! - [`arrow_map`]: the Arrow form; [`inner_form`]: values as bytes within one process.
 //! - [`panic`]: a panic as an error.
 //!
 //! Nothing here does I/O, links DataFusion or knows a table.
@@ -19,7 +20,9 @@ pub mod datetime;
 pub mod datum;
 pub mod error;
 pub mod float;
+pub mod inner_form;
 pub mod io_context;
+pub mod json;
 pub mod keywords;
 pub mod length;
 pub mod net;
@@ -32,9 +35,10 @@ pub mod user_types;
 
 pub use binary_io::ValueFormat;
 pub use bits::Bits;
-pub use datum::{ArrayValue, Datum, Interval};
+pub use datum::{ArrayValue, Datum, Interval, RecordValue};
 pub use error::{ErrorField, Result, SqlError, SqlState};
 pub use io_context::{ByteaOutput, DateOrder, DateStyle, IntervalStyle, IoContext, ObjectNames};
+pub use json::Json;
 pub use numeric::Numeric;
 pub use pg_type::{PgType, oid};
 pub use user_types::{Attribute, UserTypes};

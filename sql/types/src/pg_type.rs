@@ -89,6 +89,7 @@ pub mod oid {
     pub const UUID_ARRAY: u32 = 2951;
     pub const JSON_ARRAY: u32 = 199;
     pub const JSONB_ARRAY: u32 = 3807;
+    pub const JSONPATH: u32 = 4072;
 }
 
 /// A type as PostgreSQL knows it: OID and type modifier.
@@ -141,6 +142,7 @@ plain!(
     VOID,
     UUID,
     JSONB,
+    JSONPATH,
     TEXT_ARRAY,
     INT4_ARRAY,
     OID_ARRAY,

@@ -35,7 +35,10 @@ fn append(value: ColumnRef<'_>, builder: &mut ColumnBuilder) -> Result<()> {
         (B::Float32(b), ColumnRef::Float4(v)) => b.append_value(v),
         (B::Float64(b), ColumnRef::Float8(v)) => b.append_value(v),
         (B::Text(b), ColumnRef::Text(v)) => b.append_value(v),
-        (B::Binary(b), ColumnRef::Bytea(v)) | (B::Numeric(b), ColumnRef::Numeric(v)) | (B::Wire(_, b), ColumnRef::Wire(v)) => {
+        (B::Binary(b), ColumnRef::Bytea(v))
+        | (B::Numeric(b), ColumnRef::Numeric(v))
+        | (B::Jsonb(b), ColumnRef::Jsonb(v))
+        | (B::Wire(_, b), ColumnRef::Wire(v)) => {
             b.append_value(v);
         }
         (B::Fixed16(b), ColumnRef::Uuid(v) | ColumnRef::Interval(v)) => {

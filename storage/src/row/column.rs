@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use curia_types::{Datum, Interval, Numeric, PgType, binary_io, numeric};
+use curia_types::{Datum, Interval, Json, Numeric, PgType, binary_io, numeric};
 
 use super::{Form, HAS_NULLS, HEADER_BYTES, RowLayout, VERSION, VERSION_MASK, WIDE_ENDS, malformed};
 use crate::error::{Result, StorageError};
@@ -44,6 +44,8 @@ pub enum ColumnRef<'a> {
     Bytea(&'a [u8]),
     /// numeric: its key, then its display scale (`curia_types::numeric::from_arrow_bytes` reads it)
     Numeric(&'a [u8]),
+    /// jsonb in its stored form (`curia_types::Json::decode` reads it)
+    Jsonb(&'a [u8]),
     /// An array in PostgreSQL's wire form.
     Wire(&'a [u8]),
 }
@@ -52,7 +54,7 @@ impl ColumnRef<'_> {
     /// The value, copied; `ty` is the column's type.
     ///
     /// # Errors
-    /// [`StorageError::Format`] when a numeric or array is malformed.
+    /// [`StorageError::Format`] when a numeric, jsonb or array is malformed.
     pub fn to_datum(self, ty: PgType) -> Result<Datum> {
         Ok(match self {
             ColumnRef::Null => Datum::Null,
@@ -72,6 +74,7 @@ impl ColumnRef<'_> {
             ColumnRef::Text(v) => Datum::Text(Arc::from(v)),
             ColumnRef::Bytea(v) => Datum::Bytea(Arc::from(v)),
             ColumnRef::Numeric(v) => Datum::Numeric(numeric_of(v)?),
+            ColumnRef::Jsonb(v) => Datum::Jsonb(Json::decode(v).map_err(|_| malformed("an impossible jsonb"))?),
             ColumnRef::Wire(v) => binary_io::decode(PgType::with_typmod(ty.oid, -1), v).map_err(|_| malformed("an impossible array"))?,
         })
     }
@@ -150,6 +153,7 @@ impl RowLayout {
             Form::Text => ColumnRef::Text(std::str::from_utf8(value).map_err(|_| malformed("text that is not UTF-8"))?),
             Form::Bytea => ColumnRef::Bytea(value),
             Form::Numeric => ColumnRef::Numeric(value),
+            Form::Jsonb => ColumnRef::Jsonb(value),
             _ => ColumnRef::Wire(value),
         }))
     }
@@ -173,6 +177,6 @@ fn fixed(form: Form, bytes: &[u8]) -> Result<ColumnRef<'_>> {
         Form::Float8 => ColumnRef::Float8(f64::from_bits(u64::from_le_bytes(*chunk(bytes)?))),
         Form::Interval => ColumnRef::Interval(chunk(bytes)?),
         Form::Uuid => ColumnRef::Uuid(chunk(bytes)?),
-        Form::Text | Form::Bytea | Form::Numeric | Form::Wire => return Err(malformed("a width that varies")),
+        Form::Text | Form::Bytea | Form::Numeric | Form::Jsonb | Form::Wire => return Err(malformed("a width that varies")),
     })
 }

@@ -18,7 +18,8 @@
 //! ```text
 //! fixed      bool 1; int2 2; int4, oid, float4, date 4; int8, float8, time, timestamp, timestamptz 8;
 //!            uuid, interval 16 (PostgreSQL's wire form)
-//! variable   text and the like UTF-8; bytea bytes; numeric its key and display scale; arrays PostgreSQL's wire form
+//! variable   text and the like UTF-8; bytea bytes; numeric its key and display scale;
+//!            jsonb the stored form of curia-types; arrays PostgreSQL's wire form
 //! ```
 
 mod arrow_form;
@@ -58,6 +59,7 @@ enum Form {
     Text,
     Bytea,
     Numeric,
+    Jsonb,
     Wire,
 }
 
@@ -78,6 +80,7 @@ impl Form {
             oid::UUID => Form::Uuid,
             oid::BYTEA => Form::Bytea,
             oid::NUMERIC => Form::Numeric,
+            oid::JSONB => Form::Jsonb,
             other if type_info::is_text_like(other) => Form::Text,
             other if type_info::is_oid_like(other) => Form::Oid,
             oid::TIMETZ | oid::BIT | oid::VARBIT | oid::XID8 | oid::PG_LSN | oid::INET | oid::CIDR | oid::MACADDR => Form::Wire,
@@ -95,7 +98,7 @@ impl Form {
             Form::Int4 | Form::Oid | Form::Float4 | Form::Date => Some(4),
             Form::Int8 | Form::Float8 | Form::Time | Form::Timestamp | Form::Timestamptz => Some(8),
             Form::Interval | Form::Uuid => Some(16),
-            Form::Text | Form::Bytea | Form::Numeric | Form::Wire => None,
+            Form::Text | Form::Bytea | Form::Numeric | Form::Jsonb | Form::Wire => None,
         }
     }
 }
@@ -299,6 +302,7 @@ fn encode_variable(value: &Datum, column: &Column, form: Form, out: &mut Vec<u8>
         (Form::Text, Datum::Text(v)) => out.extend_from_slice(v.as_bytes()),
         (Form::Bytea, Datum::Bytea(v)) => out.extend_from_slice(v),
         (Form::Numeric, Datum::Numeric(v)) => numeric::arrow_bytes(v, out),
+        (Form::Jsonb, Datum::Jsonb(v)) => v.encode(out),
         (
             Form::Wire,
             Datum::Array(_) | Datum::Record(_) | Datum::Timetz(_) | Datum::Bits(_) | Datum::Inet(_) | Datum::Mac(_) | Datum::Word(_),

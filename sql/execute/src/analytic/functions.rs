@@ -135,7 +135,7 @@ pub(super) fn plainly_ordered(ty: PgType) -> bool {
 pub(super) fn has_key(ty: PgType) -> bool {
     matches!(
         type_info::base_type(ty.oid),
-        oid::NUMERIC | oid::INTERVAL | oid::FLOAT4 | oid::FLOAT8 | oid::BPCHAR
+        oid::NUMERIC | oid::INTERVAL | oid::FLOAT4 | oid::FLOAT8 | oid::BPCHAR | oid::JSONB
     )
 }
 
@@ -180,6 +180,7 @@ fn write(d: &Datum, out: &mut Vec<u8>) {
             let span = (i128::from(*months) * 30 + i128::from(*days)) * 86_400_000_000 + i128::from(*micros);
             out.extend_from_slice(&((span as u128) ^ (1 << 127)).to_be_bytes());
         }
+        Datum::Jsonb(j) => j.write_key(out),
         Datum::Text(s) => out.extend_from_slice(s.trim_end_matches(' ').as_bytes()),
         _ => {}
     }

@@ -150,7 +150,8 @@ pub(crate) fn node(expr: &Expr, scope: &Scope, c: &mut Compiler) -> Result<Node>
             record: boxed(record, scope, c)?,
             index: *index,
         },
-        ExprKind::Row(fields) => Node::Row {
+        ExprKind::Row(fields, names) => Node::Row {
+            names: names.clone(),
             fields: fields.iter().map(|f| Ok((f.ty, node(f, scope, c)?))).collect::<Result<_>>()?,
         },
         ExprKind::Subquery { kind, query, .. } => subquery(expr, kind, query, scope, c)?,

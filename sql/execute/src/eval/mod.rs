@@ -137,6 +137,7 @@ pub(crate) enum Node {
         index: usize,
     },
     Row {
+        names: Option<Arc<[Box<str>]>>,
         fields: Vec<(PgType, Node)>,
     },
     Subquery(Box<Subquery>),

@@ -4,7 +4,7 @@ use super::{Env, Node, Program, elements};
 use crate::order;
 use curia_functions::{CallTypes, Function};
 use curia_types::datum::ArrayValue;
-use curia_types::{Datum, PgType, Result, SqlError};
+use curia_types::{Datum, Json, PgType, RecordValue, Result, SqlError, SqlState, oid};
 use std::sync::Arc;
 
 impl Program {
@@ -42,6 +42,21 @@ pub(crate) fn call(function: &Function, env: Env<'_>, args: &[Datum]) -> Result<
 pub(crate) fn call_typed(function: &Function, types: &CallTypes<'_>, env: Env<'_>, args: &[Datum]) -> Result<Datum> {
     if function.strict && args.iter().any(Datum::is_null) {
         return Ok(Datum::Null);
+    }
+    // VARIADIC with an array: a function of VARIADIC "any" gets the elements one by one.
+    if function.variadic == oid::ANY
+        && let Some((PgType { oid: oid::ANYARRAY, .. }, fixed)) = types.args.split_last()
+        && let Some((last, before)) = args.split_last()
+    {
+        let Datum::Array(array) = last else { return Ok(Datum::Null) };
+        let (mut types_of, mut values) = (fixed.to_vec(), before.to_vec());
+        types_of.resize(fixed.len() + array.elements.len(), PgType::with_typmod(array.element, -1));
+        values.extend(array.elements.iter().cloned());
+        let types = CallTypes {
+            args: &types_of,
+            ret: types.ret,
+        };
+        return function.kernel.call(function.oid, &*env.exec.context, &types, &values);
     }
     function.kernel.call(function.oid, &*env.exec.context, types, args)
 }
@@ -255,23 +270,55 @@ impl Node {
             } => {
                 let a = array.eval(env, row)?;
                 let bounds = all(bounds, env, row)?;
-                elements::assign(a, *element, &bounds, shape, value.eval(env, row)?)?
+                let value = value.eval(env, row)?;
+                // jsonb is the one type of these without an element type.
+                if *element == 0 {
+                    assign_jsonb(&a, &bounds, &value)?
+                } else {
+                    elements::assign(a, *element, &bounds, shape, value)?
+                }
             }
             Node::Field { record, index } => match record.eval(env, row)? {
                 // A field that was added after the value was made is NULL.
                 Datum::Record(fields) => fields.get(*index).map_or(Datum::Null, |(_, f)| f.clone()),
                 _ => Datum::Null,
             },
-            Node::Row { fields } => {
+            Node::Row { names, fields } => {
                 let mut out = Vec::with_capacity(fields.len());
                 for (ty, f) in fields {
                     out.push((*ty, f.eval(env, row)?));
                 }
-                Datum::Record(out.into())
+                Datum::Record(Arc::new(RecordValue {
+                    names: names.clone(),
+                    fields: out,
+                }))
             }
             Node::Subquery(s) => s.eval(env, row)?,
         })
     }
+}
+
+/// A jsonb after an assignment to what a path of texts leads to.
+fn assign_jsonb(base: &Datum, path: &[Datum], value: &Datum) -> Result<Datum> {
+    let base = match base {
+        Datum::Jsonb(j) => Some(j),
+        _ => None,
+    };
+    let mut steps = Vec::with_capacity(path.len());
+    for step in path {
+        let Datum::Text(step) = step else {
+            return Err(SqlError::new(
+                SqlState::new("22004"),
+                "jsonb subscript in assignment must not be null",
+            ));
+        };
+        steps.push(&**step);
+    }
+    let value = match value {
+        Datum::Jsonb(j) => j.clone(),
+        _ => Json::Null,
+    };
+    curia_functions::jsonb_assign(base, &steps, &value).map(Datum::Jsonb)
 }
 
 pub(crate) fn all(nodes: &[Node], env: Env<'_>, row: &[Datum]) -> Result<Vec<Datum>> {

@@ -39,13 +39,12 @@ impl Call {
                 hold: Hold::new(&env.exec.room),
             })
         });
-        State {
-            accumulator: (self.function.new)(&CallTypes {
-                args: &self.arg_types,
-                ret: self.ret,
-            }),
-            ordered,
-        }
+        let mut accumulator = (self.function.new)(&CallTypes {
+            args: &self.arg_types,
+            ret: self.ret,
+        });
+        accumulator.in_session(&*env.exec.context);
+        State { accumulator, ordered }
     }
 
     /// Whether a group's state grows with its rows.

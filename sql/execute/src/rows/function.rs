@@ -5,7 +5,7 @@ use crate::eval::{Env, Program};
 use crate::registry;
 use curia_bind::ir::RelColumn;
 use curia_functions::{CallTypes, Function, Kernel, Rows};
-use curia_types::{Datum, PgType, Result, SqlError};
+use curia_types::{Datum, PgType, Result, SqlError, oid, type_info};
 use std::sync::Arc;
 
 /// Arguments with their types.
@@ -18,6 +18,8 @@ pub struct FunctionScan {
     ordinality: bool,
     /// Columns without the ordinality.
     width: usize,
+    /// The function returns rows of one value each, which spread over the columns.
+    spreads: bool,
 }
 
 /// A call that gives rows.
@@ -53,10 +55,17 @@ impl SetCall {
 
 impl FunctionScan {
     pub fn new(function: u32, args: Typed, columns: &[RelColumn], ordinality: Option<&RelColumn>) -> Result<FunctionScan> {
-        let (args, types) = args.into_iter().unzip();
+        let (args, types): (_, Vec<PgType>) = args.into_iter().unzip();
         let ret = columns.first().map_or(PgType::VOID, |c| c.ty);
+        let function = registry::function(function)?;
+        let is_row = |ty: &PgType| type_info::physical(type_info::element_of(ty.oid).unwrap_or(ty.oid)) == oid::RECORD;
+        let spreads = match function.ret {
+            oid::RECORD => function.columns.is_empty(),
+            oid::ANYELEMENT => types.first().is_some_and(is_row),
+            ret => type_info::is_composite(ret),
+        };
         let call = SetCall {
-            function: registry::function(function)?,
+            function,
             args,
             types,
             ret,
@@ -66,6 +75,7 @@ impl FunctionScan {
             columns: columns.iter().chain(ordinality).cloned().collect(),
             ordinality: ordinality.is_some(),
             width: columns.len(),
+            spreads,
         })
     }
 }
@@ -95,7 +105,7 @@ impl Cursor for FunctionCursor {
         let Some(row) = self.rows.next() else { return Ok(None) };
         let mut row = row?;
         // A record in one value spreads over the columns.
-        if self.op.width != row.len() {
+        if self.op.spreads || self.op.width != row.len() {
             row = match row.as_slice() {
                 [Datum::Record(fields)] if fields.len() == self.op.width => fields.iter().map(|(_, d)| d.clone()).collect(),
                 [Datum::Null] => vec![Datum::Null; self.op.width],
@@ -190,7 +200,7 @@ impl Cursor for ProjectSetCursor {
                             values.remove(0)
                         } else {
                             let types = call.function.columns.iter().map(|(_, t)| PgType { oid: *t, typmod: -1 });
-                            Datum::Record(types.zip(values).collect())
+                            Datum::record(types.zip(values).collect())
                         }
                     }
                 });

@@ -12,7 +12,7 @@ use crate::order;
 use crate::registry;
 use crate::spill::{By, Hold, Sorted, Sorter};
 use curia_bind::ir::{FrameBound, FrameExclude, FrameUnit, RelColumn, WindowCall};
-use curia_functions::{Accumulator, CallTypes, Kernel, WindowFunction};
+use curia_functions::{Accumulator, AggregateKernel, CallTypes, Kernel, WindowFunction};
 use curia_types::{Datum, PgType, Result, SqlError, SqlState};
 use std::ops::Range;
 use std::sync::Arc;
@@ -191,7 +191,7 @@ impl Cursor for WindowCursor {
             }
             let running = match &mut self.running {
                 Some(r) if same(partition, &r.keys, &keys) => r,
-                _ => self.running.insert(Running::new(call)),
+                _ => self.running.insert(Running::new(call, env)),
             };
             let is_peer = running.rows > 0 && same(order, &running.keys[partition.len()..], &keys[partition.len()..]);
             running.keys = keys;
@@ -247,9 +247,9 @@ struct Running {
 }
 
 impl Running {
-    fn new(call: &Call) -> Running {
+    fn new(call: &Call, env: Env<'_>) -> Running {
         let accumulator = match call.kernel {
-            Kernel::Aggregate(kernel) => Some((kernel.new)(&call.call_types())),
+            Kernel::Aggregate(kernel) => Some(call.accumulator(kernel, env)),
             _ => None,
         };
         Running {
@@ -494,6 +494,12 @@ impl Call {
         Ok((from, to.max(from)))
     }
 
+    fn accumulator(&self, kernel: &AggregateKernel, env: Env<'_>) -> Box<dyn Accumulator> {
+        let mut accumulator = (kernel.new)(&self.call_types());
+        accumulator.in_session(&*env.exec.context);
+        accumulator
+    }
+
     /// A frame without what EXCLUDE leaves out of it: at most three pieces, none empty.
     fn pieces(&self, i: usize, peers: &[usize], (from, to): (usize, usize)) -> Vec<Range<usize>> {
         let group = || peers.partition_point(|p| *p < peers[i])..peers.partition_point(|p| *p <= peers[i]);
@@ -516,7 +522,7 @@ impl Call {
         let Kernel::Aggregate(kernel) = self.kernel else { return Ok(()) };
         for (i, value) in values.iter_mut().enumerate() {
             env.exec.check_cancel()?;
-            let mut accumulator = (kernel.new)(&self.call_types());
+            let mut accumulator = self.accumulator(kernel, env);
             for at in self
                 .pieces(i, partition.peers, self.frame(env, i, partition)?)
                 .into_iter()
@@ -537,7 +543,7 @@ impl Call {
         }
         let rows = partition.rows;
         let Kernel::Aggregate(kernel) = self.kernel else { return Ok(()) };
-        let mut accumulator = (kernel.new)(&self.call_types());
+        let mut accumulator = self.accumulator(kernel, env);
         let (mut from, mut to) = (0, 0);
         let mut last: Option<Datum> = None;
         for (i, result) in values.iter_mut().enumerate() {
@@ -558,7 +564,7 @@ impl Call {
                 from += 1;
             }
             if !moved {
-                accumulator = (kernel.new)(&self.call_types());
+                accumulator = self.accumulator(kernel, env);
                 (from, to) = (f, f);
             }
             while to < t {

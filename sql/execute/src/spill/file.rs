@@ -1,8 +1,8 @@
 //! A file of rows: written once from front to back, then read.
 
 use super::Room;
-use super::codec::{Bytes, write_row};
 use crate::rows::Row;
+use curia_types::inner_form::{Bytes, write_row};
 use curia_types::{Datum, Result, SqlError, SqlState};
 use datafusion::execution::{SpillFile, SpillWriter};
 use std::fs::File;

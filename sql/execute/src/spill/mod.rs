@@ -13,7 +13,6 @@
 //! [`Hold::must_fit`], which answers 53200 at the limit. Files count towards one limit of the server, 53400 above it, and go when their
 //! owner goes; what a crash leaves behind goes at the next start.
 
-mod codec;
 mod file;
 mod sorter;
 mod spool;

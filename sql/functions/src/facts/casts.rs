@@ -2,7 +2,7 @@
 
 use crate::Cast;
 use crate::CastContext::{Assignment, Explicit, Implicit};
-use crate::CastMethod::{Function, Relabel};
+use crate::CastMethod::{Function, Io, Relabel};
 
 #[rustfmt::skip]
 pub(crate) static CAST_ROWS: &[Cast] = &[
@@ -86,6 +86,7 @@ pub(crate) static CAST_ROWS: &[Cast] = &[
     Cast { source: 26, target: 4089, method: Relabel, context: Implicit },
     Cast { source: 26, target: 4096, method: Relabel, context: Implicit },
     Cast { source: 26, target: 4191, method: Relabel, context: Implicit },
+    Cast { source: 114, target: 3802, method: Io, context: Assignment },
     Cast { source: 194, target: 25, method: Relabel, context: Implicit },
     Cast { source: 650, target: 25, method: Function(730), context: Assignment },
     Cast { source: 650, target: 869, method: Relabel, context: Implicit },
@@ -164,6 +165,14 @@ pub(crate) static CAST_ROWS: &[Cast] = &[
     Cast { source: 2206, target: 20, method: Function(1288), context: Assignment },
     Cast { source: 2206, target: 23, method: Relabel, context: Assignment },
     Cast { source: 2206, target: 26, method: Relabel, context: Implicit },
+    Cast { source: 3802, target: 16, method: Function(3556), context: Explicit },
+    Cast { source: 3802, target: 20, method: Function(3452), context: Explicit },
+    Cast { source: 3802, target: 21, method: Function(3450), context: Explicit },
+    Cast { source: 3802, target: 23, method: Function(3451), context: Explicit },
+    Cast { source: 3802, target: 114, method: Io, context: Assignment },
+    Cast { source: 3802, target: 700, method: Function(3453), context: Explicit },
+    Cast { source: 3802, target: 701, method: Function(2580), context: Explicit },
+    Cast { source: 3802, target: 1700, method: Function(3449), context: Explicit },
     Cast { source: 4089, target: 20, method: Function(1288), context: Assignment },
     Cast { source: 4089, target: 23, method: Relabel, context: Assignment },
     Cast { source: 4089, target: 26, method: Relabel, context: Implicit },

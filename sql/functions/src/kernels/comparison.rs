@@ -3,7 +3,7 @@
 use super::macros::{Date, Time, Timestamp, Timestamptz, kernels, pure};
 use crate::Kernel;
 use crate::compare::{bpchar_cmp, compare_datums, float_cmp};
-use curia_types::{Datum, Interval, Numeric, datetime, oid};
+use curia_types::{Datum, Interval, Json, Numeric, datetime, oid};
 use std::cmp::Ordering;
 
 /// Operators over an order of two argument types: eq ne lt le gt ge.
@@ -117,6 +117,7 @@ six! { []
         |a: Timestamp, b: Date| date_timestamp(b.0, a.0).reverse();
     ("interval_eq" "interval_ne" "interval_lt" "interval_le" "interval_gt" "interval_ge") |a: Interval, b: Interval| datetime::interval_cmp(a, b);
     ("uuid_eq" "uuid_ne" "uuid_lt" "uuid_le" "uuid_gt" "uuid_ge") |a: [u8; 16], b: [u8; 16]| a.cmp(&b);
+    ("jsonb_eq" "jsonb_ne" "jsonb_lt" "jsonb_le" "jsonb_gt" "jsonb_ge") |a: &Json, b: &Json| a.compare(b);
     ("record_eq" "record_ne" "record_lt" "record_le" "record_gt" "record_ge") |a: &Datum, b: &Datum| compare_datums(oid::RECORD, a, b);
     ("oidvectoreq" "oidvectorne" "oidvectorlt" "oidvectorle" "oidvectorgt" "oidvectorge") |a: &Datum, b: &Datum| compare_datums(0, a, b);
     also {
@@ -133,6 +134,7 @@ six! { []
         "text_pattern_gt" = pure!(|a: &str, b: &str| -> Bool a.as_bytes() > b.as_bytes());
         "text_pattern_ge" = pure!(|a: &str, b: &str| -> Bool a.as_bytes() >= b.as_bytes());
         "text_starts_with" = pure!(|a: &str, b: &str| -> Bool a.starts_with(b));
+        "jsonb_cmp" = pure!(|a: &Json, b: &Json| -> Int4 order(a.compare(b)));
         "btboolcmp" = pure!(|a: bool, b: bool| -> Int4 order(a.cmp(&b)));
         "btint2cmp" = pure!(|a: i16, b: i16| -> Int4 order(a.cmp(&b)));
         "btint4cmp" = pure!(|a: i32, b: i32| -> Int4 order(a.cmp(&b)));

@@ -1,6 +1,6 @@
 //! Shorthand for kernel tables, and typed access to arguments.
 
-use curia_types::{ArrayValue, Datum, Interval, Numeric, Result, SqlError};
+use curia_types::{ArrayValue, Datum, Interval, Json, Numeric, Result, SqlError};
 use std::sync::Arc;
 
 /// A table of kernels by `prosrc`: `"int4and" = kernel;` for one that cannot raise an error, `"int4pl" => kernel;` for one that can.
@@ -79,6 +79,7 @@ argument! {
     &'a Arc<str>, "text", Datum::Text(v) => v;
     &'a [u8], "bytea", Datum::Bytea(v) => v;
     Interval, "interval", Datum::Interval(v) => *v;
+    &'a Json, "jsonb", Datum::Jsonb(v) => v;
     [u8; 16], "uuid", Datum::Uuid(v) => *v;
     &'a curia_types::Bits, "bits", Datum::Bits(v) => v;
     curia_types::datetime::TimeTz, "timetz", Datum::Timetz(v) => *v;

@@ -14,7 +14,7 @@ mod enums;
 mod float_states;
 mod floats;
 mod integers;
-mod json;
+pub(crate) mod json;
 mod like;
 mod math;
 mod md5;
@@ -59,7 +59,6 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Binding> {
         to_char::KERNELS,
         integers::KERNELS,
         enums::KERNELS,
-        json::KERNELS,
         like::KERNELS,
         math::KERNELS,
         network::KERNELS,
@@ -76,5 +75,6 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Binding> {
         words::KERNELS,
     ]
     .into_iter()
+    .chain(json::tables())
     .flatten()
 }

@@ -4,16 +4,15 @@
 //! allocating for integers, text, bool and small numerics. A NULL has no text form: callers handle it.
 
 mod composite;
-mod json;
 mod record;
 mod words;
 
+use crate::json::check_json;
 use crate::type_info::UserKind;
 use crate::{ArrayValue, ByteaOutput, Datum, IoContext, PgType, Result, SqlError, SqlState, datetime, float, length, oid, type_info};
 use std::sync::Arc;
 
 pub use composite::{format_array, format_record, parse_array};
-pub use json::check_json;
 pub use record::parse_record;
 
 fn invalid(name: &str, s: &str) -> SqlError {
@@ -74,6 +73,7 @@ pub fn parse(ty: PgType, s: &str, cx: &IoContext) -> Result<Datum> {
             check_json(s)?;
             Datum::text(s)
         }
+        JSONB => Datum::Jsonb(crate::Json::parse(s)?),
         OID => Datum::Oid(parse_oid(s, "oid")?),
         XID | CID => Datum::Oid(parse_xid(s)),
         INT2VECTOR | OIDVECTOR => parse_vector(ty.oid, s)?,
@@ -137,6 +137,7 @@ pub fn format(ty: PgType, value: &Datum, cx: &IoContext, out: &mut Vec<u8>) {
         Datum::Mac(m) => crate::net::write_mac(m, out),
         Datum::Word(v) if ty.oid == oid::PG_LSN => out.extend_from_slice(format!("{:X}/{:X}", v >> 32, v & 0xffff_ffff).as_bytes()),
         Datum::Word(v) => out.extend_from_slice(v.to_string().as_bytes()),
+        Datum::Jsonb(j) => j.write(out),
         Datum::Array(a) if ty.oid == oid::INT2VECTOR || ty.oid == oid::OIDVECTOR => format_vector(a, cx, out),
         Datum::Array(a) => format_array(a, cx, out),
         Datum::Record(fields) => format_record(fields, cx, out),

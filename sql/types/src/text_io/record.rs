@@ -30,7 +30,7 @@ pub fn parse_record(ty: u32, s: &str, cx: &IoContext) -> Result<Datum> {
     if !rest.trim_start_matches(is_space).is_empty() {
         return Err(malformed(s, "Junk after right parenthesis."));
     }
-    Ok(Datum::Record(fields.into()))
+    Ok(Datum::record(fields))
 }
 
 /// A column that is not there; a domain may refuse it.

@@ -209,6 +209,8 @@ pub fn is_supported(oid: u32) -> bool {
             | OID
             | OIDVECTOR
             | JSON
+            | JSONB
+            | JSONPATH
             | FLOAT4
             | FLOAT8
             | UNKNOWN
@@ -254,7 +256,7 @@ pub fn is_text_like(oid: u32) -> bool {
     use oid::*;
     matches!(
         oid,
-        CHAR | NAME | TEXT | JSON | UNKNOWN | BPCHAR | VARCHAR | PG_NODE_TREE | ACLITEM | CSTRING | TXID_SNAPSHOT | PG_SNAPSHOT
+        CHAR | NAME | TEXT | JSON | JSONPATH | UNKNOWN | BPCHAR | VARCHAR | PG_NODE_TREE | ACLITEM | CSTRING | TXID_SNAPSHOT | PG_SNAPSHOT
     )
 }
 

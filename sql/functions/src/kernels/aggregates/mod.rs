@@ -6,6 +6,7 @@ mod moments;
 mod ordered_set;
 mod sums;
 
+use super::json::collect::{Document, Text, no_state};
 use super::macros::kernels;
 use crate::{AggregateKernel, CallTypes, Kernel};
 use curia_types::{PgType, oid};
@@ -203,6 +204,10 @@ kernels! {
 
     "string_agg(text,text)" => ordered!(|_| Box::new(collect::StringAgg::default()), |_| vec![PgType::TEXT, PgType::TEXT]);
     "string_agg(bytea,bytea)" => ordered!(|_| Box::new(collect::ByteaAgg::default()), |_| vec![PgType::BYTEA, PgType::BYTEA]);
+    "json_agg(anyelement)" => ordered!(|t| Box::new(Text::new(t)), no_state);
+    "json_object_agg(\"any\",\"any\")" => ordered!(|t| Box::new(Text::new(t)), no_state);
+    "jsonb_agg(anyelement)" => ordered!(|t| Box::new(Document::new(t)), no_state);
+    "jsonb_object_agg(\"any\",\"any\")" => ordered!(|t| Box::new(Document::new(t)), no_state);
     "array_agg(anynonarray)" => ordered!(|t| Box::new(collect::ArrayAgg::new(t.args[0].oid)), array_state);
     "array_agg(anyarray)" => ordered!(|t| Box::new(collect::ArrayStack::new(t.args[0].oid)), |t| vec![t.args[0]]);
 

@@ -1,13 +1,11 @@
-//! Rows as bytes. Read only by the process that wrote them, so the form has no version.
+//! Rows as bytes: of what spills to disk, and of records in Arrow. Read only by the process that wrote them, so the form has no version.
 //!
 //! A value is a tag and its bytes, integers little-endian, strings and lists counted by a `u32`.
 
-use crate::rows::Row;
-use curia_types::datetime::TimeTz;
-use curia_types::datum::ArrayValue;
-use curia_types::net::Inet;
-use curia_types::numeric::{arrow_bytes, from_arrow_bytes};
-use curia_types::{Bits, Datum, Interval, PgType, Result, SqlError};
+use crate::datetime::TimeTz;
+use crate::net::Inet;
+use crate::numeric::{arrow_bytes, from_arrow_bytes};
+use crate::{ArrayValue, Bits, Datum, Interval, Json, PgType, RecordValue, Result, SqlError};
 use std::sync::Arc;
 
 fn counted(bytes: &[u8], out: &mut Vec<u8>) {
@@ -16,12 +14,13 @@ fn counted(bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Appends the values of a row, counted.
-pub(super) fn write_row(row: &[Datum], out: &mut Vec<u8>) {
+pub fn write_row(row: &[Datum], out: &mut Vec<u8>) {
     out.extend_from_slice(&(row.len() as u32).to_le_bytes());
     row.iter().for_each(|d| write(d, out));
 }
 
-fn write(d: &Datum, out: &mut Vec<u8>) {
+/// Appends a value.
+pub fn write(d: &Datum, out: &mut Vec<u8>) {
     fn tagged(tag: u8, bytes: &[u8], out: &mut Vec<u8>) {
         out.push(tag);
         out.extend_from_slice(bytes);
@@ -75,6 +74,12 @@ fn write(d: &Datum, out: &mut Vec<u8>) {
             counted(&bytes, out);
         }
         Datum::Mac(m) => tagged(23, m, out),
+        Datum::Jsonb(j) => {
+            let mut bytes = Vec::with_capacity(64);
+            j.encode(&mut bytes);
+            out.push(24);
+            counted(&bytes, out);
+        }
         Datum::Array(a) => {
             tagged(17, &a.element.to_le_bytes(), out);
             out.extend_from_slice(&(a.dimensions.len() as u32).to_le_bytes());
@@ -85,7 +90,11 @@ fn write(d: &Datum, out: &mut Vec<u8>) {
             write_row(&a.elements, out);
         }
         Datum::Record(fields) => {
-            tagged(18, &(fields.len() as u32).to_le_bytes(), out);
+            tagged(18, &[u8::from(fields.names.is_some())], out);
+            out.extend_from_slice(&(fields.len() as u32).to_le_bytes());
+            for name in fields.names.iter().flat_map(|n| n.iter()) {
+                counted(name.as_bytes(), out);
+            }
             for (ty, value) in fields.iter() {
                 out.extend_from_slice(&ty.oid.to_le_bytes());
                 out.extend_from_slice(&ty.typmod.to_le_bytes());
@@ -96,7 +105,7 @@ fn write(d: &Datum, out: &mut Vec<u8>) {
 }
 
 /// Bytes not yet read.
-pub(super) struct Bytes<'a>(pub &'a [u8]);
+pub struct Bytes<'a>(pub &'a [u8]);
 
 impl Bytes<'_> {
     fn fixed<const N: usize>(&mut self) -> Result<[u8; N]> {
@@ -114,8 +123,12 @@ impl Bytes<'_> {
         Ok(head)
     }
 
+    fn text(&mut self) -> Result<&str> {
+        std::str::from_utf8(self.counted()?).map_err(|_| damaged())
+    }
+
     /// The next row.
-    pub fn row(&mut self) -> Result<Row> {
+    pub fn row(&mut self) -> Result<Vec<Datum>> {
         let n = self.count()?;
         // A value takes a byte at least: a damaged count allocates no more than there are bytes.
         let mut row = Vec::with_capacity(n.min(self.0.len()));
@@ -125,7 +138,8 @@ impl Bytes<'_> {
         Ok(row)
     }
 
-    fn value(&mut self) -> Result<Datum> {
+    /// The next value.
+    pub fn value(&mut self) -> Result<Datum> {
         Ok(match self.fixed::<1>()?[0] {
             0 => Datum::Null,
             1 => Datum::Bool(self.fixed::<1>()?[0] != 0),
@@ -136,7 +150,7 @@ impl Bytes<'_> {
             6 => Datum::Float4(f32::from_le_bytes(self.fixed()?)),
             7 => Datum::Float8(f64::from_le_bytes(self.fixed()?)),
             8 => Datum::Numeric(from_arrow_bytes(self.counted()?)?),
-            9 => Datum::text(std::str::from_utf8(self.counted()?).map_err(|_| damaged())?),
+            9 => Datum::text(self.text()?),
             10 => Datum::Bytea(Arc::from(self.counted()?)),
             11 => Datum::Date(i32::from_le_bytes(self.fixed()?)),
             12 => Datum::Time(i64::from_le_bytes(self.fixed()?)),
@@ -162,13 +176,20 @@ impl Bytes<'_> {
                 }))
             }
             18 => {
+                let named = self.fixed::<1>()?[0] != 0;
+                let n = self.count()?;
+                let mut names = Vec::new();
+                for _ in 0..if named { n } else { 0 } {
+                    names.push(Box::from(self.text()?));
+                }
                 let mut fields = Vec::new();
-                for _ in 0..self.count()? {
+                for _ in 0..n {
                     let oid = u32::from_le_bytes(self.fixed()?);
                     let typmod = i32::from_le_bytes(self.fixed()?);
                     fields.push((PgType { oid, typmod }, self.value()?));
                 }
-                Datum::Record(Arc::from(fields))
+                let names = named.then(|| Arc::from(names));
+                Datum::Record(Arc::new(RecordValue { names, fields }))
             }
             19 => Datum::Timetz(TimeTz {
                 micros: i64::from_le_bytes(self.fixed()?),
@@ -181,25 +202,25 @@ impl Bytes<'_> {
             21 => Datum::Word(u64::from_le_bytes(self.fixed()?)),
             22 => Datum::Inet(Inet::decode(self.counted()?).ok_or_else(damaged)?),
             23 => Datum::Mac(self.fixed()?),
+            24 => Datum::Jsonb(Json::decode(self.counted()?)?),
             _ => return Err(damaged()),
         })
     }
 }
 
 fn damaged() -> SqlError {
-    SqlError::internal("a spilled row cannot be read back")
+    SqlError::internal("a row cannot be read back")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use curia_types::numeric::Numeric;
-    use curia_types::oid;
+    use crate::{Numeric, oid};
 
     #[test]
     fn a_row_of_every_kind_of_value_comes_back_and_no_shortened_one_does() {
         let text = |s: &str| Datum::Text(Arc::from(s));
-        let row: Row = vec![
+        let row: Vec<Datum> = vec![
             Datum::Null,
             Datum::Bool(true),
             Datum::Int2(-2),
@@ -231,7 +252,12 @@ mod tests {
                 dimensions: vec![(2, 1)],
                 elements: vec![text("a"), Datum::Null],
             })),
-            Datum::Record(Arc::from(vec![(PgType::BOOL, Datum::Bool(false))])),
+            Datum::Jsonb(Json::parse("{\"a\": [1.50, null]}").unwrap()),
+            Datum::record(vec![(PgType::BOOL, Datum::Bool(false))]),
+            Datum::Record(Arc::new(RecordValue {
+                names: Some(Arc::from([Box::from("a")])),
+                fields: vec![(PgType::INT4, Datum::Int4(1))],
+            })),
         ];
         let mut bytes = Vec::new();
         write_row(&row, &mut bytes);

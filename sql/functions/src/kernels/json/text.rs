@@ -3,14 +3,16 @@
 //! A json value is its text, checked when it was read. Parts of it are found by scanning and are shown as they were written, blanks and
 //! repeated keys included; of equal keys the last counts.
 
-use super::macros::{kernels, pure};
+use super::invalid;
 use crate::Kernel::Set;
 use crate::kernel::Rows;
-use curia_types::{ArrayValue, Datum, Result, SqlError, SqlState};
+use crate::kernels::macros::{kernels, pure};
+use curia_types::json::{Events, Lexical, Token, read_json};
+use curia_types::{ArrayValue, Datum, Result};
 use std::sync::Arc;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Object,
     Array,
     String,
@@ -19,7 +21,7 @@ enum Kind {
     Null,
 }
 
-fn kind(value: &str) -> Kind {
+pub(super) fn kind(value: &str) -> Kind {
     match value.trim_start().as_bytes().first() {
         Some(b'{') => Kind::Object,
         Some(b'[') => Kind::Array,
@@ -30,12 +32,8 @@ fn kind(value: &str) -> Kind {
     }
 }
 
-fn invalid(message: String) -> SqlError {
-    SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message)
-}
-
 /// The parts of an object or array: each member's key (without its quotes undone; none in an array) and value, as written.
-fn parts(container: &str) -> Vec<(Option<&str>, &str)> {
+pub(super) fn parts(container: &str) -> Vec<(Option<&str>, &str)> {
     let text = container.trim();
     let object = text.starts_with('{');
     let (mut out, mut key) = (Vec::new(), None);
@@ -70,19 +68,20 @@ fn parts(container: &str) -> Vec<(Option<&str>, &str)> {
 }
 
 /// The text that a json string stands for.
-fn unescape(string: &str) -> Result<String> {
-    let plain: String = serde_json::from_str(string)
-        .map_err(|_| SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, "invalid input syntax for type json"))?;
-    if plain.contains('\0') {
-        return Err(
-            SqlError::new(SqlState::UNTRANSLATABLE_CHARACTER, "unsupported Unicode escape sequence")
-                .detail("\\u0000 cannot be converted to text."),
-        );
+pub(super) fn unescape(string: &str) -> Result<String> {
+    struct Plain(String);
+    impl<'a> Events<'a> for Plain {
+        fn scalar(&mut self, token: Token<'a>) -> Result<()> {
+            self.0 = token.string.into_owned();
+            Ok(())
+        }
     }
-    Ok(plain)
+    let mut plain = Plain(String::new());
+    read_json(string, Lexical::Unescaped, &mut plain)?;
+    Ok(plain.0)
 }
 
-fn member<'a>(object: &'a str, name: &str) -> Result<Option<&'a str>> {
+pub(super) fn member<'a>(object: &'a str, name: &str) -> Result<Option<&'a str>> {
     let mut found = None;
     if kind(object) == Kind::Object {
         for (key, value) in parts(object) {
@@ -115,7 +114,7 @@ fn follow<'a>(json: &'a str, path: &ArrayValue) -> Result<Option<&'a str>> {
         let Datum::Text(step) = step else { return Ok(None) };
         let next = match kind(at) {
             Kind::Object => member(at, step)?,
-            Kind::Array => step.trim_start().parse().ok().and_then(|i| element(at, i)),
+            Kind::Array => super::integer(step).and_then(|i| element(at, i as i32)),
             _ => None,
         };
         match next {
@@ -153,8 +152,8 @@ fn type_name(kind: Kind) -> &'static str {
 fn length(json: &str) -> Result<Datum> {
     match kind(json) {
         Kind::Array => Ok(Datum::Int4(parts(json).len() as i32)),
-        Kind::Object => Err(invalid("cannot get array length of a non-array".into())),
-        _ => Err(invalid("cannot get array length of a scalar".into())),
+        Kind::Object => Err(invalid("cannot get array length of a non-array")),
+        _ => Err(invalid("cannot get array length of a scalar")),
     }
 }
 
@@ -171,9 +170,9 @@ fn each(args: &[Datum], function: &str, row: fn(&str, &str) -> Result<Vec<Datum>
     match kind(json) {
         Kind::Object => {}
         Kind::Array if function == "json_object_keys" => return Err(invalid(format!("cannot call {function} on an array"))),
-        Kind::Array => return Err(invalid("cannot deconstruct an array as an object".into())),
+        Kind::Array => return Err(invalid("cannot deconstruct an array as an object")),
         _ if function == "json_object_keys" => return Err(invalid(format!("cannot call {function} on a scalar"))),
-        _ => return Err(invalid("cannot deconstruct a scalar".into())),
+        _ => return Err(invalid("cannot deconstruct a scalar")),
     }
     let rows: Vec<_> = parts(json)
         .iter()

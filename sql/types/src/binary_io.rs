@@ -93,7 +93,10 @@ fn read(ty: PgType, b: &[u8], cx: Option<&IoContext>) -> Result<Datum> {
             crate::json::check_json(s)?;
             Datum::text(s)
         }
-        JSONB => Datum::Jsonb(jsonb(b)?),
+        JSONB => Datum::Jsonb(crate::Json::parse(versioned(b, "jsonb")?)?),
+        // Of this process, and so in normal form and without a version, where there is no client.
+        JSONPATH if cx.is_none() => Datum::text(check_text(b)?),
+        JSONPATH => Datum::text(crate::jsonpath::JsonPath::parse(versioned(b, "jsonpath")?)?.to_string()),
         _ if type_info::is_text_like(ty.oid) => Datum::text(check_text(b)?),
         DATE => Datum::Date(datetime::check_date(i32::from_be_bytes(fixed(b)?))?),
         TIME => Datum::Time(datetime::check_time(i64::from_be_bytes(fixed(b)?))?),
@@ -157,11 +160,11 @@ fn read(ty: PgType, b: &[u8], cx: Option<&IoContext>) -> Result<Datum> {
 }
 
 /// Version 1: the text form.
-fn jsonb(b: &[u8]) -> Result<crate::Json> {
+fn versioned<'a>(b: &'a [u8], name: &str) -> Result<&'a str> {
     match b.split_first() {
         None => Err(short()),
-        Some((1, text)) => crate::Json::parse(check_text(text)?),
-        Some((version, _)) => Err(SqlError::internal(format!("unsupported jsonb version number {version}"))),
+        Some((1, text)) => check_text(text),
+        Some((version, _)) => Err(SqlError::internal(format!("unsupported {name} version number {version}"))),
     }
 }
 
@@ -308,6 +311,9 @@ fn record(b: &[u8], cx: Option<&IoContext>) -> Result<Vec<(PgType, Datum)>> {
 
 /// Appends the binary form that clients see of a non-null value, without its length word: as [`encode`], but enums by their labels.
 pub fn send(ty: PgType, value: &Datum, cx: &IoContext, out: &mut Vec<u8>) {
+    if ty.oid == oid::JSONPATH {
+        out.push(1);
+    }
     match outer(ty, value, cx) {
         Some(value) => encode(ty, &value, out),
         None => encode(ty, value, out),

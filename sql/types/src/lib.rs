@@ -6,7 +6,7 @@
 //! - [`datum`]: [`Datum`] is one value; [`mod@numeric`] and [`datetime`] are the two families with arithmetic of their own.
 //! - [`text_io`], [`binary_io`]: the two wire forms; [`io_context`] is what text depends on (DateStyle, TimeZone, ...).
 //! - [`length`]: what varchar(n), char(n), numeric(p,s), timestamp(p) do to a value.
-//! - [`mod@json`]: the tree of jsonb, and the reading of JSON text.
+//! - [`mod@json`]: the tree of jsonb, and the reading of JSON text; [`jsonpath`]: the grammar of paths.
 //! - [`arrow_map`]: the Arrow form; [`inner_form`]: values as bytes within one process.
 //! - [`panic`]: a panic as an error.
 //!
@@ -23,6 +23,7 @@ pub mod float;
 pub mod inner_form;
 pub mod io_context;
 pub mod json;
+pub mod jsonpath;
 pub mod keywords;
 pub mod length;
 pub mod net;

@@ -74,6 +74,7 @@ pub fn parse(ty: PgType, s: &str, cx: &IoContext) -> Result<Datum> {
             Datum::text(s)
         }
         JSONB => Datum::Jsonb(crate::Json::parse(s)?),
+        JSONPATH => Datum::text(crate::jsonpath::JsonPath::parse(s)?.to_string()),
         OID => Datum::Oid(parse_oid(s, "oid")?),
         XID | CID => Datum::Oid(parse_xid(s)),
         INT2VECTOR | OIDVECTOR => parse_vector(ty.oid, s)?,

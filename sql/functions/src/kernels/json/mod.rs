@@ -2,12 +2,13 @@
 //!
 //! `text` looks into json, which is kept as it was written; `document` looks into jsonb; `modify` changes jsonb; `build` makes both of
 //! values of other types, `collect` of rows, and
-//! `record` makes rows of them.
+//! `record` makes rows of them; `path` runs paths over jsonb.
 
 mod build;
 pub(super) mod collect;
 mod document;
 mod modify;
+mod path;
 mod record;
 mod text;
 
@@ -17,8 +18,15 @@ use super::Binding;
 use curia_types::{ArrayValue, Datum, SqlError, SqlState};
 
 /// The kernels of all of these.
-pub(super) fn tables() -> [&'static [Binding]; 5] {
-    [text::KERNELS, document::KERNELS, modify::KERNELS, build::KERNELS, record::KERNELS]
+pub(super) fn tables() -> [&'static [Binding]; 6] {
+    [
+        text::KERNELS,
+        document::KERNELS,
+        modify::KERNELS,
+        build::KERNELS,
+        record::KERNELS,
+        path::KERNELS,
+    ]
 }
 
 fn invalid(message: impl Into<String>) -> SqlError {

@@ -494,7 +494,7 @@ fn forget_positions(e: &mut Expr) {
         predicate: std::mem::replace(
             e,
             Expr {
-                kind: ExprKind::Row(Vec::new()),
+                kind: ExprKind::Row(Vec::new(), None),
                 ty: PgType::RECORD,
                 position: None,
             },

@@ -126,9 +126,6 @@ impl Binder<'_> {
             Kernel::Set(_) => {
                 self.not_aggregate(call, pos)?;
                 self.check_clause(Kind::Set, scope, pos)?;
-                if !resolved.function.columns.is_empty() {
-                    return Err(SqlError::unsupported(format!("{name}() with several columns in a select list")).at(at(pos)));
-                }
                 let output = self.column(resolved.ret);
                 let kind = ExprKind::Column(output.id);
                 scope.sets.borrow_mut().push((output, resolved.function.oid, resolved.args));

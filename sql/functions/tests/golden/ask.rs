@@ -54,7 +54,7 @@ fn query(signature: &str, args: &[Option<String>]) -> String {
     let types = types.split(',').filter(|t| !t.is_empty());
     let mut list: Vec<String> = types.zip(args).map(|(ty, v)| literal(v, ty)).collect();
     // Given as the array that the function sees.
-    if name.starts_with("json_extract_path")
+    if (name.starts_with("json_extract_path") || name.starts_with("jsonb_extract_path"))
         && let Some(last) = list.last_mut()
     {
         last.insert_str(0, "variadic ");
@@ -69,6 +69,9 @@ fn query(signature: &str, args: &[Option<String>]) -> String {
         "json_object_keys",
         "json_array_elements",
         "json_array_elements_text",
+        "jsonb_object_keys",
+        "jsonb_array_elements",
+        "jsonb_array_elements_text",
     ];
     if set.contains(&name) {
         return format!(

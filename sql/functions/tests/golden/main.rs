@@ -88,4 +88,5 @@ golden! {
     comparisons_answer_as_in_postgresql = "comparison";
     templates_print_and_read_as_in_postgresql = "to_char";
     json_is_looked_into_as_in_postgresql = "json";
+    jsonb_answers_as_in_postgresql = "jsonb";
 }

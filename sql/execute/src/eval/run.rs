@@ -4,7 +4,7 @@ use super::{Env, Node, Program, elements};
 use crate::order;
 use curia_functions::{CallTypes, Function};
 use curia_types::datum::ArrayValue;
-use curia_types::{Datum, Json, PgType, RecordValue, Result, SqlError, SqlState, oid};
+use curia_types::{Datum, Json, PgType, RecordValue, Result, SqlError, SqlState};
 use std::sync::Arc;
 
 impl Program {
@@ -42,21 +42,6 @@ pub(crate) fn call(function: &Function, env: Env<'_>, args: &[Datum]) -> Result<
 pub(crate) fn call_typed(function: &Function, types: &CallTypes<'_>, env: Env<'_>, args: &[Datum]) -> Result<Datum> {
     if function.strict && args.iter().any(Datum::is_null) {
         return Ok(Datum::Null);
-    }
-    // VARIADIC with an array: a function of VARIADIC "any" gets the elements one by one.
-    if function.variadic == oid::ANY
-        && let Some((PgType { oid: oid::ANYARRAY, .. }, fixed)) = types.args.split_last()
-        && let Some((last, before)) = args.split_last()
-    {
-        let Datum::Array(array) = last else { return Ok(Datum::Null) };
-        let (mut types_of, mut values) = (fixed.to_vec(), before.to_vec());
-        types_of.resize(fixed.len() + array.elements.len(), PgType::with_typmod(array.element, -1));
-        values.extend(array.elements.iter().cloned());
-        let types = CallTypes {
-            args: &types_of,
-            ret: types.ret,
-        };
-        return function.kernel.call(function.oid, &*env.exec.context, &types, &values);
     }
     function.kernel.call(function.oid, &*env.exec.context, types, args)
 }

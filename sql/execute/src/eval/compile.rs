@@ -141,7 +141,10 @@ pub(crate) fn node(expr: &Expr, scope: &Scope, c: &mut Compiler) -> Result<Node>
             value,
         } => Node::SetElements {
             array: boxed(array, scope, c)?,
-            element: registry::element_type(expr.ty.oid)?,
+            element: match curia_types::type_info::base_type(expr.ty.oid) {
+                curia_types::oid::JSONB => 0,
+                array => registry::element_type(array)?,
+            },
             bounds: nodes(bounds, scope, c)?,
             shape: shape.as_slice().into(),
             value: boxed(value, scope, c)?,

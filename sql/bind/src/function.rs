@@ -154,7 +154,7 @@ impl Binder<'_> {
         let value = match columns.as_slice() {
             [(_, one)] => column(one),
             many => Expr {
-                kind: ExprKind::Row(many.iter().map(|(_, c)| column(c)).collect()),
+                kind: ExprKind::Row(many.iter().map(|(_, c)| column(c)).collect(), None),
                 ty: returns,
                 position: None,
             },

@@ -335,7 +335,7 @@ fn pick(own: &[Expr], positions: &[usize]) -> Vec<Expr> {
 
 fn record(fields: Vec<Expr>) -> Expr {
     Expr {
-        kind: ExprKind::Row(fields),
+        kind: ExprKind::Row(fields, None),
         ty: PgType::RECORD,
         position: None,
     }

@@ -141,11 +141,11 @@ pub static KNOWN: &[Known] = parameters! {
         "Sets the maximum stack depth, in kilobytes.";
     "max_wal_senders": Int { min: 0, max: 262143, unit: None } => "10", Server,
         "Sets the maximum number of simultaneously running WAL sender processes.";
+    "max_worker_processes": Int { min: 0, max: 262143, unit: None } => "8", Server, "Maximum number of concurrent worker processes.";
     "min_parallel_index_scan_size": Int { min: 0, max: 715827882, unit: Some(Pages) } => "64", User,
         "Sets the minimum amount of index data for a parallel scan.";
     "min_parallel_table_scan_size": Int { min: 0, max: 715827882, unit: Some(Pages) } => "1024", User,
         "Sets the minimum amount of table data for a parallel scan.";
-    "max_worker_processes": Int { min: 0, max: 262143, unit: None } => "8", Server, "Maximum number of concurrent worker processes.";
     "parallel_setup_cost": Real { min: 0.0, max: f64::MAX } => "1000", User,
         "Sets the planner's estimate of the cost of starting up worker processes for parallel query.";
     "parallel_tuple_cost": Real { min: 0.0, max: f64::MAX } => "0.1", User,

@@ -11,6 +11,6 @@ select n.nspname, c.relname, c.oid, c.relkind, c.reltype, a.attname,
 from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid and a.attnum > 0
      join pg_type t on t.oid = a.atttypid join pg_type b on b.oid = case when t.typtype = 'd' then t.typbasetype else t.oid end
 where n.nspname in ('pg_catalog', 'information_schema') and c.relkind in ('r', 'v')
-  and c.relname !~ '^(_pg_|pg_statio_|pg_stat_(progress|xact|sys|wal|slru|bgwriter|archiver|recovery|replication|gssapi|database_conflicts|subscription_stats|all)|pg_hba|pg_ident|pg_shmem|pg_backend|pg_config|pg_file_settings|pg_timezone|sql_|pg_replication_origin_status|pg_available|pg_init_privs|routine|parameters|pg_conversion|pg_amop|pg_amproc|pg_stats|role_(routine|udt)|pg_largeobject)'
+  and c.relname !~ '^_pg_'
 order by 1, 2, a.attnum
 SQL

@@ -6,7 +6,7 @@
 
 use crate::decode::{self, Frame, FrameError, Message};
 use crate::encode;
-use curia_session::{CopyInput, Disconnected, Field, Format, Notice, Output, Stop};
+use curia_session::{CopyInput, Disconnected, Field, Format, Notice, Notification, Output, Stop};
 use curia_types::{Result, SqlError, SqlState};
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -247,6 +247,9 @@ impl Output for Connection {
     fn notice(&mut self, notice: &Notice) {
         encode::notice(&mut self.output, notice);
         self.results = true;
+    }
+    fn notification(&mut self, told: &Notification) {
+        encode::notification(&mut self.output, told);
     }
     fn parameter_status(&mut self, name: &str, value: &str) {
         encode::parameter_status(&mut self.output, name, value);

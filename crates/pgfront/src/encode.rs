@@ -1,7 +1,7 @@
 //! Backend messages, straight into an output buffer.
 //! <https://www.postgresql.org/docs/15/protocol-message-formats.html>
 
-use curia_session::{Field, Format, Notice, TransactionStatus};
+use curia_session::{Field, Format, Notice, Notification, TransactionStatus};
 use curia_types::panic::caught;
 use curia_types::{ErrorField, Result, SqlError, type_info};
 
@@ -101,6 +101,15 @@ pub fn parameter_status(out: &mut Vec<u8>, name: &str, value: &str) {
     message(out, b'S', |o| {
         string(o, name);
         string(o, value);
+    });
+}
+
+/// NotificationResponse.
+pub fn notification(out: &mut Vec<u8>, told: &Notification) {
+    message(out, b'A', |o| {
+        o.extend_from_slice(&told.process.to_be_bytes());
+        string(o, &told.channel);
+        string(o, &told.payload);
     });
 }
 

@@ -135,10 +135,18 @@ async fn wait_for_input(connection: &mut Connection, session: &mut Session) -> R
     let interrupt = session.interrupt().clone();
     let limit = session.idle_limit();
     let read = async {
-        tokio::select! {
-            biased;
-            r = connection.read_more() => r.map_err(|_| None),
-            () = interrupt.ended(in_transaction) => Err(Some(terminated())),
+        loop {
+            tokio::select! {
+                biased;
+                r = connection.read_more() => return r.map_err(|_| None),
+                end = interrupt.called(in_transaction) => if end {
+                    return Err(Some(terminated()));
+                },
+            }
+            session.send_notifications(connection);
+            if connection.flush().await.is_err() {
+                return Err(None);
+            }
         }
     };
     match limit {
@@ -152,6 +160,7 @@ async fn wait_for_input(connection: &mut Connection, session: &mut Session) -> R
 
 fn ready(connection: &mut Connection, session: &mut Session) {
     session.report_changes(connection);
+    session.send_notifications(connection);
     encode::ready(connection.out(), session.status());
 }
 

@@ -1,8 +1,9 @@
 //! The sessions that are connected, so that one can be cancelled or ended from outside.
 
+use crate::notifications::Notification;
 use curia_types::{Result, SqlError, SqlState};
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 use tokio::sync::Notify;
@@ -18,6 +19,9 @@ pub enum Cause {
     /// `pg_terminate_backend`, or the end of the drain's time limit: the statement fails and the session ends.
     Terminate = 4,
 }
+
+/// Bit beside those of [`Cause`]: notifications wait for the session.
+const RUNG: u8 = 8;
 
 /// The stop signal of one session: set from any thread, seen by its statement at every wait and every batch of rows.
 #[derive(Debug, Default)]
@@ -45,6 +49,30 @@ impl Interrupt {
     /// Whether the session should end now that it is idle.
     pub fn should_end(&self, in_transaction: bool) -> bool {
         self.has(Cause::Terminate) || (!in_transaction && self.has(Cause::Drain))
+    }
+
+    /// Tells the session that notifications wait for it.
+    pub fn ring(&self) {
+        self.pending.fetch_or(RUNG, Ordering::AcqRel);
+        self.wake.notify_one();
+    }
+
+    /// Whether it was told so since the last question.
+    pub fn take_ring(&self) -> bool {
+        self.pending.fetch_and(!RUNG, Ordering::AcqRel) & RUNG != 0
+    }
+
+    /// Waits until an idle session should end (true) or has notifications to send (false; never inside a transaction).
+    pub async fn called(&self, in_transaction: bool) -> bool {
+        loop {
+            if self.should_end(in_transaction) {
+                return true;
+            }
+            if !in_transaction && self.pending.load(Ordering::Acquire) & RUNG != 0 {
+                return false;
+            }
+            self.wake.notified().await;
+        }
     }
 
     /// Waits until an idle session should end.
@@ -81,14 +109,18 @@ pub fn terminated() -> SqlError {
 }
 
 /// One connected session.
-struct Backend {
+pub(crate) struct Backend {
     secret: i32,
-    interrupt: Arc<Interrupt>,
+    pub(crate) interrupt: Arc<Interrupt>,
+    /// Channels that it listens on.
+    pub(crate) channels: BTreeSet<String>,
+    /// Notifications that wait for it.
+    pub(crate) queue: VecDeque<Arc<Notification>>,
 }
 
 /// All connected sessions by process id. Holds at most `limit`.
 pub struct Backends {
-    all: Mutex<HashMap<i32, Backend>>,
+    pub(crate) all: Mutex<HashMap<i32, Backend>>,
     limit: usize,
     next: AtomicI32,
 }
@@ -134,6 +166,8 @@ impl Backends {
             Backend {
                 secret,
                 interrupt: interrupt.clone(),
+                channels: BTreeSet::new(),
+                queue: VecDeque::new(),
             },
         );
         Ok(Registration {

@@ -42,7 +42,7 @@ pub(crate) struct Block {
     /// Start of the transaction (`now()`), microseconds since 2000-01-01 UTC.
     pub(crate) started: i64,
     /// Names in order, with where the parameters stood.
-    savepoints: Vec<(String, Mark)>,
+    savepoints: Vec<(String, Mark, usize)>,
 }
 
 impl Block {
@@ -136,13 +136,18 @@ impl Session {
                 self.block.state = State::Idle;
                 self.block.savepoints.clear();
                 self.shared.settings.lock().rollback();
+                self.shared.notifications.lock().undo_to(0);
             }
             State::Explicit | State::Failed => {
                 self.block.state = State::Failed;
                 let mut settings = self.shared.settings.lock();
                 match self.block.savepoints.last() {
-                    Some((_, mark)) => settings.undo_to(*mark),
+                    Some((_, mark, told)) => {
+                        settings.undo_to(*mark);
+                        self.shared.notifications.lock().undo_to(*told);
+                    }
                     None => {
+                        self.shared.notifications.lock().undo_to(0);
                         settings.rollback();
                         drop(settings);
                         self.block.tx = None;
@@ -166,7 +171,12 @@ impl Session {
             self.rollback();
             return Err(violated);
         }
-        if let Err(e) = self.before_commit().await {
+        let mut ready = self.before_commit().await;
+        if ready.is_ok() {
+            let shared = &self.shared;
+            ready = shared.backends.has_room(shared.process, &shared.notifications.lock());
+        }
+        if let Err(e) = ready {
             self.rollback();
             return Err(e.into());
         }
@@ -174,6 +184,7 @@ impl Session {
         self.block.state = State::Idle;
         let Some(tx) = self.block.tx.take() else {
             self.shared.settings.lock().commit();
+            self.act_on_notifications();
             return Ok(());
         };
         // Not to be cut short: once it is handed over, only its outcome ends it.
@@ -184,13 +195,21 @@ impl Session {
                 if let Some(csn) = committed.csn {
                     settings.set_internal("curia.last_csn", &csn.0.to_string());
                 }
+                drop(settings);
+                self.act_on_notifications();
                 Ok(())
             }
             Err(e) => {
                 self.shared.settings.lock().rollback();
+                self.shared.notifications.lock().undo_to(0);
                 Err(e.into())
             }
         }
+    }
+
+    fn act_on_notifications(&self) {
+        let actions = self.shared.notifications.lock().take();
+        self.shared.backends.act(self.shared.process, actions);
     }
 
     /// Rolls back whatever is open and leaves the session idle.
@@ -200,6 +219,7 @@ impl Session {
         self.block.tx = None;
         self.block.state = State::Idle;
         self.shared.settings.lock().rollback();
+        self.shared.notifications.lock().undo_to(0);
     }
 
     /// Runs a statement that controls the transaction; returns its tag.
@@ -254,8 +274,9 @@ impl Session {
                     return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "too many savepoints").into());
                 }
                 let mark = self.shared.settings.lock().mark();
+                let told = self.shared.notifications.lock().mark();
                 self.transaction()?.savepoint(&name.name);
-                self.block.savepoints.push((name.name.clone(), mark));
+                self.block.savepoints.push((name.name.clone(), mark, told));
                 Ok("SAVEPOINT")
             }
             Statement::Release(name) => {
@@ -271,9 +292,10 @@ impl Session {
                 self.portals
                     .retain(|_, p| p.savepoints <= at || p.cursor.as_ref().is_some_and(|c| c.held));
                 self.transaction()?.rollback_to_savepoint(&name.name)?;
-                let (_, mark) = self.block.savepoints[at];
+                let (_, mark, told) = self.block.savepoints[at];
                 self.block.savepoints.truncate(at + 1);
                 self.shared.settings.lock().undo_to(mark);
+                self.shared.notifications.lock().undo_to(told);
                 self.block.state = State::Explicit;
                 Ok("ROLLBACK")
             }
@@ -339,7 +361,7 @@ impl Session {
     }
 
     fn savepoint_named(&self, name: &str) -> Result<usize> {
-        self.block.savepoints.iter().rposition(|(n, _)| n == name).ok_or_else(|| {
+        self.block.savepoints.iter().rposition(|(n, ..)| n == name).ok_or_else(|| {
             SqlError::new(
                 SqlState::INVALID_SAVEPOINT_SPECIFICATION,
                 format!("savepoint \"{name}\" does not exist"),

@@ -6,6 +6,7 @@
 use crate::advisory::Journal;
 use crate::backends::{Backends, Cause, Interrupt};
 use crate::notice::{Notice, Notices};
+use crate::notifications::{Action, Pending};
 use crate::objects::OwnObjects;
 use crate::settings::{Scope, Settings, search_path, unrecognized};
 use curia_catalog::{Catalog, Oid, Sequence, temporary};
@@ -43,6 +44,8 @@ pub struct Shared {
     pub(crate) interrupt: Arc<Interrupt>,
     pub(crate) settings: Mutex<Settings>,
     pub(crate) notices: Notices,
+    /// What the transaction will tell and hear when it commits.
+    pub(crate) notifications: Mutex<Pending>,
     /// What advisory lock functions of the running statement did.
     pub(crate) advisory: Mutex<Journal>,
     pub(crate) process: i32,
@@ -107,6 +110,9 @@ impl Context for StatementContext {
             Some(value) => Ok(value),
             None => {
                 let name = curia_functions::by_oid(function).map_or("function", |f| f.name);
+                if let Some(found) = self.object_named(name, args) {
+                    return found;
+                }
                 let state = self.shared.database.replication().state();
                 let scope = CatalogScope {
                     catalog: &self.catalog,
@@ -154,7 +160,9 @@ mod proc {
     pub const PG_SLEEP: u32 = 2626;
     pub const PG_MY_TEMP_SCHEMA: u32 = 2854;
     pub const PG_IS_OTHER_TEMP_SCHEMA: u32 = 2855;
+    pub const PG_NOTIFY: u32 = 3036;
     pub const CURRENT_SETTING_MISSING: u32 = 3294;
+    pub const PG_NOTIFICATION_QUEUE_USAGE: u32 = 3296;
     pub const PG_SEQUENCE_LAST_VALUE: u32 = 4032;
     pub const PG_IS_IN_RECOVERY: u32 = 3810;
 }
@@ -244,6 +252,16 @@ impl StatementContext {
                 }
                 Datum::Text(Arc::from(""))
             }
+            proc::PG_NOTIFY => {
+                // NULL for a name is an empty one, as in PostgreSQL.
+                let word = |i: usize| text(args, i).map(str::to_owned).unwrap_or_default();
+                s.notifications.lock().add(Action::Notify {
+                    channel: word(0),
+                    payload: word(1),
+                })?;
+                Datum::Text(Arc::from(""))
+            }
+            proc::PG_NOTIFICATION_QUEUE_USAGE => Datum::Float8(0.0),
             proc::PG_MY_TEMP_SCHEMA => Datum::Oid(self.catalog.schema(&s.temporary).map_or(0, |s| s.oid)),
             proc::PG_IS_OTHER_TEMP_SCHEMA => {
                 let name = match args {
@@ -260,6 +278,41 @@ impl StatementContext {
             }
             _ => return s.advisory_call(function, args),
         }))
+    }
+
+    /// `to_regclass` and its kin, which give NULL for what does not exist, and `regclass(text)`, which refuses it.
+    fn object_named(&self, function: &str, args: &[Datum]) -> Option<Result<Datum>> {
+        let (ty, refuses) = match function {
+            "regclass" => (oid::REGCLASS, true),
+            "to_regclass" => (oid::REGCLASS, false),
+            "to_regtype" => (oid::REGTYPE, false),
+            "to_regproc" => (oid::REGPROC, false),
+            "to_regprocedure" => (oid::REGPROCEDURE, false),
+            "to_regoper" => (oid::REGOPER, false),
+            "to_regoperator" => (oid::REGOPERATOR, false),
+            "to_regrole" => (oid::REGROLE, false),
+            "to_regnamespace" => (oid::REGNAMESPACE, false),
+            "to_regcollation" => (oid::REGCOLLATION, false),
+            _ => return None,
+        };
+        let name = match text(args, 0) {
+            Ok(name) => name,
+            Err(e) => return Some(Err(e)),
+        };
+        // These print as the OIDs they are.
+        if name.is_empty() || name == "-" || name.bytes().all(|b| b.is_ascii_digit()) {
+            return Some(if refuses {
+                curia_types::text_io::parse(curia_types::PgType::with_typmod(ty, -1), name, &self.io)
+            } else {
+                Ok(Datum::Null)
+            });
+        }
+        Some(
+            match curia_types::text_io::parse(curia_types::PgType::with_typmod(ty, -1), name, &self.io) {
+                Err(e) if !refuses && is_missing(e.code()) => Ok(Datum::Null),
+                found => found,
+            },
+        )
     }
 
     /// Existing schemas of the search path, `pg_catalog` in front when implicit ones are asked for.
@@ -317,6 +370,18 @@ impl StatementContext {
         }
         Ok(Datum::Bool(found))
     }
+}
+
+/// Whether a name stands for nothing, or for too much.
+fn is_missing(code: SqlState) -> bool {
+    [
+        SqlState::UNDEFINED_TABLE,
+        SqlState::UNDEFINED_OBJECT,
+        SqlState::UNDEFINED_FUNCTION,
+        SqlState::AMBIGUOUS_FUNCTION,
+        SqlState::INVALID_SCHEMA_NAME,
+    ]
+    .contains(&code)
 }
 
 /// 25006 in PostgreSQL's words.

@@ -74,7 +74,7 @@ enum Way {
 
 impl Session {
     /// DECLARE.
-    pub(crate) async fn declare(&mut self, d: &Declare, prepared: &Prepared, out: &mut impl Output) -> Result<(), Stop> {
+    pub(crate) async fn declare(&mut self, d: &Declare, prepared: &Prepared, params: Arc<[Datum]>, out: &mut impl Output) -> Result<(), Stop> {
         let name = &d.name.name;
         if !d.hold {
             self.require_block("DECLARE CURSOR")?;
@@ -112,7 +112,10 @@ impl Session {
         };
         let mut inner = Prepared::transient(&prepared.sql, Arc::new(parsed));
         inner.row_keys = true;
-        let ran = self.run_plan(&inner, Arc::from([]), out).await?;
+        if !prepared.params.is_empty() {
+            inner.declared = Some(prepared.params.iter().map(|p| p.oid).collect());
+        }
+        let ran = self.run_plan(&inner, params, out).await?;
         let (Some(mut rows), Some(fields)) = (ran.rows, ran.fields) else {
             return Err(SqlError::internal("a cursor without rows").into());
         };

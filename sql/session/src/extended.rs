@@ -78,7 +78,21 @@ impl Session {
             Some(s) => {
                 let statement = s.clone();
                 prepared.fields = self.utility_fields(&statement)?;
-                prepared.params = types.iter().map(|t| PgType { oid: *t, typmod: -1 }).collect();
+                prepared.params = match (&statement, &prepared.parsed) {
+                    // The parameters of a cursor are those of its query.
+                    (Statement::Declare(d), Some(parsed)) => {
+                        let mut parsed = Parsed::clone(parsed);
+                        parsed.statement = Statement::Query(d.query.clone());
+                        let mut query = Prepared::transient(&prepared.sql, Arc::new(parsed));
+                        query.declared = Some(types.to_vec());
+                        let catalog = match &mut self.block.tx {
+                            Some(tx) => tx.catalog(),
+                            None => self.shared.database.catalog(),
+                        };
+                        self.plan_prepared(&query, &catalog, out).await?.params.clone()
+                    }
+                    _ => types.iter().map(|t| PgType { oid: *t, typmod: -1 }).collect(),
+                };
             }
             None => {}
         }

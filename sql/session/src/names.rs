@@ -1,6 +1,7 @@
 //! Names of catalog objects behind the reg* types, at one catalog version and search path.
 
 use crate::settings::search_path;
+use crate::signatures;
 use curia_catalog::system::{PG_CATALOG, system_table, system_table_named};
 use curia_catalog::{Catalog, Oid, temporary, version::Relation};
 use curia_parse::quote_identifier;
@@ -71,7 +72,7 @@ impl Names {
 }
 
 /// Splits `a."B".c` into its parts.
-fn split(name: &str) -> Result<Vec<String>> {
+pub(crate) fn split(name: &str) -> Result<Vec<String>> {
     // Dots separate here where search_path has commas; quoting is the same.
     let mut parts = Vec::new();
     let mut rest = name.trim();
@@ -100,7 +101,7 @@ fn split(name: &str) -> Result<Vec<String>> {
     }
 }
 
-fn invalid_name() -> SqlError {
+pub(crate) fn invalid_name() -> SqlError {
     SqlError::new(SqlState::INVALID_NAME, "invalid name syntax")
 }
 
@@ -110,12 +111,15 @@ impl ObjectNames for Names {
             oid::REGCLASS => self.relation_name(oid),
             oid::REGNAMESPACE => self.catalog.schemas.get(&oid).map(|s| quote_identifier(&s.name).to_string()),
             oid::REGROLE => self.catalog.roles.get(&oid).map(|r| quote_identifier(&r.name).to_string()),
-            oid::REGPROC => curia_functions::by_oid(oid).map(|f| f.name.to_owned()),
+            oid::REGPROC => curia_functions::by_oid(oid)
+                .map(|f| f.name)
+                .or_else(|| curia_execute::support_name(oid))
+                .map(str::to_owned),
             oid::REGTYPE => {
                 let known = type_info::by_oid(oid).is_some() || type_info::user::kind(oid).is_some();
                 known.then(|| self.catalog.format_type(&self.search_path, PgType::with_typmod(oid, -1)))
             }
-            _ => None,
+            _ => signatures::text_of(ty, oid),
         }
     }
 
@@ -147,22 +151,23 @@ impl ObjectNames for Names {
                 };
                 match curia_functions::candidates(bare) {
                     [one] => Ok(one.oid),
-                    [] => Err(undefined_function(name)),
+                    [] => curia_execute::support_named(bare).ok_or_else(|| undefined_function(name)),
                     _ => Err(SqlError::new(
                         SqlState::AMBIGUOUS_FUNCTION,
                         format!("more than one function named \"{name}\""),
                     )),
                 }
             }
-            oid::REGTYPE => curia_parse::parse_type(name)
-                .and_then(|t| curia_bind::ddl::resolve_type(&self.catalog, &self.search_path, &t))
-                .map(|t| t.oid)
-                .map_err(SqlError::nowhere),
+            oid::REGTYPE => self.type_named(name),
+            oid::REGPROCEDURE => signatures::function_named(self, name),
+            oid::REGOPER => signatures::operator_named(name),
+            oid::REGOPERATOR => signatures::operator_with_types(self, name),
+            oid::REGCOLLATION => signatures::collation_named(name),
             _ => Err(SqlError::unsupported(format!("input of type {}", type_info::format_type(ty, -1)))),
         }
     }
 }
 
-fn undefined_function(name: &str) -> SqlError {
+pub(crate) fn undefined_function(name: &str) -> SqlError {
     SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("function \"{name}\" does not exist"))
 }

@@ -5,6 +5,7 @@
 //! ([`Output::pressure`], [`Output::flush`], [`Output::copy_data`]) are futures, so a slow client holds back the statement that feeds it.
 
 use crate::notice::Notice;
+use crate::notifications::Notification;
 use curia_types::{PgType, Result};
 
 pub use curia_execute::ValueFormat as Format;
@@ -84,6 +85,8 @@ pub trait Output {
     fn portal_suspended(&mut self);
     /// NoticeResponse. The session has already compared it with `client_min_messages`.
     fn notice(&mut self, notice: &Notice);
+    /// NotificationResponse; front ends whose protocol has none drop it.
+    fn notification(&mut self, _told: &Notification) {}
     /// ParameterStatus: a reported parameter changed.
     fn parameter_status(&mut self, name: &str, value: &str);
     /// CopyInResponse; the client now sends data, which [`Output::copy_data`] returns.

@@ -350,7 +350,7 @@ impl Session {
     pub(crate) async fn run<O: Output>(&mut self, prepared: &Prepared, params: Arc<[Datum]>, out: &mut O) -> Result<Ran, Stop> {
         match prepared.statement() {
             Some(s) if s.is_bindable() => self.run_plan(prepared, params, out).await,
-            Some(s) => self.run_utility(prepared, s, out).await,
+            Some(s) => self.run_utility(prepared, s, params, out).await,
             None => Err(SqlError::internal("an empty statement cannot run").into()),
         }
     }

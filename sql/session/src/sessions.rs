@@ -173,6 +173,7 @@ impl Sessions {
             interrupt: registration.interrupt.clone(),
             settings: Mutex::new(settings),
             notices: Default::default(),
+            notifications: Default::default(),
             advisory: Default::default(),
             process: registration.process,
             temporary: temporary::schema_of(registration.process),

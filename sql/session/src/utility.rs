@@ -5,6 +5,7 @@ use crate::cursor::no_cursor;
 use crate::definitions::DefinitionQueries;
 use crate::extended::duplicate;
 use crate::notice::{Notice, Severity};
+use crate::notifications::Action;
 use crate::output::{Field, Output, Stop};
 use crate::planning::Prepared;
 use crate::portal::Ran;
@@ -23,7 +24,13 @@ use std::sync::Arc;
 
 impl Session {
     /// Runs a statement that the binder doesn't take.
-    pub(crate) async fn run_utility<O: Output>(&mut self, prepared: &Prepared, statement: &Statement, out: &mut O) -> Result<Ran, Stop> {
+    pub(crate) async fn run_utility<O: Output>(
+        &mut self,
+        prepared: &Prepared,
+        statement: &Statement,
+        params: Arc<[Datum]>,
+        out: &mut O,
+    ) -> Result<Ran, Stop> {
         let tag = statement.tag();
         match statement {
             Statement::Begin { .. }
@@ -77,7 +84,7 @@ impl Session {
                 self.statements.remove(&name.name);
             }
             Statement::Declare(d) => {
-                self.declare(d, prepared, out).await?;
+                self.declare(d, prepared, params, out).await?;
             }
             Statement::Fetch(f) => return self.fetch(f, out).await,
             Statement::Close(None) => self.portals.retain(|_, p| p.cursor.is_none()),
@@ -94,7 +101,13 @@ impl Session {
             Statement::Analyze(v) => self.maintain(v)?,
             Statement::Checkpoint => {}
             Statement::CreateTableAs(c) => return self.create_table_as(c, prepared, out).await,
-            Statement::Listen(_) | Statement::Notify { .. } | Statement::Unlisten(_) => return Err(SqlError::unsupported(tag).into()),
+            Statement::Listen(channel) => self.pend(Action::Listen(channel.name.clone()))?,
+            Statement::Unlisten(Some(channel)) => self.pend(Action::Unlisten(channel.name.clone()))?,
+            Statement::Unlisten(None) => self.pend(Action::UnlistenAll)?,
+            Statement::Notify { channel, payload } => self.pend(Action::Notify {
+                channel: channel.name.clone(),
+                payload: payload.clone().unwrap_or_default(),
+            })?,
             Statement::Grant { .. } => return Err(SqlError::unsupported(tag).into()),
             Statement::Unsupported { feature } => return Err(SqlError::unsupported(feature).into()),
             definition if Ddl::handles(definition) => return self.define(definition, out).await.map(Ran::done),
@@ -243,6 +256,10 @@ impl Session {
         }
     }
 
+    fn pend(&mut self, action: Action) -> Result<()> {
+        self.shared.notifications.lock().add(action)
+    }
+
     async fn discard(&mut self, what: Discard) -> Result<()> {
         match what {
             Discard::All => {
@@ -250,6 +267,7 @@ impl Session {
                 self.portals.clear();
                 self.statements.clear();
                 self.shared.settings.lock().reset_all();
+                self.pend(Action::UnlistenAll)?;
                 self.shared.slot.discard_sequences();
                 self.shared.database.advisory_unlock_all(&self.shared.slot);
                 self.discard_temporary().await?;

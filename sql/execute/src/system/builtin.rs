@@ -1,6 +1,7 @@
 //! What every database has: types, functions, operators, casts, access methods, collations, languages, tablespaces.
 
 use super::{Rows, flag, int2, int4, oid_of, oids, text};
+use curia_catalog::system::{INFORMATION_SCHEMA, PG_CATALOG};
 use curia_catalog::{IndexMethod, opclass};
 use curia_functions::{CastContext, CastMethod, Volatility};
 use curia_types::{Datum, type_info};
@@ -49,8 +50,18 @@ pub(super) fn produce(name: &str, out: &mut Rows) {
             }
         }
         "pg_am" => {
-            for (oid, name, kind) in [(2, "heap", "t"), (403, "btree", "i"), (405, "hash", "i"), (3580, "brin", "i")] {
-                out.add(&[("oid", oid_of(oid)), ("amname", text(name)), ("amtype", text(kind))]);
+            for (oid, name, handler, kind) in [
+                (2, "heap", 3, "t"),
+                (403, "btree", 330, "i"),
+                (405, "hash", 331, "i"),
+                (3580, "brin", 335, "i"),
+            ] {
+                out.add(&[
+                    ("oid", oid_of(oid)),
+                    ("amname", text(name)),
+                    ("amhandler", oid_of(handler)),
+                    ("amtype", text(kind)),
+                ]);
             }
         }
         "pg_opclass" => {
@@ -104,7 +115,7 @@ pub(super) fn produce(name: &str, out: &mut Rows) {
 }
 
 fn types(out: &mut Rows) {
-    let proc = |name: &str| oid_of(curia_functions::candidates(name).first().map_or(0, |f| f.oid));
+    let proc = |name: &str| oid_of(super::facts::support_named(name).unwrap_or(0));
     for t in type_info::all() {
         out.add(&[
             ("oid", oid_of(t.oid)),
@@ -149,7 +160,14 @@ fn functions(out: &mut Rows) {
         out.add(&[
             ("oid", oid_of(f.oid)),
             ("proname", text(f.name)),
-            ("pronamespace", oid_of(11)),
+            (
+                "pronamespace",
+                oid_of(if f.name.starts_with("_pg_") {
+                    INFORMATION_SCHEMA
+                } else {
+                    PG_CATALOG
+                }),
+            ),
             ("proowner", oid_of(10)),
             ("prolang", oid_of(12)),
             ("procost", Datum::Float4(1.0)),

@@ -125,6 +125,13 @@ pub fn catalog_call(scope: &CatalogScope<'_>, function: &str, args: &[Datum]) ->
         ),
         "obj_description" | "shobj_description" => {
             let id = oid(0);
+            let built_in = args
+                .get(1)
+                .and_then(|_| curia_catalog::system::system_table_named("pg_catalog", &string(1)))
+                .and_then(|class| super::facts::description(class.oid, id));
+            if let Some(text) = built_in {
+                return Some(Ok(text));
+            }
             let class = args.get(1).map(|_| string(1));
             let right =
                 class.is_none_or(|class| system_table(class_of(c, id)).is_some_and(|t| t.name == class) || function == "shobj_description");
@@ -144,6 +151,20 @@ pub fn catalog_call(scope: &CatalogScope<'_>, function: &str, args: &[Datum]) ->
                 .unwrap_or(i64::MAX),
         ),
         "pg_tablespace_location" => Datum::text(""),
+        "pg_tablespace_size" => match args.first() {
+            Some(Datum::Oid(1664)) => Datum::Int8(0),
+            Some(Datum::Text(name)) if &**name == "pg_global" => Datum::Int8(0),
+            _ => return catalog_call(scope, "pg_database_size", args),
+        },
+        "pg_relation_filepath" => match catalog_call(scope, "pg_relation_filenode", args)? {
+            Ok(Datum::Oid(file)) => Datum::text(format!("base/{}/{file}", curia_catalog::lookup::FIRST_DATABASE)),
+            other => return Some(other),
+        },
+        "pg_get_function_arg_default" | "pg_column_compression" | "pg_get_replica_identity_index" => Datum::Null,
+        "pg_trigger_depth" => Datum::Int4(0),
+        "row_security_active" | "pg_jit_available" => Datum::Bool(false),
+        "pg_stat_get_numscans" => Datum::Int8(0),
+        "pg_describe_object" => some(describe_object(scope, oid(0), oid(1), number(2) as i16)),
         "pg_relation_filenode" => c.tables.get(&oid(0)).map_or(Datum::Null, |t| Datum::Oid(t.storage.0)),
         "pg_relation_is_updatable" => Datum::Int4(row_changes(c, oid(0))),
         "pg_column_is_updatable" => Datum::Bool(column_is_updatable(c, oid(0), number(1))),
@@ -190,6 +211,53 @@ fn column_is_updatable(c: &Catalog, id: Oid, attnum: i64) -> bool {
         (_, Some(v), Some(at)) => curia_bind::updatable_columns(c, v).is_some_and(|u| u.get(at) == Some(&true)),
         _ => false,
     }
+}
+
+/// What an object is called in messages.
+fn describe_object(scope: &CatalogScope<'_>, class: u32, object: u32, sub: i16) -> Option<String> {
+    let c = scope.catalog;
+    Some(match class {
+        1259 => {
+            let shown = |schema: Oid, name: &str| match relation_visible(scope, object) {
+                Datum::Bool(true) => quote_identifier(name).into_owned(),
+                _ => format!("{}.{}", quote_identifier(c.schema_name(schema)), quote_identifier(name)),
+            };
+            let (kind, name) = match (system_table(object), c.relation_by_oid(object)) {
+                (Some(t), _) => (if t.kind == 'v' { "view" } else { "table" }, shown(t.schema, t.name)),
+                (None, Some((schema, name, relation))) => (
+                    match relation {
+                        Relation::Index(..) => "index",
+                        Relation::Sequence(_) => "sequence",
+                        Relation::View(_) => "view",
+                        _ => "table",
+                    },
+                    shown(schema, name),
+                ),
+                (None, None) => return None,
+            };
+            match c.tables.get(&object).filter(|_| sub > 0) {
+                Some(t) => format!("column {} of {kind} {name}", t.columns.get(sub as usize - 1)?.name),
+                None => format!("{kind} {name}"),
+            }
+        }
+        2615 => format!("schema {}", quote_identifier(&c.schemas.get(&object)?.name)),
+        1247 => format!(
+            "type {}",
+            c.format_type(scope.search_path, curia_types::PgType::with_typmod(object, -1))
+        ),
+        1260 => format!("role {}", quote_identifier(&c.roles.get(&object)?.name)),
+        2606 => c.tables.values().find_map(|t| {
+            let constraint = t.constraints.iter().find(|k| k.oid == object)?;
+            let table = describe_object(scope, 1259, t.oid, 0)?;
+            Some(format!("constraint {} on {table}", quote_identifier(&constraint.name)))
+        })?,
+        1255 => {
+            let f = curia_functions::by_oid(object)?;
+            let args: Vec<String> = f.args.iter().map(|a| type_info::format_type(*a, -1)).collect();
+            format!("function {}({})", f.name, args.join(","))
+        }
+        _ => return None,
+    })
 }
 
 fn find_index(c: &Catalog, id: Oid) -> Option<(&Arc<Table>, &Index)> {

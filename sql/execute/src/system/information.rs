@@ -204,7 +204,9 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
             ("form_of_use", text("UTF8")),
             ("default_collate_catalog", database),
         ]),
-        _ => {}
+        _ => {
+            super::privileges::produce(name, catalog, &database, out);
+        }
     }
 }
 

@@ -4,13 +4,17 @@
 //! column is NOT NULL. Tables without a producer describe objects that Curia does not have and are empty.
 
 mod builtin;
+mod facts;
 mod functions;
 mod information;
+mod privileges;
 mod relations;
 mod roles;
 mod routines;
+mod statistics;
 mod user_types;
 
+pub use facts::{support_name, support_named};
 pub use functions::{CatalogScope, catalog_call};
 
 use crate::eval::Env;
@@ -79,7 +83,9 @@ fn rows(table: &'static SystemTable, exec: &Exec) -> Vec<Row> {
     if table.schema_name == "information_schema" {
         information::produce(table.name, catalog, exec, &mut out);
     } else {
-        let produced = relations::produce(table.name, catalog, exec, &mut out) || roles::produce(table.name, catalog, &mut out);
+        let produced = statistics::produce(table, catalog, &mut out)
+            || relations::produce(table.name, catalog, exec, &mut out)
+            || roles::produce(table.name, catalog, &mut out);
         if !produced {
             builtin::produce(table.name, &mut out);
         }
@@ -87,6 +93,7 @@ fn rows(table: &'static SystemTable, exec: &Exec) -> Vec<Row> {
         if table.name == "pg_proc" {
             routines::produce(catalog, &mut out);
         }
+        facts::produce(table.name, &mut out);
     }
     out.rows
 }

@@ -135,15 +135,6 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
                 ]);
             }
         }
-        "pg_stat_user_tables" => {
-            for t in catalog.tables.values() {
-                out.add(&[
-                    ("relid", oid_of(t.oid)),
-                    ("schemaname", text(catalog.schema_name(t.schema))),
-                    ("relname", text(&t.name)),
-                ]);
-            }
-        }
         "pg_depend" => dependencies(catalog, out),
         "pg_description" => {
             for ((object, attnum), c) in catalog.comments.iter() {

@@ -19,7 +19,7 @@ pub(super) fn produce(table: &str, catalog: &Catalog, out: &mut Rows) {
 }
 
 fn proc(name: &str) -> Datum {
-    oid_of(curia_functions::candidates(name).first().map_or(0, |f| f.oid))
+    oid_of(super::facts::support_named(name).unwrap_or(0))
 }
 
 /// What every row of `pg_type` has: identity, and the names of its functions.

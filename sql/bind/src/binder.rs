@@ -9,7 +9,7 @@ use curia_catalog::{Oid, View};
 use curia_parse::{Statement, ast};
 use curia_types::{PgType, Result, SqlError, SqlState, oid, type_info};
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Parameters that a Bind message can give.
@@ -36,6 +36,8 @@ pub(crate) struct Binder<'a> {
     pub fold: bool,
     pub depth: Depth<'a>,
     pub meanings: Meanings,
+    /// Fields of the columns that are records of set-returning functions.
+    pub records: RefCell<HashMap<ColId, Arc<[(String, PgType)]>>>,
 }
 
 /// 1-based position of an AST node.
@@ -92,6 +94,15 @@ impl<'a> Binder<'a> {
             fold,
             depth,
             meanings: Meanings::default(),
+            records: RefCell::default(),
+        }
+    }
+
+    /// A column that shows another one has the same fields, if that is a record whose fields are known.
+    pub fn same_record(&self, from: ColId, to: ColId) {
+        let mut records = self.records.borrow_mut();
+        if let Some(fields) = records.get(&from).cloned() {
+            records.insert(to, fields);
         }
     }
 

@@ -127,6 +127,9 @@ impl Binder<'_> {
                 self.not_aggregate(call, pos)?;
                 self.check_clause(Kind::Set, scope, pos)?;
                 let output = self.column(resolved.ret);
+                if !resolved.function.columns.is_empty() {
+                    self.records.borrow_mut().insert(output.id, record_columns(&resolved).into());
+                }
                 let kind = ExprKind::Column(output.id);
                 scope.sets.borrow_mut().push((output, resolved.function.oid, resolved.args));
                 Ok(Expr {
@@ -246,7 +249,13 @@ impl Binder<'_> {
         pos: u32,
     ) -> Result<std::result::Result<Resolved, Expr>> {
         let shown = call.name.to_string();
-        if call.name.schema().is_some_and(|s| s != "pg_catalog") {
+        // Functions of information_schema are found there only.
+        let home = if call.name.name().starts_with("_pg_") {
+            Some("information_schema")
+        } else {
+            None
+        };
+        if call.name.schema() != home && (home.is_some() || call.name.schema() != Some("pg_catalog")) {
             return Err(no_function(&shown, given, false, pos));
         }
         self.resolve_named(call.name.name(), &shown, args, given, call.variadic, pos)
@@ -804,4 +813,17 @@ pub(crate) fn no_function(name: &str, given: &[u32], ambiguous: bool, pos: u32) 
     SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("function {shown} does not exist"))
         .hint("No function matches the given name and argument types. You might need to add explicit type casts.")
         .at(at(pos))
+}
+
+/// Names and types of the columns that a function returns.
+pub(crate) fn record_columns(call: &Resolved) -> Vec<(String, PgType)> {
+    let element = call.args.first().and_then(|a| type_info::element_of(a.ty.oid));
+    let columns = call.function.columns.iter().map(|(name, ty)| {
+        let ty = match (*ty, element) {
+            (oid::ANYELEMENT, Some(element)) => element,
+            (ty, _) => ty,
+        };
+        ((*name).to_owned(), PgType { oid: ty, typmod: -1 })
+    });
+    columns.collect()
 }

@@ -261,6 +261,12 @@ impl Binder<'_> {
                 if arity > 2 {
                     args.push(self.constant(Datum::Bool(explicit), PgType::BOOL, None));
                 }
+                let ret = curia_functions::by_oid(function).map_or(target.oid, |f| f.ret);
+                if ret == curia_types::oid::INT4 && curia_types::type_info::is_oid_like(target.oid) {
+                    // int2 becomes an oid by way of int4.
+                    let number = self.call_function(function, args, PgType::INT4, position);
+                    return self.convert(number, target, Coercion::Relabel, typmod, explicit);
+                }
                 let ty = if arity > 1 { PgType { oid: target.oid, typmod } } else { target };
                 self.call_function(function, args, ty, position)
             }

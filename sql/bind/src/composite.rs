@@ -25,6 +25,13 @@ impl Binder<'_> {
         {
             return Ok(field.clone());
         }
+        // What a set-returning function of a select list returned.
+        if let (oid::RECORD, ExprKind::Column(id)) = (ty, &value.kind)
+            && let Some(fields) = self.records.borrow().get(id).cloned()
+            && let Some(index) = fields.iter().position(|(n, _)| n == name)
+        {
+            return Ok(take(value, index, fields[index].1, pos));
+        }
         if ty == oid::RECORD {
             let message = format!("could not identify column \"{name}\" in record data type");
             return Err(error(SqlState::UNDEFINED_COLUMN, message));
@@ -70,6 +77,13 @@ impl Binder<'_> {
                     )
                 })
                 .collect()),
+            ExprKind::Column(id) if self.records.borrow().contains_key(id) => {
+                let fields = self.records.borrow()[id].clone();
+                let all = fields.iter().enumerate();
+                Ok(all
+                    .map(|(i, (name, ty))| (name.clone(), take(value.clone(), i, *ty, pos)))
+                    .collect())
+            }
             _ if ty == oid::RECORD => Err(SqlError::unsupported("expanding a record of unknown columns with .*").at(at(pos))),
             _ => Err(SqlError::new(
                 SqlState::WRONG_OBJECT_TYPE,

@@ -443,11 +443,8 @@ impl Binder<'_> {
                 } else if r.function.columns.is_empty() {
                     vec![(column_name, self.column(r.ret))]
                 } else {
-                    r.function
-                        .columns
-                        .iter()
-                        .map(|(n, oid)| ((*n).to_owned(), self.column(PgType { oid: *oid, typmod: -1 })))
-                        .collect()
+                    let columns = crate::call::record_columns(&r).into_iter();
+                    columns.map(|(name, ty)| (name, self.column(ty))).collect()
                 };
                 let rel = Rel::Function {
                     function: r.function.oid,

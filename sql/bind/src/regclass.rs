@@ -195,10 +195,8 @@ impl Binder<'_> {
                 }
                 match curia_functions::candidates(name) {
                     [one] => Ok(Datum::Oid(one.oid)),
-                    [] => Err(SqlError::new(
-                        SqlState::UNDEFINED_FUNCTION,
-                        format!("function \"{shown}\" does not exist"),
-                    )),
+                    // One that only types name, perhaps.
+                    [] => text_io::parse(PgType::with_typmod(ty, -1), text, self.cx.io),
                     _ => Err(SqlError::new(
                         SqlState::AMBIGUOUS_FUNCTION,
                         format!("more than one function named \"{shown}\""),

@@ -179,7 +179,10 @@ impl Binder<'_> {
             let column = self.column(t.expr.ty);
             ids.push(column.clone());
             let origin = match t.expr.kind {
-                ExprKind::Column(source) => scope.origin(source),
+                ExprKind::Column(source) => {
+                    self.same_record(source, column.id);
+                    scope.origin(source)
+                }
                 _ => None,
             };
             if !t.junk {

@@ -26,7 +26,7 @@ query() { psql "$1" -XAtq -c "$2"; }
          from generate_subscripts(proargmodes, 1) i where proargmodes[i] in ('o', 't')),
       proisstrict::text, case provolatile when 'i' then 'Immutable' when 's' then 'Stable' else 'Volatile' end, proretset::text)
     from pg_proc p join pg_language l on l.oid = prolang
-    where pronamespace = 'pg_catalog'::regnamespace and prokind in ('f', 'a', 'w')
+    where (pronamespace = 'pg_catalog'::regnamespace or proname = '_pg_expandarray') and prokind in ('f', 'a', 'w')
       and prorettype in $types and not exists (select from unnest(proargtypes) a where a not in $types)
     order by p.oid"
   echo '];'

@@ -2135,5 +2135,6 @@ pub(crate) static PROC_ROWS: &[Proc] = &[
     Proc { oid: 6270, name: "pg_ls_logicalsnapdir", source: "pg_ls_logicalsnapdir", args: &[], variadic: 0, defaults: &[], ret: 2249, columns: &[("name", 25), ("size", 20), ("modification", 1184)], strict: true, volatility: Volatile, set: true },
     Proc { oid: 6271, name: "pg_ls_logicalmapdir", source: "pg_ls_logicalmapdir", args: &[], variadic: 0, defaults: &[], ret: 2249, columns: &[("name", 25), ("size", 20), ("modification", 1184)], strict: true, volatility: Volatile, set: true },
     Proc { oid: 6272, name: "pg_ls_replslotdir", source: "pg_ls_replslotdir", args: &[25], variadic: 0, defaults: &[], ret: 2249, columns: &[("name", 25), ("size", 20), ("modification", 1184)], strict: true, volatility: Volatile, set: true },
+    Proc { oid: 13208, name: "_pg_expandarray", source: "_pg_expandarray(anyarray)", args: &[2277], variadic: 0, defaults: &[], ret: 2249, columns: &[("x", 2283), ("n", 23)], strict: true, volatility: Immutable, set: true },
     Proc { oid: 13562, name: "plpgsql_validator", source: "plpgsql_validator", args: &[26], variadic: 0, defaults: &[], ret: 2278, columns: &[], strict: true, volatility: Volatile, set: false },
 ];

@@ -128,6 +128,17 @@ fn unnest(args: &[Datum]) -> Result<Rows> {
     })))
 }
 
+/// Elements with their positions (`information_schema._pg_expandarray`).
+fn expand(args: &[Datum]) -> Result<Rows> {
+    let a = array(&args[0])?.clone();
+    let mut at = 0;
+    Ok(Box::new(std::iter::from_fn(move || {
+        at += 1;
+        let element = a.elements.get(at - 1)?.clone();
+        Some(Ok(vec![element, Datum::Int4(at as i32)]))
+    })))
+}
+
 fn subscripts(args: &[Datum]) -> Result<Rows> {
     let a = array(&args[0])?;
     let Datum::Int4(dimension) = args[1] else {
@@ -218,9 +229,13 @@ kernels! {
     "generate_series_step_numeric" => Set(|_, _, args| numerics(args));
     "generate_series_timestamp" => Set(|_, _, args| timestamps(args, dt::timestamp_add, Datum::Timestamp));
     "generate_series_timestamptz" => Set(series_timestamptz);
+    "_pg_expandarray(anyarray)" = Set(|_, _, args| expand(args));
     "array_unnest" = Set(|_, _, args| unnest(args));
     "generate_subscripts" = Set(|_, _, args| subscripts(args));
     "generate_subscripts_nodir" = Set(|_, _, args| subscripts(args));
+    // No table is a partition or has some.
+    "pg_partition_ancestors" = Set(|_, _, _| Ok(Box::new(std::iter::empty())));
+    "pg_partition_tree" = Set(|_, _, _| Ok(Box::new(std::iter::empty())));
     "pg_get_keywords" = Set(|_, _, _| keyword_rows());
     "text_to_table" = Set(|_, _, args| super::arrays::split_rows(args));
     "text_to_table_null" = Set(|_, _, args| super::arrays::split_rows(args));

@@ -74,7 +74,13 @@ enum Way {
 
 impl Session {
     /// DECLARE.
-    pub(crate) async fn declare(&mut self, d: &Declare, prepared: &Prepared, params: Arc<[Datum]>, out: &mut impl Output) -> Result<(), Stop> {
+    pub(crate) async fn declare(
+        &mut self,
+        d: &Declare,
+        prepared: &Prepared,
+        params: Arc<[Datum]>,
+        out: &mut impl Output,
+    ) -> Result<(), Stop> {
         let name = &d.name.name;
         if !d.hold {
             self.require_block("DECLARE CURSOR")?;

@@ -106,8 +106,7 @@ fn build_error(e: &regex::Error) -> SqlError {
 
 /// Appends a character that must stand for itself.
 fn push_literal(c: char, out: &mut String) {
-    // Behind a backslash these two would be the ends of words.
-    if (c.is_ascii_punctuation() && !matches!(c, '<' | '>')) || c == '#' || c == ' ' {
+    if c.is_ascii_punctuation() || c == '#' || c == ' ' {
         out.push('\\');
         if c == ' ' {
             out.pop();

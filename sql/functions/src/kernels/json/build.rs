@@ -209,7 +209,7 @@ fn pairs<'a>(
     function: &str,
     null_key: impl Fn(usize) -> SqlError,
 ) -> Result<Vec<(String, PgType, &'a Datum)>> {
-    if args.len() % 2 != 0 {
+    if !args.len().is_multiple_of(2) {
         return Err(invalid("argument list must have even number of elements").hint(format!(
             "The arguments of {function}() must consist of alternating keys and values."
         )));

@@ -71,6 +71,7 @@ fn follow(at: At<'_>, rest: &[Item], value: &Json, mut found: Found<'_>) -> Outc
 }
 
 /// Runs `next` for the parts of a container, `first` to `last` levels deep.
+#[allow(clippy::too_many_arguments)] // those of `executeAnyItem`, which it follows
 fn parts(
     at: At<'_>,
     next: &[Item],

@@ -15,6 +15,9 @@ use std::sync::Arc;
 /// Parameters that a Bind message can give.
 const MAX_PARAMS: usize = 65_535;
 
+/// Names and types of a record's fields.
+type RecordFields = Arc<[(String, PgType)]>;
+
 pub(crate) struct Binder<'a> {
     pub cx: &'a BindContext<'a>,
     next_column: Cell<u32>,
@@ -37,7 +40,7 @@ pub(crate) struct Binder<'a> {
     pub depth: Depth<'a>,
     pub meanings: Meanings,
     /// Fields of the columns that are records of set-returning functions.
-    pub records: RefCell<HashMap<ColId, Arc<[(String, PgType)]>>>,
+    pub records: RefCell<HashMap<ColId, RecordFields>>,
 }
 
 /// 1-based position of an AST node.

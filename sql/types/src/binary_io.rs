@@ -381,12 +381,14 @@ pub fn encode(ty: PgType, value: &Datum, out: &mut Vec<u8>) {
             let int = |v: i32, out: &mut Vec<u8>| out.extend_from_slice(&v.to_be_bytes());
             int(a.dimensions.len() as i32, out);
             int(i32::from(a.elements.iter().any(Datum::is_null)), out);
-            int(a.element as i32, out);
+            // The type's element, not the value's: one that was text[] before it became varchar[] still says text.
+            let element = type_info::element_of(type_info::base_type(ty.oid)).unwrap_or(a.element);
+            int(element as i32, out);
             for (n, low) in &a.dimensions {
                 int(*n, out);
                 int(*low, out);
             }
-            let ty = PgType::with_typmod(a.element, -1);
+            let ty = PgType::with_typmod(element, -1);
             for e in &a.elements {
                 encode_item(ty, e, out);
             }

@@ -24,6 +24,21 @@ pub struct BindContext<'a> {
     pub cursor: Option<&'a CursorRow>,
 }
 
+impl<'a> BindContext<'a> {
+    /// The surroundings of what definitions hold: no session, no parameters, no cursor.
+    pub(crate) fn of_definitions(catalog: &'a Catalog, search_path: &'a [String], io: &'a IoContext) -> BindContext<'a> {
+        BindContext {
+            catalog,
+            search_path,
+            database: "",
+            params: None,
+            io,
+            row_keys: false,
+            cursor: None,
+        }
+    }
+}
+
 /// Where a cursor stands, for WHERE CURRENT OF.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CursorRow {

@@ -60,15 +60,7 @@ pub(crate) fn with_folding_binder<T>(catalog: &Catalog, work: impl FnOnce(&Binde
 
 fn binder_for<T>(catalog: &Catalog, search_path: &[String], fold: bool, work: impl FnOnce(&Binder<'_>) -> Result<T>) -> Result<T> {
     let io = definition_io(catalog);
-    let cx = BindContext {
-        row_keys: false,
-        cursor: None,
-        catalog,
-        search_path,
-        database: "",
-        params: None,
-        io: &io,
-    };
+    let cx = BindContext::of_definitions(catalog, search_path, &io);
     // None of these expressions may hold a query, so there are no views to go down into.
     let wanted = AtomicU32::new(0);
     work(&Binder::new(&cx, Depth::new(curia_parse::INLINE_DEPTH, 0, &wanted), fold))
@@ -91,15 +83,7 @@ pub struct ViewShape {
 /// Those of binding; 0A000 for row locks.
 pub fn view_shape(catalog: &Catalog, search_path: &[String], query: &ast::Query, depth: u32) -> Result<ViewShape> {
     let io = definition_io(catalog);
-    let cx = BindContext {
-        row_keys: false,
-        cursor: None,
-        catalog,
-        search_path,
-        database: "",
-        params: None,
-        io: &io,
-    };
+    let cx = BindContext::of_definitions(catalog, search_path, &io);
     view::with_depth(depth, |depth| {
         let mut binder = Binder::new(&cx, depth, true);
         binder.meanings = Meanings::keeping();

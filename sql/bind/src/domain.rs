@@ -40,25 +40,15 @@ impl Binder<'_> {
         };
         let id = column.id;
         let mut scope = Scope::root();
+        let value = NsColumn {
+            name: "value".to_owned(),
+            column,
+            merged: None,
+            origin: None,
+        };
         scope.items.push(Rc::new(NsItem {
-            name: String::new(),
-            schema: None,
-            hidden_name: None,
-            columns: vec![NsColumn {
-                name: "value".to_owned(),
-                column,
-                merged: None,
-                origin: None,
-            }],
             relation_visible: false,
-            columns_visible: true,
-            table: None,
-            stored: None,
-            scalar_function: false,
-            row_key: None,
-            nullable: false,
-            subquery: false,
-            unexpanded: 0,
+            ..NsItem::new("", vec![value])
         }));
         Ok((id, self.condition(expr, &scope, Clause::Check, "CHECK")?))
     }

@@ -383,15 +383,7 @@ impl ViewTarget {
 /// Whether rows of a view can be changed through it, and which of its columns; `None` when not even rows can be deleted.
 pub fn updatable_columns(catalog: &Catalog, view: &Arc<View>) -> Option<Vec<bool>> {
     let io = IoContext::default();
-    let cx = BindContext {
-        row_keys: false,
-        cursor: None,
-        catalog,
-        search_path: &[],
-        database: "",
-        params: None,
-        io: &io,
-    };
+    let cx = BindContext::of_definitions(catalog, &[], &io);
     let found = view::with_depth(1, |depth: Depth<'_>| {
         let target = Binder::new(&cx, depth, true).view_target(view, RowChange::Delete);
         Ok(target.ok().map(|t| t.values.iter().map(|v| v.column.is_some()).collect()))
@@ -405,15 +397,7 @@ pub fn updatable_columns(catalog: &Catalog, view: &Arc<View>) -> Option<Vec<bool
 /// 0A000 with the reason as HINT.
 pub fn check_option_possible(catalog: &Catalog, view: &Arc<View>) -> Result<()> {
     let io = IoContext::default();
-    let cx = BindContext {
-        row_keys: false,
-        cursor: None,
-        catalog,
-        search_path: &[],
-        database: "",
-        params: None,
-        io: &io,
-    };
+    let cx = BindContext::of_definitions(catalog, &[], &io);
     view::with_depth(1, |depth: Depth<'_>| {
         let reason = match Binder::new(&cx, depth, true).simple_view(view) {
             Ok(target) if target.values.iter().any(|v| v.column.is_some()) => return Ok(()),

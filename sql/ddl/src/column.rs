@@ -1,9 +1,10 @@
 //! One column definition: type, NOT NULL, DEFAULT, serial and identity. Shared by CREATE TABLE and ADD COLUMN.
 
 use crate::Ddl;
+use crate::names::relation_exists;
 use crate::sequence::Shape;
 use curia_catalog::{Column, Identity, Oid, choose_name};
-use curia_parse::ast::{ColumnConstraintKind, ColumnDef, SequenceOption};
+use curia_parse::ast::{ColumnConstraintKind, ColumnDef, Persistence, SequenceOption, SequenceOptionKind};
 use curia_types::{PgType, Result, SqlError, SqlState, oid};
 
 /// Most columns of a table, as in PostgreSQL.
@@ -156,14 +157,40 @@ impl Ddl<'_> {
             ));
         }
         let kind = if always { Identity::Always } else { Identity::ByDefault };
-        Ok((kind, self.sequence_shape(options, ty, None)?))
+        let (names, others): (Vec<_>, Vec<_>) = options.iter().cloned().partition(|o| matches!(o.kind, SequenceOptionKind::Name(_)));
+        if let [_, second, ..] = names.as_slice() {
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, "conflicting or redundant options").at(Some(second.pos)));
+        }
+        let mut shape = self.sequence_shape(&others, ty, None)?;
+        shape.name = names.into_iter().find_map(|o| match o.kind {
+            SequenceOptionKind::Name(name) => Some(name),
+            _ => None,
+        });
+        Ok((kind, shape))
     }
 
     /// Creates the sequence behind a column; gives a serial column its default.
     pub(crate) async fn add_column_sequence(&mut self, schema: Oid, table: (Oid, &str), new: &mut NewColumn) -> Result<()> {
         let Some(shape) = new.sequence.take() else { return Ok(()) };
-        let catalog = self.catalog();
-        let name = choose_name(table.1, Some(&new.column.name), "seq", |n| catalog.relation_in(schema, n).is_some());
+        let (schema, name) = match &shape.name {
+            Some(name) => {
+                let schema = match name.parts.len() {
+                    1 => schema,
+                    _ => self.creation_schema(name, Persistence::Permanent)?.oid,
+                };
+                if self.catalog().relation_in(schema, name.name()).is_some() {
+                    return Err(relation_exists(name.name()));
+                }
+                (schema, name.name().to_owned())
+            }
+            None => {
+                let catalog = self.catalog();
+                (
+                    schema,
+                    choose_name(table.1, Some(&new.column.name), "seq", |n| catalog.relation_in(schema, n).is_some()),
+                )
+            }
+        };
         let oid = self.add_sequence(schema, name, &shape, Some((table.0, new.column.attnum))).await?;
         if new.column.identity.is_none() {
             new.column.default = Some(crate::expression::nextval_text(oid));

@@ -3,6 +3,7 @@
 use crate::Ddl;
 use crate::names::relation_exists;
 use curia_catalog::{Change, Oid, Relation, Sequence};
+use curia_parse::ObjectName;
 use curia_parse::ast::{AlterSequence, CreateSequence, SequenceOption, SequenceOptionKind};
 use curia_types::{PgType, Result, SqlError, SqlState, oid};
 
@@ -20,6 +21,8 @@ pub(crate) struct Shape {
     pub restart: Option<i64>,
     /// OWNED BY: outer `Some` when said.
     pub owned_by: Option<Option<(Oid, i16)>>,
+    /// SEQUENCE NAME of an identity column.
+    pub name: Option<ObjectName>,
 }
 
 impl Ddl<'_> {
@@ -167,7 +170,10 @@ impl Ddl<'_> {
                 K::Cache(n) => cache = Some(*n),
                 K::Cycle(b) => cycle = Some(*b),
                 K::Restart(n) => restart = Some(*n),
-                K::Name(_) => return Err(SqlError::unsupported("SEQUENCE NAME")),
+                K::Name(_) => {
+                    let error = SqlError::new(SqlState::SYNTAX_ERROR, "invalid sequence option SEQUENCE NAME");
+                    return Err(error.at(Some(o.pos)));
+                }
                 K::OwnedBy(None) => owned_by = Some(None),
                 K::OwnedBy(Some(name)) => owned_by = Some(Some(self.owning_column(name)?)),
             }
@@ -265,11 +271,12 @@ impl Ddl<'_> {
             cycle,
             restart,
             owned_by,
+            name: None,
         })
     }
 
     /// OWNED BY table.column
-    fn owning_column(&self, name: &curia_parse::ObjectName) -> Result<(Oid, i16)> {
+    fn owning_column(&self, name: &ObjectName) -> Result<(Oid, i16)> {
         let [table @ .., column] = name.parts.as_slice() else {
             return Err(SqlError::internal("empty name"));
         };
@@ -278,7 +285,7 @@ impl Ddl<'_> {
                 SqlError::new(SqlState::SYNTAX_ERROR, "invalid OWNED BY option").hint("Specify OWNED BY table.column or OWNED BY NONE.")
             );
         }
-        let table = self.find_table(&curia_parse::ObjectName { parts: table.to_vec() })?;
+        let table = self.find_table(&ObjectName { parts: table.to_vec() })?;
         let i = crate::names::find_column(&table, column).map_err(|_| {
             SqlError::new(
                 SqlState::UNDEFINED_COLUMN,

@@ -21,7 +21,8 @@ pub fn check(name: &str, value: String, current: &str) -> Result<String> {
             .map(|b| if (32..127).contains(&b) { b as char } else { '?' })
             .take(63)
             .collect()),
-        "standard_conforming_strings" if value == "off" => Err(SqlError::unsupported("standard_conforming_strings = off")),
+        "standard_conforming_strings" | "array_nulls" if value == "off" => Err(SqlError::unsupported(&format!("{name} = off"))),
+        "exit_on_error" if value == "on" => Err(SqlError::unsupported("exit_on_error = on")),
         "default_transaction_isolation" | "transaction_isolation" if value == "serializable" => {
             Err(SqlError::unsupported("isolation level serializable"))
         }

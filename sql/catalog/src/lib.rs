@@ -6,6 +6,8 @@
 //! - [`types`]: the types that users made.
 //! - [`change`]: [`Object`], any one object, and [`Change`], the unit in which catalogs change.
 //! - [`lookup`]: finding objects by name, search paths, names for implicit objects.
+//! - [`inherit`]: which tables are children of which.
+//! - [`partition`]: how partitioned tables are divided, and where a row belongs.
 //! - [`codec`]: objects as stored bytes.
 //! - [`temporary`]: the schemas of temporary relations.
 //! - [`opclass`]: operator classes.
@@ -17,9 +19,11 @@
 
 pub mod change;
 pub mod codec;
+pub mod inherit;
 pub mod lookup;
 pub mod object;
 pub mod opclass;
+pub mod partition;
 pub mod system;
 pub mod temporary;
 pub mod types;

@@ -1,6 +1,7 @@
 //! Catalog objects as plain data. Expressions are kept as SQL text (normalised by the binder that accepted them) and bound again when a
 //! catalog version is first used, so the stored form does not depend on the binder's internals.
 
+use crate::partition::{PartitionBound, PartitionKey};
 use curia_types::PgType;
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +60,39 @@ pub struct Table {
     /// The query of a materialized view, which is a table otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub materialized: Option<Materialized>,
+    /// Tables that this one inherits from, in the order of `inhseqno`; of a partition the one partitioned table that it belongs to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parents: Vec<Oid>,
+    /// PARTITION BY: the table is a partitioned one. Its own storages stay empty for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition_key: Option<PartitionKey>,
+    /// FOR VALUES ..: the table is a partition of its one parent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition_bound: Option<PartitionBound>,
+}
+
+/// Where a column or a constraint of a table comes from: the table itself, its parents, or both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The table defines it itself (`attislocal`, `conislocal`).
+    pub local: bool,
+    /// How many of the table's parents have it (`attinhcount`, `coninhcount`).
+    pub parents: u16,
+}
+
+impl Origin {
+    /// Defined by one parent and not by the table.
+    pub const INHERITED: Origin = Origin { local: false, parents: 1 };
+    /// Whether some parent has it, so that it cannot be dropped or renamed on its own.
+    pub fn is_inherited(self) -> bool {
+        self.parents > 0
+    }
+}
+
+impl Default for Origin {
+    fn default() -> Origin {
+        Origin { local: true, parents: 0 }
+    }
 }
 
 /// What a commit does to a temporary table.
@@ -160,6 +194,9 @@ pub struct Column {
     pub identity: Option<Identity>,
     /// `attisdropped`: stays in place so that stored rows keep their positions.
     pub dropped: bool,
+    /// `attislocal`, `attinhcount`
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub origin: Origin,
 }
 
 /// Kind of identity column.
@@ -201,6 +238,12 @@ pub struct Index {
     /// UNIQUE and checked no earlier than at the end of the statement: entries of one key may stand side by side until then.
     #[serde(default, skip_serializing_if = "is_default")]
     pub deferrable: bool,
+    /// The partitioned table's index that this one is a part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Oid>,
+    /// Of a partitioned table, and not every partition has a part of it yet (`not indisvalid`).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub incomplete: bool,
 }
 
 /// `pg_am`: what CREATE INDEX .. USING names. All are ordered indexes here.
@@ -339,9 +382,15 @@ pub struct Constraint {
     /// NOT VALID: rows from before it may violate it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub not_valid: bool,
-    /// NO INHERIT: shown, otherwise without effect.
+    /// NO INHERIT: a CHECK that children do not get.
     #[serde(default, skip_serializing_if = "is_default")]
     pub no_inherit: bool,
+    /// `conislocal`, `coninhcount`
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub origin: Origin,
+    /// The partitioned table's UNIQUE, PRIMARY KEY or FOREIGN KEY that this one is a part of (`conparentid`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Oid>,
 }
 
 /// When a constraint is checked.
@@ -588,6 +637,8 @@ impl Constraint {
             timing: Timing::Immediate,
             not_valid: false,
             no_inherit: false,
+            origin: Origin::default(),
+            parent: None,
         }
     }
 }
@@ -611,6 +662,18 @@ impl Table {
             ConstraintKind::ForeignKey(key) => Some((c, key)),
             _ => None,
         })
+    }
+    /// Whether it is a partitioned table: its rows are its partitions'.
+    pub fn is_partitioned(&self) -> bool {
+        self.partition_key.is_some()
+    }
+    /// Whether it is a partition.
+    pub fn is_partition(&self) -> bool {
+        self.partition_bound.is_some()
+    }
+    /// The partitioned table that it is a partition of.
+    pub fn partition_of(&self) -> Option<Oid> {
+        self.partition_bound.as_ref().and_then(|_| self.parents.first().copied())
     }
     /// Finds an index by OID.
     pub fn index(&self, oid: Oid) -> Option<&Index> {

@@ -3,7 +3,7 @@
 use crate::change::{Change, Object, ObjectKey};
 use crate::object::*;
 use crate::types::Type;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// An immutable catalog version. Maps are persistent by `Arc`: a clone shares them until it changes one.
@@ -16,6 +16,8 @@ pub struct Catalog {
     pub schemas: Arc<BTreeMap<Oid, Arc<Schema>>>,
     /// Tables by OID.
     pub tables: Arc<BTreeMap<Oid, Arc<Table>>>,
+    /// The children of tables that have some, by inheritance or as partitions.
+    pub children: Arc<BTreeMap<Oid, BTreeSet<Oid>>>,
     /// Views by OID.
     pub views: Arc<BTreeMap<Oid, Arc<View>>>,
     /// Functions by OID.
@@ -83,6 +85,7 @@ impl Catalog {
                     names.insert((o.schema, index.name.clone()), Relation::Index(o.oid, index.oid));
                 }
                 self.enter_row_type((o.schema, &o.name), o.row_type, o.row_array);
+                self.enter_parents(o);
                 insert(&mut self.tables, o.oid, o);
             }
             Object::Sequence(o) => {
@@ -118,6 +121,7 @@ impl Catalog {
                         names.remove(&(old.schema, index.name.clone()));
                     }
                     self.forget_row_type((old.schema, &old.name), old.row_type, old.row_array);
+                    self.forget_parents(&old);
                     remove(&mut self.tables, &key.oid);
                 }
             }

@@ -2,7 +2,7 @@
 
 use curia_catalog::lookup::{FIRST_ROLE, PUBLIC, choose_name, make_object_name};
 use curia_catalog::{
-    Catalog, Change, Class, Column, Comment, Constraint, ConstraintKind, EnumLabel, Identity, Index, IndexKey, Object, ObjectKey,
+    Catalog, Change, Class, Column, Comment, Constraint, ConstraintKind, EnumLabel, Identity, Index, IndexKey, Object, ObjectKey, Origin,
     Partition, Relation, Role, Schema, Sequence, StorageId, Table, Type, TypeKind, View, ViewColumn, ViewRelation, codec,
 };
 use curia_types::PgType;
@@ -26,6 +26,7 @@ fn table() -> Table {
             missing: None,
             identity: Some(Identity::ByDefault),
             dropped: false,
+            origin: Origin::default(),
         }],
         storage: StorageId(1024),
         row_key: vec![0],
@@ -48,6 +49,9 @@ fn table() -> Table {
         )],
         on_commit: None,
         materialized: None,
+        parents: Vec::new(),
+        partition_key: None,
+        partition_bound: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::Ddl;
 use crate::names::relation_exists;
 use crate::sequence::Shape;
-use curia_catalog::{Column, Identity, Oid, choose_name};
+use curia_catalog::{Column, Identity, Oid, Origin, choose_name};
 use curia_parse::ast::{ColumnConstraintKind, ColumnDef, Persistence, SequenceOption, SequenceOptionKind};
 use curia_types::{PgType, Result, SqlError, SqlState, oid};
 
@@ -144,6 +144,7 @@ impl Ddl<'_> {
             missing: None,
             identity,
             dropped: false,
+            origin: Origin::default(),
         };
         Ok(NewColumn { column, sequence })
     }

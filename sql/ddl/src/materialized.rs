@@ -81,6 +81,9 @@ impl Ddl<'_> {
                 relations: shape.relations,
                 populated: c.with_data,
             }),
+            parents: Vec::new(),
+            partition_key: None,
+            partition_bound: None,
         };
         self.change(Change::put(table.clone()))?;
         if c.with_data {

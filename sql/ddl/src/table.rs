@@ -85,6 +85,9 @@ impl Ddl<'_> {
                 Some(OnCommit::PreserveRows) | None => None,
             },
             materialized: None,
+            parents: Vec::new(),
+            partition_key: None,
+            partition_bound: None,
         };
         for (i, def) in s.columns.iter().enumerate() {
             if let Some(expr) = expression_of(def) {

@@ -87,14 +87,7 @@ impl Ddl<'_> {
         };
         let oid = self.new_oid()?;
         let kind = ConstraintKind::Check { expression };
-        domain.checks.push(Constraint {
-            oid,
-            name,
-            kind,
-            no_inherit: false,
-            not_valid: false,
-            timing: Default::default(),
-        });
+        domain.checks.push(Constraint::new(oid, name, kind));
         Ok(())
     }
 

@@ -85,6 +85,9 @@ async fn table(tx: &mut Transaction, name: &str, body: &str) -> Result<()> {
         constraints: Vec::new(),
         on_commit: None,
         materialized: None,
+        parents: Vec::new(),
+        partition_key: None,
+        partition_bound: None,
     };
     let key = |column| vec![IndexKey::column(column)];
     for (i, part) in parts(body).into_iter().enumerate() {
@@ -128,6 +131,7 @@ async fn table(tx: &mut Transaction, name: &str, body: &str) -> Result<()> {
             missing: None,
             identity: None,
             dropped: false,
+            origin: Default::default(),
         });
         if primary {
             let index = oid(tx).await;

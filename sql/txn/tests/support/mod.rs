@@ -246,6 +246,7 @@ pub async fn make_table(tx: &mut Transaction, name: &str, keyed: bool, indexes: 
         missing: None,
         identity: None,
         dropped: false,
+        origin: Default::default(),
     };
     let key = |column| IndexKey::column(column);
     let mut table = Table {
@@ -266,6 +267,9 @@ pub async fn make_table(tx: &mut Transaction, name: &str, keyed: bool, indexes: 
         constraints: Vec::new(),
         on_commit: None,
         materialized: None,
+        parents: Vec::new(),
+        partition_key: None,
+        partition_bound: None,
     };
     if keyed {
         let index = tx.new_oid().unwrap();

@@ -271,27 +271,27 @@ fn encode_members(members: &Members, out: &mut Vec<u8>) {
     }
 }
 
-fn put_u32(out: &mut Vec<u8>, value: u32) {
+pub(crate) fn put_u32(out: &mut Vec<u8>, value: u32) {
     out.extend_from_slice(&value.to_le_bytes());
 }
 
-fn put_u64(out: &mut Vec<u8>, value: u64) {
+pub(crate) fn put_u64(out: &mut Vec<u8>, value: u64) {
     out.extend_from_slice(&value.to_le_bytes());
 }
 
 /// Takes fields from the front of untrusted bytes.
-struct Reader(Bytes);
+pub(crate) struct Reader(pub(crate) Bytes);
 
 impl Reader {
-    fn u8(&mut self) -> Result<u8, DecodeError> {
+    pub(crate) fn u8(&mut self) -> Result<u8, DecodeError> {
         self.0.try_get_u8().map_err(|_| DecodeError::Short)
     }
 
-    fn u32(&mut self) -> Result<u32, DecodeError> {
+    pub(crate) fn u32(&mut self) -> Result<u32, DecodeError> {
         self.0.try_get_u32_le().map_err(|_| DecodeError::Short)
     }
 
-    fn u64(&mut self) -> Result<u64, DecodeError> {
+    pub(crate) fn u64(&mut self) -> Result<u64, DecodeError> {
         self.0.try_get_u64_le().map_err(|_| DecodeError::Short)
     }
 
@@ -299,7 +299,7 @@ impl Reader {
         self.0.try_get_u128_le().map_err(|_| DecodeError::Short)
     }
 
-    fn zeros(&mut self, count: usize) -> Result<(), DecodeError> {
+    pub(crate) fn zeros(&mut self, count: usize) -> Result<(), DecodeError> {
         for _ in 0..count {
             if self.u8()? != 0 {
                 return Err(DecodeError::Field("reserved byte"));
@@ -308,20 +308,20 @@ impl Reader {
         Ok(())
     }
 
-    fn log(&mut self) -> Result<LogId, DecodeError> {
+    pub(crate) fn log(&mut self) -> Result<LogId, DecodeError> {
         Ok(LogId::from_u32(self.u32()?))
     }
 
-    fn rest(&mut self) -> Bytes {
+    pub(crate) fn rest(&mut self) -> Bytes {
         std::mem::take(&mut self.0)
     }
 
-    fn end(&self) -> Result<(), DecodeError> {
+    pub(crate) fn end(&self) -> Result<(), DecodeError> {
         if self.0.is_empty() { Ok(()) } else { Err(DecodeError::Trailing) }
     }
 
     /// A count of things of `size` bytes each, no more than the input can hold.
-    fn count(&mut self, size: usize) -> Result<usize, DecodeError> {
+    pub(crate) fn count(&mut self, size: usize) -> Result<usize, DecodeError> {
         let count = self.u32()? as usize;
         if count.checked_mul(size).is_none_or(|bytes| bytes > self.0.len()) {
             return Err(DecodeError::Short);

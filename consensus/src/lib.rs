@@ -85,6 +85,7 @@ mod snapshot;
 mod step;
 mod transfer;
 mod truncation;
+mod wire;
 mod worker;
 
 pub use codec::{
@@ -108,4 +109,5 @@ pub use restore::{AppliedState, Restore, RestoreError};
 pub use senate::{Change, Configuration, ReconfigureError, Roles, Target, Vote};
 pub use transfer::TransferError;
 pub use truncation::Checkpoint;
+pub use wire::{NotHeld, decode_message, encode_message};
 pub use worker::cut;

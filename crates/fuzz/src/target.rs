@@ -39,6 +39,9 @@ pub fn all() -> Vec<Target> {
         target("hard-state", hard_states(), |b| {
             consensus::decode_hard_state(Bytes::copy_from_slice(b)).is_ok()
         }),
+        target("message", consensus_messages(), |b| {
+            consensus::decode_message(Bytes::copy_from_slice(b)).is_ok()
+        }),
         target("fragment", fragments(), fragment),
         target("key", keys(), |b| {
             TYPES
@@ -228,6 +231,83 @@ fn hard_states() -> Vec<Vec<u8>> {
         true
     };
     encoded(encode).into_iter().collect()
+}
+
+fn consensus_messages() -> Vec<Vec<u8>> {
+    use consensus::{Append, AppendReply, Body, Donated, GroupId, Matched, Section, ServerId, Tail};
+    let place = Tail {
+        term: Term(3),
+        index: Index(8),
+    };
+    let log = LogId::Group(GroupId(2));
+    let stage = Record::Stage(curia_consensus::record::Payload::Held(Bytes::from_static(b"stage")));
+    let entries: Vec<_> = [stage, Record::Barrier]
+        .into_iter()
+        .zip(9..)
+        .map(|(record, index)| Entry {
+            index: Index(index),
+            term: Term(3),
+            record,
+        })
+        .collect();
+    let section = Section {
+        log,
+        base: None,
+        previous: place,
+        entries: entries.clone(),
+        complete: Csn(5),
+        closed: Index(1),
+    };
+    let append = Append {
+        resolved: Some(Csn(5)),
+        mended: vec![log],
+        sections: vec![section],
+        ..Append::default()
+    };
+    let reply = AppendReply {
+        tails: Some(vec![(GroupId(2), place)]),
+        sections: vec![(log, Matched::Upto(Index(9))), (LogId::Senate, Matched::Not(place))],
+        damaged: vec![log],
+        ..AppendReply::default()
+    };
+    let donated = Donated::Entries(entries);
+    let snapshot = Body::Snapshot {
+        group: GroupId(2),
+        commit: Index(4),
+        of: 6,
+        base: Some(consensus::Base {
+            index: Index(9),
+            ..consensus::Base::default()
+        }),
+        offset: 0,
+        data: Bytes::from_static(b"piece"),
+        last: true,
+    };
+    let tails = vec![(GroupId(2), place)];
+    let bodies = [
+        Body::Append(append),
+        Body::AppendReply(reply),
+        Body::VoteReply { granted: true, tails },
+        Body::Fetched {
+            log,
+            after: place,
+            donated,
+        },
+        snapshot,
+        Body::ReadIndexReply { id: 5, csn: Some(Csn(6)) },
+    ];
+    let message = |body| consensus::Message {
+        cluster: consensus::ClusterId(7),
+        from: ServerId(1),
+        to: ServerId(2),
+        incarnation: consensus::Incarnation(8),
+        term: Term(3),
+        body,
+    };
+    bodies
+        .into_iter()
+        .filter_map(|body| encoded(|out| consensus::encode_message(&message(body), out).is_ok()))
+        .collect()
 }
 
 fn catalog() -> Vec<Vec<u8>> {

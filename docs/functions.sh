@@ -58,7 +58,7 @@ missing in this form only. What exists gives PostgreSQL's results, but for what 
   answer 0A000.
 - `txid_current_snapshot` lists no other running transactions: everything from the own one on counts as running.
 - Back-references in regular expressions answer 0A000.
-- Text search, geometry, ranges, xml and money have no types yet.
+- Text search, ranges, xml and money have no types yet.
 
 | chapter | functions | operators | missing functions | missing operators |
 | --- | --- | --- | --- | --- |

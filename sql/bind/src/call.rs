@@ -10,6 +10,7 @@ use crate::scope::{Clause, Scope};
 use crate::walk;
 use curia_functions::{CastContext, Kernel};
 use curia_parse::ast::{self, FunctionCall, Over};
+use curia_types::geometry::is_geometric;
 use curia_types::{PgType, Result, SqlError, SqlState, oid, type_info};
 
 /// What may not be called somewhere.
@@ -734,7 +735,7 @@ impl Binder<'_> {
 
     /// Refuses types without equality where values are grouped or compared.
     pub fn check_hashable(&self, e: &Expr) -> Result<()> {
-        if e.ty.oid == oid::RECORD || self.find_operator(&operator("="), e.ty.oid, e.ty.oid, 0).is_ok() {
+        if e.ty.oid == oid::RECORD || (!is_geometric(e.ty.oid) && self.find_operator(&operator("="), e.ty.oid, e.ty.oid, 0).is_ok()) {
             return Ok(());
         }
         Err(SqlError::new(

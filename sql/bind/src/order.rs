@@ -8,6 +8,7 @@ use crate::scope::{Clause, Scope};
 use crate::select::Target;
 use crate::walk;
 use curia_parse::ast::{self, Literal};
+use curia_types::geometry::is_geometric;
 use curia_types::{Datum, PgType, Result, SqlError, SqlState, oid};
 
 /// A key of ORDER BY as an output column.
@@ -58,7 +59,7 @@ impl Binder<'_> {
     }
 
     pub fn check_orderable(&self, e: &Expr, position: Option<u32>) -> Result<()> {
-        if e.ty.oid == oid::RECORD || self.find_operator(&operator("<"), e.ty.oid, e.ty.oid, 0).is_ok() {
+        if e.ty.oid == oid::RECORD || (!is_geometric(e.ty.oid) && self.find_operator(&operator("<"), e.ty.oid, e.ty.oid, 0).is_ok()) {
             return Ok(());
         }
         Err(SqlError::new(

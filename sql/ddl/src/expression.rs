@@ -3,6 +3,7 @@
 use crate::Ddl;
 use curia_catalog::{Oid, Table};
 use curia_parse::ast::{Expr, TypeName};
+use curia_types::geometry::is_geometric;
 use curia_types::{PgType, Result, SqlError, SqlState, oid, type_info};
 
 impl Ddl<'_> {
@@ -45,7 +46,7 @@ impl Ddl<'_> {
     /// Types that keys can hold.
     pub(crate) fn check_orderable(&self, ty: PgType) -> Result<()> {
         let shown = || type_info::format_type(ty.oid, ty.typmod);
-        if ty.oid == oid::JSON {
+        if ty.oid == oid::JSON || is_geometric(ty.oid) {
             return Err(SqlError::new(
                 SqlState::UNDEFINED_OBJECT,
                 format!("data type {} has no default operator class for access method \"btree\"", shown()),

@@ -137,6 +137,11 @@ pub fn write_key(ty: u32, d: &Datum, out: &mut Vec<u8>) {
             out.extend_from_slice(&a.number().to_le_bytes());
         }
         Mac(m) => fixed(19, m, out),
+        Geometry(g) => {
+            let mut bytes = Vec::with_capacity(32);
+            g.encode(&mut bytes);
+            counted(21, &bytes, out); // such types have no equality of rows: only equal bytes are the same here
+        }
         Jsonb(j) => {
             let mut key = Vec::with_capacity(32);
             j.write_key(&mut key);

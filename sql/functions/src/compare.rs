@@ -97,6 +97,7 @@ fn rank(d: &Datum) -> u8 {
         Datum::Inet(_) => 21,
         Datum::Mac(_) => 22,
         Datum::Jsonb(_) => 23,
+        Datum::Geometry(_) => 24,
         Datum::Null => u8::MAX,
     }
 }

@@ -11,7 +11,7 @@
 //! | numeric | Binary: order-preserving key, then display scale (`numeric::arrow_bytes`) |
 //! | jsonb | Binary: stored form ([`crate::json`]) |
 //! | anonymous records and arrays of them | Binary: [`crate::inner_form`], which has the fields' names |
-//! | timetz, bit, varbit, inet, cidr, macaddr, xid8, pg_lsn, other arrays, vectors | Binary: wire form |
+//! | timetz, bit, varbit, inet, cidr, macaddr, geometric types, xid8, pg_lsn, other arrays, vectors | Binary: wire form |
 //! | types of users | that of their physical form: enums Int64, domains their base type's, composites Binary, wire form |
 //!
 //! Timestamps in PostgreSQL's last 30 years (from 294247 AD) do not fit Arrow's microseconds since 1970: 22008.
@@ -198,6 +198,7 @@ impl ColumnBuilder {
                 | Datum::Bits(_)
                 | Datum::Inet(_)
                 | Datum::Mac(_)
+                | Datum::Geometry(_)
                 | Datum::Word(_)),
             ) => {
                 let mut bytes = Vec::with_capacity(64);

@@ -128,6 +128,9 @@ fn read(ty: PgType, b: &[u8], cx: Option<&IoContext>) -> Result<Datum> {
         }
         INET | CIDR => Datum::Inet(crate::net::Inet::decode(b).ok_or_else(bad_format)?),
         MACADDR => Datum::Mac(fixed(b)?),
+        POINT | LSEG | LINE | BOX | PATH | POLYGON | CIRCLE => {
+            Datum::Geometry(Arc::new(crate::geometry::Geometry::decode(ty, b)?.ok_or_else(bad_format)?))
+        }
         XID8 | PG_LSN => Datum::Word(u64::from_be_bytes(fixed(b)?)),
         VOID => Datum::Null,
         INT2VECTOR | OIDVECTOR => Datum::Array(Arc::new(array(b, if ty.oid == INT2VECTOR { INT2 } else { OID }, -1, cx)?)),
@@ -372,6 +375,7 @@ pub fn encode(ty: PgType, value: &Datum, out: &mut Vec<u8>) {
         }
         Datum::Inet(a) => a.encode(ty.oid == oid::CIDR, out),
         Datum::Mac(m) => out.extend_from_slice(m),
+        Datum::Geometry(g) => g.encode(out),
         Datum::Word(v) => out.extend_from_slice(&v.to_be_bytes()),
         Datum::Jsonb(j) => {
             out.push(1);

@@ -60,6 +60,8 @@ pub enum Datum {
     Inet(crate::net::Inet),
     /// macaddr
     Mac([u8; 6]),
+    /// point, lseg, line, box, path, polygon, circle
+    Geometry(Arc<crate::geometry::Geometry>),
     /// xid8 and pg_lsn: an unsigned 64-bit number.
     Word(u64),
     /// jsonb

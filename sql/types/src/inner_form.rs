@@ -3,6 +3,7 @@
 //! A value is a tag and its bytes, integers little-endian, strings and lists counted by a `u32`.
 
 use crate::datetime::TimeTz;
+use crate::geometry::Geometry;
 use crate::net::Inet;
 use crate::numeric::{arrow_bytes, from_arrow_bytes};
 use crate::{ArrayValue, Bits, Datum, Interval, Json, PgType, RecordValue, Result, SqlError};
@@ -74,6 +75,13 @@ pub fn write(d: &Datum, out: &mut Vec<u8>) {
             counted(&bytes, out);
         }
         Datum::Mac(m) => tagged(23, m, out),
+        Datum::Geometry(g) => {
+            let ty = g.type_oid();
+            tagged(25, &ty.to_le_bytes(), out);
+            let mut bytes = Vec::with_capacity(32);
+            g.encode(&mut bytes);
+            counted(&bytes, out);
+        }
         Datum::Jsonb(j) => {
             let mut bytes = Vec::with_capacity(64);
             j.encode(&mut bytes);
@@ -203,6 +211,11 @@ impl Bytes<'_> {
             22 => Datum::Inet(Inet::decode(self.counted()?).ok_or_else(damaged)?),
             23 => Datum::Mac(self.fixed()?),
             24 => Datum::Jsonb(Json::decode(self.counted()?)?),
+            25 => {
+                let ty = PgType::with_typmod(u32::from_le_bytes(self.fixed()?), -1);
+                let value = Geometry::decode(ty, self.counted()?)?.ok_or_else(damaged)?;
+                Datum::Geometry(Arc::new(value))
+            }
             _ => return Err(damaged()),
         })
     }
@@ -247,6 +260,7 @@ mod tests {
             Datum::Word(u64::MAX),
             Datum::Inet(Inet::parse("10.0.0.1/8", false).expect("inet")),
             Datum::Mac([1, 2, 3, 4, 5, 6]),
+            Datum::Geometry(Arc::new(Geometry::parse(oid::CIRCLE, "<(1,2),3>").expect("circle"))),
             Datum::Array(Arc::new(ArrayValue {
                 element: oid::TEXT,
                 dimensions: vec![(2, 1)],

@@ -7,6 +7,7 @@
 //! - [`text_io`], [`binary_io`]: the two wire forms; [`io_context`] is what text depends on (DateStyle, TimeZone, ...).
 //! - [`length`]: what varchar(n), char(n), numeric(p,s), timestamp(p) do to a value.
 //! - [`mod@json`]: the tree of jsonb, and the reading of JSON text; [`jsonpath`]: the grammar of paths.
+//! - [`net`], [`bits`], [`geometry`]: values of inet, bit, point and their like.
 //! - [`arrow_map`]: the Arrow form; [`inner_form`]: values as bytes within one process.
 //! - [`panic`]: a panic as an error.
 //!
@@ -20,6 +21,7 @@ pub mod datetime;
 pub mod datum;
 pub mod error;
 pub mod float;
+pub mod geometry;
 pub mod inner_form;
 pub mod io_context;
 pub mod json;

@@ -25,7 +25,7 @@
 mod arrow_form;
 mod column;
 
-use curia_types::{Datum, PgType, arrow_map, binary_io, numeric, oid, type_info};
+use curia_types::{Datum, PgType, arrow_map, binary_io, geometry, numeric, oid, type_info};
 
 use crate::error::{Result, StorageError};
 
@@ -84,6 +84,7 @@ impl Form {
             other if type_info::is_text_like(other) => Form::Text,
             other if type_info::is_oid_like(other) => Form::Oid,
             oid::TIMETZ | oid::BIT | oid::VARBIT | oid::XID8 | oid::PG_LSN | oid::INET | oid::CIDR | oid::MACADDR => Form::Wire,
+            other if geometry::is_geometric(other) => Form::Wire,
             other if other == oid::RECORD && type_oid != oid::RECORD => Form::Wire,
             other if type_info::element_of(other).is_some() => Form::Wire,
             _ => return None,
@@ -305,7 +306,14 @@ fn encode_variable(value: &Datum, column: &Column, form: Form, out: &mut Vec<u8>
         (Form::Jsonb, Datum::Jsonb(v)) => v.encode(out),
         (
             Form::Wire,
-            Datum::Array(_) | Datum::Record(_) | Datum::Timetz(_) | Datum::Bits(_) | Datum::Inet(_) | Datum::Mac(_) | Datum::Word(_),
+            Datum::Array(_)
+            | Datum::Record(_)
+            | Datum::Timetz(_)
+            | Datum::Bits(_)
+            | Datum::Inet(_)
+            | Datum::Mac(_)
+            | Datum::Geometry(_)
+            | Datum::Word(_),
         ) => {
             binary_io::encode(column.ty, value, out);
         }

@@ -5,10 +5,10 @@ cd "$(dirname "$0")"
 head='//! Written by `generate.sh` from a running PostgreSQL 15; not edited by hand.'
 # Types whose values we hold, their arrays, and the pseudo types functions are declared with.
 types="(select oid from pg_type where typname in ('bool','bytea','char','name','int8','int2','int2vector','int4','regproc','text','oid','oidvector',
-  'json','jsonb','jsonpath','float4','float8','timetz','bit','varbit','inet','cidr','macaddr','xid8','pg_lsn','txid_snapshot','pg_snapshot','unknown','bpchar','varchar','date','time','timestamp','timestamptz','interval','numeric','uuid','record','void','xid','cid',
+  'json','jsonb','jsonpath','float4','float8','timetz','bit','varbit','inet','cidr','macaddr','point','lseg','line','box','path','polygon','circle','xid8','pg_lsn','txid_snapshot','pg_snapshot','unknown','bpchar','varchar','date','time','timestamp','timestamptz','interval','numeric','uuid','record','void','xid','cid',
   'pg_node_tree','aclitem','cstring','regprocedure','regoper','regoperator','regclass','regtype','regnamespace','regrole','regcollation','any','anyarray',
   'anyelement','anynonarray','anyenum','anycompatible','anycompatiblearray','anycompatiblenonarray')
-  union select typarray from pg_type where typarray <> 0 and typname in ('bool','bytea','char','name','int8','int2','int4','text','oid','json','jsonb','jsonpath','float4','float8','timetz','bit','varbit','inet','cidr','macaddr','xid8','pg_lsn',
+  union select typarray from pg_type where typarray <> 0 and typname in ('bool','bytea','char','name','int8','int2','int4','text','oid','json','jsonb','jsonpath','float4','float8','timetz','bit','varbit','inet','cidr','macaddr','point','lseg','line','box','path','polygon','circle','xid8','pg_lsn',
   'bpchar','varchar','date','time','timestamp','timestamptz','interval','numeric','uuid','aclitem','regtype','regclass'))"
 query() { psql "$1" -XAtq -c "$2"; }
 {

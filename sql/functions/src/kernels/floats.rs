@@ -29,7 +29,7 @@ pub(crate) fn check_f32(v: f32, infinite_operand: bool) -> Result<f32> {
 
 macro_rules! float_ops {
     ($add:ident $sub:ident $mul:ident $div:ident $t:ty) => {
-        fn $add(a: $t, b: $t) -> Result<$t> {
+        pub(crate) fn $add(a: $t, b: $t) -> Result<$t> {
             let r = a + b;
             if r.is_infinite() && !a.is_infinite() && !b.is_infinite() {
                 Err(out("overflow"))
@@ -37,7 +37,7 @@ macro_rules! float_ops {
                 Ok(r)
             }
         }
-        fn $sub(a: $t, b: $t) -> Result<$t> {
+        pub(crate) fn $sub(a: $t, b: $t) -> Result<$t> {
             let r = a - b;
             if r.is_infinite() && !a.is_infinite() && !b.is_infinite() {
                 Err(out("overflow"))
@@ -45,7 +45,7 @@ macro_rules! float_ops {
                 Ok(r)
             }
         }
-        fn $mul(a: $t, b: $t) -> Result<$t> {
+        pub(crate) fn $mul(a: $t, b: $t) -> Result<$t> {
             let r = a * b;
             if r.is_infinite() && !a.is_infinite() && !b.is_infinite() {
                 return Err(out("overflow"));
@@ -56,7 +56,7 @@ macro_rules! float_ops {
                 Ok(r)
             }
         }
-        fn $div(a: $t, b: $t) -> Result<$t> {
+        pub(crate) fn $div(a: $t, b: $t) -> Result<$t> {
             if b == 0.0 && !a.is_nan() {
                 return Err(zero());
             }

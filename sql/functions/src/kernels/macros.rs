@@ -49,7 +49,7 @@ pub(crate) trait Argument<'a>: Sized {
     fn of(d: Option<&'a Datum>) -> Result<Self>;
 }
 
-fn mismatch(d: Option<&Datum>, wanted: &str) -> SqlError {
+pub(crate) fn mismatch(d: Option<&Datum>, wanted: &str) -> SqlError {
     SqlError::internal(format!("kernel wanted {wanted} and got {d:?}"))
 }
 

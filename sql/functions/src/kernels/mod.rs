@@ -13,6 +13,7 @@ mod dates;
 mod enums;
 mod float_states;
 mod floats;
+mod geometry;
 mod integers;
 pub(crate) mod json;
 mod like;
@@ -61,6 +62,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Binding> {
         enums::KERNELS,
         like::KERNELS,
         math::KERNELS,
+        geometry::KERNELS,
         network::KERNELS,
         numerics::KERNELS,
         patterns::KERNELS,

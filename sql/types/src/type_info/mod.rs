@@ -236,6 +236,13 @@ pub fn is_supported(oid: u32) -> bool {
             | INET
             | CIDR
             | MACADDR
+            | POINT
+            | LSEG
+            | LINE
+            | BOX
+            | PATH
+            | POLYGON
+            | CIRCLE
             | XID8
             | PG_LSN
             | TXID_SNAPSHOT

@@ -82,6 +82,7 @@ mod senate;
 mod senate_copy;
 mod slots;
 mod snapshot;
+mod status;
 mod step;
 mod transfer;
 mod truncation;
@@ -107,6 +108,7 @@ pub use record::{Entry, Fragment, Participants, Payload, Record, Stages, TermSta
 pub use refusals::Refusals;
 pub use restore::{AppliedState, Restore, RestoreError};
 pub use senate::{Change, Configuration, ReconfigureError, Roles, Target, Vote};
+pub use status::GroupStatus;
 pub use transfer::TransferError;
 pub use truncation::Checkpoint;
 pub use wire::{NotHeld, decode_message, encode_message};

@@ -160,7 +160,7 @@ impl Clock {
 
 fn apply(state: &StateStore, csn: u64, payload: &[u8]) -> curia_storage::Result<()> {
     let mut batch = ApplyBatch::new();
-    batch.fragment(Csn(csn), payload)?;
+    batch.fragment(GroupId(0), Csn(csn), payload)?;
     let position = Base {
         index: Index(csn),
         ..Base::default()

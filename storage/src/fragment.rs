@@ -47,6 +47,15 @@ pub enum Operation<'a> {
     },
 }
 
+impl Operation<'_> {
+    /// Where it writes.
+    pub fn storage(&self) -> u32 {
+        match self {
+            Operation::Put { storage, .. } | Operation::Delete { storage, .. } | Operation::DropStorage { storage } => *storage,
+        }
+    }
+}
+
 /// Collects operations into a payload.
 #[derive(Clone, Debug)]
 pub struct FragmentWriter {

@@ -175,14 +175,18 @@ fn a_fragment_is_applied_in_order_and_malformed_ones_are_refused() {
     assert!(fragment.put(TABLE, b"c", b"\0").is_err());
     let payload = fragment.finish();
     let mut batch = ApplyBatch::new();
-    batch.fragment(Csn(1), &payload).unwrap();
+    batch.fragment(GroupId(0), Csn(1), &payload).unwrap();
     store.apply(batch).unwrap();
     assert_eq!(
         scan(&store, TABLE, &KeyRange::all(), 1, Direction::Forward),
         [(b"a".to_vec(), b"1".to_vec())]
     );
-    assert!(ApplyBatch::new().fragment(Csn(1), &payload[..payload.len() - 1]).is_err());
-    assert!(ApplyBatch::new().fragment(Csn(1), b"").is_err());
+    assert!(
+        ApplyBatch::new()
+            .fragment(GroupId(0), Csn(1), &payload[..payload.len() - 1])
+            .is_err()
+    );
+    assert!(ApplyBatch::new().fragment(GroupId(0), Csn(1), b"").is_err());
 }
 
 #[test]

@@ -51,6 +51,7 @@ fn main() -> Result<(), Failure> {
     let load = Load::start(&driver, 16);
     let begun = Instant::now();
     runtime.block_on(driver.commit(WriteSet {
+        begun: None,
         fragments: vec![FragmentWrites {
             group: GroupId(1),
             stages,
@@ -199,7 +200,12 @@ async fn client(driver: Arc<Driver>, stop: Arc<AtomicBool>, keys: Arc<AtomicU64>
             stages: Vec::new(),
             payload: Bytes::from(writer.finish()),
         };
-        driver.commit(WriteSet { fragments: vec![fragment] }).await?;
+        driver
+            .commit(WriteSet {
+                begun: None,
+                fragments: vec![fragment],
+            })
+            .await?;
         micros.push(begun.elapsed().as_micros() as u64);
     }
     Ok(micros)

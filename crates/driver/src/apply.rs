@@ -9,6 +9,8 @@
 //!   writes   └──────── slice ─────────┘└──── slice ────┘└──── last ────┘
 //! ```
 //!
+//! Pieces of groups' snapshots stand in the same queue: a snapshot comes after all that was handed out before it.
+//!
 //! Between two slices the driver takes up and logs what arrived meanwhile, so that a large transaction keeps others from
 //! their place in the log, and the node from its clock, for one slice at most. They are applied after it, as the order of
 //! CSNs has it.
@@ -17,18 +19,24 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use curia_consensus::ids::{GroupId, Index, LogId};
-use curia_consensus::{AppliedTo, Apply, Payload, Record};
+use curia_consensus::{AppliedTo, Apply, InstallChunk, Payload, Record};
 use curia_storage::state::ApplyBatch;
 use curia_storage::{Result, StateStore, StorageError, log::LogStore};
+use parking_lot::Mutex;
 
 /// What was handed out and is not in the state yet, in CSN order.
 #[derive(Default)]
 pub(crate) struct Applying {
-    queue: VecDeque<Work>,
+    queue: VecDeque<Step>,
     /// Bytes of payloads in the queue.
     bytes: u64,
     /// How far the first of the queue is.
     at: Place,
+}
+
+enum Step {
+    Apply(Work),
+    Install(InstallChunk),
 }
 
 struct Work {
@@ -52,6 +60,8 @@ pub(crate) enum Slice {
     More,
     /// An output is in the state, up to here, after this time of work; nothing moved when that is `None`.
     Done(Option<AppliedTo>, Duration),
+    /// A piece of a snapshot is next.
+    Install,
 }
 
 impl Applying {
@@ -71,25 +81,49 @@ impl Applying {
         });
         let bytes = held.sum();
         self.bytes += bytes;
-        self.queue.push_back(Work {
+        self.queue.push_back(Step::Apply(Work {
             fragments,
             to,
             bytes,
             time: Duration::ZERO,
-        });
+        }));
+    }
+
+    pub(crate) fn install(&mut self, chunk: InstallChunk) {
+        self.bytes += chunk.data.len() as u64;
+        self.queue.push_back(Step::Install(chunk));
+    }
+
+    /// The piece of a snapshot that is next.
+    pub(crate) fn chunk(&self) -> Option<&InstallChunk> {
+        match self.queue.front() {
+            Some(Step::Install(chunk)) => Some(chunk),
+            _ => None,
+        }
+    }
+
+    /// The piece of a snapshot that was next is done with.
+    pub(crate) fn chunk_done(&mut self) {
+        if let Some(Step::Install(chunk)) = self.queue.pop_front_if(|step| matches!(step, Step::Install(_))) {
+            self.bytes -= chunk.data.len() as u64;
+        }
     }
 
     /// So much time was spent on the first of the queue.
     pub(crate) fn spent(&mut self, time: Duration) {
-        if let Some(work) = self.queue.front_mut() {
+        if let Some(Step::Apply(work)) = self.queue.front_mut() {
             work.time += time;
         }
     }
 
     /// Applies the first of the queue, or a slice of about so many bytes of it. When it fails for want of space, it can be
     /// called again. `None`: there is nothing to apply.
-    pub(crate) fn slice(&mut self, state: &StateStore, log: &LogStore, slice_bytes: usize) -> Result<Option<Slice>> {
-        let Some(work) = self.queue.front() else { return Ok(None) };
+    pub(crate) fn slice(&mut self, state: &StateStore, log: Option<&Mutex<LogStore>>, slice_bytes: usize) -> Result<Option<Slice>> {
+        let work = match self.queue.front() {
+            None => return Ok(None),
+            Some(Step::Install(_)) => return Ok(Some(Slice::Install)),
+            Some(Step::Apply(work)) => work,
+        };
         let mut batch = ApplyBatch::new();
         let mut at = self.at;
         while let Some(fragment) = work.fragments.get(at.fragment) {
@@ -100,7 +134,10 @@ impl Applying {
             }
             match fragment.stages.as_slice().get(at.stage) {
                 Some(stage) => {
-                    add(&mut batch, fragment, &read(log, fragment.group, *stage)?)?;
+                    match fragment.staged.get(at.stage) {
+                        Some(Payload::Held(bytes)) => add(&mut batch, fragment, bytes)?,
+                        _ => add(&mut batch, fragment, &read(log, fragment.group, *stage)?)?,
+                    }
                     at.stage += 1;
                 }
                 None => {
@@ -128,11 +165,13 @@ impl Applying {
             state.apply(batch)?;
         }
         self.at = Place::default();
-        let done = self.queue.pop_front();
-        Ok(done.map(|work| {
-            self.bytes -= work.bytes;
-            Slice::Done(work.to, work.time)
-        }))
+        match self.queue.pop_front() {
+            Some(Step::Apply(work)) => {
+                self.bytes -= work.bytes;
+                Ok(Some(Slice::Done(work.to, work.time)))
+            }
+            _ => Ok(None),
+        }
     }
 }
 
@@ -141,12 +180,14 @@ fn add(batch: &mut ApplyBatch, fragment: &Apply, payload: &[u8]) -> Result<()> {
     if payload.is_empty() {
         Ok(())
     } else {
-        batch.fragment(fragment.csn, payload)
+        batch.fragment(fragment.group, fragment.csn, payload)
     }
 }
+
 /// A payload that is only in the log.
-fn read(log: &LogStore, group: GroupId, index: Index) -> Result<bytes::Bytes> {
-    match log.read(LogId::Group(group), index)?.record {
+fn read(log: Option<&Mutex<LogStore>>, group: GroupId, index: Index) -> Result<bytes::Bytes> {
+    let log = log.ok_or_else(|| missing(group, index))?;
+    match log.lock().read(LogId::Group(group), index)?.record {
         Record::Stage(Payload::Held(bytes)) => Ok(bytes),
         Record::Fragment(fragment) => match &fragment.payload {
             Payload::Held(bytes) => Ok(bytes.clone()),

@@ -1,73 +1,110 @@
 //! The driver thread.
 //!
 //! ```text
-//!          ┌───────────────────────────── one round ─────────────────────────────┐
-//!   queue ─► gather ─► node.propose… ─► one write, one sync ─► resolved ─► apply ─► publish CSN ─► answer
-//!              ▲                                                                              │
-//!              └────────────── what arrives during a round is the next one's batch ───────────┘
+//!          ┌───────────────────────────── one round ──────────────────────────────┐
+//!   queues ─► gather ─► node.propose, step, persisted… ─► write or hand over ─► send ─► apply ─► publish CSN ─► answer
+//!              ▲                                                                               │
+//!              └────────────── what arrives during a round is the next one's batch ────────────┘
 //! ```
 //!
-//! Batching is natural: nobody waits for company, and while one sync runs the requests of all others gather. A large
-//! transaction is applied in slices, a round for each (`apply`).
+//! Three queues come together here: requests of sessions, messages of other servers, and reports of the threads beside
+//! ([`Done`]). Batching is natural: nobody waits for company, and while one sync runs the requests of all others gather.
+//! A large transaction is applied in slices, a round for each (`apply`).
 //!
-//! **A full disk.** Room in the log is reserved before anything is sequenced, so a request that finds none is refused
-//! with 53100 and has not happened. What was sequenced before is written when there is room; until then its sessions
-//! wait, new writes are refused, reads go on.
+//! **A full disk.** Where this server is alone, room in the log is reserved before anything is sequenced, so a request that
+//! finds none is refused with 53100 and has not happened. What was sequenced before is written when there is room; until
+//! then its sessions wait, new writes are refused, reads and messages go on.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::thread;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-use curia_consensus::ids::{Csn, GroupId, Term, Timestamp};
-use curia_consensus::{AppliedTo, LogRead, Missing, Node, Office, Part, Persist, ProposeError};
-use curia_storage::log::LogStore;
+use crossbeam_channel::{Receiver, Sender, never, select};
+use curia_consensus::ids::{Csn, GroupId, PersistSeq, ServerId, Term, Timestamp};
+use curia_consensus::{Message, Node, Part, ProposeError, ReadError};
+use curia_storage::state::Incoming;
 use curia_storage::{StateStore, StorageError};
 use curia_txn::{CommitSender, StageRef, StageSender, WriteSet};
 use curia_types::{SqlError, SqlState};
+use tokio::sync::oneshot;
 
-use crate::apply::{Applying, Slice};
+use crate::apply::Applying;
+use crate::done::Done;
 use crate::failure::DriverError;
 use crate::handle::Published;
-use crate::measure;
+use crate::log_side::LogSide;
 use crate::options::DriverOptions;
+use crate::peers::Peers;
 use crate::request::Request;
+use crate::serving::Serving;
+use crate::standing::{Examined, Inaugurations};
 use crate::truncation::Truncation;
 
 /// For how long room on the state's disk is taken for granted; asking costs a system call.
 const ROOM_SEEN_FOR: Duration = Duration::from_millis(50);
+/// One round takes at most so many messages, and so many reports.
+const MESSAGES_A_ROUND: usize = 256;
+/// The node is told the time so often in an election time-out, while it isn't alone.
+const TICKS_A_TIMEOUT: u32 = 40;
+
+/// Where requests, messages and reports come in.
+pub(crate) struct Inlets {
+    pub(crate) requests: Receiver<Request>,
+    pub(crate) messages: Receiver<Message>,
+    pub(crate) done: Receiver<Done>,
+    /// For the threads beside.
+    pub(crate) reports: Sender<Done>,
+}
 
 /// Everything that the driver thread owns.
 pub(crate) struct Engine {
     pub(crate) options: DriverOptions,
     pub(crate) node: Node,
-    pub(crate) log: LogStore,
-    pub(crate) state: Arc<StateStore>,
+    /// There where this server stores logs.
+    pub(crate) log: Option<LogSide>,
+    /// There where this server runs the state machines.
+    pub(crate) state: Option<Arc<StateStore>>,
+    pub(crate) peers: Arc<dyn Peers>,
+    pub(crate) serving: Serving,
     pub(crate) published: Arc<Published>,
-    pub(crate) requests: Receiver<Request>,
+    pub(crate) inlets: Inlets,
     pub(crate) started: Instant,
     /// The term that this server serves; zero while it doesn't.
     pub(crate) term: Term,
     /// A request that was taken up and found no room in the node.
     held: Option<Request>,
     /// About what was sequenced since the last log write will take of the log.
-    unwritten_bytes: u64,
+    pub(crate) unwritten_bytes: u64,
     /// When the disk of the state was last found to have room.
     room_seen: Option<Instant>,
     /// Sequenced and not yet answered, in CSN order.
-    commits: VecDeque<(Csn, CommitSender)>,
+    pub(crate) commits: VecDeque<(Csn, CommitSender)>,
     /// On the way into the state.
-    applying: Applying,
-    /// Answered when they are durable.
-    stages: Vec<(StageSender, GroupId, StageRef)>,
+    pub(crate) applying: Applying,
+    /// The state's disk is full; it is tried again then.
+    pub(crate) apply_again: Option<Instant>,
+    /// Answered when they are durable: with the next batch that is written, or with the one named.
+    pub(crate) stages: VecDeque<(Option<PersistSeq>, StageSender, GroupId, StageRef)>,
     /// Scratch for the parts of a proposal.
     parts: Vec<Part>,
+    /// By their numbers.
+    pub(crate) reads: BTreeMap<u64, oneshot::Sender<Result<Csn, ReadError>>>,
+    last_read: u64,
+    /// The snapshot that is being received.
+    pub(crate) incoming: BTreeMap<GroupId, Incoming>,
+    /// The thread that puts it into the state.
+    pub(crate) installing: Option<JoinHandle<()>>,
+    /// What was logged or applied since it was last said on disk that all of it is durable.
+    pub(crate) unsealed: Option<Instant>,
     pub(crate) truncation: Truncation,
     /// Answered when the next truncation is done.
     pub(crate) checkpoints: Vec<Sender<bool>>,
+    pub(crate) inaugurations: Inaugurations,
+    /// Tells the threads beside to give up.
+    pub(crate) stopping: Arc<AtomicBool>,
     /// No more requests come, or they are not to be taken up.
     ending: Option<Ending>,
 }
@@ -81,13 +118,16 @@ enum Ending {
 }
 
 impl Engine {
+    #[allow(clippy::too_many_arguments, reason = "it is made in one place, of everything that it owns")]
     pub(crate) fn new(
         options: DriverOptions,
         node: Node,
-        log: LogStore,
-        state: Arc<StateStore>,
+        log: Option<LogSide>,
+        state: Option<Arc<StateStore>>,
+        peers: Arc<dyn Peers>,
+        serving: Serving,
         published: Arc<Published>,
-        requests: Receiver<Request>,
+        inlets: Inlets,
     ) -> Self {
         Self {
             truncation: Truncation::new(options.log_bytes_max),
@@ -95,8 +135,10 @@ impl Engine {
             node,
             log,
             state,
+            peers,
+            serving,
             published,
-            requests,
+            inlets,
             started: Instant::now(),
             term: Term::ZERO,
             held: None,
@@ -104,47 +146,74 @@ impl Engine {
             room_seen: None,
             commits: VecDeque::new(),
             applying: Applying::default(),
-            stages: Vec::new(),
+            apply_again: None,
+            stages: VecDeque::new(),
             parts: Vec::new(),
+            reads: BTreeMap::new(),
+            last_read: 0,
+            incoming: BTreeMap::new(),
+            installing: None,
+            unsealed: None,
             checkpoints: Vec::new(),
+            inaugurations: Inaugurations::default(),
+            stopping: Arc::new(AtomicBool::new(false)),
             ending: None,
         }
     }
 
-    /// Takes office and replays the log: afterwards everything committed before the start can be read.
-    pub(crate) fn take_office(&mut self) -> Result<(), DriverError> {
-        self.published_from_state()?;
-        while self.term == Term::ZERO {
+    /// Shows what the state has. A server that is alone also takes office and replays its log: afterwards everything
+    /// committed before the start can be read.
+    pub(crate) fn begin(&mut self) -> Result<(), DriverError> {
+        if let Some(state) = &self.state {
+            let (csn, _) = state.applied_csn()?;
+            self.published.applied.store(csn.0, Ordering::Release);
+            self.published.waiters.send_replace(csn);
+        }
+        self.show();
+        while self.node.is_lone() && self.term == Term::ZERO {
             self.node.tick(self.started.elapsed());
             self.settle()?;
+            if let Some(error) = self.no_room() {
+                return Err(error.into()); // a server that doesn't serve yet has nothing to wait with
+            }
             if self.term == Term::ZERO {
-                thread::sleep(Duration::from_millis(1)); // an election of several servers takes its time
+                thread::sleep(Duration::from_millis(1));
             }
         }
-        Ok(())
-    }
-
-    fn published_from_state(&mut self) -> Result<(), DriverError> {
-        let (csn, _) = self.state.applied_csn()?;
-        self.published.applied.store(csn.0, Ordering::Release);
-        self.published.waiters.send_replace(csn);
         Ok(())
     }
 
     /// Works until it is told to stop.
     pub(crate) fn run(&mut self) -> Result<(), DriverError> {
         while self.ending.is_none() {
-            self.gather()?;
-            self.node.tick(self.started.elapsed());
-            if !self.advance()? {
-                self.truncate_if_due()?;
-            }
+            self.round()?;
         }
+        self.finish()
+    }
+
+    fn round(&mut self) -> Result<(), DriverError> {
+        self.gather()?;
+        self.node.tick(self.started.elapsed());
+        if !self.advance()? {
+            self.truncate_if_due()?;
+            self.seal_if_quiet()?;
+        }
+        Ok(())
+    }
+
+    /// What was handed over before the end.
+    fn finish(&mut self) -> Result<(), DriverError> {
         self.settle()?;
         self.refuse_rest();
         while self.held.is_some() {
             self.take_up_held();
             self.settle()?;
+            self.wait_for_log()?;
+        }
+        self.wait_for_log()?;
+        self.wait_for_others()?;
+        if self.node.is_lone() && self.no_room().is_some() {
+            return Err(DriverError::Stopped); // nobody has time to wait for room
         }
         if self.ending == Some(Ending::Shutdown) {
             self.truncate_now()?;
@@ -152,36 +221,109 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes up requests: waits for one, then takes what else is there, up to the limits of a batch.
-    fn gather(&mut self) -> Result<(), DriverError> {
-        let (mut count, mut bytes) = (0, 0);
-        if self.applying.bytes() > self.options.unresolved_bytes_max {
-            return Ok(()); // what is logged waits for the state; more of it would only take memory
+    /// Waits until the log has what it was given, and applies what comes of it.
+    fn wait_for_log(&mut self) -> Result<(), DriverError> {
+        while self.log.as_ref().is_some_and(|log| !log.is_idle()) {
+            if self.log.as_ref().is_some_and(LogSide::is_full) {
+                return Err(DriverError::Stopped);
+            }
+            if let Ok(done) = self.inlets.done.recv_timeout(self.options.full_disk_interval) {
+                self.take_done(done)?;
+            }
+            self.settle()?;
         }
-        self.take_up_held();
-        // With work in hand there is nothing to wait for.
-        let patience = if self.held.is_some() || !self.applying.is_empty() || self.node.unresolved_bytes() > 0 {
-            Duration::ZERO
+        Ok(())
+    }
+
+    /// Gives the other servers an election time-out for what they still have to acknowledge.
+    fn wait_for_others(&mut self) -> Result<(), DriverError> {
+        let until = Instant::now() + self.options.election_timeout;
+        while !self.commits.is_empty() && self.term != Term::ZERO && Instant::now() < until {
+            select! {
+                recv(self.inlets.messages) -> message => if let Ok(message) = message { self.step(message) },
+                recv(self.inlets.done) -> done => if let Ok(done) = done { self.take_done(done)? },
+                default(self.patience()) => {}
+            }
+            self.node.tick(self.started.elapsed());
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, message: Message) {
+        if let Err(refusal) = self.node.step(message) {
+            tracing::trace!(%refusal, "a message was refused"); // the node counts them
+        }
+    }
+
+    /// How long there may be nothing to do.
+    fn patience(&self) -> Duration {
+        let alone = self.node.is_lone();
+        let now = Instant::now();
+        let stuck = self.apply_again.map(|again| again.saturating_duration_since(now));
+        let applies = !self.applying.is_empty() && self.installing.is_none();
+        let idle = self.log.as_ref().is_none_or(LogSide::is_idle);
+        let tick = match alone {
+            true => self.options.tick_interval,
+            false => self.options.election_timeout / TICKS_A_TIMEOUT,
+        };
+        match stuck {
+            Some(wait) if applies => wait.min(tick),
+            None if applies => Duration::ZERO,
+            // Alone, what is held finds room as soon as what is under way is applied, and that is now.
+            _ if alone && idle && (self.held.is_some() || self.node.unresolved_bytes() > 0) => Duration::ZERO,
+            _ => tick,
+        }
+    }
+
+    /// Takes up what is there: waits for one thing, then takes what else came, up to the limits of a batch.
+    fn gather(&mut self) -> Result<(), DriverError> {
+        // What is logged waits for the state; more of it would only take memory.
+        let crowded = self.applying.bytes() > self.options.unresolved_bytes_max;
+        if !crowded {
+            self.take_up_held();
+        }
+        let closed = never();
+        let requests = if crowded || self.held.is_some() {
+            &closed
         } else {
-            self.options.tick_interval
+            &self.inlets.requests
         };
-        let mut next = match self.requests.recv_timeout(patience) {
-            Ok(request) => Some(request),
-            Err(RecvTimeoutError::Timeout) => {
-                if patience > Duration::ZERO {
-                    self.rest()?;
-                }
-                None
+        let (mut request, mut gone) = (None, false);
+        let (mut message, mut done) = (None, None);
+        select! {
+            recv(requests) -> first => match first {
+                Ok(first) => request = Some(first),
+                Err(_) => gone = true,
+            },
+            recv(self.inlets.messages) -> first => message = first.ok(),
+            recv(self.inlets.done) -> first => done = first.ok(),
+            default(self.patience()) => {}
+        }
+        if gone {
+            self.ending = Some(Ending::Abandoned);
+        }
+        for _ in 0..MESSAGES_A_ROUND {
+            match done.take().or_else(|| self.inlets.done.try_recv().ok()) {
+                Some(done) => self.take_done(done)?,
+                None => break,
             }
-            Err(RecvTimeoutError::Disconnected) => {
-                self.ending = Some(Ending::Abandoned);
-                None
+        }
+        for _ in 0..MESSAGES_A_ROUND {
+            match message.take().or_else(|| self.inlets.messages.try_recv().ok()) {
+                Some(message) => self.step(message),
+                None => break,
             }
-        };
-        while let Some(request) = next.take() {
+        }
+        let (mut count, mut bytes) = (0, 0);
+        let open = !crowded && self.held.is_none();
+        while let Some(next) = request
+            .take()
+            .or_else(|| open.then(|| self.inlets.requests.try_recv().ok()).flatten())
+        {
             count += 1;
-            bytes += request.log_bytes();
-            self.take_up(request);
+            bytes += next.log_bytes();
+            self.take_up(next);
             if self.held.is_some()
                 || self.ending.is_some()
                 || count >= self.options.batch_requests_max
@@ -189,17 +331,21 @@ impl Engine {
             {
                 break;
             }
-            next = self.requests.try_recv().ok();
         }
         Ok(())
     }
 
-    /// Nothing is going on: say on disk that all of it is durable, so that damage to it is not taken for a torn write.
-    fn rest(&mut self) -> Result<(), DriverError> {
-        match self.log.seal() {
-            Err(error) if !error.is_no_space() => Err(error.into()),
-            _ => Ok(()),
+    /// Nothing was logged for a while: say on disk that all of it is durable, so that damage to it is not taken for a torn write.
+    fn seal_if_quiet(&mut self) -> Result<(), DriverError> {
+        let here = self.node.is_lone();
+        if self.unsealed.is_some_and(|since| since.elapsed() >= self.options.tick_interval)
+            && let Some(log) = &mut self.log
+            && log.is_idle()
+        {
+            log.seal(here)?;
+            self.unsealed = None;
         }
+        Ok(())
     }
 
     fn take_up_held(&mut self) {
@@ -211,43 +357,92 @@ impl Engine {
     /// Sequences a request, refuses it, or holds it until there is room in the node.
     fn take_up(&mut self, request: Request) {
         let bytes = request.log_bytes() as u64;
-        if bytes > 0
-            && let Err(error) = self.find_room(bytes)
-        {
-            return self.refuse(request, &error.into());
+        if bytes > 0 && self.term != Term::ZERO {
+            if let Err(error) = self.find_room(bytes) {
+                return self.refuse(request, &error.into());
+            }
+            self.unwritten_bytes += bytes;
         }
-        self.unwritten_bytes += bytes;
         match request {
             Request::Commit(writes, sender) => self.commit(writes, sender),
             Request::Stage(group, payload, sender) => self.stage(group, payload, sender),
             Request::Discard(group, stages) => self.discard(group, &stages),
+            Request::Read(level, sender) => {
+                self.last_read += 1;
+                self.reads.insert(self.last_read, sender);
+                self.node.read(self.last_read, level);
+            }
+            Request::Reconfigure(change, sender) => drop(sender.send(self.node.reconfigure(&change))),
+            Request::Transfer(to, sender) => drop(sender.send(self.node.transfer(to))),
+            Request::Examine(sender) => drop(sender.send(self.examine())),
             Request::Checkpoint(sender) => self.checkpoints.push(sender),
             Request::Shutdown => self.ending = Some(Ending::Shutdown),
         }
     }
 
+    fn examine(&self) -> Examined {
+        Examined {
+            server: self.options.server,
+            standing: *self.published.standing.borrow(),
+            configuration: self.node.configuration().clone(),
+            settled: self.node.is_settled(),
+            groups: self.node.groups(),
+            resolved: self.node.resolved(),
+            applied: Csn(self.published.applied.load(Ordering::Relaxed)),
+            durable: self.node.durable_applied(),
+            log_bytes: self.log_bytes(),
+            refused: self.node.refusals().total(),
+            dropped: self.published.dropped.load(Ordering::Relaxed),
+            inaugurations: self.inaugurations.done.iter().copied().collect(),
+        }
+    }
+
+    pub(crate) fn log_bytes(&self) -> u64 {
+        self.log.as_ref().map_or(0, LogSide::bytes)
+    }
+
+    /// The error with which writes are refused while a disk is full.
+    fn no_room(&self) -> Option<StorageError> {
+        if self.log.as_ref().is_some_and(LogSide::is_full) {
+            return Some(StorageError::NoSpace { path: "the log".into() });
+        }
+        self.apply_again.map(|_| StorageError::NoSpace { path: "the state".into() })
+    }
+
     /// Makes sure that so many bytes more can be logged, and that the state can take them.
     fn find_room(&mut self, bytes: u64) -> Result<(), StorageError> {
-        self.log.reserve(self.unwritten_bytes + bytes)?;
+        if let Some(error) = self.no_room() {
+            return Err(error);
+        }
+        if let Some(log) = &self.log
+            && self.node.is_lone()
+        {
+            log.reserve(self.unwritten_bytes + bytes)?;
+        }
         if self.room_seen.is_none_or(|seen| seen.elapsed() > ROOM_SEEN_FOR) {
             self.room_seen = None;
-            self.state.check_room()?;
+            if let Some(state) = &self.state {
+                state.check_room()?;
+            }
             self.room_seen = Some(Instant::now());
         }
         Ok(())
     }
 
     fn commit(&mut self, writes: WriteSet, sender: CommitSender) {
-        if !self
-            .node
-            .has_room(writes.fragments.iter().map(|f| (f.group, f.payload.len() as u64)))
+        let stale = writes.begun.is_some_and(|term| term != self.term)
+            || writes.fragments.iter().flat_map(|f| &f.stages).any(|stage| stage.term != self.term);
+        if stale {
+            let error = self.changed();
+            return self.refuse(Request::Commit(writes, sender), &error);
+        }
+        if self.term != Term::ZERO
+            && !self
+                .node
+                .has_room(writes.fragments.iter().map(|f| (f.group, f.payload.len() as u64)))
         {
             self.held = Some(Request::Commit(writes, sender));
             return;
-        }
-        if writes.fragments.iter().flat_map(|f| &f.stages).any(|stage| stage.term != self.term) {
-            let error = SqlError::new(SqlState::SERIALIZATION_FAILURE, "could not commit because the consul changed");
-            return self.refuse(Request::Commit(writes, sender), &error);
         }
         self.parts.clear();
         self.parts.extend(writes.fragments.into_iter().map(|fragment| Part {
@@ -262,183 +457,35 @@ impl Engine {
                     self.node.discard(part.group, &part.stages);
                 }
                 // Nobody waits any more when this fails; nothing is lost by that.
-                let _ = sender.send(Err(refusal(error)));
+                let _ = sender.send(Err(self.refusal(error)));
             }
         }
     }
 
     fn stage(&mut self, group: GroupId, payload: Bytes, sender: StageSender) {
-        if !self.node.has_room([(group, payload.len() as u64)]) {
+        if self.term != Term::ZERO && !self.node.has_room([(group, payload.len() as u64)]) {
             self.held = Some(Request::Stage(group, payload, sender));
             return;
         }
         match self.node.stage(group, payload) {
             Ok(index) => {
                 let stage = StageRef { index, term: self.term };
-                self.stages.push((sender, group, stage));
+                self.stages.push_back((None, sender, group, stage));
             }
-            Err(error) => drop(sender.send(Err(refusal(error)))),
-        }
-    }
-
-    /// Does what the node asks until it asks for nothing and all of it is in the state.
-    pub(crate) fn settle(&mut self) -> Result<(), DriverError> {
-        while self.advance()? {}
-        Ok(())
-    }
-
-    /// Does what the node asks, and applies what came of it or a slice of that. Whether there is more to apply.
-    fn advance(&mut self) -> Result<bool, DriverError> {
-        loop {
-            let output = self.node.take_output();
-            let idle = output.is_empty();
-            if let Some(office) = output.office {
-                self.note(office);
-            }
-            if let Some(persist) = output.persist {
-                self.persist(&persist)?;
-            }
-            if !output.apply.is_empty() || output.applied.is_some() {
-                self.applying.push(output.apply, output.applied);
-            }
-            for read in &output.log_reads {
-                self.read_log(read)?;
-            }
-            // What was applied lets the node go on.
-            match self.apply()? {
-                Some(Slice::More) => return Ok(true),
-                None if idle => return Ok(false),
-                None | Some(Slice::Done(..)) => {}
-            }
-        }
-    }
-
-    /// Reads entries for another server.
-    fn read_log(&mut self, read: &LogRead) -> Result<(), DriverError> {
-        let entries = match self.log.read_range(read.log, read.after, read.upto, read.bytes_max) {
-            Ok(entries) => Ok(entries),
-            Err(StorageError::NoEntry { .. }) => Err(Missing),
-            Err(error) => return Err(error.into()),
-        };
-        self.node.log_read(read.id, entries);
-        Ok(())
-    }
-
-    fn note(&mut self, office: Office) {
-        self.term = match office {
-            Office::Consul { term, cut } => {
-                tracing::info!(%term, %cut, "serving as consul");
-                term
-            }
-            Office::Senator { .. } | Office::Inaugurating { .. } => Term::ZERO,
-        };
-        if self.term == Term::ZERO {
-            // Another consul decides about what isn't resolved: dropped tickets say that the outcome is unknown.
-            let resolved = self.node.resolved();
-            self.commits.retain(|(csn, _)| *csn <= resolved);
-            self.stages.clear();
-        }
-        self.published.term.store(self.term.0, Ordering::Relaxed);
-    }
-
-    /// Writes and syncs a batch, and tells the node.
-    fn persist(&mut self, persist: &Persist) -> Result<(), DriverError> {
-        let begun = Instant::now();
-        self.until_there_is_room("the log", |engine| engine.log.append(persist.hard_state.as_ref(), &persist.writes))?;
-        self.unwritten_bytes = 0;
-        measure::synced(persist.writes.len(), begun.elapsed());
-        self.node.persisted(persist.seq);
-        for (sender, group, stage) in self.stages.drain(..) {
-            if sender.send(Ok(stage)).is_err() {
-                // Whoever staged it has gone: nobody will name it.
-                self.node.discard(group, &[stage.index]);
-            }
-        }
-        Ok(())
-    }
-
-    /// Applies the next output or a slice of it. When it is done, publishes the CSN and answers those who wait for it.
-    fn apply(&mut self) -> Result<Option<Slice>, DriverError> {
-        if self.applying.is_empty() {
-            return Ok(None);
-        }
-        let begun = Instant::now();
-        let slice = self.until_there_is_room("the state", |engine| {
-            engine.applying.slice(&engine.state, &engine.log, engine.options.apply_bytes_max)
-        })?;
-        match &slice {
-            Some(Slice::Done(Some(to), before)) => self.publish(to, *before + begun.elapsed()),
-            Some(Slice::More) => self.applying.spent(begun.elapsed()),
-            _ => {}
-        }
-        Ok(slice)
-    }
-
-    fn publish(&mut self, to: &AppliedTo, time: Duration) {
-        self.node.applied(to.csn);
-        let before = self.published.applied.swap(to.csn.0, Ordering::Release);
-        self.published.resolved.store(self.node.resolved().0, Ordering::Relaxed);
-        if before != to.csn.0 {
-            self.published.waiters.send_replace(to.csn);
-        }
-        let begun = Instant::now();
-        let answered = self.commits.partition_point(|(csn, _)| *csn <= to.csn);
-        for (csn, sender) in self.commits.drain(..answered) {
-            let _ = sender.send(Ok(csn)); // who no longer waits will find it applied
-        }
-        measure::answered(begun.elapsed());
-        measure::applied(to.csn.0 - before, to.csn, self.node.resolved(), time);
-    }
-
-    /// Repeats what fails for want of space until there is some. Meanwhile new writes are refused.
-    fn until_there_is_room<T>(
-        &mut self,
-        place: &'static str,
-        mut attempt: impl FnMut(&mut Self) -> Result<T, StorageError>,
-    ) -> Result<T, DriverError> {
-        let mut told = false;
-        loop {
-            match attempt(self) {
-                // A server that doesn't serve yet has nothing to wait with.
-                Err(error) if error.is_no_space() && self.term != Term::ZERO => {
-                    if !std::mem::replace(&mut told, true) {
-                        tracing::error!(%error, "no room for {place}: writes wait or are refused until there is");
-                    }
-                    self.refuse_for(self.options.full_disk_interval, &error.into())?;
-                }
-                Err(error) => return Err(error.into()),
-                Ok(done) => {
-                    if told {
-                        tracing::info!("there is room for {place} again");
-                    }
-                    return Ok(done);
-                }
-            }
-        }
-    }
-
-    /// Refuses what arrives during this time. A driver that is to stop has no time to wait for room.
-    fn refuse_for(&mut self, time: Duration, reason: &SqlError) -> Result<(), DriverError> {
-        let until = Instant::now() + time;
-        loop {
-            match self.requests.recv_deadline(until) {
-                Ok(Request::Shutdown) | Err(RecvTimeoutError::Disconnected) => return Err(DriverError::Stopped),
-                Ok(request) => self.refuse(request, reason),
-                Err(RecvTimeoutError::Timeout) => return Ok(()),
-            }
+            Err(error) => drop(sender.send(Err(self.refusal(error)))),
         }
     }
 
     /// Refuses what came after the end was asked for.
     fn refuse_rest(&mut self) {
         let reason = SqlError::new(SqlState::ADMIN_SHUTDOWN, "the server is shutting down");
-        while let Ok(request) = self.requests.try_recv() {
+        while let Ok(request) = self.inlets.requests.try_recv() {
             self.refuse(request, &reason);
         }
     }
 
     /// Answers a request that has not happened. The stage records of a refused commit are given up.
-    fn refuse(&mut self, request: Request, reason: &SqlError) {
+    pub(crate) fn refuse(&mut self, request: Request, reason: &SqlError) {
         match request {
             Request::Commit(writes, sender) => {
                 for fragment in &writes.fragments {
@@ -449,42 +496,86 @@ impl Engine {
             Request::Stage(_, _, sender) => drop(sender.send(Err(reason.clone()))),
             Request::Checkpoint(sender) => drop(sender.send(false)),
             Request::Discard(group, stages) => self.discard(group, &stages),
-            Request::Shutdown => {}
+            // Who asked hears that the driver has gone.
+            Request::Read(..) | Request::Reconfigure(..) | Request::Transfer(..) | Request::Examine(_) | Request::Shutdown => {}
         }
     }
 
     fn discard(&mut self, group: GroupId, stages: &[StageRef]) {
         let of_this_term = stages.iter().filter(|stage| stage.term == self.term);
         let indexes: Vec<_> = of_this_term.map(|stage| stage.index).collect();
-        self.node.discard(group, &indexes);
+        if !indexes.is_empty() {
+            self.node.discard(group, &indexes);
+        }
+    }
+
+    /// A request that was held has lost its office: it has not happened.
+    pub(crate) fn refuse_held(&mut self) {
+        if let Some(request) = self.held.take_if(|request| request.log_bytes() > 0) {
+            let reason = self.changed();
+            self.refuse(request, &reason);
+        }
     }
 
     /// The last words of a thread that can't go on: what was not sequenced has not happened.
     pub(crate) fn fail(&mut self, error: &DriverError) {
         let reason = SqlError::new(SqlState::CRASH_SHUTDOWN, format!("the server is stopping: {error}"));
-        let rest: Vec<_> = self.held.take().into_iter().chain(self.requests.try_iter()).collect();
+        let rest: Vec<_> = self.held.take().into_iter().chain(self.inlets.requests.try_iter()).collect();
         for request in rest {
             self.refuse(request, &reason);
         }
     }
-}
 
-fn refusal(error: ProposeError) -> SqlError {
-    match error {
-        ProposeError::NotConsul | ProposeError::Transferring => {
-            SqlError::new(SqlState::READ_ONLY_SQL_TRANSACTION, "this server is not the consul")
+    /// The threads beside end before the driver does.
+    pub(crate) fn abandon(&mut self) {
+        self.stopping.store(true, Ordering::Release);
+        self.truncation.abandon();
+        if let Some(thread) = self.installing.take() {
+            // The next start finishes what it began.
+            let _ = thread.join();
         }
-        ProposeError::UnknownStage(..) => SqlError::new(
+    }
+
+    /// A transaction of an earlier time in office did not commit.
+    fn changed(&self) -> SqlError {
+        self.naming_consul(SqlError::new(
             SqlState::SERIALIZATION_FAILURE,
-            "could not commit because a staged part of the transaction is gone",
-        ),
-        ProposeError::TooLarge(_) => SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, error.to_string()),
-        ProposeError::Full
-        | ProposeError::Known(_)
-        | ProposeError::Empty
-        | ProposeError::GroupOrder(_)
-        | ProposeError::UnknownGroup(_)
-        | ProposeError::ClosedGroup(_) => SqlError::internal(error.to_string()),
+            "could not commit because the consul changed",
+        ))
+    }
+
+    fn naming_consul(&self, error: SqlError) -> SqlError {
+        match self.consul() {
+            Some(consul) => error.detail(format!("Server {consul} is the consul.")),
+            None => error.detail("No server is known to be the consul now."),
+        }
+    }
+
+    fn consul(&self) -> Option<ServerId> {
+        self.node.consul()
+    }
+
+    fn refusal(&self, error: ProposeError) -> SqlError {
+        match error {
+            ProposeError::NotConsul => {
+                self.naming_consul(SqlError::new(SqlState::READ_ONLY_SQL_TRANSACTION, "this server is not the consul"))
+            }
+            ProposeError::Transferring => SqlError::new(
+                SqlState::SERIALIZATION_FAILURE,
+                "could not commit because the consul is handing its office over",
+            ),
+            ProposeError::UnknownStage(..) => SqlError::new(
+                SqlState::SERIALIZATION_FAILURE,
+                "could not commit because a staged part of the transaction is gone",
+            ),
+            ProposeError::TooLarge(_) => SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, error.to_string()),
+            ProposeError::Full
+            | ProposeError::Known(_)
+            | ProposeError::Empty
+            | ProposeError::GroupOrder(_)
+            | ProposeError::UnknownGroup(_)
+            | ProposeError::ClosedGroup(_) => SqlError::internal(error.to_string()),
+        }
     }
 }
 

@@ -18,6 +18,8 @@ pub enum DriverError {
     Thread(std::io::Error),
     /// A rule that must hold inside was broken; the message says which. Going on would spread the damage.
     Invariant(String),
+    /// The log lost what this server last promised: it can't take part again under this identity.
+    PromiseLost,
     /// It was told to stop while it waited for room on a full disk.
     Stopped,
 }
@@ -30,6 +32,9 @@ impl fmt::Display for DriverError {
             DriverError::Founding => f.write_str("a cluster needs at least one worker group"),
             DriverError::Thread(error) => write!(f, "cannot start the driver thread: {error}"),
             DriverError::Invariant(rule) => write!(f, "broken invariant: {rule}"),
+            DriverError::PromiseLost => {
+                f.write_str("the log is damaged where this server's last promise to the others stood: remove the server and add it anew, under another id")
+            }
             DriverError::Stopped => f.write_str("stopped while the disk was full: a restart decides about the last transactions"),
         }
     }
@@ -41,7 +46,7 @@ impl std::error::Error for DriverError {
             DriverError::Storage(error) => Some(error),
             DriverError::Restore(error) => Some(error),
             DriverError::Thread(error) => Some(error),
-            DriverError::Founding | DriverError::Invariant(_) | DriverError::Stopped => None,
+            DriverError::Founding | DriverError::Invariant(_) | DriverError::PromiseLost | DriverError::Stopped => None,
         }
     }
 }

@@ -3,20 +3,23 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use crossbeam_channel::{Sender, bounded};
-use curia_consensus::ids::{Csn, GroupId, Term};
+use curia_consensus::ids::{Csn, GroupId, Index, ServerId, Term};
+use curia_consensus::{Change, Configuration, Message, ReadError, ReadLevel, ReconfigureError, TransferError};
 use curia_storage::StateStore;
 use curia_txn::{CommitTicket, Replication, StageRef, StageTicket, WriteSet};
 use curia_types::{Result, SqlError, SqlState};
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::failure::DriverError;
+use crate::measure;
 use crate::request::Request;
+use crate::standing::{Examined, Standing};
 
 /// What the driver thread shows to everybody.
 pub(crate) struct Published {
@@ -27,13 +30,26 @@ pub(crate) struct Published {
     pub(crate) resolved: AtomicU64,
     pub(crate) term: AtomicU64,
     pub(crate) log_bytes: AtomicU64,
+    /// Worker groups.
+    pub(crate) groups: AtomicU32,
+    /// Messages that found no room.
+    pub(crate) dropped: AtomicU64,
+    /// The state is one prefix of the commit order: it can be read at `applied`.
+    pub(crate) readable: AtomicBool,
+    pub(crate) standing: watch::Sender<Standing>,
+    pub(crate) configuration: watch::Sender<Arc<Configuration>>,
     /// Why the thread stopped, if it had to.
     pub(crate) failure: watch::Sender<Option<Arc<DriverError>>>,
 }
 
 impl Published {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(configuration: Arc<Configuration>) -> Self {
         Self {
+            groups: AtomicU32::new(0),
+            dropped: AtomicU64::new(0),
+            readable: AtomicBool::new(true),
+            standing: watch::channel(Standing::default()).0,
+            configuration: watch::channel(configuration).0,
             applied: AtomicU64::new(0),
             waiters: watch::channel(Csn::ZERO).0,
             resolved: AtomicU64::new(0),
@@ -57,6 +73,29 @@ pub struct Status {
     pub log_bytes: u64,
 }
 
+/// Where messages for a server go; outlives its driver, and then takes none.
+#[derive(Clone)]
+pub struct Mailbox {
+    messages: Sender<Message>,
+    published: Arc<Published>,
+}
+
+impl Mailbox {
+    /// Takes a message from another server. Never blocks: `false` when there is no room for it; it is lost then, and counted.
+    pub fn deliver(&self, message: Message) -> bool {
+        deliver(&self.messages, &self.published, message)
+    }
+}
+
+fn deliver(messages: &Sender<Message>, published: &Published, message: Message) -> bool {
+    let taken = messages.try_send(message).is_ok();
+    if !taken {
+        published.dropped.fetch_add(1, Ordering::Relaxed);
+        measure::dropped();
+    }
+    taken
+}
+
 /// A running driver thread.
 ///
 /// Dropping the last handle stops the thread after what it was given, without making the state durable: a restart
@@ -64,8 +103,8 @@ pub struct Status {
 pub struct Driver {
     pub(crate) requests: Option<Sender<Request>>,
     pub(crate) published: Arc<Published>,
-    pub(crate) state: Arc<StateStore>,
-    pub(crate) groups: u32,
+    pub(crate) messages: Sender<Message>,
+    pub(crate) state: Option<Arc<StateStore>>,
     pub(crate) thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -78,6 +117,73 @@ impl Driver {
             applied: self.applied(),
             log_bytes: self.published.log_bytes.load(Ordering::Relaxed),
         }
+    }
+
+    /// Where messages for this server go.
+    pub fn mailbox(&self) -> Mailbox {
+        Mailbox {
+            messages: self.messages.clone(),
+            published: self.published.clone(),
+        }
+    }
+
+    /// Takes a message from another server: see [`Mailbox::deliver`].
+    pub fn deliver(&self, message: Message) -> bool {
+        deliver(&self.messages, &self.published, message)
+    }
+
+    /// What this server is, and whom it follows.
+    pub fn standing(&self) -> watch::Receiver<Standing> {
+        self.published.standing.subscribe()
+    }
+
+    /// Who takes part, by the latest configuration that this server has.
+    pub fn configuration(&self) -> watch::Receiver<Arc<Configuration>> {
+        self.published.configuration.subscribe()
+    }
+
+    /// Whether the state is one prefix of the commit order, so that it can be read at [`Replication::applied`]. It isn't while groups'
+    /// snapshots are being installed.
+    pub fn readable(&self) -> bool {
+        self.published.readable.load(Ordering::Acquire)
+    }
+
+    /// How this server sees its cluster.
+    ///
+    /// # Errors
+    /// 57P01 when the driver has stopped.
+    pub async fn examine(&self) -> Result<Examined> {
+        self.ask(Request::Examine).await
+    }
+
+    /// Resolves when this server may read at this level, with the CSN to read at.
+    ///
+    /// # Errors
+    /// 57P01 when the driver has stopped. Within: why it may not.
+    pub async fn read(&self, level: ReadLevel) -> Result<std::result::Result<Csn, ReadError>> {
+        self.ask(|sender| Request::Read(level, sender)).await
+    }
+
+    /// Begins a change of the configuration: see [`curia_consensus::Node::reconfigure`].
+    ///
+    /// # Errors
+    /// 57P01 when the driver has stopped. Within: why it can't begin, or not yet; nothing has changed.
+    pub async fn reconfigure(&self, change: Change) -> Result<std::result::Result<Index, ReconfigureError>> {
+        self.ask(|sender| Request::Reconfigure(change, sender)).await
+    }
+
+    /// Begins to hand the office over: see [`curia_consensus::Node::transfer`].
+    ///
+    /// # Errors
+    /// 57P01 when the driver has stopped. Within: why it was not begun.
+    pub async fn transfer(&self, to: ServerId) -> Result<std::result::Result<(), TransferError>> {
+        self.ask(|sender| Request::Transfer(to, sender)).await
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T> {
+        let (sender, answer) = oneshot::channel();
+        self.send(request(sender)).map_err(|_| self.stopped())?;
+        answer.await.map_err(|_| self.stopped())
     }
 
     /// Makes the state durable and truncates the log; waits for it. `false` when the log could not be truncated now.
@@ -156,11 +262,11 @@ impl Replication for Driver {
     }
 
     fn state(&self) -> &Arc<StateStore> {
-        &self.state
+        self.state.as_ref().expect("nobody runs transactions on a server without state")
     }
 
     fn groups(&self) -> u32 {
-        self.groups
+        self.published.groups.load(Ordering::Relaxed)
     }
 
     fn commit(&self, writes: WriteSet) -> CommitTicket {

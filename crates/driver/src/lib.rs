@@ -22,15 +22,24 @@
 //!   a restart replays a limited number of bytes.
 
 mod apply;
+mod done;
+mod duties;
 mod engine;
 mod failure;
 mod handle;
+mod log_side;
 mod measure;
 mod options;
+mod peers;
 mod request;
+mod serving;
+mod standing;
 mod start;
 mod truncation;
 
 pub use failure::DriverError;
-pub use handle::{Driver, Status};
-pub use options::DriverOptions;
+pub use handle::{Driver, Mailbox, Status};
+pub use options::{DriverOptions, Founding};
+pub use peers::{NoPeers, Peers};
+pub use standing::{Examined, Inauguration, Standing};
+pub use start::Stores;

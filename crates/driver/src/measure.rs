@@ -25,6 +25,11 @@ pub(crate) fn answered(time: Duration) {
     metrics::histogram!("curia_answer_seconds").record(time.as_secs_f64());
 }
 
+/// A message from another server found no room.
+pub(crate) fn dropped() {
+    metrics::counter!("curia_messages_dropped_total").increment(1);
+}
+
 /// Size of the log on disk.
 pub(crate) fn log_bytes(bytes: u64) {
     metrics::gauge!("curia_log_bytes").set(bytes as f64);

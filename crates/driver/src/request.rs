@@ -2,8 +2,12 @@
 
 use bytes::Bytes;
 use crossbeam_channel::Sender;
-use curia_consensus::ids::GroupId;
+use curia_consensus::ids::{Csn, GroupId, Index, ServerId};
+use curia_consensus::{Change, ReadError, ReadLevel, ReconfigureError, TransferError};
 use curia_txn::{CommitSender, StageRef, StageSender, WriteSet};
+use tokio::sync::oneshot;
+
+use crate::standing::Examined;
 
 /// One piece of work for the driver thread, in the order of arrival.
 pub(crate) enum Request {
@@ -13,6 +17,14 @@ pub(crate) enum Request {
     Stage(GroupId, Bytes, StageSender),
     /// No fragment will name these.
     Discard(GroupId, Vec<StageRef>),
+    /// Wait until this server may read at this level.
+    Read(ReadLevel, oneshot::Sender<Result<Csn, ReadError>>),
+    /// Change the configuration.
+    Reconfigure(Change, oneshot::Sender<Result<Index, ReconfigureError>>),
+    /// Hand the office over.
+    Transfer(ServerId, oneshot::Sender<Result<(), TransferError>>),
+    /// Tell how things are.
+    Examine(oneshot::Sender<Examined>),
     /// Make the state durable and truncate the log now; answered when that is done, or was not possible.
     Checkpoint(Sender<bool>),
     /// Finish what came before, make everything durable and stop.
@@ -34,7 +46,13 @@ impl Request {
                     .sum()
             }
             Request::Stage(_, payload, _) => payload.len() + RECORD_OVERHEAD_BYTES,
-            Request::Discard(..) | Request::Checkpoint(_) | Request::Shutdown => 0,
+            Request::Discard(..)
+            | Request::Read(..)
+            | Request::Reconfigure(..)
+            | Request::Transfer(..)
+            | Request::Examine(_)
+            | Request::Checkpoint(_)
+            | Request::Shutdown => 0,
         }
     }
 }

@@ -1,25 +1,32 @@
-//! Starting: from what the disk holds to a serving consul.
+//! Starting: from what the disk holds to a node that goes on from there.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
 
 use crossbeam_channel::bounded;
-use curia_consensus::ids::{GroupId, Incarnation, Index};
-use curia_consensus::{AppliedState, Config, Configuration, Node, Restore, RestoreError};
+use curia_consensus::ids::{GroupId, Incarnation, Index, LogId};
+use curia_consensus::{Base, Config, Configuration, Entry, Node, Record, Restore, RestoreError};
 use curia_storage::log::{LogStore, Recovery};
 use curia_storage::{StateStore, StorageError};
 use parking_lot::Mutex;
 
-use crate::engine::Engine;
+use crate::done::DONE_MAX;
+use crate::duties::applied_state;
+use crate::engine::{Engine, Inlets};
 use crate::failure::DriverError;
 use crate::handle::{Driver, Published};
-use crate::options::DriverOptions;
+use crate::log_side::LogSide;
+use crate::options::{DriverOptions, Founding};
+use crate::peers::{NoPeers, Peers};
+use crate::serving::Serving;
 
 impl Driver {
-    /// Starts over an opened log and state, and returns when this server serves and everything committed before can be
-    /// read. `incarnation` must differ from that of every other start; a random number does.
+    /// Starts a server that is alone over an opened log and state, and returns when it serves and everything committed
+    /// before can be read. `incarnation` must differ from that of every other start; a random number does.
     ///
     /// # Errors
     /// What is stored is damaged or doesn't fit together; or the disk fails.
@@ -30,20 +37,57 @@ impl Driver {
         recovery: Recovery,
         state: Arc<StateStore>,
     ) -> Result<Driver, DriverError> {
-        recovery.require_whole()?;
-        let node = restore(&options, incarnation, &log, recovery, &state)?;
+        let stores = Stores {
+            log: Some((log, recovery)),
+            state: Some(state),
+        };
+        Driver::start_among(options, incarnation, stores, Arc::new(NoPeers))
+    }
+
+    /// Starts a server of a cluster. Where the stored or founding configuration has no other server, it returns as
+    /// [`Driver::start`] does; else at once, and elections go on beside.
+    ///
+    /// # Errors
+    /// As [`Driver::start`].
+    pub fn start_among(
+        options: DriverOptions,
+        incarnation: Incarnation,
+        stores: Stores,
+        peers: Arc<dyn Peers>,
+    ) -> Result<Driver, DriverError> {
+        let Stores { log, state } = stores;
+        let (log, recovery) = log.unzip();
+        let node = restore(&options, incarnation, log.as_ref(), recovery, state.as_deref())?;
         let groups = node.configuration().groups.len() as u32;
-        let published = Arc::new(Published::new());
-        let (requests, receiver) = bounded(options.requests_max);
-        let mut engine = Engine::new(options, node, log, state.clone(), published.clone(), receiver);
+        if let Some(state) = &state
+            && groups > 0
+        {
+            state.adopt_storages(|storage| GroupId(if storage < FIRST_USER_STORAGE { 0 } else { storage % groups }))?;
+        }
+        let published = Arc::new(Published::new(node.configuration().clone()));
+        published.groups.store(groups, Ordering::Relaxed);
+        let (requests, request_inlet) = bounded(options.requests_max);
+        let (messages, message_inlet) = bounded(options.messages_max);
+        let (reports, done) = bounded(DONE_MAX);
+        let log = log
+            .map(|log| LogSide::start(log, reports.clone(), options.full_disk_interval))
+            .transpose()?;
+        let serving = Serving::start(log.as_ref().map(|log| log.shared().clone()), reports.clone())?;
+        let inlets = Inlets {
+            requests: request_inlet,
+            messages: message_inlet,
+            done,
+            reports,
+        };
+        let mut engine = Engine::new(options, node, log, state.clone(), peers, serving, published.clone(), inlets);
         // On this thread, so that the caller gets the reason when it fails.
-        engine.take_office()?;
+        engine.begin()?;
         let failure = published.clone();
         let work = move || {
             // The engine is used after a panic only to refuse what waits, which its invariants don't matter to.
             let outcome = catch_unwind(AssertUnwindSafe(|| engine.run()));
             let outcome = outcome.unwrap_or_else(|panic| Err(DriverError::Invariant(message(&*panic))));
-            engine.truncation.abandon();
+            engine.abandon();
             if let Err(error) = outcome {
                 tracing::error!(%error, "the driver stops");
                 engine.fail(&error);
@@ -56,13 +100,24 @@ impl Driver {
             .map_err(DriverError::Thread)?;
         Ok(Driver {
             requests: Some(requests),
+            messages,
             published,
             state,
-            groups,
             thread: Mutex::new(Some(thread)),
         })
     }
 }
+
+/// What a server keeps on disk. One of the two at least.
+pub struct Stores {
+    /// Its log, and what opening it found; `None` for a server that keeps no log.
+    pub log: Option<(LogStore, Recovery)>,
+    /// Its state; `None` for a server that stores logs only.
+    pub state: Option<Arc<StateStore>>,
+}
+
+/// The first storage id that a table or index gets; those below are the system's own, in group 0.
+const FIRST_USER_STORAGE: u32 = 1024;
 
 /// What a panic said.
 fn message(panic: &(dyn Any + Send)) -> String {
@@ -72,53 +127,128 @@ fn message(panic: &(dyn Any + Send)) -> String {
         .to_owned()
 }
 
-/// The node as the log has it.
+/// The node as the disk has it.
 fn restore(
     options: &DriverOptions,
     incarnation: Incarnation,
-    log: &LogStore,
-    recovery: Recovery,
-    state: &StateStore,
+    log: Option<&LogStore>,
+    recovery: Option<Recovery>,
+    state: Option<&StateStore>,
 ) -> Result<Node, DriverError> {
     let mut config = Config::new(options.server, incarnation, incarnation.0);
+    config.cluster = Some(options.cluster);
     config.unresolved_bytes_max = options.unresolved_bytes_max;
-    let founding = Configuration::founding(options.cluster, vec![options.server], options.groups).ok_or(DriverError::Founding)?;
-    let groups = recovery.bases.iter().rev().find_map(|(_, base)| base.configuration.clone());
-    let groups = groups.map_or(founding.groups.len(), |configuration| configuration.groups.len());
-    let mut restore = Restore::new(config, recovery.hard_state, recovery.bases, applied(state, groups)?)?;
+    config.election_timeout = options.election_timeout;
+    config.lease_drift_percent = options.lease_drift_percent;
+    config.retained_bytes_max = options.retained_bytes_max;
+    let founding = match &options.founding {
+        Founding::Alone => {
+            let alone = Configuration::founding(options.cluster, vec![options.server], options.groups);
+            Some(alone.ok_or(DriverError::Founding)?)
+        }
+        Founding::Together(configuration) => Some(configuration.clone()),
+        Founding::Join => None,
+    };
+    let Recovery {
+        hard_state,
+        mut bases,
+        damage,
+        promise_unknown,
+        torn,
+    } = recovery.unwrap_or_default();
+    if let (None, Some(state)) = (log, state) {
+        bases.extend(state.senate_base()?.map(|base| (LogId::Senate, base)));
+    }
+    let mut logs = Logs::default();
+    logs.know(&bases);
+    let mut restore = Restore::new(config, hard_state, bases, state.map(applied_state).transpose()?.unwrap_or_default())?;
     let mut room = options.replay_bytes_max;
     let mut broken: Option<RestoreError> = None;
-    let replayed = log.replay(&mut |log, mut entry| {
-        if let Some(payload) = entry.record.payload_mut() {
-            match room.checked_sub(payload.len()) {
-                Some(left) => room = left,
-                None => payload.release(),
+    let replayed = log.map_or(Ok(()), |log| {
+        log.replay(&mut |log, mut entry| {
+            if !damage.is_empty() && !logs.follows(log, &entry) {
+                return Ok(()); // behind what is damaged
             }
-        }
-        restore.entry(log, entry).map_err(|error| {
-            broken = Some(error);
-            StorageError::NoEntry {
-                log: log.to_u32(),
-                index: 0,
+            if let Some(payload) = entry.record.payload_mut() {
+                match room.checked_sub(payload.len()) {
+                    Some(left) => room = left,
+                    None => payload.release(),
+                }
             }
+            restore.entry(log, entry).map_err(|error| {
+                broken = Some(error);
+                StorageError::NoEntry {
+                    log: log.to_u32(),
+                    index: 0,
+                }
+            })
         })
     });
     match (broken, replayed) {
         (Some(error), _) => return Err(error.into()),
         (None, replayed) => replayed?,
     }
-    Ok(restore.finish(Some(founding))?)
+    if damage.is_empty() {
+        return Ok(restore.finish(founding)?);
+    }
+    // Any log may have had records where the damage is, at its end too.
+    for (log, last) in logs.ends() {
+        restore.damaged(log, last);
+    }
+    for damage in &damage {
+        tracing::warn!(path = %damage.place.path.display(), offset = damage.place.offset, "damaged: {}", damage.detail);
+    }
+    match restore.finish(founding) {
+        // Nobody else has it: the file and the offset help most.
+        Err(RestoreError::Damaged { .. }) => {
+            let recovery = Recovery {
+                damage,
+                torn,
+                ..Recovery::default()
+            };
+            recovery.require_whole()?;
+            Err(DriverError::PromiseLost)
+        }
+        Ok(_) if promise_unknown => Err(DriverError::PromiseLost),
+        finished => Ok(finished?),
+    }
 }
 
-/// How far the state is.
-fn applied(state: &StateStore, groups: usize) -> Result<AppliedState, DriverError> {
-    let (csn, timestamp) = state.applied_csn()?;
-    let mut positions = Vec::with_capacity(groups);
-    for group in 0..groups as u32 {
-        let position = state.applied(GroupId(group))?;
-        if position.index > Index::ZERO {
-            positions.push((GroupId(group), position));
+/// Where the logs of a damaged log store end, as far as each goes without a gap.
+#[derive(Default)]
+struct Logs {
+    ends: BTreeMap<LogId, Index>,
+}
+
+impl Logs {
+    fn know(&mut self, bases: &[(LogId, Base)]) {
+        self.ends.insert(LogId::Senate, Index::ZERO);
+        for (log, base) in bases {
+            self.ends.insert(*log, base.index);
+            self.know_groups(base.configuration.as_deref());
         }
     }
-    Ok(AppliedState { csn, timestamp, positions })
+
+    fn know_groups(&mut self, configuration: Option<&Configuration>) {
+        for (group, _) in configuration.iter().flat_map(|configuration| &configuration.groups) {
+            self.ends.entry(LogId::Group(*group)).or_default();
+        }
+    }
+
+    /// Takes note of an entry, if it follows what was noted.
+    fn follows(&mut self, log: LogId, entry: &Entry) -> bool {
+        let end = self.ends.entry(log).or_default();
+        if entry.index > end.next() {
+            return false;
+        }
+        *end = entry.index.max(*end);
+        if let Record::Configuration(configuration) = &entry.record {
+            self.know_groups(Some(configuration));
+        }
+        true
+    }
+
+    fn ends(self) -> impl Iterator<Item = (LogId, Index)> {
+        self.ends.into_iter()
+    }
 }

@@ -68,6 +68,7 @@ pub(crate) async fn write_set(txn: &mut Transaction, catalog: &Catalog) -> Resul
         }
     }
     Ok(WriteSet {
+        begun: None,
         fragments: fragments.into_values().collect(),
     })
 }

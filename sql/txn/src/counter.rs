@@ -104,7 +104,10 @@ pub(crate) fn reservation(key: &[u8], number: &[u8]) -> Result<WriteSet> {
         stages: Vec::new(),
         payload: Bytes::from(writer.finish()),
     };
-    Ok(WriteSet { fragments: vec![fragment] })
+    Ok(WriteSet {
+        begun: None,
+        fragments: vec![fragment],
+    })
 }
 
 pub(crate) fn unreadable(key: &[u8]) -> SqlError {

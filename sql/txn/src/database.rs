@@ -102,7 +102,12 @@ impl Database {
                 stages: Vec::new(),
                 payload,
             };
-            replication.commit(WriteSet { fragments: vec![fragment] }).await?;
+            replication
+                .commit(WriteSet {
+                    begun: None,
+                    fragments: vec![fragment],
+                })
+                .await?;
             catalog = load(&*replication)?;
         }
         catalog.version = 1;

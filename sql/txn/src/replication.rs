@@ -50,6 +50,9 @@ pub trait Replication: Send + Sync + 'static {
 /// The writes of one transaction: at least one fragment.
 #[derive(Clone, Debug, Default)]
 pub struct WriteSet {
+    /// The term of the consul in which the transaction began to count on its locks. In another one it fails with 40001. `None` for
+    /// what counts on nothing.
+    pub begun: Option<Term>,
     /// One fragment for each participant group, ascending by group, no group twice.
     pub fragments: Vec<FragmentWrites>,
 }

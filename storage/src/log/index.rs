@@ -60,6 +60,9 @@ impl LogIndex {
         while self.marks.back().is_some_and(|(first, _)| *first > after) {
             self.marks.pop_back();
         }
+        if self.gap.is_some_and(|gap| gap > after) {
+            self.gap = None;
+        }
         self.last = self.last.min(after).max(self.base.index);
     }
 

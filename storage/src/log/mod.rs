@@ -19,6 +19,7 @@
 //! **Damage.** Batches are numbered without gaps, and each says which was the last known durable when it was written.
 //! Damage that a later batch says was durable is *unknown*: something was there and is lost; [`Recovery::damage`] says
 //! where. Damage after all that is known to be durable is a write that a crash tore; nobody was told of it, and it is cut.
+//! Every batch repeats the hard state, so damage hides a promise only where nothing at all was written after it.
 //! The last batch of all is known durable only by the next one, so a quiet server appends an empty batch now and then
 //! ([`LogStore::seal`]).
 //!
@@ -74,6 +75,8 @@ pub struct Recovery {
     pub bases: Vec<(LogId, Base)>,
     /// What was durable and is unknown now, in order.
     pub damage: Vec<Damage>,
+    /// No hard state was found after the last damage, so it isn't known what this server promised last: it can't take part again.
+    pub promise_unknown: bool,
     /// The write that the last crash tore, if one was found: cut away.
     pub torn: Option<Place>,
 }

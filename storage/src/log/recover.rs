@@ -52,6 +52,7 @@ impl LogStore {
             logs: BTreeMap::new(),
             hard_state: None,
             last_batch: 0,
+            holes: Vec::new(),
             sealed: false,
             writer: BatchWriter::default(),
             poisoned: false,
@@ -87,6 +88,8 @@ struct Scan<'a> {
     /// First doubtful place since then.
     doubt: Option<Doubt>,
     damage: Vec<(u64, Damage)>,
+    /// No hard state came after the last damage.
+    promise_unknown: bool,
     /// The first segment that is needed.
     start: u64,
     /// The first segment that is there.
@@ -109,6 +112,7 @@ impl<'a> Scan<'a> {
             end: None,
             doubt: None,
             damage: Vec::new(),
+            promise_unknown: false,
             start: 0,
             first: None,
         }
@@ -253,6 +257,16 @@ impl<'a> Scan<'a> {
     }
 
     fn settle_as_damage(&mut self, segment: u64, place: Place) {
+        let begin = self.end.unwrap_or(Position {
+            segment: self.first.unwrap_or(segment),
+            offset: FRONT,
+        });
+        let end = Position {
+            segment,
+            offset: place.offset,
+        };
+        self.store.holes.push((begin, end));
+        self.promise_unknown = true;
         let (segment, damage) = match self.doubt.take() {
             Some(doubt) => (doubt.segment, doubt.damage),
             None => (
@@ -275,6 +289,7 @@ impl<'a> Scan<'a> {
             let unreadable = |_| StorageError::format("log record", "written by a version that this program does not know");
             match kind {
                 Kind::HardState => {
+                    self.promise_unknown = false;
                     self.store.hard_state = Some(decode_hard_state(Bytes::copy_from_slice(bytes)).map_err(unreadable)?);
                 }
                 Kind::Base => {
@@ -329,6 +344,7 @@ impl<'a> Scan<'a> {
             self.store.segments.pop_front();
         }
         let damage = self.sum_up_damage(present, current);
+        self.store.holes.retain(|(_, end)| end.segment >= start);
         Ok(Recovery {
             hard_state: self.store.hard_state,
             bases: self
@@ -338,6 +354,7 @@ impl<'a> Scan<'a> {
                 .filter(|(_, log)| log.base.index > Index::ZERO)
                 .map(|(log, index)| (*log, index.base.clone()))
                 .collect(),
+            promise_unknown: self.promise_unknown && !damage.is_empty(),
             damage,
             torn,
         })

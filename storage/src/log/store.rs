@@ -36,6 +36,8 @@ pub struct LogStore {
     pub(super) hard_state: Option<HardState>,
     /// Number of the last batch.
     pub(super) last_batch: u64,
+    /// From the end of a sound batch to the next one: what is between them is damaged. Ascending.
+    pub(super) holes: Vec<(Position, Position)>,
     /// Whether the last batch was empty, so that everything before it is known durable.
     pub(super) sealed: bool,
     pub(super) writer: BatchWriter,
@@ -54,7 +56,8 @@ impl LogStore {
             return Ok(());
         }
         self.writer.clear();
-        if let Some(state) = hard_state {
+        // Each batch repeats it, so that damage of an earlier one hides no promise.
+        if let Some(state) = hard_state.or(self.hard_state.as_ref()) {
             self.writer.record(Kind::HardState, |out| encode_hard_state(state, out))?;
         }
         for write in writes {
@@ -231,8 +234,8 @@ impl LogStore {
         if found.is_empty() { Err(missing()) } else { Ok(found) }
     }
 
-    /// Every entry after its log's base, in the order of writing; entries that were replaced are left out. One entry is
-    /// held at a time.
+    /// Every entry after its log's base, in the order of writing; entries that were replaced are left out, and so is what is
+    /// damaged. One entry is held at a time.
     ///
     /// # Errors
     /// [`StorageError::Damaged`], and what `visit` fails with.
@@ -267,7 +270,13 @@ impl LogStore {
                 SEGMENT_HEADER_BYTES as u64
             };
             let mut window = Window::new(segment);
-            while at + BATCH_HEADER_BYTES as u64 <= segment.end {
+            loop {
+                while let Some(to) = self.past_hole(segment.number, at) {
+                    at = if to.segment == segment.number { to.offset } else { u64::MAX };
+                }
+                if at.saturating_add(BATCH_HEADER_BYTES as u64) > segment.end {
+                    break;
+                }
                 let Some((batch, batch_crc)) = BatchHeader::decode(window.get(at, BATCH_HEADER_BYTES)?, segment.number) else {
                     // Either damage that the recovery reported, or rot since.
                     return Err(window.damaged(at, "no batch begins here"));
@@ -299,6 +308,18 @@ impl LogStore {
             }
         }
         Ok(())
+    }
+
+    /// Where to go on when damage begins here.
+    fn past_hole(&self, segment: u64, offset: u64) -> Option<Position> {
+        let here = Position { segment, offset };
+        let hole = self.holes.iter().find(|(begin, end)| *begin <= here && here < *end);
+        hole.map(|(_, end)| *end).filter(|_| offset < u64::MAX)
+    }
+
+    /// The logs of which anything is known.
+    pub fn logs(&self) -> impl Iterator<Item = LogId> + '_ {
+        self.logs.keys().copied()
     }
 
     pub(super) fn note_entry(&mut self, log: LogId, index: Index, term: Term, position: Position) {

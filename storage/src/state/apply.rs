@@ -1,5 +1,6 @@
 //! Applying transactions: versions in, positions moved, in one atomic write.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use curia_consensus::ids::{Csn, GroupId, LogId, Timestamp};
@@ -27,6 +28,8 @@ pub struct ApplyBatch {
     /// Deletions as the list of them has them, one after the other, and where each ends.
     deleted: Vec<u8>,
     deleted_ends: Vec<usize>,
+    /// The storages that fragments wrote to, with their groups.
+    touched: BTreeSet<(u32, GroupId)>,
 }
 
 impl ApplyBatch {
@@ -35,13 +38,21 @@ impl ApplyBatch {
         ApplyBatch::default()
     }
 
-    /// Adds all operations of a fragment's or stage record's payload, at the transaction's CSN.
+    /// Adds all operations of a fragment's or stage record's payload, at the transaction's CSN. The storages that it writes to belong to
+    /// its group.
     ///
     /// # Errors
     /// [`StorageError::Format`]; the batch may then hold a part of it and must not be applied.
-    pub fn fragment(&mut self, csn: Csn, payload: &[u8]) -> Result<()> {
+    pub fn fragment(&mut self, group: GroupId, csn: Csn, payload: &[u8]) -> Result<()> {
+        let mut last = None;
         for operation in FragmentReader::new(payload)? {
-            match operation? {
+            let operation = operation?;
+            let storage = operation.storage();
+            // Operations come in runs.
+            if last.replace(storage) != Some(storage) {
+                self.touched.insert((storage, group));
+            }
+            match operation {
                 Operation::Put { storage, key, row } => self.put(storage, key, csn, row)?,
                 Operation::Delete { storage, key } => self.delete(storage, key, csn),
                 Operation::DropStorage { storage } => self.drop_storage(storage, csn),
@@ -117,8 +128,10 @@ impl StateStore {
             dropped,
             deleted,
             deleted_ends,
+            touched,
             ..
         } = batch;
+        let owners = self.note_owners(&touched, &mut versions)?;
         let family = self.meta_family()?;
         for (group, position) in groups {
             let mut value = Vec::new();
@@ -143,7 +156,11 @@ impl StateStore {
             versions.put_cf(list, &deleted[from..end], []);
             from = end;
         }
-        self.write(versions)
+        self.write(versions)?;
+        if !owners.is_empty() {
+            self.owners.write().extend(owners);
+        }
+        Ok(())
     }
 
     /// Writes to the memory tables, and lets point reads see it.

@@ -162,7 +162,10 @@ impl StateStore {
         let mut batch = WriteBatch::new();
         batch.delete_range(&from, &to);
         batch.delete_cf(self.meta_family()?, meta::drop_key(storage));
-        self.write(batch)
+        batch.delete_cf(self.meta_family()?, meta::owner_key(storage));
+        self.write(batch)?;
+        self.owners.write().remove(&storage);
+        Ok(())
     }
 
     /// Rewrites all files, dropping superseded values everywhere. Takes as long as the data is large.

@@ -6,12 +6,15 @@
 //! "group" ++ u32 group        position in its log, encoded as a base of the log
 //! "time" ++ u64 CSN           u64 commit timestamp
 //! "drop" ++ u32 storage       u64 CSN that dropped it
+//! "ownr" ++ u32 storage       u32 the worker group that it belongs to
+//! "inst" ++ u32 group         u64 number of the last snapshot that was installed
+//! "senate"                    where the senate's log begins, for a server that stores no logs
 //! ```
 //!
 //! Integers in keys are big-endian, so that they sort; in values little-endian.
 
 use curia_consensus::ids::{Csn, GroupId, LogId, Timestamp};
-use curia_consensus::{Base, decode_base};
+use curia_consensus::{Base, decode_base, encode_base};
 use rocksdb::{IteratorMode, ReadOptions, ReadTier};
 
 use super::StateStore;
@@ -46,6 +49,16 @@ pub(super) fn drop_key(storage: u32) -> Vec<u8> {
     [&b"drop"[..], &storage.to_be_bytes()].concat()
 }
 
+pub(super) fn owner_key(storage: u32) -> Vec<u8> {
+    [&b"ownr"[..], &storage.to_be_bytes()].concat()
+}
+
+pub(super) fn install_key(group: GroupId) -> Vec<u8> {
+    [&b"inst"[..], &group.0.to_be_bytes()].concat()
+}
+
+const SENATE_KEY: &[u8] = b"senate";
+
 impl StateStore {
     /// Writes the format's version into a new store, or checks it.
     pub(super) fn check_format(&self) -> Result<()> {
@@ -74,6 +87,30 @@ impl StateStore {
         Ok(self.db.get_cf_opt(self.meta_family()?, key, &options)?)
     }
 
+    pub(super) fn flushed_value(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.value(key, Durability::Flushed)
+    }
+
+    /// The base of the senate's log as it was last kept here.
+    pub fn senate_base(&self) -> Result<Option<Base>> {
+        let Some(value) = self.value(SENATE_KEY, Durability::Applied)? else {
+            return Ok(None);
+        };
+        match decode_base(value.into()) {
+            Ok((LogId::Senate, base)) => Ok(Some(base)),
+            _ => Err(StorageError::format("state store", "a senate's base that is none")),
+        }
+    }
+
+    /// Keeps the base of the senate's log; durable with the next flush.
+    pub fn keep_senate_base(&self, base: &Base) -> Result<()> {
+        let mut value = Vec::new();
+        encode_base(LogId::Senate, base, &mut value);
+        let mut batch = rocksdb::WriteBatch::new();
+        batch.put_cf(self.meta_family()?, SENATE_KEY, value);
+        self.write(batch)
+    }
+
     pub(super) fn position(&self, group: GroupId, durability: Durability) -> Result<Base> {
         let Some(value) = self.value(&group_key(group), durability)? else {
             return Ok(Base::default());
@@ -82,6 +119,24 @@ impl StateStore {
             Ok((LogId::Group(found), base)) if found == group => Ok(base),
             _ => Err(StorageError::format("state store", "a position that is none")),
         }
+    }
+
+    /// The positions of all groups that have one.
+    pub fn positions(&self) -> Result<Vec<(GroupId, Base)>> {
+        let mut found = Vec::new();
+        for item in self
+            .db
+            .iterator_cf(self.meta_family()?, IteratorMode::From(b"group", rocksdb::Direction::Forward))
+        {
+            let (key, value) = item?;
+            let Some(group) = key.strip_prefix(b"group") else { break };
+            let named: &[u8; 4] = group.first_chunk().ok_or(StorageError::format("state store", "a short meta key"))?;
+            match decode_base(value.to_vec().into()) {
+                Ok((LogId::Group(group), base)) if group.0.to_be_bytes() == *named => found.push((group, base)),
+                _ => return Err(StorageError::format("state store", "a position that is none")),
+            }
+        }
+        Ok(found)
     }
 
     pub(super) fn commit_position(&self, durability: Durability) -> Result<(Csn, Timestamp)> {
@@ -128,6 +183,26 @@ impl StateStore {
         Ok(self.commit_timestamp(low.0)?.map(|found| found.0))
     }
 
+    /// The commit timestamps that are kept, up to a CSN, ascending.
+    pub(super) fn times(&self, upto: Csn) -> Result<Vec<(Csn, Timestamp)>> {
+        let mut iterator = self.db.raw_iterator_cf(self.meta_family()?);
+        iterator.seek(b"time");
+        let mut found = Vec::new();
+        while let Some((key, value)) = iterator.item() {
+            let Some(csn) = key.strip_prefix(b"time").and_then(|rest| rest.first_chunk()) else {
+                break;
+            };
+            let csn = Csn(u64::from_be_bytes(*csn));
+            if csn > upto {
+                break;
+            }
+            found.push((csn, Timestamp(u64_at(value, 0)?)));
+            iterator.next();
+        }
+        iterator.status()?;
+        Ok(found)
+    }
+
     fn first_timed(&self) -> Result<Option<(Csn, Timestamp)>> {
         let mut iterator = self.db.raw_iterator_cf(self.meta_family()?);
         iterator.seek(b"time");
@@ -147,7 +222,7 @@ impl StateStore {
             .collect()
     }
 
-    fn by_storage(&self, name: &[u8; 4]) -> Result<Vec<(u32, Box<[u8]>)>> {
+    pub(super) fn by_storage(&self, name: &[u8; 4]) -> Result<Vec<(u32, Box<[u8]>)>> {
         let mut found = Vec::new();
         for item in self
             .db

@@ -20,12 +20,16 @@
 
 mod apply;
 mod garbage;
+mod install;
 mod iterator;
 mod meta;
+mod owner;
 mod scan;
+mod snapshot;
 mod tuning;
 pub mod version_key;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,7 +37,7 @@ use std::time::{Duration, Instant};
 
 use curia_consensus::Base;
 use curia_consensus::ids::{Csn, GroupId, Timestamp};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use rocksdb::{DB, properties};
 
 use crate::error::{Result, StorageError};
@@ -41,7 +45,9 @@ use iterator::IteratorPool;
 
 pub use apply::ApplyBatch;
 pub use garbage::Collected;
+pub use install::Incoming;
 pub use scan::{Direction, KeyRange, Scan};
+pub use snapshot::{GroupSnapshot, Piece};
 pub use tuning::StateOptions;
 
 /// How long an answer of [`StateStore::check_room`] holds.
@@ -61,6 +67,8 @@ pub struct StateStore {
     horizon: Arc<AtomicU64>,
     /// The list of deletions is empty below this.
     settled: Mutex<Vec<u8>>,
+    /// The group that each storage belongs to, as it is noted in the state.
+    owners: RwLock<BTreeMap<u32, GroupId>>,
     /// When [`StateStore::check_room`] looked last, and whether there was room.
     room: Mutex<Option<(Instant, bool)>>,
 }
@@ -81,9 +89,12 @@ impl StateStore {
             generation: AtomicU64::new(1),
             horizon,
             settled: Mutex::new(Vec::new()),
+            owners: RwLock::new(BTreeMap::new()),
             room: Mutex::new(None),
         };
         store.check_format()?;
+        *store.owners.write() = store.load_owners()?;
+        store.finish_installs()?;
         Ok(store)
     }
 

@@ -3,13 +3,16 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod cluster;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use curia_consensus::Roles;
 use curia_consensus::ids::{Csn, GroupId, Incarnation};
-use curia_driver::{Driver, DriverError, DriverOptions};
+use curia_driver::{Driver, DriverError, DriverOptions, Peers, Stores};
 use curia_storage::StateStore;
 use curia_storage::file::{Crash, ForgetfulFiles};
 use curia_storage::fragment::FragmentWriter;
@@ -60,6 +63,24 @@ impl Place {
         self.try_start().expect("the driver starts")
     }
 
+    /// Starts it with others, with the stores that it has roles for.
+    pub fn start_among(&mut self, roles: Roles, peers: Arc<dyn Peers>) -> std::result::Result<Driver, DriverError> {
+        self.starts += 1;
+        let mut options = LogOptions::new(self.starts);
+        options.segment_bytes = self.segment_bytes;
+        let log = roles
+            .log
+            .then(|| LogStore::open(Arc::new(self.files.clone()), Path::new("/log"), options));
+        let state = roles
+            .state
+            .then(|| StateStore::open(self.state.path(), &StateOptions::small()).map(Arc::new));
+        let stores = Stores {
+            log: log.transpose()?,
+            state: state.transpose()?,
+        };
+        Driver::start_among(self.options.clone(), Incarnation(self.starts), stores, peers)
+    }
+
     /// Stops a driver as a power cut does: what was not synced is lost, and so is what the state did not flush.
     pub fn kill(&self, driver: Driver, how: Crash) {
         self.files.crash(how);
@@ -104,7 +125,7 @@ pub fn staged(group: u32, stages: Vec<StageRef>, rows: &[(&str, &str)]) -> Fragm
 }
 
 pub fn commit(driver: &Driver, fragments: Vec<FragmentWrites>) -> CommitTicket {
-    driver.commit(WriteSet { fragments })
+    driver.commit(WriteSet { begun: None, fragments })
 }
 
 /// Commits one row in one group and waits for it.

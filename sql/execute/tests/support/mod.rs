@@ -45,9 +45,9 @@ impl Direct {
         let mut batch = ApplyBatch::new();
         for fragment in &writes.fragments {
             for stage in &fragment.stages {
-                batch.fragment(csn, &self.staged.lock()[&(fragment.group.0, stage.index.0)])?;
+                batch.fragment(fragment.group, csn, &self.staged.lock()[&(fragment.group.0, stage.index.0)])?;
             }
-            batch.fragment(csn, &fragment.payload)?;
+            batch.fragment(fragment.group, csn, &fragment.payload)?;
         }
         batch.committed(csn, Timestamp(csn.0));
         self.state.apply(batch)?;

@@ -84,9 +84,9 @@ impl Direct {
                     .staged
                     .remove(&(fragment.group.0, stage.index.0))
                     .expect("an open stage record");
-                batch.fragment(csn, &payload)?;
+                batch.fragment(fragment.group, csn, &payload)?;
             }
-            batch.fragment(csn, &fragment.payload)?;
+            batch.fragment(fragment.group, csn, &fragment.payload)?;
         }
         batch.committed(csn, Timestamp(csn.0));
         self.state.apply(batch)?;

@@ -1,0 +1,186 @@
+//! Several drivers form one database: what was acknowledged outlives every one of them.
+
+mod harness;
+
+use curia_consensus::Roles;
+use curia_consensus::ids::{Csn, Term};
+use curia_txn::Replication;
+use curia_types::SqlState;
+use harness::cluster::*;
+use harness::*;
+
+#[test]
+fn three_servers_elect_one_and_what_it_commits_reaches_all() {
+    let cluster = Cluster::three();
+    let consul = cluster.consul();
+    let before: Vec<_> = cluster.places.iter().map(|place| place.files.syncs()).collect();
+    let tickets: Vec<_> = (0..300)
+        .map(|n| commit(cluster.driver(consul), vec![row_of(n % 3, &format!("k{n}"), "v")]))
+        .collect();
+    let csns: Vec<_> = tickets.into_iter().map(|ticket| wait(ticket).expect("committed").0).collect();
+    assert_eq!(csns, (1..=300).collect::<Vec<_>>());
+    cluster.agree_at(Csn(300));
+    for (place, before) in cluster.places.iter().zip(before) {
+        let syncs = place.files.syncs() - before;
+        assert!(syncs < 250, "300 commits that came together took {syncs} syncs on one server");
+    }
+}
+
+#[test]
+fn a_server_that_is_not_consul_refuses_writes_and_names_the_consul() {
+    let cluster = Cluster::three();
+    let consul = cluster.consul();
+    let other = consul % 3 + 1;
+    let refuses = || commit(cluster.driver(other), vec![row_of(0, "k", "v")]);
+    eventually("it knows the consul", || {
+        cluster
+            .driver(other)
+            .standing()
+            .borrow()
+            .consul
+            .is_some_and(|known| known.0 == consul)
+    });
+    let error = wait(refuses()).expect_err("not the consul");
+    assert_eq!(error.code(), SqlState::READ_ONLY_SQL_TRANSACTION);
+    assert_eq!(error.fields().detail, Some(format!("Server {consul} is the consul.")));
+    assert_eq!(get_of(cluster.driver(other), 0, "k"), None);
+}
+
+#[test]
+fn when_the_consul_is_cut_off_another_serves_and_the_old_one_follows_later() {
+    let cluster = Cluster::three();
+    let old = cluster.consul();
+    cluster.put(0, "before", "1");
+    let term = cluster.term(old);
+    cluster.cut_off(&[old]);
+    let lost = commit(cluster.driver(old), vec![row_of(0, "lost", "x")]);
+    let new = cluster.consul_after(term);
+    assert_ne!(new, old);
+    assert_eq!(get_of(cluster.driver(new), 0, "before").as_deref(), Some("1"));
+    let error = wait(lost).expect_err("nobody could acknowledge it");
+    assert_eq!(error.code(), SqlState::TRANSACTION_RESOLUTION_UNKNOWN);
+    assert_eq!(
+        get_of(cluster.driver(old), 0, "lost"),
+        None,
+        "nothing is in the state that was not resolved"
+    );
+    let csn = wait(commit(cluster.driver(new), vec![row_of(1, "after", "2")])).expect("committed");
+    cluster.heal();
+    cluster.agree_at(csn);
+    assert_eq!(get_of(cluster.driver(old), 1, "after").as_deref(), Some("2"));
+    assert_eq!(get_of(cluster.driver(old), 0, "lost"), None);
+}
+
+#[test]
+fn a_transaction_that_began_under_an_earlier_consul_fails_with_40001() {
+    let cluster = Cluster::three();
+    let old = cluster.consul();
+    let term = cluster.term(old);
+    cluster.cut_off(&[old]);
+    let new = cluster.consul_after(term);
+    let stale = curia_txn::WriteSet {
+        begun: Some(term),
+        fragments: vec![row_of(0, "k", "v")],
+    };
+    for server in [old, new] {
+        let error = wait(cluster.driver(server).commit(stale.clone())).expect_err("its locks are gone");
+        assert!(
+            error.code() == SqlState::SERIALIZATION_FAILURE || server == old && error.code() == SqlState::TRANSACTION_RESOLUTION_UNKNOWN,
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_killed_consul_loses_nothing_that_it_acknowledged() {
+    let mut cluster = Cluster::three();
+    let mut term = Term::ZERO;
+    let mut last = Csn::ZERO;
+    for round in 0..4 {
+        for n in 0..10 {
+            last = cluster.put(n % 3, &format!("{round}.{n}"), "v");
+        }
+        let consul = cluster.consul_after(term);
+        term = cluster.term(consul);
+        cluster.kill(consul);
+        let new = cluster.consul_after(term);
+        for n in 0..10 {
+            assert_eq!(get_of(cluster.driver(new), n % 3, &format!("{round}.{n}")).as_deref(), Some("v"));
+        }
+        cluster.start(consul);
+    }
+    cluster.agree_at(last);
+}
+
+#[test]
+fn all_acknowledged_commits_survive_a_power_cut_of_all_servers() {
+    let mut cluster = Cluster::three();
+    let last = (0..30).map(|n| cluster.put(n % 3, &format!("{n}"), "v")).last().expect("some");
+    for server in 1..=3 {
+        cluster.kill(server);
+    }
+    for server in 1..=3 {
+        cluster.start(server);
+    }
+    let next = cluster.put(0, "next", "v");
+    assert_eq!(next, Csn(last.0 + 1));
+    cluster.agree_at(next);
+    for n in 0..30 {
+        assert_eq!(get_of(cluster.driver(1), n % 3, &format!("{n}")).as_deref(), Some("v"));
+    }
+}
+
+#[test]
+fn a_restarted_follower_catches_up_from_the_log() {
+    let mut cluster = Cluster::three();
+    let consul = cluster.consul();
+    let follower = consul % 3 + 1;
+    cluster.put(0, "a", "1");
+    cluster.kill(follower);
+    let last = (0..200).map(|n| cluster.put(n % 3, &format!("{n}"), "v")).last().expect("some");
+    cluster.start(follower);
+    cluster.agree_at(last);
+}
+
+#[test]
+fn a_follower_that_is_far_behind_gets_snapshots_while_commits_go_on() {
+    let mut cluster = Cluster::of(&[Roles::BOTH; 3], |place| {
+        place.segment_bytes = 64 << 10;
+        place.options.log_bytes_max = 128 << 10;
+        place.options.retained_bytes_max = 64 << 10;
+    });
+    let consul = cluster.consul();
+    let follower = consul % 3 + 1;
+    cluster.put(0, "old", "1");
+    cluster.agree_at(Csn(1));
+    let last_had = cluster.examine(follower).groups[0].last;
+    cluster.kill(follower);
+    let row = "x".repeat(1000);
+    for n in 0..30 {
+        let tickets: Vec<_> = (0..50)
+            .map(|m| commit(cluster.driver(consul), vec![row_of(m % 3, &format!("{n}.{m}"), &row)]))
+            .collect();
+        for ticket in tickets {
+            wait(ticket).expect("committed");
+        }
+    }
+    eventually("the consul lets go of what the follower lacks", || {
+        wait(async { cluster.driver(consul).checkpoint() }).expect("it runs");
+        let examined = cluster.examine(consul);
+        examined.groups.iter().any(|group| group.base > last_had)
+    });
+    cluster.start(follower);
+    let last = (0..50)
+        .map(|n| cluster.put(n % 3, &format!("meanwhile {n}"), "v"))
+        .last()
+        .expect("some");
+    cluster.agree_at(last);
+    let pieces = cluster.network.snapshot_pieces.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(pieces > 0, "the follower came back without a snapshot");
+    // And it is as good as any other: alone with one of the others it goes on.
+    let term = cluster.term(consul);
+    cluster.kill(consul);
+    cluster.consul_after(term);
+    let last = cluster.put(2, "end", "v");
+    cluster.agree_at(last);
+}

@@ -2,6 +2,7 @@
 
 use crate::binder::{Binder, at};
 use crate::call::Resolved;
+use crate::inherit::{FamilyColumns, is_family, members};
 use crate::ir::*;
 use crate::operator::operator;
 use crate::regclass::{Named, check_database, no_relation, refuse_foreign_temporary};
@@ -59,6 +60,7 @@ impl NsItem {
             stored: None,
             scalar_function: false,
             row_key: None,
+            tableoid: None,
             nullable: false,
             subquery: false,
             unexpanded: 0,
@@ -91,11 +93,11 @@ impl Binder<'_> {
     /// Binds one item; `left` is what LATERAL may see.
     fn table_ref(&self, item: &TableRef, scope: &Scope<'_>, left: &[Rc<NsItem>]) -> Result<Part> {
         match item {
-            TableRef::Table { name, alias, sample, .. } => {
+            TableRef::Table { name, alias, sample, only } => {
                 if let Some(pos) = sample {
                     return Err(SqlError::unsupported("TABLESAMPLE").at(at(*pos)));
                 }
-                self.named_table(name, alias.as_ref(), scope)
+                self.named_table(name, *only, alias.as_ref(), scope)
             }
             TableRef::Subquery { lateral, query, alias, .. } => self.subquery_item(*lateral, query, alias.as_ref(), scope, left),
             TableRef::Function {
@@ -132,7 +134,7 @@ impl Binder<'_> {
         }
     }
 
-    fn named_table(&self, name: &ast::ObjectName, alias: Option<&Alias>, scope: &Scope<'_>) -> Result<Part> {
+    fn named_table(&self, name: &ast::ObjectName, only: bool, alias: Option<&Alias>, scope: &Scope<'_>) -> Result<Part> {
         if name.parts.len() == 1
             && let Some(cte) = scope.ctes.iter().rev().find(|c| c.name == name.name())
         {
@@ -163,7 +165,7 @@ impl Binder<'_> {
                     .hint("Use the REFRESH MATERIALIZED VIEW command."));
                 }
                 let known = self.known_columns(name.schema(), name.name());
-                let (rel, item) = self.scan_of(table, alias, name.name(), known.as_deref())?;
+                let (rel, item) = self.scan_of(table, only, alias, name.name(), known.as_deref())?;
                 Ok(Part {
                     rel,
                     items: vec![Rc::new(item)],
@@ -251,12 +253,20 @@ impl Binder<'_> {
     }
 
     /// A scan of all live columns of a table, and its name.
-    pub fn scan(&self, table: &Arc<Table>, alias: Option<&Alias>, name: &str) -> Result<(Rel, NsItem)> {
-        self.scan_of(table, alias, name, None)
+    pub fn scan(&self, table: &Arc<Table>, only: bool, alias: Option<&Alias>, name: &str) -> Result<(Rel, NsItem)> {
+        self.scan_of(table, only, alias, name, None)
     }
 
-    /// A scan of a table's live columns, all of them or, in a view's query, those that it knows, by the names that it knows.
-    fn scan_of(&self, table: &Arc<Table>, alias: Option<&Alias>, name: &str, known: Option<&[KnownColumn]>) -> Result<(Rel, NsItem)> {
+    /// A scan of a table's live columns, all of them or, in a view's query, those that it knows, by the names that it knows; without
+    /// `only`, of its descendants too.
+    fn scan_of(
+        &self,
+        table: &Arc<Table>,
+        only: bool,
+        alias: Option<&Alias>,
+        name: &str,
+        known: Option<&[KnownColumn]>,
+    ) -> Result<(Rel, NsItem)> {
         self.uses_table(table.oid);
         let mut columns: Vec<(usize, RelColumn)> = Vec::new();
         let mut named = Vec::new();
@@ -283,6 +293,19 @@ impl Binder<'_> {
             c.origin = Some((table.oid, table.columns[*i].attnum));
         }
         item.stored = Some(Arc::clone(table));
+        // A view that is being made only says what it uses.
+        if (table.is_partitioned() || (!only && is_family(self.cx.catalog, table))) && !self.meanings.keeps() {
+            let tables = if only { Vec::new() } else { members(self.cx.catalog, table)? };
+            self.uses_family(table);
+            let tableoid = self.column_id();
+            item.tableoid = Some(tableoid);
+            let gives = FamilyColumns {
+                columns: &columns,
+                row_key,
+                tableoid,
+            };
+            return Ok((self.append(table, &tables, &gives)?, item));
+        }
         let rel = Rel::Scan(Scan {
             computed: self.computed_indexes(table, &columns)?,
             table: Arc::clone(table),

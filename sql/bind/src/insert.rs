@@ -45,13 +45,22 @@ impl ChangeTarget {
         Ok((row, item, seen))
     }
 
-    /// CHECK constraints and WITH CHECK OPTION over a new row.
-    pub fn checks(&self, binder: &Binder<'_>, row: &[(usize, RelColumn)], item: &NsItem) -> Result<Vec<Check>> {
-        let mut checks = binder.checks(&self.table, item)?;
+    /// Generated columns, CHECK constraints and WITH CHECK OPTION over a new row; of a `family` the last, as each table has its own others.
+    pub fn rules(
+        &self,
+        binder: &Binder<'_>,
+        row: &[(usize, RelColumn)],
+        item: &NsItem,
+        family: bool,
+    ) -> Result<(Vec<(usize, Expr)>, Vec<Check>)> {
+        let (generated, mut checks) = match family {
+            true => Default::default(),
+            false => (binder.generated(&self.table, item)?, binder.checks(&self.table, item)?),
+        };
         if let Some(view) = &self.view {
             checks.extend(view.checks(row));
         }
-        Ok(checks)
+        Ok((generated, checks))
     }
 }
 
@@ -165,6 +174,7 @@ impl Binder<'_> {
             stored: Some(Arc::clone(table)),
             scalar_function: false,
             row_key: None,
+            tableoid: None,
             nullable: false,
             subquery: false,
             unexpanded: 0,
@@ -258,9 +268,13 @@ impl Binder<'_> {
             }));
         }
         let alias = insert.alias.as_ref().map_or(&table.name, |a| &a.name).clone();
-        let (new_row, item, seen) = target.row(self, &alias, insert.alias.is_none())?;
-        let generated = self.generated(&target.table, &item)?;
-        let checks = target.checks(self, &new_row, &item)?;
+        let (new_row, item, mut seen) = target.row(self, &alias, insert.alias.is_none())?;
+        let tableoid = target.table.is_partitioned().then(|| self.column_id());
+        seen.tableoid = tableoid;
+        let (generated, checks) = target.rules(self, &new_row, &item, tableoid.is_some())?;
+        if tableoid.is_some() {
+            self.uses_family(&target.table);
+        }
         let on_conflict = match &insert.on_conflict {
             Some(c) => Some(self.on_conflict(c, &target, &alias, insert.alias.is_none(), &scope)?),
             None => None,
@@ -283,6 +297,7 @@ impl Binder<'_> {
             generated,
             checks,
             new_row,
+            tableoid,
             returning,
         }))
     }

@@ -530,6 +530,9 @@ pub struct Insert {
     pub checks: Vec<Check>,
     /// Column ids by which `checks` and `returning` refer to the new row (index into `Table::columns`, id).
     pub new_row: Vec<(usize, RelColumn)>,
+    /// Of a partitioned table, whose rows go to its partitions: the id by which `returning` refers to the partition's OID. `generated` is
+    /// empty then and `checks` are those of views: each partition has its own.
+    pub tableoid: Option<ColId>,
     /// RETURNING.
     pub returning: Option<Returning>,
 }
@@ -612,6 +615,9 @@ pub struct Update {
     pub checks: Vec<Check>,
     /// Ids by which `checks` and `returning` refer to the new row.
     pub new_row: Vec<(usize, RelColumn)>,
+    /// Of a family ([`crate::inherit`]), whose rows' keys are tagged: the id by which `returning` refers to the OID of the new row's table.
+    /// `generated` is empty then and `checks` are those of views: each table has its own.
+    pub tableoid: Option<ColId>,
     /// RETURNING.
     pub returning: Option<Returning>,
 }
@@ -627,6 +633,8 @@ pub struct Delete {
     pub row_key: ColId,
     /// The target scan's columns in `source`.
     pub old_row: Vec<(usize, RelColumn)>,
+    /// Rows are those of a family ([`crate::inherit`]), whose keys are tagged.
+    pub family: bool,
     /// RETURNING, over the old row.
     pub returning: Option<Returning>,
 }

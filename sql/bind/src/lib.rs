@@ -9,7 +9,7 @@
 //!
 //! - [`bind`] is the door for SELECT, INSERT, UPDATE, DELETE; [`BindContext`] is what it may look at.
 //! - [`ir`]: the typed statement. [`ddl`], [`domain`], [`index`]: types and expressions of definitions. [`deparse`]: a typed expression as
-//!   SQL text. [`imply`]: conditions that follow from others.
+//!   SQL text. [`imply`]: conditions that follow from others. [`inherit`]: tables with descendants.
 //! - Inside: `scope` (names), `from`, `view`, `function`, `select`, `group`, `order`, `setop`, `with` (queries), `insert`, `update`, `updatable`,
 //!   `generated` (row changes), `expr`, `call`, `ordered_set`, `operator`, `indirection`, `composite` (expressions), `resolve` and `coerce`
 //!   (chapter 10 of PostgreSQL's manual), `walk` (traversals of the IR).
@@ -36,6 +36,7 @@ mod group;
 pub mod imply;
 pub mod index;
 mod indirection;
+pub mod inherit;
 mod insert;
 pub mod ir;
 mod name;

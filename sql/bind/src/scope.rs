@@ -44,12 +44,22 @@ pub(crate) struct NsItem {
     pub scalar_function: bool,
     /// The scan's row key, for FOR UPDATE.
     pub row_key: Option<ColId>,
+    /// The column that says the table of a row, where rows of several come together.
+    pub tableoid: Option<ColId>,
     /// On the side of an outer join that may be null.
     pub nullable: bool,
     /// A subquery: row locks would have to reach into it.
     pub subquery: bool,
     /// How many of the last columns `*` leaves out.
     pub unexpanded: usize,
+}
+
+impl NsItem {
+    /// The columns of a scan of all of a table: (index into `Table::columns`, output).
+    pub fn scanned(&self, table: &Table) -> Vec<(usize, RelColumn)> {
+        let columns = table.live_columns().zip(&self.columns);
+        columns.map(|((i, _), c)| (i, c.column.clone())).collect()
+    }
 }
 
 /// A common table expression in sight.
@@ -295,7 +305,7 @@ impl Binder<'_> {
             }
             return Ok(self.use_column(found, depth, scope, pos));
         }
-        if let Some(e) = self.system_column(scope, Some(&item), &column.name, pos)? {
+        if let Some(e) = self.system_column(scope, Some((depth, &item)), &column.name, pos)? {
             return Ok(e);
         }
         Err(self.no_column(scope, Some(&item.name), &column.name, pos))
@@ -355,17 +365,23 @@ impl Binder<'_> {
         }
     }
 
-    fn system_column(&self, scope: &Scope<'_>, item: Option<&NsItem>, name: &str, pos: u32) -> Result<Option<Expr>> {
+    fn system_column(&self, scope: &Scope<'_>, item: Option<(usize, &NsItem)>, name: &str, pos: u32) -> Result<Option<Expr>> {
         if !matches!(name, "ctid" | "xmin" | "xmax" | "cmin" | "cmax" | "tableoid") {
             return Ok(None);
         }
-        let own = || scope.items.iter().find(|i| i.table.is_some()).map(Rc::as_ref);
-        let Some(table) = item.or_else(own).and_then(|i| i.table) else {
-            return Ok(None);
-        };
+        let own = || scope.items.iter().find(|i| i.table.is_some()).map(|i| (0, Rc::as_ref(i)));
+        let Some((depth, item)) = item.or_else(own) else { return Ok(None) };
+        let Some(table) = item.table else { return Ok(None) };
         if name == "tableoid" {
+            let kind = match item.tableoid {
+                Some(id) => {
+                    scope.note_outer(depth, id);
+                    ExprKind::Column(id)
+                }
+                None => ExprKind::Const(Datum::Oid(table)),
+            };
             return Ok(Some(Expr {
-                kind: ExprKind::Const(Datum::Oid(table)),
+                kind,
                 ty: PgType::OID,
                 position: at(pos),
             }));

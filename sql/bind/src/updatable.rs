@@ -67,6 +67,8 @@ pub(crate) struct ViewTarget {
     pub row_key: ColId,
     /// The scan's columns, all that are not dropped.
     pub scanned: Vec<(usize, RelColumn)>,
+    /// The scan is of a family, with tagged row keys.
+    pub family: bool,
     values: Vec<ViewValue>,
     /// Innermost view first.
     conditions: Vec<Condition>,
@@ -140,7 +142,10 @@ impl Binder<'_> {
         }
         let [
             TableRef::Table {
-                name, alias, sample: None, ..
+                name,
+                alias,
+                sample: None,
+                only,
             },
         ] = select.from.as_slice()
         else {
@@ -153,7 +158,7 @@ impl Binder<'_> {
         };
         let known = self.known_columns(name.schema(), name.name());
         let (mut target, mut columns) = match self.relation(name.schema(), name.name()) {
-            Some(Named::Table(table)) if table.materialized.is_none() => self.table_below(view, table)?,
+            Some(Named::Table(table)) if table.materialized.is_none() => self.table_below(view, table, *only)?,
             Some(Named::View(inner)) => {
                 let inner = self.simple_view(inner)?;
                 let columns = inner.columns(None)?;
@@ -226,17 +231,10 @@ impl Binder<'_> {
 
     /// The innermost step: all of a table, with its columns by attnum.
     #[allow(clippy::type_complexity)] // a target, and columns with their numbers
-    fn table_below(&self, view: &Arc<View>, table: &Arc<Table>) -> Result<(ViewTarget, Vec<(i16, NsColumn)>), Refusal> {
-        let (rel, item) = self.scan(table, None, &table.name)?;
-        let Rel::Scan(Scan {
-            columns: scanned,
-            row_key: Some(row_key),
-            ..
-        }) = &rel
-        else {
-            return Err(NOT_ONE_RELATION);
-        };
-        let (scanned, row_key) = (scanned.clone(), *row_key);
+    fn table_below(&self, view: &Arc<View>, table: &Arc<Table>, only: bool) -> Result<(ViewTarget, Vec<(i16, NsColumn)>), Refusal> {
+        let (rel, item) = self.scan(table, only, None, &table.name)?;
+        let Some(row_key) = item.row_key else { return Err(NOT_ONE_RELATION) };
+        let (scanned, family) = (item.scanned(table), item.tableoid.is_some());
         let attnums = scanned.iter().map(|(i, _)| table.columns[*i].attnum);
         let columns = attnums.zip(item.columns).collect();
         let target = ViewTarget {
@@ -245,6 +243,7 @@ impl Binder<'_> {
             rel,
             row_key,
             scanned,
+            family,
             values: Vec::new(),
             conditions: Vec::new(),
         };

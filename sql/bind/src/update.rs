@@ -1,6 +1,7 @@
 //! UPDATE and DELETE.
 
 use crate::binder::Binder;
+use crate::inherit::split_key;
 use crate::insert::{ChangeTarget, assigned_names};
 use crate::ir::*;
 use crate::operator::operator;
@@ -16,13 +17,14 @@ struct Rows {
     target: ChangeTarget,
     row_key: ColId,
     old_row: Vec<(usize, RelColumn)>,
+    family: bool,
 }
 
 impl Binder<'_> {
     /// UPDATE, as a level that starts as `scope`.
     pub fn update(&self, update: &ast::Update, mut scope: Scope<'_>) -> Result<Bound> {
         let ctes = self.with(update.with.as_ref(), &mut scope)?;
-        let (mut rows, scan) = self.target_scan(&update.table, update.alias.as_ref(), &mut scope, RowChange::Update)?;
+        let (mut rows, scan) = self.target_scan((&update.table, update.only), update.alias.as_ref(), &mut scope, RowChange::Update)?;
         if let Some(view) = &rows.target.view {
             view.check_assigned(assigned_names(&update.assignments), RowChange::Update)?;
         }
@@ -34,9 +36,10 @@ impl Binder<'_> {
         let assignments = self.assignments(&update.assignments, &rows.target.named, &scope)?;
         // CHECK and RETURNING see the new row in the target's place.
         let name = scope.items[0].name.clone();
-        let (new_row, item, seen) = rows.target.row(self, &name, update.alias.is_none())?;
-        let generated = self.generated(&rows.target.table, &item)?;
-        let checks = rows.target.checks(self, &new_row, &item)?;
+        let (new_row, item, mut seen) = rows.target.row(self, &name, update.alias.is_none())?;
+        let tableoid = rows.family.then(|| self.column_id());
+        seen.tableoid = tableoid;
+        let (generated, checks) = rows.target.rules(self, &new_row, &item, rows.family)?;
         scope.items[0] = Rc::new(seen);
         let returning = self.returning(&update.returning, &scope)?;
         Ok(Bound::Update(Update {
@@ -48,6 +51,7 @@ impl Binder<'_> {
             generated,
             checks,
             new_row,
+            tableoid,
             returning,
         }))
     }
@@ -55,7 +59,7 @@ impl Binder<'_> {
     /// DELETE, as a level that starts as `scope`.
     pub fn delete(&self, delete: &ast::Delete, mut scope: Scope<'_>) -> Result<Bound> {
         let ctes = self.with(delete.with.as_ref(), &mut scope)?;
-        let (mut rows, scan) = self.target_scan(&delete.table, delete.alias.as_ref(), &mut scope, RowChange::Delete)?;
+        let (mut rows, scan) = self.target_scan((&delete.table, delete.only), delete.alias.as_ref(), &mut scope, RowChange::Delete)?;
         let scan = match &delete.current_of {
             Some(cursor) => self.current_of(scan, cursor, &rows)?,
             None => scan,
@@ -67,6 +71,7 @@ impl Binder<'_> {
             source: with_ctes(ctes, rows.rel),
             row_key: rows.row_key,
             old_row: rows.old_row,
+            family: rows.family,
             returning,
         }))
     }
@@ -74,7 +79,7 @@ impl Binder<'_> {
     /// The scan of the target with its row key, as the first item of `scope`.
     fn target_scan(
         &self,
-        name: &ast::ObjectName,
+        (name, only): (&ast::ObjectName, bool),
         alias: Option<&ast::Alias>,
         scope: &mut Scope<'_>,
         change: RowChange,
@@ -87,24 +92,21 @@ impl Binder<'_> {
                 rel: Rel::Unit,
                 row_key: view.row_key,
                 old_row: view.scanned.clone(),
+                family: view.family,
                 target,
             };
             return Ok((rows, rel));
         }
-        let (rel, item) = self.scan(&target.table, alias, name.name())?;
-        let Rel::Scan(Scan {
-            columns,
-            row_key: Some(row_key),
-            ..
-        }) = &rel
-        else {
+        let (rel, item) = self.scan(&target.table, only, alias, name.name())?;
+        let Some(row_key) = item.row_key else {
             return Err(SqlError::internal("the target of a row change is no scan with a row key"));
         };
         let rows = Rows {
             rel: Rel::Unit,
+            row_key,
+            old_row: item.scanned(&target.table),
+            family: item.tableoid.is_some(),
             target,
-            row_key: *row_key,
-            old_row: columns.clone(),
         };
         scope.items.push(Rc::new(item));
         Ok((rows, rel))
@@ -121,7 +123,15 @@ impl Binder<'_> {
         if at.held && !at.preparing {
             return bad(format!("cursor \"{name}\" is held from a previous transaction"));
         }
-        let key = match at.keys.iter().find(|(table, _)| *table == rows.target.table.oid) {
+        let target = rows.target.table.oid;
+        let above = self.cx.catalog.ancestors(target);
+        let own = at.keys.iter().find(|(table, _)| *table == target);
+        // A cursor over the family that the table is of stands on a row of any.
+        let key = match own.or_else(|| at.keys.iter().find(|(table, _)| above.contains(table))) {
+            Some((table, Some(key))) if *table != target => match split_key(key) {
+                Some((table, key)) if table == target => Datum::Bytea(key.into()),
+                _ => return bad(format!("cursor \"{name}\" is not positioned on a row")),
+            },
             Some((_, Some(key))) => Datum::Bytea(key.clone()),
             _ if at.preparing => Datum::Null,
             Some((_, None)) => return bad(format!("cursor \"{name}\" is not positioned on a row")),

@@ -325,6 +325,17 @@ fn first_output(rel: &Rel) -> Option<ColId> {
 
 fn used_by_rel(rel: &Rel, used: &mut HashSet<ColId>) {
     match rel {
+        // Of an append each input gives what is used of its output; anything else compares whole rows.
+        Rel::SetOp {
+            op: SetOp::Union,
+            all: true,
+            inputs,
+            columns,
+        } => {
+            let stays = staying(columns, used);
+            let ids = inputs.iter().flat_map(|(_, ids)| ids.iter().zip(&stays));
+            used.extend(ids.filter(|(_, stays)| **stays).map(|(id, _)| *id));
+        }
         Rel::SetOp { inputs, .. } => inputs.iter().for_each(|(_, ids)| used.extend(ids)),
         Rel::Distinct { input, on: None } => used.extend(outputs(input)),
         Rel::LockRows { locks, .. } => used.extend(locks.iter().map(|l| l.row_key)),
@@ -344,6 +355,38 @@ fn used_by_rel(rel: &Rel, used: &mut HashSet<ColId>) {
     inputs.into_iter().for_each(|r| used_by_rel(r, used));
 }
 
+/// Which columns of an append stay: those that are used, and the first where none is.
+fn staying(columns: &[RelColumn], used: &HashSet<ColId>) -> Vec<bool> {
+    let mut stays: Vec<bool> = columns.iter().map(|c| used.contains(&c.id)).collect();
+    if !stays.contains(&true)
+        && let Some(first) = stays.first_mut()
+    {
+        *first = true;
+    }
+    stays
+}
+
+fn keep<T>(list: &mut Vec<T>, stays: &[bool]) {
+    let mut at = stays.iter();
+    list.retain(|_| at.next().copied().unwrap_or(true));
+}
+
+/// Leaves out an input's projection that only gives other names to columns of a scan.
+fn unwrap_names(input: &mut Rel, ids: &mut [ColId]) {
+    let Rel::Project { input: below, columns } = input else { return };
+    let named = |id: &ColId| match columns.iter().find(|(c, _)| c.id == *id).map(|(_, e)| &e.kind) {
+        Some(ExprKind::Column(below)) => Some(*below),
+        _ => None,
+    };
+    if !matches!(**below, Rel::Scan(_)) {
+        return;
+    }
+    if let Some(own) = ids.iter().map(named).collect::<Option<Vec<ColId>>>() {
+        ids.copy_from_slice(&own);
+        *input = std::mem::replace(&mut **below, Rel::Unit);
+    }
+}
+
 fn drop_unused(rel: &mut Rel, used: &HashSet<ColId>, dropped: &mut bool) {
     match rel {
         Rel::Scan(scan) => {
@@ -351,6 +394,20 @@ fn drop_unused(rel: &mut Rel, used: &HashSet<ColId>, dropped: &mut bool) {
             scan.row_key = scan.row_key.filter(|id| used.contains(id));
         }
         Rel::System { columns, .. } => columns.retain(|(_, c)| used.contains(&c.id)),
+        Rel::SetOp {
+            op: SetOp::Union,
+            all: true,
+            inputs,
+            columns,
+        } => {
+            let stays = staying(columns, used);
+            *dropped |= stays.contains(&false);
+            keep(columns, &stays);
+            for (input, ids) in inputs {
+                keep(ids, &stays);
+                unwrap_names(input, ids);
+            }
+        }
         Rel::Project { columns, .. } => {
             let before = columns.len();
             columns.retain(|(c, e)| used.contains(&c.id) || is_volatile(e));
@@ -442,6 +499,14 @@ pub fn prune(bound: &mut Bound) {
         let mut used: HashSet<ColId> = ids.into_iter().collect();
         exprs.iter().for_each(|e| used_by_expr(e, &mut used));
         used_by_rel(rel, &mut used);
+        // What is used of an append may be said by a relation beside it, which was looked at later.
+        let mut appends = false;
+        each_rel(rel, &mut |r| appends |= matches!(r, Rel::SetOp { all: true, .. }));
+        let mut known = 0;
+        while appends && used.len() > known {
+            known = used.len();
+            used_by_rel(rel, &mut used);
+        }
         let mut dropped = false;
         drop_unused(rel, &used, &mut dropped);
         exprs.iter_mut().for_each(|e| drop_unused_in_expr(e, &used));

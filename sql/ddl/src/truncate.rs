@@ -1,18 +1,29 @@
 //! TRUNCATE: the table gets fresh, empty storages; the old ones are freed once no snapshot needs them.
 
 use crate::Ddl;
-use curia_catalog::{Change, Oid};
+use curia_catalog::{Change, Oid, Table};
 use curia_parse::ast::Truncate;
 use curia_txn::TableLock;
 use curia_types::{Result, SqlError, SqlState};
+use std::sync::Arc;
 
 impl Ddl<'_> {
     pub(crate) async fn truncate(&mut self, s: &Truncate) -> Result<()> {
         let mut oids: Vec<Oid> = Vec::new();
-        for name in &s.tables {
-            let oid = self.find_table(name)?.oid;
-            if !oids.contains(&oid) {
-                oids.push(oid);
+        for (name, only) in &s.tables {
+            let table = self.find_table(name)?;
+            if *only && table.is_partitioned() {
+                return Err(
+                    SqlError::new(SqlState::WRONG_OBJECT_TYPE, "cannot truncate only a partitioned table")
+                        .hint("Do not specify the ONLY keyword, or use TRUNCATE ONLY on the partitions directly."),
+                );
+            }
+            self.lock_table(table.oid, TableLock::AccessExclusive).await?;
+            let family = if *only { vec![table.oid] } else { self.catalog().family(table.oid) };
+            for oid in family {
+                if !oids.contains(&oid) {
+                    oids.push(oid);
+                }
             }
         }
         let mut at = 0;
@@ -21,11 +32,9 @@ impl Ddl<'_> {
             self.refuse_waiting_checks("TRUNCATE", oid)?;
             at += 1;
             if s.cascade {
-                let referencing: Vec<_> = self.catalog().references_to(oid).map(|(t, _, _)| t.clone()).collect();
-                for table in referencing {
+                for table in self.referring(oid) {
                     if !oids.contains(&table.oid) {
-                        let shown = self.catalog().tables.get(&table.oid).map(|t| t.name.clone());
-                        self.notice(format!("truncate cascades to table \"{}\"", shown.unwrap_or_default()));
+                        self.notice(format!("truncate cascades to table \"{}\"", table.name));
                         oids.push(table.oid);
                     }
                 }
@@ -61,11 +70,22 @@ impl Ddl<'_> {
         self.change(Change::put(table))
     }
 
+    /// Tables with foreign keys to a table, or to the partitioned table that it is a part of.
+    fn referring(&self, oid: Oid) -> Vec<Arc<Table>> {
+        let catalog = self.catalog();
+        let mut found = Vec::new();
+        let mut at = Some(oid);
+        while let Some(referenced) = at {
+            found.extend(catalog.references_to(referenced).map(|(t, _, _)| t.clone()));
+            at = catalog.tables.get(&referenced).and_then(|t| t.partition_of());
+        }
+        found
+    }
+
     /// A table that others refer to is emptied together with them or not at all, as no row is looked at.
     fn refuse_references_from_elsewhere(&self, oids: &[Oid]) -> Result<()> {
-        let catalog = self.catalog();
         for oid in oids {
-            if let Some((from, _, _)) = catalog.references_to(*oid).find(|(t, _, _)| !oids.contains(&t.oid)) {
+            if let Some(from) = self.referring(*oid).into_iter().find(|t| !oids.contains(&t.oid)) {
                 return Err(SqlError::new(
                     SqlState::FEATURE_NOT_SUPPORTED,
                     "cannot truncate a table referenced in a foreign key constraint",

@@ -21,7 +21,7 @@ use crate::rewrite;
 use crate::rows::{Compiler, Op, describe, positions};
 use crate::source::{Inner, RowSource};
 use crate::walk;
-use crate::write::{ChangePlan, Due, InsertPlan, LockPlan, Pass, Staged, settle};
+use crate::write::{ChangePlan, Due, InsertPlan, LockPlan, Pass, Staged, changed_tables, settle};
 use curia_bind::ir::*;
 use curia_catalog::system::system_table;
 use curia_catalog::{Catalog, Oid};
@@ -211,6 +211,9 @@ fn waits(rel: &Rel) -> bool {
     walk::any_expression(rel, &|e| matches!(e.kind, ExprKind::Call { function: PG_SLEEP, .. }))
 }
 
+/// Tables that a point plan reads side by side.
+const POINT_INPUTS: usize = 64;
+
 /// Whether a relation reads a bounded number of rows by key and may run on the session's thread.
 fn is_point(rel: &Rel) -> bool {
     let mut point = true;
@@ -232,6 +235,7 @@ fn is_point(rel: &Rel) -> bool {
             }
         }
         Rel::Scan(_) => {}
+        Rel::SetOp { op, all, inputs, .. } => point &= *op == SetOp::Union && *all && inputs.len() <= POINT_INPUTS,
         _ => point = false,
     });
     // A scan that no filter stands on is a full one.
@@ -255,19 +259,19 @@ impl Plan {
         let depth = statement.depth;
         let output: Arc<[OutputColumn]> = statement.output().into();
         let (stages, mut targets) = Staged::compile(c, &statement.stages, depth)?;
-        let (body, target) = match &statement.bound {
+        let body = match &statement.bound {
             Bound::Query(q) => match LockPlan::compile(c, q, depth)? {
-                Some(plan) => (Body::Locking(plan), None),
+                Some(plan) => Body::Locking(plan),
                 None => {
                     let wanted: Vec<ColId> = q.output.iter().map(|o| o.id).collect();
-                    (Body::Query(Source::compile(c, q.rel.clone(), &wanted, depth, true)?), None)
+                    Body::Query(Source::compile(c, q.rel.clone(), &wanted, depth, true)?)
                 }
             },
-            Bound::Insert(i) => (Body::Insert(InsertPlan::compile(c, i, depth)?), Some(i.table.oid)),
-            Bound::Update(u) => (Body::Change(ChangePlan::update(c, u, depth)?), Some(u.table.oid)),
-            Bound::Delete(d) => (Body::Change(ChangePlan::delete(c, d, depth)?), Some(d.table.oid)),
+            Bound::Insert(i) => Body::Insert(InsertPlan::compile(c, i, depth)?),
+            Bound::Update(u) => Body::Change(ChangePlan::update(c, u, depth)?),
+            Bound::Delete(d) => Body::Change(ChangePlan::delete(c, d, depth)?),
         };
-        targets.extend(target);
+        targets.extend(changed_tables(&catalog, &statement.bound));
         let locking = matches!(body, Body::Locking(_));
         let mut oids = statement.tables.clone();
         oids.sort_unstable();

@@ -200,6 +200,39 @@ fn push(mut rel: Rel, mut terms: Vec<Expr>) -> Rel {
                 terms,
             )
         }
+        Rel::SetOp {
+            op: SetOp::Union,
+            all: true,
+            inputs,
+            columns,
+        } => {
+            // Each input has its own columns for those that come out.
+            let down = take(&mut terms, |t| movable(t) && !has_subquery(t));
+            let into = |(rel, ids): (Rel, Vec<ColId>)| {
+                let own: Vec<Expr> = ids
+                    .iter()
+                    .zip(&columns)
+                    .map(|(id, c)| Expr {
+                        kind: ExprKind::Column(*id),
+                        ty: c.ty,
+                        position: None,
+                    })
+                    .collect();
+                let map: HashMap<ColId, &Expr> = columns.iter().map(|c| c.id).zip(&own).collect();
+                let terms = down.iter().map(|t| substitute(t.clone(), &map)).collect();
+                (push(rel, terms), ids)
+            };
+            let inputs = inputs.into_iter().map(into).collect();
+            filter(
+                Rel::SetOp {
+                    op: SetOp::Union,
+                    all: true,
+                    inputs,
+                    columns,
+                },
+                terms,
+            )
+        }
         Rel::SetOp { op, all, inputs, columns } => {
             let inputs = inputs.into_iter().map(|(r, c)| (push(r, Vec::new()), c)).collect();
             filter(Rel::SetOp { op, all, inputs, columns }, terms)

@@ -331,11 +331,16 @@ impl Session {
             TableLockMode::AccessExclusive => TableLock::AccessExclusive,
         };
         let wait = if lock.nowait { LockWait::NoWait } else { LockWait::Block };
-        for name in &lock.tables {
+        for (name, only) in &lock.tables {
             let oid = self.table_named(name)?;
             let waits = self.waits.clone();
             let tx = self.transaction()?;
             waits.run(out, tx.lock_table(oid, mode, wait)).await?;
+            // With its own lock no children come or go.
+            let below = if *only { Vec::new() } else { tx.catalog().descendants(oid) };
+            for oid in below {
+                waits.run(out, tx.lock_table(oid, mode, wait)).await?;
+            }
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! UPDATE and DELETE, with FROM, USING and RETURNING: rows of a source name rows of the table, which are locked and changed.
 
 use super::keyed::Keyed;
-use super::{Checks, Pass, References, ReturningRow, Written, as_output, key_at};
+use super::{Checks, Member, Members, Pass, ReturningRow, Router, Written, as_output, key_at};
 use crate::engine::Engine;
 use crate::eval::{Env, Program};
 use crate::exec::{Exec, Execution};
@@ -9,6 +9,7 @@ use crate::plan::{Outcome, PlanKind, Source};
 use crate::rows::Compiler;
 use crate::walk;
 use bytes::Bytes;
+use curia_bind::inherit::split_key;
 use curia_bind::ir::*;
 use curia_catalog::Table;
 use curia_txn::{LockStrength, LockWait, Locked, Seen, TableLayout, Transaction};
@@ -23,19 +24,39 @@ pub(crate) struct ChangePlan {
     source_columns: Arc<[OutputColumn]>,
     keyed: Option<Keyed>,
     row_key: usize,
-    strength: LockStrength,
+    targets: Targets,
     change: Change,
-    references: Option<References>,
     returning: Option<ReturningRow>,
+}
+
+/// Whose rows the source's keys are.
+enum Targets {
+    /// All of one table.
+    Table(Arc<Member>),
+    /// Keys are tagged with the table.
+    Family(Members),
 }
 
 /// What becomes of a row.
 enum Change {
     Update {
         assignments: Vec<(usize, Program)>,
-        checks: Checks,
+        /// WITH CHECK OPTION of views, over the target's row.
+        views: Checks,
+        /// Where rows go that leave their partition; `None` where the target has none.
+        router: Option<Router>,
     },
     Delete,
+}
+
+/// A row that was found, and the table that has it.
+struct Found<'a> {
+    table: &'a Member,
+    key: &'a Bytes,
+    /// Its bytes.
+    old: &'a [u8],
+    /// What the source gave of it.
+    row: &'a [Datum],
 }
 
 impl ChangePlan {
@@ -47,24 +68,35 @@ impl ChangePlan {
                 .iter()
                 .map(|(i, e)| Ok((*i, c.expression(e, &columns, &HashMap::new())?)))
                 .collect::<Result<_>>()?,
-            checks: Checks::compile(c, &update.generated, &update.checks, &update.new_row)?,
+            views: Checks::of_views(c, &update.checks, &update.new_row)?,
+            router: match update.table.is_partitioned() {
+                true => Some(Router::compile(c, &update.table, Vec::new())?),
+                false => None,
+            },
         };
-        let assigned: Vec<usize> = update.assignments.iter().chain(&update.generated).map(|(i, _)| *i).collect();
-        let strength = c.layout(&update.table)?.update_strength(&assigned);
-        let returning = ReturningRow::compile(c, update.returning.as_ref(), &update.new_row, &columns)?;
+        let assigned = update.assignments.iter().map(|(i, _)| *i).collect();
+        let targets = match update.tableoid {
+            Some(_) => Targets::Family(Members::new(c.catalog(), &update.table, assigned)),
+            None => Targets::Table(Arc::new(Member::updated(c, update)?)),
+        };
+        let returning = ReturningRow::compile(c, update.returning.as_ref(), &update.new_row, update.tableoid, &columns)?;
         ChangePlan::compile(
             c,
             &update.table,
             &update.source,
             update.row_key,
             depth,
-            (change, strength, returning),
+            (change, targets, returning),
         )
     }
 
     pub fn delete(c: &mut Compiler, delete: &Delete, depth: u32) -> Result<ChangePlan> {
-        let returning = ReturningRow::compile(c, delete.returning.as_ref(), &[], &walk::columns(&delete.source))?;
-        let change = (Change::Delete, LockStrength::Update, returning);
+        let returning = ReturningRow::compile(c, delete.returning.as_ref(), &[], None, &walk::columns(&delete.source))?;
+        let targets = match delete.family {
+            true => Targets::Family(Members::new(c.catalog(), &delete.table, Vec::new())),
+            false => Targets::Table(Arc::new(Member::of_delete(c, &delete.table)?)),
+        };
+        let change = (Change::Delete, targets, returning);
         ChangePlan::compile(c, &delete.table, &delete.source, delete.row_key, depth, change)
     }
 
@@ -74,7 +106,7 @@ impl ChangePlan {
         source: &Rel,
         row_key: ColId,
         depth: u32,
-        (change, strength, returning): (Change, LockStrength, Option<ReturningRow>),
+        (change, targets, returning): (Change, Targets, Option<ReturningRow>),
     ) -> Result<ChangePlan> {
         let columns = walk::columns(source);
         let ids: Vec<ColId> = columns.iter().map(|c| c.id).collect();
@@ -85,15 +117,14 @@ impl ChangePlan {
                 .iter()
                 .position(|id| *id == row_key)
                 .ok_or_else(|| SqlError::internal("a change of rows without row keys"))?,
-            keyed: if depth > curia_parse::INLINE_DEPTH {
+            keyed: if depth > curia_parse::INLINE_DEPTH || matches!(targets, Targets::Family(_)) {
                 None
             } else {
                 Keyed::compile(c, source)?
             },
             source: Source::compile(c, source.clone(), &ids, depth, true)?,
-            strength,
+            targets,
             change,
-            references: References::of(c.catalog(), table),
             returning,
         })
     }
@@ -133,12 +164,39 @@ impl ChangePlan {
         }
     }
 
+    /// The table that a row of the source is of, and its row key.
+    fn target(&self, key: &Arc<[u8]>) -> Result<(Arc<Member>, Bytes)> {
+        match &self.targets {
+            Targets::Table(table) => Ok((table.clone(), Bytes::copy_from_slice(key))),
+            Targets::Family(members) => {
+                let (table, key) = split_key(key).ok_or_else(|| SqlError::internal("a row key without its table"))?;
+                Ok((members.get(table)?, Bytes::copy_from_slice(key)))
+            }
+        }
+    }
+
+    fn strength(&self, table: &Member) -> LockStrength {
+        match self.change {
+            Change::Update { .. } => table.strength,
+            Change::Delete => LockStrength::Update,
+        }
+    }
+
     async fn by_key(&self, keyed: &Keyed, tx: &mut Transaction, exec: &Arc<Exec>) -> Result<Pass> {
         let env = Env { exec, frame: &[] };
         let mut written = Written::new(env, self.returning.as_ref());
+        let Targets::Table(table) = &self.targets else {
+            return Err(SqlError::internal("rows of a family by the key of one table"));
+        };
         for key in keyed.keys(env, &self.layout)? {
-            if let Some((old, row)) = keyed.lock(tx, env, &self.layout, &key, self.strength).await? {
-                self.write(tx, env, &Bytes::from(key), &old, &row, &mut written).await?;
+            if let Some((old, row)) = keyed.lock(tx, env, &self.layout, &key, self.strength(table)).await? {
+                let found = Found {
+                    table,
+                    key: &Bytes::from(key),
+                    old: &old,
+                    row: &row,
+                };
+                self.write(tx, env, found, &mut written).await?;
             }
         }
         Ok(Pass::Done(written))
@@ -151,12 +209,19 @@ impl ChangePlan {
         while source.next().await? {
             let row = source.row();
             let Some(key) = key_at(row, self.row_key)? else { continue };
+            let (table, key) = self.target(&key)?;
             match tx
-                .lock_row(&self.layout, &key, self.strength, LockWait::Block, Seen::Snapshot)
+                .lock_row(&table.layout, &key, self.strength(&table), LockWait::Block, Seen::Snapshot)
                 .await?
             {
                 Locked::Row(old) => {
-                    self.write(tx, env, &Bytes::copy_from_slice(&key), &old, row, &mut written).await?;
+                    let found = Found {
+                        table: &table,
+                        key: &key,
+                        old: &old,
+                        row,
+                    };
+                    self.write(tx, env, found, &mut written).await?;
                 }
                 Locked::Changed => return Ok(Pass::Again),
                 // Joined more than once: the first row of the join has won.
@@ -166,29 +231,57 @@ impl ChangePlan {
         Ok(Pass::Done(written))
     }
 
-    /// Changes one row, of which the source gave `row`.
-    async fn write(&self, tx: &mut Transaction, env: Env<'_>, key: &Bytes, old: &[u8], row: &[Datum], written: &mut Written) -> Result<()> {
+    /// Changes one row.
+    async fn write(&self, tx: &mut Transaction, env: Env<'_>, found: Found<'_>, written: &mut Written) -> Result<()> {
+        let Found { table, key, old, row } = found;
         match &self.change {
-            Change::Update { assignments, checks } => {
-                let mut new = self.layout.decode_row(old)?;
-                let before = self.references.as_ref().map(|_| new.clone());
+            Change::Update {
+                assignments,
+                views,
+                router,
+            } => {
+                let mut new = table.layout.decode_row(old)?;
+                let before = table.references.as_ref().map(|_| new.clone());
                 for (column, program) in assignments {
-                    new[*column] = program.eval(env, row)?;
+                    new[table.place(*column)?] = program.eval(env, row)?;
                 }
-                checks.complete(&self.layout, env, &mut new)?;
-                let new_key = tx.update(&self.layout, key, old, &new).await?;
-                if let (Some(references), Some(before)) = (&self.references, &before) {
-                    references.updated(tx, &new_key, new_key != *key, before, &new)?;
-                }
-                checks.enforce_views(&self.layout, env, &new)?;
-                written.row(self.returning.as_ref(), env, &new, row)
+                let leaves = match &table.bound {
+                    Some(bound) => !bound.holds(env, &new)?,
+                    None => false,
+                };
+                let (oid, new) = match router {
+                    Some(router) if leaves => {
+                        let (to, moved) = router.place(env, table.to_target(new))?;
+                        tx.delete(&table.layout, key, old).await?;
+                        let new_key = tx.insert(&to.layout, &moved).await?;
+                        if let Some(references) = &to.references {
+                            references.inserted(tx, &new_key, &moved)?;
+                        }
+                        let new = to.to_target(moved);
+                        if let (Some(references), Some(before)) = (&table.references, &before) {
+                            references.moved(tx, before, &table.of_target(new.clone()))?;
+                        }
+                        (to.layout.table().oid, new)
+                    }
+                    _ if leaves => return Err(table.outside(env, &new)),
+                    _ => {
+                        table.checks.complete(&table.layout, env, &mut new)?;
+                        let new_key = tx.update(&table.layout, key, old, &new).await?;
+                        if let (Some(references), Some(before)) = (&table.references, &before) {
+                            references.updated(tx, &new_key, new_key != *key, before, &new)?;
+                        }
+                        (table.layout.table().oid, table.to_target(new))
+                    }
+                };
+                views.enforce_views(&self.layout, env, &new)?;
+                written.row(self.returning.as_ref(), env, (oid, &new), row)
             }
             Change::Delete => {
-                tx.delete(&self.layout, key, old).await?;
-                if let Some(references) = &self.references {
-                    references.deleted(tx, &self.layout.decode_row(old)?)?;
+                tx.delete(&table.layout, key, old).await?;
+                if let Some(references) = &table.references {
+                    references.deleted(tx, &table.layout.decode_row(old)?)?;
                 }
-                written.row(self.returning.as_ref(), env, &[], row)
+                written.row(self.returning.as_ref(), env, (table.layout.table().oid, &[]), row)
             }
         }
     }

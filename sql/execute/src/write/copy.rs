@@ -1,23 +1,21 @@
 //! COPY FROM: rows of values in bulk, without a plan for each.
 
-use super::{Checks, Due, References, settle};
+use super::{Destination, Due, settle};
 use crate::engine::Engine;
 use crate::eval::{Env, Program};
 use crate::exec::{Exec, Execution};
 use crate::rows::{Compiler, Row};
 use curia_bind::ir::{Insert, InsertValue};
 use curia_catalog::Catalog;
-use curia_txn::{TableLayout, Transaction};
+use curia_txn::Transaction;
 use curia_types::{Datum, Result};
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// An insertion under way. The binder makes the [`Insert`]: its source's columns are the copied ones, `values` adds the defaults.
 pub struct CopyInsert {
-    layout: Arc<TableLayout>,
+    destination: Destination,
     values: Vec<Option<Program>>,
-    checks: Checks,
-    references: Option<References>,
     engine: Arc<Engine>,
     execution: Execution,
     exec: Arc<Exec>,
@@ -44,16 +42,12 @@ impl CopyInsert {
                 InsertValue::Dropped => Ok(None),
             })
             .collect::<Result<_>>()?;
-        let layout = c.layout(&insert.table)?;
-        let checks = Checks::compile(&mut c, &insert.generated, &insert.checks, &insert.new_row)?;
         let exec = Arc::new(Exec::new(tx.read_view(), execution.clone(), engine));
         Ok(CopyInsert {
-            references: References::of(catalog, &insert.table),
+            destination: Destination::compile(&mut c, insert)?,
             engine: engine.clone(),
             execution,
-            layout,
             values,
-            checks,
             exec,
             inserted: 0,
         })
@@ -65,14 +59,14 @@ impl CopyInsert {
             exec: &self.exec,
             frame: &[],
         };
-        let mut row = self
+        let row = self
             .values
             .iter()
             .map(|v| v.as_ref().map_or(Ok(Datum::Null), |p| p.eval(env, copied)))
             .collect::<Result<Row>>()?;
-        self.checks.complete(&self.layout, env, &mut row)?;
-        let row_key = tx.insert(&self.layout, &row).await?;
-        if let Some(references) = &self.references {
+        let (table, row) = self.destination.place(env, row)?;
+        let row_key = tx.insert(&table.layout, &row).await?;
+        if let Some(references) = &table.references {
             references.inserted(tx, &row_key, &row)?;
         }
         self.inserted += 1;

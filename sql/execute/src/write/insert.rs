@@ -1,6 +1,6 @@
 //! INSERT, with ON CONFLICT and RETURNING.
 
-use super::{Checks, Pass, References, ReturningRow, Written, as_output};
+use super::{Checks, Destination, Member, Pass, ReturningRow, Written, as_output};
 use crate::engine::Engine;
 use crate::eval::{Env, Program};
 use crate::exec::{Exec, Execution};
@@ -9,7 +9,7 @@ use crate::rows::{Compiler, Row};
 use crate::walk;
 use curia_bind::ir::*;
 use curia_catalog::Oid;
-use curia_txn::{Inserted, LockStrength, LockWait, Locked, Seen, TableLayout, Transaction};
+use curia_txn::{Inserted, LockWait, Locked, Seen, TableLayout, Transaction};
 use curia_types::{Datum, Result, SqlError, SqlState};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,9 +21,10 @@ pub(crate) struct InsertPlan {
     source_columns: Arc<[OutputColumn]>,
     /// A program for each column of the table; `None` for dropped ones.
     values: Vec<Option<Program>>,
-    checks: Checks,
+    destination: Destination,
+    /// WITH CHECK OPTION of views, over the target's row.
+    views: Checks,
     conflict: Option<Conflict>,
-    references: Option<References>,
     returning: Option<ReturningRow>,
 }
 
@@ -38,7 +39,6 @@ struct ConflictUpdate {
     excluded: Vec<usize>,
     assignments: Vec<(usize, Program)>,
     predicate: Option<Program>,
-    strength: LockStrength,
 }
 
 impl InsertPlan {
@@ -59,16 +59,16 @@ impl InsertPlan {
         let conflict = insert
             .on_conflict
             .as_ref()
-            .map(|o| Conflict::compile(c, &layout, o, &insert.generated))
+            .map(|o| Conflict::compile(c, o))
             .transpose()?;
         Ok(InsertPlan {
             source,
             source_columns: as_output(&columns),
             values,
-            checks: Checks::compile(c, &insert.generated, &insert.checks, &insert.new_row)?,
+            destination: Destination::compile(c, insert)?,
+            views: Checks::of_views(c, &insert.checks, &insert.new_row)?,
             conflict,
-            references: References::of(c.catalog(), &insert.table),
-            returning: ReturningRow::compile(c, insert.returning.as_ref(), &insert.new_row, &[])?,
+            returning: ReturningRow::compile(c, insert.returning.as_ref(), &insert.new_row, insert.tableoid, &[])?,
             layout,
         })
     }
@@ -90,82 +90,93 @@ impl InsertPlan {
         let env = Env { exec, frame: &[] };
         let mut written = Written::new(env, self.returning.as_ref());
         while source.next().await? {
-            let mut row = self
+            let row = self
                 .values
                 .iter()
                 .map(|v| v.as_ref().map_or(Ok(Datum::Null), |p| p.eval(env, source.row())))
                 .collect::<Result<Row>>()?;
-            self.checks.complete(&self.layout, env, &mut row)?;
+            let (table, row) = self.destination.place(env, row)?;
             let row = match &self.conflict {
                 None => {
-                    let row_key = tx.insert(&self.layout, &row).await?;
-                    if let Some(references) = &self.references {
+                    let row_key = tx.insert(&table.layout, &row).await?;
+                    if let Some(references) = &table.references {
                         references.inserted(tx, &row_key, &row)?;
                     }
                     Some(row)
                 }
-                Some(conflict) => match self.upsert(conflict, tx, env, row).await? {
+                Some(conflict) => match upsert(conflict, &table, tx, env, row).await? {
                     Ok(row) => row,
                     Err(Retry) => return Ok(Pass::Again),
                 },
             };
             if let Some(row) = row {
-                self.checks.enforce_views(&self.layout, env, &row)?;
-                written.row(self.returning.as_ref(), env, &row, &[])?;
+                let row = table.to_target(row);
+                self.views.enforce_views(&self.layout, env, &row)?;
+                let oid = table.layout.table().oid;
+                written.row(self.returning.as_ref(), env, (oid, &row), &[])?;
             }
         }
         Ok(Pass::Done(written))
     }
+}
 
-    /// Inserts or handles the conflict; gives the row that was written, if any.
-    async fn upsert(&self, conflict: &Conflict, tx: &mut Transaction, env: Env<'_>, row: Row) -> Result<Result<Option<Row>, Retry>> {
-        loop {
-            let (row_key, own) = match tx.insert_unless_conflict(&self.layout, &row, &conflict.arbiters).await? {
-                Inserted::Row(row_key) => {
-                    if let Some(references) = &self.references {
-                        references.inserted(tx, &row_key, &row)?;
-                    }
-                    return Ok(Ok(Some(row)));
+/// Inserts or handles the conflict; gives the row that was written, if any.
+async fn upsert(conflict: &Conflict, table: &Member, tx: &mut Transaction, env: Env<'_>, row: Row) -> Result<Result<Option<Row>, Retry>> {
+    let arbiters = table.indexes(&conflict.arbiters);
+    loop {
+        let (row_key, own) = match tx.insert_unless_conflict(&table.layout, &row, &arbiters).await? {
+            Inserted::Row(row_key) => {
+                if let Some(references) = &table.references {
+                    references.inserted(tx, &row_key, &row)?;
                 }
-                Inserted::Conflict { row_key, own } => (row_key, own),
-            };
-            let Some(update) = &conflict.update else { return Ok(Ok(None)) };
-            if own {
-                return Err(second_time());
+                return Ok(Ok(Some(row)));
             }
-            let old = match tx
-                .lock_row(&self.layout, &row_key, update.strength, LockWait::Block, Seen::Newest)
-                .await?
-            {
-                Locked::Row(old) => old,
-                Locked::Gone => continue, // deleted meanwhile: insert after all
-                Locked::Own(_) => return Err(second_time()),
-                Locked::Changed | Locked::Skipped => return Ok(Err(Retry)),
-            };
-            let existing = self.layout.decode_row(&old)?;
-            let seen: Row = update
-                .existing
-                .iter()
-                .map(|i| existing[*i].clone())
-                .chain(update.excluded.iter().map(|i| row[*i].clone()))
-                .collect();
-            if let Some(p) = &update.predicate
-                && !p.holds(env, &seen)?
-            {
-                return Ok(Ok(None));
-            }
-            let before = self.references.as_ref().map(|_| existing.clone());
-            let mut new = existing;
-            for (column, program) in &update.assignments {
-                new[*column] = program.eval(env, &seen)?;
-            }
-            self.checks.complete(&self.layout, env, &mut new)?;
-            let new_key = tx.update(&self.layout, &row_key, &old, &new).await?;
-            if let (Some(references), Some(before)) = (&self.references, &before) {
-                references.updated(tx, &new_key, new_key != row_key, before, &new)?;
-            }
-            return Ok(Ok(Some(new)));
+            Inserted::Conflict { row_key, own } => (row_key, own),
+        };
+        let Some(update) = &conflict.update else { return Ok(Ok(None)) };
+        if own {
+            return Err(second_time());
         }
+        let old = match tx
+            .lock_row(&table.layout, &row_key, table.strength, LockWait::Block, Seen::Newest)
+            .await?
+        {
+            Locked::Row(old) => old,
+            Locked::Gone => continue, // deleted meanwhile: insert after all
+            Locked::Own(_) => return Err(second_time()),
+            Locked::Changed | Locked::Skipped => return Ok(Err(Retry)),
+        };
+        let before = table.layout.decode_row(&old)?;
+        let (existing, proposed) = (table.to_target(before.clone()), table.to_target(row.clone()));
+        let seen: Row = update
+            .existing
+            .iter()
+            .map(|i| existing[*i].clone())
+            .chain(update.excluded.iter().map(|i| proposed[*i].clone()))
+            .collect();
+        if let Some(p) = &update.predicate
+            && !p.holds(env, &seen)?
+        {
+            return Ok(Ok(None));
+        }
+        let mut new = before.clone();
+        for (column, program) in &update.assignments {
+            new[table.place(*column)?] = program.eval(env, &seen)?;
+        }
+        if let Some(bound) = &table.bound
+            && !bound.holds(env, &new)?
+        {
+            return Err(
+                SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "invalid ON UPDATE specification")
+                    .detail("The result tuple would appear in a different partition than the original tuple."),
+            );
+        }
+        table.checks.complete(&table.layout, env, &mut new)?;
+        let new_key = tx.update(&table.layout, &row_key, &old, &new).await?;
+        if let Some(references) = &table.references {
+            references.updated(tx, &new_key, new_key != row_key, &before, &new)?;
+        }
+        return Ok(Ok(Some(new)));
     }
 }
 
@@ -181,13 +192,12 @@ fn second_time() -> SqlError {
 }
 
 impl Conflict {
-    fn compile(c: &mut Compiler, layout: &TableLayout, o: &OnConflict, generated: &[(usize, Expr)]) -> Result<Conflict> {
+    fn compile(c: &mut Compiler, o: &OnConflict) -> Result<Conflict> {
         let update = match &o.update {
             None => None,
             Some(u) => {
                 let columns: Vec<RelColumn> = u.existing.iter().chain(&u.excluded).map(|(_, c)| c.clone()).collect();
                 let frame = HashMap::new();
-                let assigned: Vec<usize> = u.assignments.iter().chain(generated).map(|(i, _)| *i).collect();
                 Some(ConflictUpdate {
                     existing: u.existing.iter().map(|(i, _)| *i).collect(),
                     excluded: u.excluded.iter().map(|(i, _)| *i).collect(),
@@ -197,7 +207,6 @@ impl Conflict {
                         .map(|(i, e)| Ok((*i, c.expression(e, &columns, &frame)?)))
                         .collect::<Result<_>>()?,
                     predicate: u.predicate.as_ref().map(|p| c.expression(p, &columns, &frame)).transpose()?,
-                    strength: layout.update_strength(&assigned),
                 })
             }
         };

@@ -12,7 +12,9 @@ use crate::rows::{Compiler, Row, bounds};
 use crate::source::RowSource;
 use crate::spill::{Kept, Spool};
 use crate::walk;
+use curia_bind::inherit::split_key;
 use curia_bind::ir::{self, ColId, Expr, OutputColumn, Query, Rel};
+use curia_catalog::{Oid, Table};
 use curia_txn::{LockStrength, LockWait, Locked, Seen, TableLayout, Transaction};
 use curia_types::{Result, SqlError};
 use std::collections::HashMap;
@@ -31,7 +33,9 @@ pub(crate) struct LockPlan {
 }
 
 struct Lock {
-    layout: Arc<TableLayout>,
+    /// The tables whose rows they are, by OID; one, or a family's, with tagged keys.
+    layouts: HashMap<Oid, Arc<TableLayout>>,
+    family: bool,
     /// Position of the row key.
     row_key: usize,
     strength: LockStrength,
@@ -79,26 +83,34 @@ impl LockPlan {
         };
         let columns = walk::columns(input);
         let ids: Vec<ColId> = columns.iter().map(|c| c.id).collect();
-        let mut tables = HashMap::new();
-        walk::each_rel(input, &mut |r| {
-            if let Rel::Scan(s) = r
-                && let Some(key) = s.row_key
-            {
-                tables.insert(key, s.table.clone());
+        let mut tables: HashMap<ColId, Vec<Arc<Table>>> = HashMap::new();
+        let mut families: HashMap<ColId, Vec<Arc<Table>>> = HashMap::new();
+        walk::each_rel(input, &mut |r| match r {
+            Rel::Scan(s) => {
+                tables.extend(s.row_key.map(|key| (key, vec![s.table.clone()])));
             }
+            // A family, or one without members.
+            Rel::SetOp { columns, .. } | Rel::Values { columns, .. } => {
+                let mut members = Vec::new();
+                walk::inputs(r, &mut |input| walk::each_rel(input, &mut |r| members.extend(scanned(r))));
+                families.extend(columns.iter().map(|c| (c.id, members.clone())));
+            }
+            _ => {}
         });
         let locks = locks
             .iter()
             .map(|l| {
-                let table = tables
-                    .get(&l.row_key)
+                let family = families.get(&l.row_key);
+                let tables = family
+                    .or_else(|| tables.get(&l.row_key))
                     .ok_or_else(|| SqlError::internal("a row lock without its scan"))?;
                 let row_key = ids
                     .iter()
                     .position(|id| *id == l.row_key)
                     .ok_or_else(|| SqlError::internal("a row lock without row keys"))?;
                 Ok(Lock {
-                    layout: c.layout(table)?,
+                    layouts: tables.iter().map(|t| Ok((t.oid, c.layout(t)?))).collect::<Result<_>>()?,
+                    family: family.is_some(),
                     row_key,
                     strength: strength(l.strength),
                     wait: wait(l.wait),
@@ -145,7 +157,8 @@ impl LockPlan {
         'rows: while limit.is_none_or(|l| count < l) && source.next().await? {
             for lock in &self.locks {
                 let Some(key) = key_at(source.row(), lock.row_key)? else { continue };
-                match tx.lock_row(&lock.layout, &key, lock.strength, lock.wait, Seen::Snapshot).await? {
+                let (layout, key) = lock.target(&key)?;
+                match tx.lock_row(layout, key, lock.strength, lock.wait, Seen::Snapshot).await? {
                     Locked::Row(_) | Locked::Own(Some(_)) => {}
                     Locked::Changed => return Ok(None),
                     Locked::Gone | Locked::Skipped | Locked::Own(None) => continue 'rows,
@@ -160,6 +173,27 @@ impl LockPlan {
             count += 1;
         }
         out.finish().map(Some)
+    }
+}
+
+impl Lock {
+    /// The table of a row, and its key there.
+    fn target<'k>(&self, key: &'k [u8]) -> Result<(&TableLayout, &'k [u8])> {
+        let found = match self.family {
+            true => split_key(key).and_then(|(table, key)| Some((self.layouts.get(&table)?, key))),
+            false => self.layouts.values().next().map(|layout| (layout, key)),
+        };
+        found
+            .map(|(layout, key)| (&**layout, key))
+            .ok_or_else(|| SqlError::internal("a row lock without its table"))
+    }
+}
+
+/// The table of a scan that gives row keys.
+fn scanned(rel: &Rel) -> Option<Arc<Table>> {
+    match rel {
+        Rel::Scan(s) if s.row_key.is_some() => Some(s.table.clone()),
+        _ => None,
     }
 }
 

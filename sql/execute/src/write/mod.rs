@@ -9,6 +9,7 @@ mod copy;
 mod insert;
 mod keyed;
 mod lock;
+mod member;
 mod references;
 mod staged;
 
@@ -17,6 +18,7 @@ pub use computed::table_layout;
 pub use copy::CopyInsert;
 pub(crate) use insert::InsertPlan;
 pub(crate) use lock::LockPlan;
+pub(crate) use member::{Destination, Member, Members, Router};
 pub(crate) use references::References;
 pub use references::{Due, ReferencePlans, settle};
 pub(crate) use staged::Staged;
@@ -28,10 +30,22 @@ use crate::rows::{Compiler, Row};
 use crate::source::RowSource;
 use crate::spill::{Kept, Spool};
 use curia_bind::ir::*;
+use curia_catalog::{Catalog, Oid};
 use curia_txn::TableLayout;
-use curia_types::{Datum, Result, SqlError};
+use curia_types::{Datum, PgType, Result, SqlError};
 use std::collections::HashMap;
 use std::sync::Arc;
+
+/// The tables that a statement changes: its target, and the target's family unless it says ONLY.
+pub(crate) fn changed_tables(catalog: &Catalog, change: &Bound) -> Vec<Oid> {
+    let (table, family) = match change {
+        Bound::Query(_) => return Vec::new(),
+        Bound::Insert(i) => (i.table.oid, i.tableoid.is_some()),
+        Bound::Update(u) => (u.table.oid, u.tableoid.is_some()),
+        Bound::Delete(d) => (d.table.oid, d.family),
+    };
+    if family { catalog.family(table) } else { vec![table] }
+}
 
 /// Whether a statement is done or starts over on a new snapshot.
 pub(crate) enum Pass {
@@ -53,11 +67,17 @@ impl Written {
         }
     }
 
-    /// Counts a row that was written, given the table's row and the source's.
-    pub fn row(&mut self, returning: Option<&ReturningRow>, env: Env<'_>, table_row: &[Datum], source: &[Datum]) -> Result<()> {
+    /// Counts a row that was written, given the table that it went to, the row as the statement's target has it, and the source's row.
+    pub fn row(
+        &mut self,
+        returning: Option<&ReturningRow>,
+        env: Env<'_>,
+        (table, table_row): (Oid, &[Datum]),
+        source: &[Datum],
+    ) -> Result<()> {
         self.affected += 1;
         match (returning, &mut self.returned) {
-            (Some(returning), Some(returned)) => returned.push(returning.row(env, table_row, source)?),
+            (Some(returning), Some(returned)) => returned.push(returning.row(env, (table, table_row), source)?),
             _ => Ok(()),
         }
     }
@@ -101,6 +121,12 @@ impl Checks {
         })
     }
 
+    /// WITH CHECK OPTION alone.
+    pub fn of_views(c: &mut Compiler, checks: &[Check], new_row: &[(usize, RelColumn)]) -> Result<Checks> {
+        let views: Vec<Check> = checks.iter().filter(|k| k.kind == CheckKind::View).cloned().collect();
+        Checks::compile(c, &[], &views, new_row)
+    }
+
     /// Computes the generated columns; then fails with 23502 or 23514 as PostgreSQL does: NOT NULL first, then each CHECK in order.
     pub fn complete(&self, layout: &TableLayout, env: Env<'_>, row: &mut [Datum]) -> Result<()> {
         if !self.generated.is_empty() {
@@ -112,11 +138,7 @@ impl Checks {
         if self.checks.is_empty() {
             return Ok(()); // the insert itself looks at NOT NULL
         }
-        for (i, c) in layout.table().live_columns() {
-            if c.not_null && row[i].is_null() {
-                return Err(curia_txn::violation::null_value(layout, i, row, env.exec.context.io()));
-            }
-        }
+        self.not_null(layout, env, row)?;
         let seen: Row = self.columns.iter().map(|i| row[*i].clone()).collect();
         for (name, predicate) in self.of_kind(CheckKind::Constraint) {
             if matches!(predicate.eval(env, &seen)?, Datum::Bool(false)) {
@@ -128,6 +150,16 @@ impl Checks {
 }
 
 impl Checks {
+    /// Fails with 23502 where a column that is NOT NULL is.
+    pub fn not_null(&self, layout: &TableLayout, env: Env<'_>, row: &[Datum]) -> Result<()> {
+        for (i, c) in layout.table().live_columns() {
+            if c.not_null && row[i].is_null() {
+                return Err(curia_txn::violation::null_value(layout, i, row, env.exec.context.io()));
+            }
+        }
+        Ok(())
+    }
+
     fn of_kind(&self, wanted: CheckKind) -> impl Iterator<Item = (&str, &Program)> {
         let found = self.checks.iter().filter(move |(kind, ..)| *kind == wanted);
         found.map(|(_, name, predicate)| (name.as_str(), predicate))
@@ -149,6 +181,8 @@ impl Checks {
 pub(crate) struct ReturningRow {
     /// Positions in the table's row, which come first in what the programs see; the source's row follows.
     columns: Vec<usize>,
+    /// The OID of the row's table stands between them.
+    tableoid: bool,
     programs: Vec<Program>,
 }
 
@@ -157,11 +191,15 @@ impl ReturningRow {
         c: &mut Compiler,
         returning: Option<&Returning>,
         new_row: &[(usize, RelColumn)],
+        tableoid: Option<ColId>,
         source: &[RelColumn],
     ) -> Result<Option<ReturningRow>> {
         let Some(returning) = returning else { return Ok(None) };
-        let columns: Vec<RelColumn> = new_row.iter().map(|(_, c)| c.clone()).chain(source.iter().cloned()).collect();
+        let table = tableoid.map(|id| RelColumn { id, ty: PgType::OID });
+        let row = new_row.iter().map(|(_, c)| c.clone());
+        let columns: Vec<RelColumn> = row.chain(table).chain(source.iter().cloned()).collect();
         Ok(Some(ReturningRow {
+            tableoid: tableoid.is_some(),
             columns: new_row.iter().map(|(i, _)| *i).collect(),
             programs: returning
                 .columns
@@ -171,11 +209,12 @@ impl ReturningRow {
         }))
     }
 
-    pub fn row(&self, env: Env<'_>, table_row: &[Datum], source: &[Datum]) -> Result<Row> {
+    pub fn row(&self, env: Env<'_>, (table, table_row): (Oid, &[Datum]), source: &[Datum]) -> Result<Row> {
         let seen: Row = self
             .columns
             .iter()
             .map(|i| table_row[*i].clone())
+            .chain(self.tableoid.then_some(Datum::Oid(table)))
             .chain(source.iter().cloned())
             .collect();
         self.programs.iter().map(|p| p.eval(env, &seen)).collect()

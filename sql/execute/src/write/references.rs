@@ -17,6 +17,7 @@ use crate::plan::{Outcome, Plan};
 use crate::write::table_layout;
 use bytes::Bytes;
 use curia_bind::BindContext;
+use curia_bind::inherit::columns_by_name;
 use curia_catalog::{Catalog, Constraint, ConstraintKind, ForeignKey, ForeignKeyAction, Oid, Table};
 use curia_parse::quote_identifier;
 use curia_txn::{Check, CheckKind, Isolation, TableLayout, Transaction};
@@ -38,14 +39,25 @@ pub(crate) struct References {
 }
 
 impl References {
-    /// `None` for a table without foreign keys on either side.
+    /// `None` for a table without foreign keys on either side. What refers to a partitioned table refers to its partitions' rows.
     pub fn of(catalog: &Catalog, table: &Table) -> Option<References> {
         let own = table.foreign_keys().map(|(c, k)| (c.oid, k.columns.clone(), k.full));
-        let others = catalog.references_to(table.oid).map(|(t, c, k)| (c.oid, t.oid, k.key.clone()));
+        let mut others = Vec::new();
+        let mut at = Some(table);
+        while let Some(referenced) = at {
+            let places = columns_by_name(referenced, table);
+            // Of a partitioned table's constraint and those of its partitions the topmost asks all of them.
+            for (from, c, k) in catalog.references_to(referenced.oid).filter(|(_, c, _)| c.parent.is_none()) {
+                if let Some(key) = k.key.iter().map(|i| places[*i]).collect() {
+                    others.push((c.oid, from.oid, key));
+                }
+            }
+            at = referenced.partition_of().and_then(|oid| catalog.tables.get(&oid)).map(|t| &**t);
+        }
         let out = References {
             table: table.oid,
             own: own.collect(),
-            others: others.collect(),
+            others,
         };
         (!out.own.is_empty() || !out.others.is_empty()).then_some(out)
     }
@@ -70,6 +82,18 @@ impl References {
 
     /// A row was replaced; `moved`: it has another key now.
     pub fn updated(&self, tx: &mut Transaction, row_key: &Bytes, moved: bool, old: &[Datum], new: &[Datum]) -> Result<()> {
+        self.moved(tx, old, new)?;
+        let changed = |columns: &[usize]| columns.iter().any(|c| old[*c] != new[*c]);
+        for (constraint, columns, full) in &self.own {
+            if (moved || changed(columns)) && wants_check(columns, *full, new) {
+                self.refers(tx, *constraint, row_key)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A row was replaced, in this table or another partition: what refers to it is concerned.
+    pub fn moved(&self, tx: &mut Transaction, old: &[Datum], new: &[Datum]) -> Result<()> {
         let changed = |columns: &[usize]| columns.iter().any(|c| old[*c] != new[*c]);
         for (constraint, table, key) in &self.others {
             if changed(key) && key.iter().all(|c| !old[*c].is_null()) {
@@ -82,11 +106,6 @@ impl References {
                         new: Some(values(new)),
                     },
                 })?;
-            }
-        }
-        for (constraint, columns, full) in &self.own {
-            if (moved || changed(columns)) && wants_check(columns, *full, new) {
-                self.refers(tx, *constraint, row_key)?;
             }
         }
         Ok(())
@@ -424,7 +443,11 @@ impl Settling<'_> {
 impl Side<'_> {
     /// The text of a query, and the types of its parameters.
     fn sql(&self, catalog: &Catalog, query: Query) -> (String, Vec<PgType>) {
-        let name = |t: &Table| format!("{}.{}", quote_identifier(catalog.schema_name(t.schema)), quote_identifier(&t.name));
+        // Partitions belong to their table; a child by inheritance is another one.
+        let name = |t: &Table| {
+            let only = if t.is_partitioned() { "" } else { "ONLY " };
+            format!("{only}{}.{}", quote_identifier(catalog.schema_name(t.schema)), quote_identifier(&t.name))
+        };
         let column = |t: &Table, c: usize| quote_identifier(&t.columns[c].name).into_owned();
         let equal = |t: &Table, columns: &[usize]| {
             let terms: Vec<String> = (1..).zip(columns).map(|(n, c)| format!("x.{} = ${n}", column(t, *c))).collect();

@@ -3,7 +3,7 @@
 //! What a change wrote, the rest of the statement does not see; it reads what RETURNING gave, as the rows of the common table expression.
 //! When a row turns out to have changed since the snapshot, everything is undone and runs again.
 
-use super::{ChangePlan, InsertPlan, Pass};
+use super::{ChangePlan, InsertPlan, Pass, changed_tables};
 use crate::engine::Engine;
 use crate::exec::Exec;
 use crate::plan::PlanKind;
@@ -39,10 +39,11 @@ impl Staged {
                 }
                 Stage::Change { id, name, change } => (*id, name, change),
             };
-            let (plan, table) = match change {
-                Bound::Insert(i) => (Change::Insert(InsertPlan::compile(c, i, depth)?), i.table.oid),
-                Bound::Update(u) => (Change::Change(ChangePlan::update(c, u, depth)?), u.table.oid),
-                Bound::Delete(d) => (Change::Change(ChangePlan::delete(c, d, depth)?), d.table.oid),
+            tables.extend(changed_tables(c.catalog(), change));
+            let plan = match change {
+                Bound::Insert(i) => Change::Insert(InsertPlan::compile(c, i, depth)?),
+                Bound::Update(u) => Change::Change(ChangePlan::update(c, u, depth)?),
+                Bound::Delete(d) => Change::Change(ChangePlan::delete(c, d, depth)?),
                 Bound::Query(_) => return Err(SqlError::internal("a query as a change in WITH")),
             };
             let columns = change.returning().map_or(Vec::new(), |r| {
@@ -50,7 +51,6 @@ impl Staged {
             });
             c.define_change(id, name, columns);
             plans.push(Staged { id, change: plan });
-            tables.push(table);
         }
         Ok((plans, tables))
     }

@@ -677,8 +677,8 @@ pub struct Comment {
 /// TRUNCATE
 #[derive(Clone, Debug, PartialEq)]
 pub struct Truncate {
-    /// Tables.
-    pub tables: Vec<ObjectName>,
+    /// Tables, each with whether ONLY is said.
+    pub tables: Vec<(ObjectName, bool)>,
     /// RESTART IDENTITY
     pub restart_identity: bool,
     /// CASCADE

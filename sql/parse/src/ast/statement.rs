@@ -264,8 +264,8 @@ pub struct TransactionModes {
 /// LOCK TABLE
 #[derive(Clone, Debug, PartialEq)]
 pub struct LockTable {
-    /// Tables.
-    pub tables: Vec<ObjectName>,
+    /// Tables, each with whether ONLY is said.
+    pub tables: Vec<(ObjectName, bool)>,
     /// Mode.
     pub mode: TableLockMode,
     /// NOWAIT

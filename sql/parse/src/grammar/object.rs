@@ -809,8 +809,8 @@ impl<'a> Parser<'a> {
         })))
     }
 
-    /// `relation_expr_list`: ONLY and `*` make no difference without inheritance.
-    pub(super) fn relation_list(&mut self) -> Result<Vec<ObjectName>> {
+    /// `relation_expr_list`: names, each with whether ONLY is said.
+    pub(super) fn relation_list(&mut self) -> Result<Vec<(ObjectName, bool)>> {
         self.comma_list(|p| {
             let only = p.accept_kw(Kw::Only);
             let name = if only && p.peek() == Tok::LParen {
@@ -819,7 +819,7 @@ impl<'a> Parser<'a> {
                 p.relation_name()?
             };
             p.accept_op("*");
-            Ok(name)
+            Ok((name, only))
         })
     }
 }

@@ -234,7 +234,12 @@ impl Session {
         let (oid, _, _) = self.copied_columns(name, columns, Way::In)?;
         let waits = self.waits.clone();
         let tx = self.transaction()?;
-        waits.run(out, tx.lock_tables(&[(oid, TableLock::RowExclusive)])).await?;
+        let mut tables = vec![oid];
+        if tx.catalog().tables.get(&oid).is_some_and(|t| t.is_partitioned()) {
+            tables = tx.catalog().family(oid);
+        }
+        let locks: Vec<_> = tables.into_iter().map(|oid| (oid, TableLock::RowExclusive)).collect();
+        waits.run(out, tx.lock_tables(&locks)).await?;
         // The definition may have changed while the lock was waited for.
         let (_, table, columns) = self.copied_columns(name, columns, Way::In)?;
         let names: Vec<String> = columns.iter().map(|c| c.name.clone()).collect();

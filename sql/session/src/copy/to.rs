@@ -8,7 +8,7 @@ use crate::portal::{Ran, Rows, Tag};
 use crate::session::Session;
 use curia_parse::Statement;
 use curia_parse::ast::{self, Copy, CopyFormat, CopyHeader, CopySource, ObjectName};
-use curia_types::{Datum, IoContext, PgType, Result, SqlError, text_io};
+use curia_types::{Datum, IoContext, PgType, Result, SqlError, SqlState, text_io};
 use std::sync::Arc;
 
 impl Session {
@@ -18,7 +18,13 @@ impl Session {
             CopySource::Query(s) if s.is_bindable() => (**s).clone(),
             CopySource::Query(s) => return Err(SqlError::unsupported(format!("COPY ({}) TO", s.tag())).into()),
             CopySource::Table { name, columns } => {
-                let (_, _, columns) = self.copied_columns(name, columns, Way::Out)?;
+                let (_, table, columns) = self.copied_columns(name, columns, Way::Out)?;
+                if table.is_partitioned() {
+                    let message = format!("cannot copy from partitioned table \"{}\"", table.name);
+                    return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message)
+                        .hint("Try the COPY (SELECT ...) TO variant.")
+                        .into());
+                }
                 if columns.is_empty() {
                     return Err(SqlError::unsupported("COPY TO of a table without columns").into());
                 }
@@ -35,7 +41,7 @@ impl Session {
         let ran = self.run_plan(&inner, Arc::from([]), out).await?;
         let (Some(Rows::Plan(mut rows)), Some(fields)) = (ran.rows, ran.fields) else {
             return Err(SqlError::new(
-                curia_types::SqlState::FEATURE_NOT_SUPPORTED,
+                SqlState::FEATURE_NOT_SUPPORTED,
                 "COPY query must have a RETURNING clause",
             )
             .into());
@@ -123,7 +129,7 @@ fn text_row(d: &Dialect, row: &[Datum], types: &[PgType], io: &IoContext, scratc
     out.push(b'\n');
 }
 
-/// `SELECT columns FROM table`
+/// `SELECT columns FROM ONLY table`
 fn select<'a>(table: &ObjectName, columns: impl Iterator<Item = &'a str>) -> Statement {
     let items = columns
         .map(|c| ast::SelectItem {
@@ -143,7 +149,7 @@ fn select<'a>(table: &ObjectName, columns: impl Iterator<Item = &'a str>) -> Sta
         into: None,
         from: vec![ast::TableRef::Table {
             name: table.clone(),
-            only: false,
+            only: true,
             alias: None,
             sample: None,
         }],

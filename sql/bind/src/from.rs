@@ -307,6 +307,7 @@ impl Binder<'_> {
             return Ok((self.append(table, &tables, &gives)?, item));
         }
         let rel = Rel::Scan(Scan {
+            within: Arc::default(),
             computed: self.computed_indexes(table, &columns)?,
             table: Arc::clone(table),
             columns,

@@ -17,9 +17,10 @@ use crate::index::RowColumns;
 use crate::ir::*;
 use crate::scope::{Clause, Scope};
 use crate::walk;
-use curia_catalog::partition::PartitionColumn;
+use curia_catalog::partition::{PartitionColumn, Partitions};
 use curia_catalog::{Catalog, KeyOf, Oid, Table};
 use curia_types::{Datum, PgType, Result, SqlError};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -61,7 +62,10 @@ pub fn members(catalog: &Catalog, table: &Arc<Table>) -> Result<Vec<Arc<Table>>>
 /// For each column of `of` (index into its columns) the column of `other` with the same name; `None` for dropped ones and those that the
 /// other has not.
 pub fn columns_by_name(of: &Table, other: &Table) -> Vec<Option<usize>> {
-    let found = of.columns.iter().map(|c| (!c.dropped).then(|| other.column(&c.name).map(|(i, _)| i)).flatten());
+    let found = of
+        .columns
+        .iter()
+        .map(|c| (!c.dropped).then(|| other.column(&c.name).map(|(i, _)| i)).flatten());
     found.collect()
 }
 
@@ -105,8 +109,9 @@ impl Binder<'_> {
             return Ok(Rel::Values { rows: Vec::new(), columns });
         }
         let mut inputs = Vec::with_capacity(tables.len());
+        let mut levels = Levels::new();
         for table in tables {
-            inputs.push(self.member(parent, table, gives)?);
+            inputs.push(self.member(parent, table, gives, &mut levels)?);
         }
         Ok(Rel::SetOp {
             op: SetOp::Union,
@@ -117,7 +122,7 @@ impl Binder<'_> {
     }
 
     /// One table's part of an append, with its columns in order.
-    fn member(&self, parent: &Table, table: &Arc<Table>, gives: &FamilyColumns<'_>) -> Result<(Rel, Vec<ColId>)> {
+    fn member(&self, parent: &Table, table: &Arc<Table>, gives: &FamilyColumns<'_>, levels: &mut Levels) -> Result<(Rel, Vec<ColId>)> {
         let places = columns_by_name(parent, table);
         let mut scanned = Vec::with_capacity(gives.columns.len());
         let mut columns = Vec::with_capacity(gives.columns.len() + 2);
@@ -140,6 +145,7 @@ impl Binder<'_> {
         columns.push((self.column(PgType::OID), self.constant(Datum::Oid(table.oid), PgType::OID, None)));
         let outputs = columns.iter().map(|(c, _)| c.id).collect();
         let scan = Scan {
+            within: self.within(parent, table, &scanned, levels)?,
             computed: self.computed_indexes(table, &scanned)?,
             table: Arc::clone(table),
             columns: scanned,
@@ -150,6 +156,54 @@ impl Binder<'_> {
             columns,
         };
         Ok((rel, outputs))
+    }
+}
+
+/// The partitions and the bound keys of the partitioned tables of a family.
+type Levels = HashMap<Oid, Option<(Arc<Partitions>, RowColumns, Vec<Expr>)>>;
+
+impl Binder<'_> {
+    /// The partitions between a partitioned table and one of its leaves, over a scan of the leaf.
+    fn within(&self, parent: &Table, leaf: &Arc<Table>, scanned: &[(usize, RelColumn)], levels: &mut Levels) -> Result<Arc<[Within]>> {
+        let catalog = self.cx.catalog;
+        let mut out = Vec::new();
+        let mut at = leaf;
+        while at.oid != parent.oid
+            && let Some(above) = at.partition_of().and_then(|oid| catalog.tables.get(&oid))
+        {
+            if !levels.contains_key(&above.oid) {
+                let known = match above.partitions(catalog)? {
+                    // Another operator class has another order, or another hash.
+                    Some(partitions) if above.partition_key.iter().flat_map(|k| &k.columns).all(|c| c.opclass.is_none()) => {
+                        let (row, key) = self.partition_key(above)?;
+                        Some((Arc::new(partitions), row, key))
+                    }
+                    _ => None,
+                };
+                levels.insert(above.oid, known);
+            }
+            if let Some(Some((partitions, row, key))) = levels.get(&above.oid) {
+                let places = columns_by_name(above, leaf);
+                let of = |id: ColId| {
+                    let place = row.iter().find(|(_, c)| c.id == id).and_then(|(i, _)| places[*i])?;
+                    scanned.iter().find(|(i, _)| *i == place).map(|(_, c)| column(c))
+                };
+                let mut key = key.clone();
+                for value in &mut key {
+                    walk::replace(value, &mut |e| match e.kind {
+                        ExprKind::Column(id) => of(id),
+                        _ => None,
+                    });
+                }
+                out.push(Within {
+                    partitions: partitions.clone(),
+                    partition: at.oid,
+                    key: key.into(),
+                });
+            }
+            at = above;
+        }
+        Ok(out.into())
     }
 }
 
@@ -191,11 +245,12 @@ pub fn row_rules(catalog: &Catalog, table: &Arc<Table>) -> Result<RowRules> {
 /// # Errors
 /// Those of binding.
 pub fn partition_key(catalog: &Catalog, table: &Arc<Table>) -> Result<(RowColumns, Vec<Expr>)> {
-    let Some(key) = &table.partition_key else {
-        return Ok((Vec::new(), Vec::new()));
-    };
-    with_folding_binder(catalog, |b| {
-        let (row, item) = b.new_row(table, &table.name, true);
+    with_folding_binder(catalog, |b| b.partition_key(table))
+}
+
+impl Binder<'_> {
+    fn partition_key(&self, table: &Arc<Table>) -> Result<(RowColumns, Vec<Expr>)> {
+        let (row, item) = self.new_row(table, &table.name, true);
         let mut scope = Scope::root();
         scope.items.push(Rc::new(item));
         let value = |part: &PartitionColumn| match &part.of {
@@ -204,11 +259,12 @@ pub fn partition_key(catalog: &Catalog, table: &Arc<Table>) -> Result<(RowColumn
                 found.ok_or_else(|| SqlError::internal("a partition key over a dropped column"))
             }
             KeyOf::Expression { text, .. } => {
-                let bound = b.expr_in(&curia_parse::parse_expression(text)?, &scope, Clause::IndexExpression)?;
-                Ok(walk::without_positions(&b.text_if_unknown(bound)?))
+                let bound = self.expr_in(&curia_parse::parse_expression(text)?, &scope, Clause::IndexExpression)?;
+                Ok(walk::without_positions(&self.text_if_unknown(bound)?))
             }
         };
-        let values = key.columns.iter().map(value).collect::<Result<_>>()?;
-        Ok((row.clone(), values))
-    })
+        let parts = table.partition_key.iter().flat_map(|key| &key.columns);
+        let values = parts.map(value).collect::<Result<_>>()?;
+        Ok((row, values))
+    }
 }

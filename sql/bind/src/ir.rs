@@ -4,6 +4,7 @@
 //! column that no relation below produces is an outer (correlated) reference. There are no scopes, aliases or ambiguities left.
 //! `curia-execute` lowers this to a point plan or to a DataFusion plan (columns are named `c{ColId}` there).
 
+use curia_catalog::partition::Partitions;
 use curia_catalog::{Oid, Table};
 pub use curia_parse::ast::{FrameExclude, FrameUnit, LockStrength, LockWait, SetOperator as SetOp};
 use curia_types::{Datum, PgType};
@@ -453,6 +454,25 @@ pub struct Scan {
     pub row_key: Option<ColId>,
     /// The table's indexes on expressions and partial ones, over the ids that the scan's columns have or had before unused ones went.
     pub computed: Arc<[ComputedIndex]>,
+    /// The partitions that the table is, or is in, as far as the statement reads the partitioned tables above it.
+    pub within: Arc<[Within]>,
+}
+
+/// A partition that all rows of a scan are in.
+#[derive(Clone, Debug)]
+pub struct Within {
+    /// The partitions of the partitioned table.
+    pub partitions: Arc<Partitions>,
+    /// This one of them.
+    pub partition: Oid,
+    /// The partition key over the ids that the scan's columns have or had before unused ones went.
+    pub key: Arc<[Expr]>,
+}
+
+impl PartialEq for Within {
+    fn eq(&self, other: &Within) -> bool {
+        self.partition == other.partition && self.key == other.key
+    }
 }
 
 /// An index with expressions, bound.

@@ -233,7 +233,9 @@ impl Binder<'_> {
     #[allow(clippy::type_complexity)] // a target, and columns with their numbers
     fn table_below(&self, view: &Arc<View>, table: &Arc<Table>, only: bool) -> Result<(ViewTarget, Vec<(i16, NsColumn)>), Refusal> {
         let (rel, item) = self.scan(table, only, None, &table.name)?;
-        let Some(row_key) = item.row_key else { return Err(NOT_ONE_RELATION) };
+        let Some(row_key) = item.row_key else {
+            return Err(NOT_ONE_RELATION);
+        };
         let (scanned, family) = (item.scanned(table), item.tableoid.is_some());
         let attnums = scanned.iter().map(|(i, _)| table.columns[*i].attnum);
         let columns = attnums.zip(item.columns).collect();

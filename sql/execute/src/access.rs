@@ -139,11 +139,16 @@ fn bare(mut e: &Expr) -> &Expr {
 }
 
 fn independent(value: &Expr, own: &Own) -> bool {
+    is_steady(value) && walk::used(value).iter().all(|id| !own.contains_key(id))
+}
+
+/// Whether a value may be computed once for all rows: it is not volatile, and asks no subquery.
+pub(crate) fn is_steady(value: &Expr) -> bool {
     let mut volatile = false;
     walk::each(value, &mut |e| {
         volatile |= registry::volatility(e) == Volatility::Volatile || matches!(e.kind, ExprKind::Subquery { .. });
     });
-    !volatile && walk::used(value).iter().all(|id| !own.contains_key(id))
+    !volatile
 }
 
 impl PathKey {

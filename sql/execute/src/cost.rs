@@ -152,22 +152,17 @@ impl Estimator<'_> {
         if !lateral
             && matches!(kind, JoinKind::Inner | JoinKind::Left)
             && bounded(left)
-            && let Some(Rel::Filter { input, predicate }) = lookup(right, &terms, &walk::columns(left))
-            && let Rel::Scan(scan) = &*input
+            && let Some(found) = lookup(right, &terms, &walk::columns(left))
         {
-            let mut all = Vec::new();
-            walk::conjuncts(predicate, &mut all);
-            if let Some(path) = access::choose(scan, &all) {
-                let each = self.path(scan, &path)?;
-                let whole = self.relation(right)?;
-                return Ok(Cost {
-                    rows: l.rows * each.rows,
-                    rowwise: l.rowwise + l.rows * each.rowwise,
-                    analytic: l.analytic + whole.analytic,
-                    subqueries: l.subqueries + whole.subqueries,
-                    counted: l.counted && each.counted,
-                });
-            }
+            let each = self.relation(&found)?;
+            let whole = self.relation(right)?;
+            return Ok(Cost {
+                rows: l.rows * each.rows,
+                rowwise: l.rowwise + l.rows * each.rowwise,
+                analytic: l.analytic + whole.analytic,
+                subqueries: l.subqueries + whole.subqueries,
+                counted: l.counted && each.counted,
+            });
         }
         let r = self.relation(right)?;
         if lateral {

@@ -35,6 +35,7 @@ mod held;
 pub mod order;
 mod ordered;
 pub mod plan;
+mod prune;
 pub mod registry;
 pub mod rewrite;
 pub mod rows;

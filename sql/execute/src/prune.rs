@@ -93,12 +93,15 @@ impl Pruning {
 
 /// What a term says of a key.
 fn said_of(c: &mut Compiler, term: &Expr, key: &Expr, ty: PgType, own: &[ColId], frame: &Frame) -> Result<Option<Said>> {
-    let free = |e: &Expr| crate::access::stays(e) && !walk::used(e).iter().any(|id| own.contains(id));
+    let free = |e: &Expr| crate::access::is_steady(e) && !walk::used(e).iter().any(|id| own.contains(id));
     // Values of one type compare as those of the key do.
     let comparable = |a: u32, b: u32| {
         let (a, b, k) = (type_info::base_type(a), type_info::base_type(b), type_info::base_type(ty.oid));
         let integers = |t| matches!(t, curia_types::oid::INT2 | curia_types::oid::INT4 | curia_types::oid::INT8);
-        same_order(a, b) && [a, b].iter().all(|t| *t == k || (integers(*t) && integers(k)) || (is_text(*t) && is_text(k)))
+        same_order(a, b)
+            && [a, b]
+                .iter()
+                .all(|t| *t == k || (integers(*t) && integers(k)) || (is_text(*t) && is_text(k)))
     };
     let is_key = |e: &Expr| same_but_labels(e, key);
     Ok(match &term.kind {
@@ -226,7 +229,11 @@ impl Known {
         let values = match self.values.take() {
             None => values,
             Some(before) => {
-                let both = |v: &Datum| before.iter().any(|b| b.is_null() == v.is_null() && order::compare(ty, b, v).is_eq());
+                let both = |v: &Datum| {
+                    before
+                        .iter()
+                        .any(|b| b.is_null() == v.is_null() && order::compare(ty, b, v).is_eq())
+                };
                 values.into_iter().filter(both).collect()
             }
         };
@@ -237,7 +244,9 @@ impl Known {
 
     fn may_be(&self, ty: PgType, value: &Datum) -> bool {
         if let Some(values) = &self.values {
-            return values.iter().any(|v| v.is_null() == value.is_null() && order::compare(ty, v, value).is_eq());
+            return values
+                .iter()
+                .any(|v| v.is_null() == value.is_null() && order::compare(ty, v, value).is_eq());
         }
         let bounded = self.lower.is_some() || self.upper.is_some();
         if value.is_null() {
@@ -311,13 +320,9 @@ fn outside(types: &[PgType], known: &[Known], from: &[Edge], to: &[Edge]) -> boo
                 Edge::Min => return true,
                 Edge::Value(e) => match low.map(|(l, inclusive)| (order::compare(ty, l, e), inclusive)) {
                     Some((Ordering::Greater, _) | (Ordering::Equal, false)) => return true,
-                    Some((Ordering::Equal, true)) => {
-                        // The last column's end is exclusive.
-                        if i + 1 == known.len() {
-                            return true;
-                        }
-                        true
-                    }
+                    // The end itself is outside.
+                    Some((Ordering::Equal, true)) if i + 1 == known.len() => return true,
+                    Some((Ordering::Equal, true)) => true,
                     _ => false,
                 },
             };

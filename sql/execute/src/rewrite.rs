@@ -208,20 +208,7 @@ fn push(mut rel: Rel, mut terms: Vec<Expr>) -> Rel {
         } => {
             // Each input has its own columns for those that come out.
             let down = take(&mut terms, |t| movable(t) && !has_subquery(t));
-            let into = |(rel, ids): (Rel, Vec<ColId>)| {
-                let own: Vec<Expr> = ids
-                    .iter()
-                    .zip(&columns)
-                    .map(|(id, c)| Expr {
-                        kind: ExprKind::Column(*id),
-                        ty: c.ty,
-                        position: None,
-                    })
-                    .collect();
-                let map: HashMap<ColId, &Expr> = columns.iter().map(|c| c.id).zip(&own).collect();
-                let terms = down.iter().map(|t| substitute(t.clone(), &map)).collect();
-                (push(rel, terms), ids)
-            };
+            let into = |(rel, ids): (Rel, Vec<ColId>)| (push(rel, renamed(&down, &columns, &ids)), ids);
             let inputs = inputs.into_iter().map(into).collect();
             filter(
                 Rel::SetOp {
@@ -359,6 +346,18 @@ fn has_subquery(e: &Expr) -> bool {
     let mut found = false;
     walk::each(e, &mut |e| found |= matches!(e.kind, ExprKind::Subquery { .. }));
     found
+}
+
+/// Terms over an append's output, over an input's columns in the same order.
+pub(crate) fn renamed(terms: &[Expr], output: &[RelColumn], input: &[ColId]) -> Vec<Expr> {
+    let named = |(id, c): (&ColId, &RelColumn)| Expr {
+        kind: ExprKind::Column(*id),
+        ty: c.ty,
+        position: None,
+    };
+    let own: Vec<Expr> = input.iter().zip(output).map(named).collect();
+    let map: HashMap<ColId, &Expr> = output.iter().map(|c| c.id).zip(&own).collect();
+    terms.iter().map(|t| substitute(t.clone(), &map)).collect()
 }
 
 /// Replaces columns by the expressions that compute them.

@@ -9,6 +9,7 @@ use crate::cost;
 use crate::engine::Engine;
 use crate::eval::Env;
 use crate::exec::Exec;
+use crate::prune::Pruning;
 use crate::registry;
 use crate::rows::{Compiler, bounds, equality, ids};
 use crate::walk;
@@ -202,6 +203,12 @@ impl Lowering {
                 if let Rel::Scan(scan) = &**input {
                     let mut terms = Vec::new();
                     walk::conjuncts(predicate.clone(), &mut terms);
+                    if self.is_pruned(scan, &terms)? {
+                        return self.rows(&Rel::Values {
+                            rows: Vec::new(),
+                            columns: walk::columns(rel),
+                        });
+                    }
                     if crate::access::choose(scan, &terms).is_some() {
                         return self.rows(rel);
                     }
@@ -288,6 +295,18 @@ impl Lowering {
             lowered.push(self.predicate(&rest, &both)?);
         }
         Ok(balanced(lowered, Operator::And))
+    }
+
+    /// Whether a scan is of a partition in which the filter finds nothing.
+    fn is_pruned(&mut self, scan: &Scan, terms: &[Expr]) -> Result<bool> {
+        let env = Env {
+            exec: &self.exec,
+            frame: &[],
+        };
+        match Pruning::compile(&mut self.compiler, scan, terms, &HashMap::new())? {
+            Some(pruning) => pruning.excludes(env),
+            None => Ok(false),
+        }
     }
 
     fn scan(&mut self, scan: &Scan, rel: &Rel) -> Result<LogicalPlan> {

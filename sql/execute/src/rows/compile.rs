@@ -14,6 +14,7 @@ use super::window::Window;
 use crate::access;
 use crate::comparison::{Comparison, comparison};
 use crate::eval::{Program, Scope, compile, correlated};
+use crate::prune::Pruning;
 use crate::registry;
 use crate::spill::By;
 use crate::walk;
@@ -335,6 +336,7 @@ impl Compiler {
         direction: Direction,
     ) -> Result<TableScan> {
         let layout = self.layout(&scan.table)?;
+        let pruning = Pruning::compile(self, scan, &terms, frame)?;
         let (access, residual) = match access::choose(scan, &terms) {
             Some(path) => {
                 let residual = path.residual.clone();
@@ -345,7 +347,7 @@ impl Compiler {
         let filter = walk::conjunction(residual)
             .map(|p| self.expression(&p, &columns, frame))
             .transpose()?;
-        Ok(TableScan::new(scan, layout, columns, access, filter, direction))
+        Ok(TableScan::new(scan, layout, columns, access, (pruning, filter), direction))
     }
 
     /// Makes the scan with this column run in a direction.
@@ -467,6 +469,7 @@ pub(crate) fn bounded(rel: &Rel) -> bool {
             bounded(input)
         }
         Rel::Project { input, .. } | Rel::Sort { input, .. } | Rel::Limit { input, .. } | Rel::Aggregate { input, .. } => bounded(input),
+        Rel::SetOp { inputs, .. } => inputs.iter().all(|(input, _)| bounded(input)),
         Rel::Join { left, right, .. } => bounded(left) && (bounded(right) || matches!(**right, Rel::Scan(_) | Rel::Filter { .. })),
         _ => false,
     }
@@ -484,6 +487,24 @@ pub(crate) fn lookup(right: &Rel, terms: &[Expr], left: &[RelColumn]) -> Option<
             }
             _ => return None,
         },
+        Rel::SetOp {
+            op: SetOp::Union,
+            all: true,
+            inputs,
+            columns,
+        } => {
+            // All inputs by a key, or none.
+            let into = |(rel, ids): &(Rel, Vec<ColId>)| {
+                let below = crate::rewrite::renamed(terms, columns, ids);
+                lookup(rel, &below, left).map(|rel| (rel, ids.clone()))
+            };
+            return Some(Rel::SetOp {
+                op: SetOp::Union,
+                all: true,
+                inputs: inputs.iter().map(into).collect::<Option<_>>()?,
+                columns: columns.clone(),
+            });
+        }
         _ => return None,
     };
     let before = access::choose(scan, &all).map_or(0, |p| p.equal.len());

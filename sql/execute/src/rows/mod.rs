@@ -19,10 +19,10 @@ mod sort;
 mod window;
 
 pub(crate) use basic::bounds;
-pub use compile::Compiler;
+pub use compile::{Compiler, Frame};
 pub(crate) use compile::{bounded, equality, ids, lookup, positions};
 pub(crate) use measure::describe;
-pub(crate) use scan::TableScan;
+pub(crate) use scan::{Fit, TableScan, fit};
 
 use crate::eval::Env;
 use curia_bind::ir::RelColumn;

@@ -6,6 +6,7 @@ use super::compile::{Compiler, Frame};
 use super::{Cursor, Operator, Row};
 use crate::access::{Bound, End, Path, PathKeyOf};
 use crate::eval::{Env, Program};
+use crate::prune::Pruning;
 use curia_bind::ir::{RelColumn, Scan};
 use curia_storage::row::RowLayout;
 use curia_txn::layout::entry_row_key;
@@ -113,7 +114,7 @@ impl Access {
 }
 
 /// What a value is among the values of a key column.
-enum Fit {
+pub(crate) enum Fit {
     Value(Datum),
     Null,
     Below,
@@ -121,7 +122,7 @@ enum Fit {
 }
 
 /// Brings a value of the same order to the key column's type.
-fn fit(ty: PgType, value: Datum) -> Fit {
+pub(crate) fn fit(ty: PgType, value: Datum) -> Fit {
     let Some(i) = crate::order::integer(&value).filter(|_| !matches!(value, Datum::Oid(_))) else {
         return if value.is_null() { Fit::Null } else { Fit::Value(value) };
     };
@@ -244,6 +245,7 @@ pub struct TableScan {
     columns: Vec<RelColumn>,
     pub(crate) access: Access,
     pub(crate) filter: Option<Program>,
+    pruning: Option<Pruning>,
     pub(crate) direction: Direction,
 }
 
@@ -253,7 +255,7 @@ impl TableScan {
         layout: Arc<TableLayout>,
         columns: Vec<RelColumn>,
         access: Access,
-        filter: Option<Program>,
+        (pruning, filter): (Option<Pruning>, Option<Program>),
         direction: Direction,
     ) -> TableScan {
         let mut outputs: Vec<Output> = scan.columns.iter().map(|(i, _)| Output::Column(*i)).collect();
@@ -264,6 +266,7 @@ impl TableScan {
             columns,
             access,
             filter,
+            pruning,
             direction,
         }
     }
@@ -305,7 +308,12 @@ impl Operator for TableScan {
         &self.columns
     }
     fn open(self: Arc<Self>, env: Env<'_>) -> Result<Box<dyn Cursor>> {
+        let pruned = match &self.pruning {
+            Some(pruning) => pruning.excludes(env)?,
+            None => false,
+        };
         let probes = match &self.access {
+            _ if pruned => VecDeque::new(),
             Access::Full => VecDeque::from([Probe::Range(KeyRange::all())]),
             Access::Keys(k) => {
                 let mut probes = k.probes(&self.layout, env)?;

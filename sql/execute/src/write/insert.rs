@@ -56,11 +56,7 @@ impl InsertPlan {
                 InsertValue::Dropped => Ok(None),
             })
             .collect::<Result<_>>()?;
-        let conflict = insert
-            .on_conflict
-            .as_ref()
-            .map(|o| Conflict::compile(c, o))
-            .transpose()?;
+        let conflict = insert.on_conflict.as_ref().map(|o| Conflict::compile(c, o)).transpose()?;
         Ok(InsertPlan {
             source,
             source_columns: as_output(&columns),
@@ -166,10 +162,8 @@ async fn upsert(conflict: &Conflict, table: &Member, tx: &mut Transaction, env: 
         if let Some(bound) = &table.bound
             && !bound.holds(env, &new)?
         {
-            return Err(
-                SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "invalid ON UPDATE specification")
-                    .detail("The result tuple would appear in a different partition than the original tuple."),
-            );
+            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "invalid ON UPDATE specification")
+                .detail("The result tuple would appear in a different partition than the original tuple."));
         }
         table.checks.complete(&table.layout, env, &mut new)?;
         let new_key = tx.update(&table.layout, &row_key, &old, &new).await?;

@@ -43,7 +43,11 @@ impl Member {
         let RowRules { row, generated, checks } = row_rules(catalog, table)?;
         let places = columns_by_name(target, table);
         let same = table.columns.len() == target.columns.len()
-            && places.iter().zip(&target.columns).enumerate().all(|(i, (p, c))| c.dropped || *p == Some(i));
+            && places
+                .iter()
+                .zip(&target.columns)
+                .enumerate()
+                .all(|(i, (p, c))| c.dropped || *p == Some(i));
         let own = assigned.iter().filter_map(|i| places[*i]);
         let assigned: Vec<usize> = own.chain(generated.iter().map(|(i, _)| *i)).collect();
         Ok(Member {
@@ -101,7 +105,12 @@ impl Member {
 
     /// The indexes of this table that stand for the target's.
     pub fn indexes(&self, of_target: &[Oid]) -> Vec<Oid> {
-        let mine = |oid: &Oid| self.lineage.iter().find(|(_, above)| above.contains(oid)).map_or(*oid, |(own, _)| *own);
+        let mine = |oid: &Oid| {
+            self.lineage
+                .iter()
+                .find(|(_, above)| above.contains(oid))
+                .map_or(*oid, |(own, _)| *own)
+        };
         of_target.iter().map(mine).collect()
     }
 
@@ -134,7 +143,10 @@ impl Member {
     }
 
     fn has_not(&self, column: usize) -> SqlError {
-        SqlError::internal(format!("table \"{}\" has no column {column} of its parent", self.layout.table().name))
+        SqlError::internal(format!(
+            "table \"{}\" has no column {column} of its parent",
+            self.layout.table().name
+        ))
     }
 
     /// Completes a row that is new in this table, and refuses it where it does not fit.
@@ -205,14 +217,20 @@ impl Level {
     /// Over rows as `of` has them.
     fn compile(c: &mut Compiler, table: &Arc<Table>, of: &Table) -> Result<Option<Level>> {
         let catalog = c.catalog().clone();
-        let Some(partitions) = table.partitions(&catalog)? else { return Ok(None) };
+        let Some(partitions) = table.partitions(&catalog)? else {
+            return Ok(None);
+        };
         let (row, key) = partition_key(&catalog, table)?;
         let places = columns_by_name(table, of);
-        let place = |(i, _): &(usize, RelColumn)| places[*i].ok_or_else(|| SqlError::internal("a partition without a column of its parent"));
+        let place =
+            |(i, _): &(usize, RelColumn)| places[*i].ok_or_else(|| SqlError::internal("a partition without a column of its parent"));
         let columns: Vec<RelColumn> = row.iter().map(|(_, c)| c.clone()).collect();
         Ok(Some(Level {
             columns: row.iter().map(place).collect::<Result<_>>()?,
-            key: key.iter().map(|e| c.expression(e, &columns, &HashMap::new())).collect::<Result<_>>()?,
+            key: key
+                .iter()
+                .map(|e| c.expression(e, &columns, &HashMap::new()))
+                .collect::<Result<_>>()?,
             table: table.clone(),
             partitions,
         }))
@@ -345,7 +363,12 @@ impl Router {
 
 fn lineage(catalog: &Catalog, table: &Table) -> Vec<(Oid, Vec<Oid>)> {
     let ancestors = catalog.ancestors(table.oid);
-    let parent_of = |index: Oid| ancestors.iter().filter_map(|t| catalog.tables.get(t)?.index(index)).find_map(|i| i.parent);
+    let parent_of = |index: Oid| {
+        ancestors
+            .iter()
+            .filter_map(|t| catalog.tables.get(t)?.index(index))
+            .find_map(|i| i.parent)
+    };
     let above = |first: Oid| std::iter::successors(Some(first), |index| parent_of(*index)).collect();
     table.indexes.iter().filter_map(|i| Some((i.oid, above(i.parent?)))).collect()
 }

@@ -446,7 +446,11 @@ impl Side<'_> {
         // Partitions belong to their table; a child by inheritance is another one.
         let name = |t: &Table| {
             let only = if t.is_partitioned() { "" } else { "ONLY " };
-            format!("{only}{}.{}", quote_identifier(catalog.schema_name(t.schema)), quote_identifier(&t.name))
+            format!(
+                "{only}{}.{}",
+                quote_identifier(catalog.schema_name(t.schema)),
+                quote_identifier(&t.name)
+            )
         };
         let column = |t: &Table, c: usize| quote_identifier(&t.columns[c].name).into_owned();
         let equal = |t: &Table, columns: &[usize]| {

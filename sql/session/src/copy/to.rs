@@ -40,11 +40,7 @@ impl Session {
         let inner = Prepared::transient(&prepared.sql, Arc::new(parsed));
         let ran = self.run_plan(&inner, Arc::from([]), out).await?;
         let (Some(Rows::Plan(mut rows)), Some(fields)) = (ran.rows, ran.fields) else {
-            return Err(SqlError::new(
-                SqlState::FEATURE_NOT_SUPPORTED,
-                "COPY query must have a RETURNING clause",
-            )
-            .into());
+            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "COPY query must have a RETURNING clause").into());
         };
         let names: Vec<String> = fields.iter().map(|f| f.name.clone()).collect();
         let types: Vec<PgType> = fields.iter().map(|f| f.ty).collect();

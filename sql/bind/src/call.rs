@@ -724,6 +724,7 @@ impl Binder<'_> {
             Clause::AlterUsing => "transform expressions",
             Clause::IndexExpression => "index expressions",
             Clause::IndexPredicate => "index predicates",
+            Clause::CopyWhere => "COPY FROM WHERE conditions",
         };
         let (state, what) = match kind {
             Kind::Aggregate => (SqlState::GROUPING_ERROR, "aggregate functions"),

@@ -350,6 +350,7 @@ impl Binder<'_> {
             Clause::AlterUsing => "transform expression",
             Clause::IndexExpression => "index expression",
             Clause::IndexPredicate => "index predicate",
+            Clause::CopyWhere => "COPY FROM WHERE condition",
             _ => return Ok(()),
         };
         if what == "column reference" && clause != Clause::Default {

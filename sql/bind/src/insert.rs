@@ -1,6 +1,8 @@
 //! INSERT, and what all row changes share: targets, defaults, CHECK constraints, RETURNING.
 
 use crate::binder::{Binder, at};
+use crate::context::BindContext;
+use crate::index::RowColumns;
 use crate::ir::*;
 use crate::regclass::{Named, check_database, find_relation, no_relation, refuse_foreign_temporary};
 use crate::scope::{Clause, NsColumn, NsItem, Scope};
@@ -768,6 +770,33 @@ impl Binder<'_> {
             position: at(pos),
         })
     }
+}
+
+/// The WHERE of COPY FROM, over a row of the table's live columns; `depth` is that of the statement.
+///
+/// # Errors
+/// Those of binding; 42P10 for generated columns, which have no values yet.
+pub fn copy_condition(table: &Arc<Table>, filter: &ast::Expr, depth: u32, cx: &BindContext<'_>) -> Result<(RowColumns, Expr)> {
+    crate::view::with_depth(depth, |depth| {
+        let binder = Binder::new(cx, depth, true);
+        let (row, item) = binder.new_row(table, &table.name, true);
+        let mut scope = Scope::root();
+        scope.items.push(Rc::new(item));
+        let condition = binder.condition(filter, &scope, Clause::CopyWhere, "WHERE")?;
+        let mut generated = None;
+        crate::walk::columns_of(&condition, &mut |id| {
+            let found = row.iter().find(|(_, c)| c.id == id).map(|(i, _)| &table.columns[*i]);
+            generated = generated.or(found.filter(|c| c.generated));
+        });
+        match generated {
+            None => Ok((row, condition)),
+            Some(c) => Err(SqlError::new(
+                SqlState::INVALID_COLUMN_REFERENCE,
+                "generated columns are not supported in COPY FROM WHERE conditions",
+            )
+            .detail(format!("Column \"{}\" is a generated column.", c.name))),
+        }
+    })
 }
 
 /// The names of the columns that SET assigns to.

@@ -60,6 +60,7 @@ mod with;
 pub use context::{BindContext, CursorRow};
 pub use function::{check_function, is_built_in_function};
 pub use generated::{generated_columns_used, generated_text, generated_text_renamed};
+pub use insert::copy_condition;
 pub use updatable::{check_option_possible, updatable_columns};
 pub use view::recursive;
 

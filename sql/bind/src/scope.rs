@@ -104,6 +104,7 @@ pub(crate) enum Clause {
     IndexExpression,
     IndexPredicate,
     ConflictWhere,
+    CopyWhere,
 }
 
 /// One query level.

@@ -6,11 +6,12 @@ use crate::objects::OWN_VIEWS;
 use crate::output::{Field, Output, Stop};
 use crate::plan_cache::Cached;
 use crate::session::Session;
-use curia_bind::ir::{BoundStatement, OutputColumn};
+use curia_bind::index::RowColumns;
+use curia_bind::ir::{BoundStatement, Expr, OutputColumn};
 use curia_bind::{BindContext, CursorRow};
-use curia_catalog::Catalog;
+use curia_catalog::{Catalog, Table};
 use curia_execute::{Plan, PlanKind};
-use curia_parse::{Parsed, Statement};
+use curia_parse::{Parsed, Statement, ast};
 use curia_txn::TableLock;
 use curia_types::{PgType, Result, SqlError, SqlState};
 use parking_lot::Mutex;
@@ -210,6 +211,23 @@ impl Session {
             io: &io,
         };
         curia_bind::bind_statement(statement, depth, &cx)
+    }
+
+    /// Binds the WHERE of COPY FROM.
+    pub(crate) fn bind_copy_condition(&mut self, table: &Arc<Table>, filter: &ast::Expr, depth: u32) -> Result<(RowColumns, Expr)> {
+        let catalog = self.transaction()?.catalog();
+        let mut io = self.environment.io.clone();
+        io.now = self.transaction_start();
+        let cx = BindContext {
+            row_keys: false,
+            cursor: None,
+            catalog: &catalog,
+            search_path: &self.environment.search_path,
+            database: &self.shared.database_name,
+            params: None,
+            io: &io,
+        };
+        curia_bind::copy_condition(table, filter, depth, &cx)
     }
 
     /// Plans a bound statement.

@@ -332,14 +332,25 @@ impl Session {
         };
         let wait = if lock.nowait { LockWait::NoWait } else { LockWait::Block };
         for (name, only) in &lock.tables {
-            let oid = self.table_named(name)?;
+            let mut waiting = vec![self.table_or_view_named(name)?];
+            let mut locked = Vec::new();
             let waits = self.waits.clone();
             let tx = self.transaction()?;
-            waits.run(out, tx.lock_table(oid, mode, wait)).await?;
-            // With its own lock no children come or go.
-            let below = if *only { Vec::new() } else { tx.catalog().descendants(oid) };
-            for oid in below {
+            while let Some(oid) = waiting.pop() {
+                if locked.contains(&oid) {
+                    continue;
+                }
                 waits.run(out, tx.lock_table(oid, mode, wait)).await?;
+                locked.push(oid);
+                let catalog = tx.catalog();
+                if let Some(view) = catalog.views.get(&oid) {
+                    // With a view go the relations of its query.
+                    let below = view.relations.iter().map(|r| r.oid);
+                    waiting.extend(below.filter(|oid| catalog.tables.contains_key(oid) || catalog.views.contains_key(oid)));
+                } else if !*only {
+                    // With its own lock no children come or go.
+                    waiting.extend(catalog.children(oid).map(|t| t.oid));
+                }
             }
         }
         Ok(())
@@ -355,11 +366,22 @@ impl Session {
         Ok(())
     }
 
-    /// A table by name, in the session's search path.
-    pub(crate) fn table_named(&mut self, name: &ObjectName) -> Result<curia_catalog::Oid> {
+    /// A table or view by name: what LOCK TABLE takes.
+    fn table_or_view_named(&mut self, name: &ObjectName) -> Result<curia_catalog::Oid> {
+        match self.relation_named(name)? {
+            Some(Relation::View(oid)) => Ok(oid),
+            Some(Relation::Table(_)) | None => self.table_named(name),
+            Some(_) => Err(SqlError::new(
+                SqlState::WRONG_OBJECT_TYPE,
+                format!("\"{}\" is not a table or view", name.name()),
+            )),
+        }
+    }
+
+    fn relation_named(&mut self, name: &ObjectName) -> Result<Option<Relation>> {
         let catalog = self.transaction()?.catalog();
         self.refresh_environment(&catalog);
-        let found = match name.schema() {
+        Ok(match name.schema() {
             Some(schema) => {
                 let schema = catalog
                     .schema(schema)
@@ -367,8 +389,13 @@ impl Session {
                 catalog.relation_in(schema.oid, name.name())
             }
             None => catalog.relation(&self.environment.search_path, name.name()),
-        };
-        match found {
+        })
+    }
+
+    /// A table by name, in the session's search path.
+    pub(crate) fn table_named(&mut self, name: &ObjectName) -> Result<curia_catalog::Oid> {
+        let catalog = self.transaction()?.catalog();
+        match self.relation_named(name)? {
             Some(Relation::Table(oid)) if catalog.tables.get(&oid).is_none_or(|t| t.materialized.is_none()) => Ok(oid),
             Some(_) => Err(SqlError::new(
                 SqlState::WRONG_OBJECT_TYPE,

@@ -5,10 +5,11 @@ use crate::engine::Engine;
 use crate::eval::{Env, Program};
 use crate::exec::{Exec, Execution};
 use crate::rows::{Compiler, Row};
-use curia_bind::ir::{Insert, InsertValue};
+use curia_bind::index::RowColumns;
+use curia_bind::ir::{Expr, Insert, InsertValue, RelColumn};
 use curia_catalog::Catalog;
 use curia_txn::Transaction;
-use curia_types::{Datum, Result};
+use curia_types::{Datum, Result, SqlError};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -16,6 +17,8 @@ use std::sync::Arc;
 pub struct CopyInsert {
     destination: Destination,
     values: Vec<Option<Program>>,
+    /// WHERE: positions in the row of the columns that it sees, and the condition over them.
+    filter: Option<(Vec<usize>, Program)>,
     engine: Arc<Engine>,
     execution: Execution,
     exec: Arc<Exec>,
@@ -28,6 +31,7 @@ impl CopyInsert {
         engine: &Arc<Engine>,
         tx: &Transaction,
         insert: &Insert,
+        filter: Option<&(RowColumns, Expr)>,
         catalog: &Arc<Catalog>,
         execution: Execution,
     ) -> Result<CopyInsert> {
@@ -42,12 +46,20 @@ impl CopyInsert {
                 InsertValue::Dropped => Ok(None),
             })
             .collect::<Result<_>>()?;
+        let filter = filter
+            .map(|(row, condition)| {
+                let columns: Vec<RelColumn> = row.iter().map(|(_, c)| c.clone()).collect();
+                let places = row.iter().map(|(i, _)| *i).collect();
+                Ok::<_, SqlError>((places, c.expression(condition, &columns, &HashMap::new())?))
+            })
+            .transpose()?;
         let exec = Arc::new(Exec::new(tx.read_view(), execution.clone(), engine));
         Ok(CopyInsert {
             destination: Destination::compile(&mut c, insert)?,
             engine: engine.clone(),
             execution,
             values,
+            filter,
             exec,
             inserted: 0,
         })
@@ -64,6 +76,12 @@ impl CopyInsert {
             .iter()
             .map(|v| v.as_ref().map_or(Ok(Datum::Null), |p| p.eval(env, copied)))
             .collect::<Result<Row>>()?;
+        if let Some((columns, condition)) = &self.filter {
+            let seen: Row = columns.iter().map(|i| row[*i].clone()).collect();
+            if !condition.holds(env, &seen)? {
+                return Ok(());
+            }
+        }
         let (table, row) = self.destination.place(env, row)?;
         let row_key = tx.insert(&table.layout, &row).await?;
         if let Some(references) = &table.references {

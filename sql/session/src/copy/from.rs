@@ -8,7 +8,8 @@ use crate::output::{CopyInput, Format, Output, Stop};
 use crate::portal::{Ran, Tag};
 use crate::session::Session;
 use crate::wait::until;
-use curia_bind::ir::Bound;
+use curia_bind::index::RowColumns;
+use curia_bind::ir::{Bound, Expr};
 use curia_execute::CopyInsert;
 use curia_parse::ast::{self, Copy, CopyFormat, CopyHeader, CopySource};
 use curia_txn::{TableLock, Transaction};
@@ -223,13 +224,10 @@ fn match_header(record: &Record, columns: &[Column]) -> Result<()> {
 }
 
 impl Session {
-    pub(super) async fn copy_from<O: Output>(&mut self, copy: &Copy, out: &mut O) -> Result<Ran, Stop> {
+    pub(super) async fn copy_from<O: Output>(&mut self, copy: &Copy, depth: u32, out: &mut O) -> Result<Ran, Stop> {
         let CopySource::Table { name, columns } = &copy.source else {
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, "COPY query cannot be used with COPY FROM").into());
         };
-        if copy.filter.is_some() {
-            return Err(SqlError::unsupported("COPY FROM with WHERE").into());
-        }
         self.transaction()?.require_writable("COPY FROM")?;
         let (oid, _, _) = self.copied_columns(name, columns, Way::In)?;
         let waits = self.waits.clone();
@@ -244,7 +242,11 @@ impl Session {
         let (_, table, columns) = self.copied_columns(name, columns, Way::In)?;
         let names: Vec<String> = columns.iter().map(|c| c.name.clone()).collect();
         let dialect = Dialect::new(&copy.options, Way::In, &names)?;
-        let mut insert = self.copy_insert(name, &columns)?;
+        let filter = match &copy.filter {
+            None => None,
+            Some(filter) => Some(self.bind_copy_condition(&table, filter, depth)?),
+        };
+        let mut insert = self.copy_insert(name, &columns, filter.as_ref())?;
         let format = if dialect.format == CopyFormat::Binary {
             Format::Binary
         } else {
@@ -289,7 +291,7 @@ impl Session {
     }
 
     /// The insertion, from the binder's form of `INSERT INTO t (columns) VALUES ($1, ..)`: defaults, generated values and checks included.
-    fn copy_insert(&mut self, name: &ast::ObjectName, columns: &[Column]) -> Result<CopyInsert> {
+    fn copy_insert(&mut self, name: &ast::ObjectName, columns: &[Column], filter: Option<&(RowColumns, Expr)>) -> Result<CopyInsert> {
         let catalog = self.transaction()?.catalog();
         let values = (1..=columns.len() as u32)
             .map(|n| ast::Expr {
@@ -338,7 +340,7 @@ impl Session {
         let engine = self.shared.engine.clone();
         let tx = self.transaction()?;
         tx.start_statement();
-        CopyInsert::new(&engine, tx, &insert, &catalog, execution)
+        CopyInsert::new(&engine, tx, &insert, filter, &catalog, execution)
     }
 }
 

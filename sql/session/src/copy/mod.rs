@@ -31,7 +31,9 @@ impl Session {
     /// Runs COPY.
     pub(crate) async fn copy<O: Output>(&mut self, copy: &Copy, prepared: &Prepared, out: &mut O) -> Result<Ran, Stop> {
         match &copy.direction {
-            CopyDirection::FromStdin | CopyDirection::FromFile(_) => self.copy_from(copy, out).await,
+            CopyDirection::FromStdin | CopyDirection::FromFile(_) => {
+                self.copy_from(copy, prepared.parsed.as_ref().map_or(1, |p| p.depth), out).await
+            }
             CopyDirection::ToStdout | CopyDirection::ToFile(_) => self.copy_to(copy, prepared, out).await,
             CopyDirection::FromProgram(_) | CopyDirection::ToProgram(_) => Err(SqlError::unsupported("COPY with a program").into()),
         }

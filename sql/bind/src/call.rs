@@ -718,6 +718,8 @@ impl Binder<'_> {
             Clause::Check => "check constraints",
             Clause::Generated => "column generation expressions",
             Clause::Default => "DEFAULT expressions",
+            Clause::PartitionKey => "partition key expressions",
+            Clause::PartitionBound => "partition bound",
             Clause::Filter => "FILTER",
             Clause::WindowPartition | Clause::WindowOrder => "window definitions",
             Clause::WindowFrame => "window ROWS",

@@ -351,9 +351,12 @@ impl Binder<'_> {
             Clause::IndexExpression => "index expression",
             Clause::IndexPredicate => "index predicate",
             Clause::CopyWhere => "COPY FROM WHERE condition",
+            Clause::PartitionKey => "partition key expression",
+            Clause::PartitionBound if what == "column reference" => "partition bound expression",
+            Clause::PartitionBound => "partition bound",
             _ => return Ok(()),
         };
-        if what == "column reference" && clause != Clause::Default {
+        if what == "column reference" && !matches!(clause, Clause::Default | Clause::PartitionBound) {
             return Ok(());
         }
         Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, format!("cannot use {what} in {place}")).at(at(pos)))

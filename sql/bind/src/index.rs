@@ -183,7 +183,7 @@ impl Binder<'_> {
 }
 
 /// 42P17 for what may give another value tomorrow.
-fn require_immutable(e: &Expr, place: &str) -> Result<()> {
+pub(crate) fn require_immutable(e: &Expr, place: &str) -> Result<()> {
     let mut changes = false;
     walk::any_expr(e, &mut |e| {
         changes |= match &e.kind {

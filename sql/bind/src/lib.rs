@@ -43,6 +43,7 @@ mod name;
 mod operator;
 mod order;
 mod ordered_set;
+pub mod partition;
 mod regclass;
 mod resolve;
 mod scope;

@@ -105,6 +105,8 @@ pub(crate) enum Clause {
     IndexPredicate,
     ConflictWhere,
     CopyWhere,
+    PartitionKey,
+    PartitionBound,
 }
 
 /// One query level.

@@ -5,11 +5,12 @@ use crate::column::{MAX_COLUMNS, too_many_columns};
 use crate::constraint::{self, WrittenKind};
 use crate::fill::contains_nulls;
 use crate::generated::{expression_of, is_generated};
+use crate::inherit::By;
 use crate::materialized::refuse_action;
 use crate::names::{find_column, no_column, no_relation, relation_exists};
 use crate::table::check_storage_options;
 use crate::temporary::moves_temporary;
-use curia_catalog::{Change, Class, Constraint, ConstraintKind, Index, ObjectKey, Relation, Table, Timing};
+use curia_catalog::{Change, Class, Constraint, ConstraintKind, Index, ObjectKey, Origin, Relation, Table, Timing};
 use curia_parse::ast::{
     AlterTable, AlterTableAction as Action, ColumnDef, Expr, Ident, ObjectKind, SequenceOption, SequenceOptionKind, TableConstraint,
     TypeName,
@@ -73,14 +74,18 @@ impl Ddl<'_> {
             Relation::Table(oid) => {
                 self.lock_table(oid, TableLock::AccessExclusive).await?;
                 self.refuse_waiting_checks("ALTER TABLE", oid)?;
+                for below in self.catalog().descendants(oid) {
+                    self.lock_table(below, TableLock::AccessExclusive).await?;
+                    self.refuse_waiting_checks("ALTER TABLE", below)?;
+                }
                 let mut actions: Vec<&Action> = s.actions.iter().collect();
                 actions.sort_by_key(|a| pass(a));
                 for action in actions {
-                    let table = (*self.table(oid)?).clone();
+                    let table = self.table(oid)?;
                     if table.materialized.is_some() {
                         refuse_action(&table, action)?;
                     }
-                    self.alter(table, action).await?;
+                    self.alter_family(oid, action).await?;
                 }
             }
             Relation::Index(table, oid) => {
@@ -119,16 +124,20 @@ impl Ddl<'_> {
                 rename_index(&mut table, index, &name.name);
                 self.change(Change::put(table))
             }
+            Action::AttachPartition { name, .. } => self.attach_index(&table, index, name).await,
             Action::SetOptions(options) => check_storage_options(options),
             Action::ResetOptions(_) => Ok(()),
             _ => Err(SqlError::unsupported("this form of ALTER INDEX")),
         }
     }
 
-    async fn alter(&mut self, mut table: Table, action: &Action) -> Result<()> {
+    /// An action on one table alone.
+    pub(crate) async fn alter(&mut self, mut table: Table, action: &Action) -> Result<()> {
         match action {
-            Action::AddColumn { if_not_exists, column } => return self.add_column(table, *if_not_exists, column).await,
-            Action::DropColumn { if_exists, name, cascade } => return self.drop_column(table, *if_exists, name, *cascade).await,
+            Action::AddColumn { if_not_exists, column } => return self.add_column(table, *if_not_exists, column, Origin::default()).await,
+            Action::DropColumn { if_exists, name, cascade } => {
+                return self.drop_column(table, *if_exists, name, *cascade, By::Statement).await;
+            }
             Action::SetDefault(name, expr) => {
                 let i = find_column(&table, name)?;
                 if table.columns[i].identity.is_some() {
@@ -258,7 +267,9 @@ impl Ddl<'_> {
                 self.drop_owned_sequences(&table, i)?;
             }
             Action::AddConstraint(c) => return self.add_constraint(table, c).await,
-            Action::DropConstraint { if_exists, name, cascade } => return self.drop_constraint(table, *if_exists, name, *cascade).await,
+            Action::DropConstraint { if_exists, name, cascade } => {
+                return self.drop_constraint(table, *if_exists, name, *cascade, By::Statement).await;
+            }
             Action::RenameColumn(from, to) => return self.rename_column(table, from, to),
             Action::RenameConstraint(from, to) => {
                 let Some(c) = table.constraints.iter().find(|c| c.name == from.name) else {
@@ -366,12 +377,18 @@ impl Ddl<'_> {
                 table.columns[i].default = None;
             }
             Action::SetTablespace(_) => return Err(SqlError::unsupported("SET TABLESPACE")),
+            Action::Inherit(_) | Action::NoInherit(_) | Action::AttachPartition { .. } | Action::DetachPartition { .. } => {
+                return Err(SqlError::unsupported("this form of ALTER TABLE"));
+            }
             Action::Unsupported(feature) => return Err(SqlError::unsupported(feature)),
         }
         self.change(Change::put(table))
     }
 
-    async fn add_column(&mut self, mut table: Table, if_not_exists: bool, def: &ColumnDef) -> Result<()> {
+    pub(crate) async fn add_column(&mut self, mut table: Table, if_not_exists: bool, def: &ColumnDef, origin: Origin) -> Result<()> {
+        if origin == Origin::default() {
+            self.check_new_column(&table, def)?;
+        }
         if table.column(&def.name.name).is_some() {
             let message = format!("column \"{}\" of relation \"{}\" already exists", def.name.name, table.name);
             if !if_not_exists {
@@ -388,6 +405,7 @@ impl Ddl<'_> {
         let has_sequence = new.sequence.is_some();
         self.add_column_sequence(table.schema, (table.oid, &table.name), &mut new).await?;
         let mut column = new.column;
+        column.origin = origin;
         let i = table.columns.len();
         if let Some(expr) = expression_of(def) {
             let mut with = table.clone();
@@ -443,6 +461,7 @@ impl Ddl<'_> {
             table.columns[i].missing = missing;
             self.change(Change::put(table.clone()))?;
         }
+        self.add_column_to_children(table.oid, i).await?;
         for written in constraint::of_column(def) {
             table = (*self.table(table.oid)?).clone();
             self.add_written(table.clone(), written).await?;
@@ -450,7 +469,8 @@ impl Ddl<'_> {
         Ok(())
     }
 
-    pub(crate) async fn drop_column(&mut self, mut table: Table, if_exists: bool, name: &Ident, cascade: bool) -> Result<()> {
+    /// DROP COLUMN of one table, whatever is below it.
+    pub(crate) async fn drop_own_column(&mut self, mut table: Table, if_exists: bool, name: &Ident, cascade: bool) -> Result<()> {
         let Some((i, _)) = table.column(&name.name) else {
             let missing = no_column(&name.name, &table.name);
             if !if_exists {
@@ -465,7 +485,7 @@ impl Ddl<'_> {
                 name: table.columns[generated].name.clone(),
                 pos: 0,
             };
-            Box::pin(self.drop_column(table, false, &name, cascade)).await?;
+            Box::pin(self.drop_column(table, false, &name, cascade, By::Parent)).await?;
             table = (*self.table(oid)?).clone();
         }
         self.drop_users_of(&table, i, cascade).await?;
@@ -479,7 +499,7 @@ impl Ddl<'_> {
                     name: c.name.clone(),
                     pos: 0,
                 };
-                self.drop_constraint(table.clone(), false, &name, false).await?;
+                self.drop_own_constraint(table.clone(), false, &name, false).await?;
             }
             table = (*self.table(table.oid)?).clone();
         }
@@ -679,7 +699,7 @@ impl Ddl<'_> {
     }
 
     /// Fails with 23514 when a row of a table violates a CHECK expression.
-    async fn check_rows(&mut self, table: &Table, name: &str, expression: &str) -> Result<()> {
+    pub(crate) async fn check_rows(&mut self, table: &Table, name: &str, expression: &str) -> Result<()> {
         if self.any_row(table, &format!("NOT ({expression})")).await? {
             return Err(violated_by_some_row(name, table, self.catalog().schema_name(table.schema)));
         }
@@ -701,7 +721,7 @@ impl Ddl<'_> {
     /// Gives `table` fresh storages, filled with the rows of `SELECT list FROM` the table as it is in the catalog, and publishes it.
     async fn rewrite(&mut self, mut table: Table, list: &str) -> Result<Table> {
         let old = self.table(table.oid)?;
-        let query = format!("SELECT {list} FROM {}", self.qualified(&old));
+        let query = format!("SELECT {list} FROM ONLY {}", self.qualified(&old));
         self.fresh_storages(&mut table).await?;
         for column in &mut table.columns {
             column.missing = None;
@@ -745,8 +765,10 @@ impl Ddl<'_> {
                 {
                     self.check_rows(&table, &check.name, expression).await?;
                 }
-                table.constraints.push(check);
-                self.change(Change::put(table))
+                let oid = table.oid;
+                table.constraints.push(check.clone());
+                self.change(Change::put(table))?;
+                self.add_check_to_children(oid, &check).await
             }
             WrittenKind::ForeignKey { .. } => self.add_foreign_key(table.oid, &w, false).await,
             WrittenKind::Using {
@@ -756,22 +778,33 @@ impl Ddl<'_> {
             } => self.add_using_index(table, w.name, index, primary, attributes).await,
             WrittenKind::Unique(unique) => {
                 let old = table.clone();
-                let (constraint, index) = self.new_unique(&mut table, w.name, &unique, None).await?;
+                let (constraint, mut index) = self.new_unique(&mut table, w.name, &unique, None).await?;
                 table.constraints.push(constraint);
+                let (oid, made) = (table.oid, index.oid);
+                let spreads = table.is_partitioned() && !self.only;
+                index.incomplete = table.is_partitioned() && self.only && self.catalog().has_children(oid);
+                let named: Vec<String> = unique.columns.iter().map(|c| c.name.clone()).collect();
                 if unique.primary && !index.deferrable {
-                    self.add_primary_key(old, table, index).await
+                    self.add_primary_key(old, table, index).await?;
                 } else {
                     for i in index.columns().filter(|_| unique.primary) {
                         self.check_no_nulls(&old, i).await?;
                     }
-                    self.add_unique_index(table, index).await
+                    self.add_unique_index(table, index).await?;
                 }
+                if unique.primary && !self.only {
+                    self.set_not_null_below(oid, &named).await?;
+                }
+                if spreads {
+                    self.spread_index(oid, made).await?;
+                }
+                Ok(())
             }
         }
     }
 
     /// Fails with 23502 when a column that may be NULL is so in some row.
-    async fn check_no_nulls(&mut self, table: &Table, column: usize) -> Result<()> {
+    pub(crate) async fn check_no_nulls(&mut self, table: &Table, column: usize) -> Result<()> {
         let c = &table.columns[column];
         if !c.not_null && self.any_row(table, &format!("{} IS NULL", quote_identifier(&c.name))).await? {
             return Err(contains_nulls(table, self.catalog().schema_name(table.schema), column));
@@ -788,6 +821,12 @@ impl Ddl<'_> {
         primary: bool,
         attributes: curia_parse::ast::ConstraintAttributes,
     ) -> Result<()> {
+        if table.is_partitioned() {
+            return Err(SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "ALTER TABLE / ADD CONSTRAINT USING INDEX is not supported on partitioned tables",
+            ));
+        }
         let Some(Relation::Index(owner, oid)) = self.catalog().relation_in(table.schema, &index.name) else {
             return Err(SqlError::new(
                 SqlState::UNDEFINED_OBJECT,
@@ -874,7 +913,7 @@ impl Ddl<'_> {
         self.change(Change::put(table))
     }
 
-    async fn add_unique_index(&mut self, mut table: Table, mut index: Index) -> Result<()> {
+    pub(crate) async fn add_unique_index(&mut self, mut table: Table, mut index: Index) -> Result<()> {
         index.storage = Some(self.new_storage()?);
         self.fill_index(&table, &index).await?;
         table.indexes.push(index);
@@ -882,7 +921,7 @@ impl Ddl<'_> {
     }
 
     /// Rows move to fresh storage keyed by the primary key; the other indexes follow, as their entries hold row keys.
-    async fn add_primary_key(&mut self, old: Table, mut table: Table, index: Index) -> Result<()> {
+    pub(crate) async fn add_primary_key(&mut self, old: Table, mut table: Table, index: Index) -> Result<()> {
         table.row_key = index.columns().collect();
         table.indexes.insert(0, index);
         self.fresh_storages(&mut table).await?;
@@ -891,7 +930,8 @@ impl Ddl<'_> {
         self.change(Change::put(table))
     }
 
-    async fn drop_constraint(&mut self, mut table: Table, if_exists: bool, name: &Ident, cascade: bool) -> Result<()> {
+    /// DROP CONSTRAINT of one table, whatever is below it.
+    pub(crate) async fn drop_own_constraint(&mut self, mut table: Table, if_exists: bool, name: &Ident, cascade: bool) -> Result<()> {
         let Some(at) = table.constraints.iter().position(|c| c.name == name.name) else {
             let missing = no_constraint(&name.name, &table.name);
             if !if_exists {
@@ -957,6 +997,9 @@ impl Ddl<'_> {
             .iter()
             .map(|x| curia_bind::index::index_renamed(&self.catalog(), x, &old, &table));
         table.indexes = indexes.collect::<Result<_>>()?;
+        if let Some(key) = &table.partition_key {
+            table.partition_key = Some(curia_bind::partition::key_renamed(&self.catalog(), key, &old, &table)?);
+        }
         self.change(Change::put(table))
     }
 

@@ -156,6 +156,12 @@ impl Ddl<'_> {
         if attributes.deferrable || attributes.initially_deferred {
             return Err(cannot_be_marked("CHECK", "DEFERRABLE", pos));
         }
+        if attributes.no_inherit && table.is_partitioned() {
+            return Err(SqlError::new(
+                SqlState::INVALID_TABLE_DEFINITION,
+                format!("cannot add NO INHERIT constraint to partitioned table \"{}\"", table.name),
+            ));
+        }
         let (expression, columns) = self.check_text(expr, table)?;
         let catalog = self.catalog();
         let name = match name {
@@ -280,6 +286,7 @@ impl Ddl<'_> {
             deferrable: attributes.deferrable,
             ..Index::default()
         };
+        crate::partition::check_unique_key(table, &index, kind)?;
         let constraint = Constraint {
             timing: timing(*attributes),
             ..Constraint::new(self.new_oid()?, name, ConstraintKind::Unique { index: index.oid, primary })

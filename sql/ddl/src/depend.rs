@@ -278,7 +278,38 @@ impl Ddl<'_> {
                     going.push(of);
                 }
             }
+            // Partitions go with their table, and parts of its indexes with those; other children are named.
+            if let Relation::Table(oid) = relation {
+                for child in catalog.children(oid) {
+                    let of = Relation::Table(child.oid);
+                    if going.contains(&of) {
+                        continue;
+                    }
+                    self.refuse_waiting_checks("DROP TABLE", child.oid)?;
+                    if !child.is_partition() {
+                        blocked.get_or_insert_with(|| on.clone());
+                        dependents.push(Dependent::relation(of, self.described(of), on.clone()));
+                    }
+                    going.push(of);
+                    let owned = catalog.owned_sequences(child.oid, None).map(|s| Relation::Sequence(s.oid));
+                    let owned: Vec<Relation> = owned.filter(|s| !going.contains(s)).collect();
+                    going.extend(owned);
+                }
+            }
+            if let Relation::Index(owner, index) = relation {
+                for (owner, part) in self.parts_of(owner, index) {
+                    let of = Relation::Index(owner, part);
+                    if !going.contains(&of) {
+                        going.push(of);
+                    }
+                }
+            }
             at += 1;
+        }
+        for relation in going.iter().skip(targets.len()) {
+            if let Relation::Table(oid) | Relation::Index(oid, _) = *relation {
+                self.lock_table(oid, TableLock::AccessExclusive).await?;
+            }
         }
         let goes = |oid: Oid| going.contains(&Relation::Table(oid));
         for relation in &going {
@@ -328,7 +359,21 @@ impl Ddl<'_> {
                 }
                 Relation::Index(table, index) => {
                     let table = self.table(table)?;
-                    if let Some(c) = crate::constraint::of_index(&table, index) {
+                    let above = table.index(index).and_then(|i| i.parent);
+                    if let (Some(above), Some(owner)) = (above, table.partition_of())
+                        && targets.contains(relation)
+                        && !going.contains(&Relation::Index(owner, above))
+                    {
+                        let of = self.described(Relation::Index(owner, above));
+                        return Err(SqlError::new(
+                            SqlState::DEPENDENT_OBJECTS_STILL_EXIST,
+                            format!("cannot drop {} because {of} requires it", self.described(*relation)),
+                        )
+                        .hint(format!("You can drop {of} instead.")));
+                    }
+                    if let Some(c) = crate::constraint::of_index(&table, index)
+                        && above.is_none()
+                    {
                         let shown = self.shown(table.schema, &c.name);
                         let of = format!("constraint {} on table {}", c.name, self.shown(table.schema, &table.name));
                         return Err(SqlError::new(
@@ -338,7 +383,10 @@ impl Ddl<'_> {
                         .hint(format!("You can drop {of} instead.")));
                     }
                     let on = self.described(*relation);
-                    let found: Vec<_> = catalog.references_to(table.oid).filter(|(_, _, k)| k.index == index).collect();
+                    let found: Vec<_> = catalog
+                        .references_to(table.oid)
+                        .filter(|(_, c, k)| k.index == index && c.parent.is_none())
+                        .collect();
                     for (referencing, c, _) in found {
                         blocked.get_or_insert_with(|| on.clone());
                         dependents.push(self.dependent_constraint(referencing, c, on.clone()));
@@ -346,7 +394,7 @@ impl Ddl<'_> {
                 }
                 Relation::Table(oid) => {
                     let on = self.described(*relation);
-                    for (referencing, c, _) in catalog.references_to(oid).filter(|(t, _, _)| !goes(t.oid)) {
+                    for (referencing, c, _) in catalog.references_to(oid).filter(|(t, c, _)| !goes(t.oid) && c.parent.is_none()) {
                         blocked.get_or_insert_with(|| on.clone());
                         dependents.push(self.dependent_constraint(referencing, c, on.clone()));
                     }
@@ -369,6 +417,7 @@ impl Ddl<'_> {
                 }
                 DependentKind::Constraint { table } => {
                     self.lock_table(table, TableLock::AccessExclusive).await?;
+                    self.drop_constraint_parts(table, d.oid)?;
                     let mut table = (*self.table(table)?).clone();
                     table.constraints.retain(|c| c.oid != d.oid);
                     self.change(Change::put(table))?;
@@ -405,7 +454,9 @@ impl Ddl<'_> {
     pub(crate) async fn drop_references_to_index(&mut self, table: &Table, at: usize, index: Oid, cascade: bool) -> Result<()> {
         let on = self.described(Relation::Index(table.oid, index));
         let catalog = self.catalog();
-        let found = catalog.references_to(table.oid).filter(|(_, _, k)| k.index == index);
+        let found = catalog
+            .references_to(table.oid)
+            .filter(|(_, c, k)| k.index == index && c.parent.is_none());
         let dependents: Vec<Dependent> = found.map(|(t, c, _)| self.dependent_constraint(t, c, on.clone())).collect();
         if !cascade && !dependents.is_empty() {
             let what = format!(
@@ -434,7 +485,7 @@ impl Ddl<'_> {
         };
         for (t, c, k) in catalog.references_to(table.oid) {
             let own = t.oid == table.oid && k.columns.contains(&column);
-            if !own && (k.key.contains(&column) || doomed(k.index)) {
+            if !own && c.parent.is_none() && (k.key.contains(&column) || doomed(k.index)) {
                 dependents.push(self.dependent_constraint(t, c, on.clone()));
             }
         }

@@ -68,7 +68,7 @@ impl Ddl<'_> {
 
     /// Whether any row satisfies a condition over the table's columns.
     pub(crate) async fn any_row(&mut self, table: &Table, condition: &str) -> Result<bool> {
-        let query = format!("SELECT 1 FROM {} WHERE {condition} LIMIT 1", self.qualified(table));
+        let query = format!("SELECT 1 FROM ONLY {} WHERE {condition} LIMIT 1", self.qualified(table));
         let mut rows = self.queries.open(self.tx, &query).await?;
         while let Some(batch) = rows.next().await? {
             if !batch.is_empty() {

@@ -49,6 +49,23 @@ impl Ddl<'_> {
                 format!("constraints on {kind} tables may reference only {kind} tables"),
             ));
         }
+        if table.is_partitioned() {
+            let refused = |what: &str| {
+                SqlError::new(
+                    SqlState::WRONG_OBJECT_TYPE,
+                    format!(
+                        "cannot {what} foreign key on partitioned table \"{}\" referencing relation \"{}\"",
+                        table.name, other.name
+                    ),
+                )
+            };
+            if self.only {
+                return Err(refused("use ONLY for"));
+            }
+            if attributes.not_valid {
+                return Err(refused("add NOT VALID").detail("This feature is not yet supported on partitioned tables."));
+            }
+        }
         let columns = fk_columns(&table, columns)?;
         let mut set: Vec<usize> = Vec::new();
         for column in fk_columns(&table, &references.set_columns.iter().collect::<Vec<_>>())? {
@@ -115,8 +132,14 @@ impl Ddl<'_> {
         if !empty && !attributes.not_valid {
             self.check_references(&table, &constraint.name, &key).await?;
         }
+        let (owner, made) = (table.oid, constraint.oid);
+        let spreads = table.is_partitioned();
         table.constraints.push(constraint);
-        self.change(Change::put(table))
+        self.change(Change::put(table))?;
+        if spreads {
+            self.spread_foreign_key(owner, made).await?;
+        }
+        Ok(())
     }
 
     /// Fails with 23503 when a row of `table`, as the catalog has it, refers to nothing.
@@ -132,7 +155,7 @@ impl Ddl<'_> {
             .collect();
         let known: Vec<String> = values.iter().map(|v| format!("{v} IS NOT NULL")).collect();
         let query = format!(
-            "SELECT {} FROM {} AS fk LEFT JOIN {} AS pk ON {} WHERE {} IS NULL AND ({}) LIMIT 1",
+            "SELECT {} FROM ONLY {} AS fk LEFT JOIN {} AS pk ON {} WHERE {} IS NULL AND ({}) LIMIT 1",
             values.join(", "),
             self.qualified(table),
             self.qualified(&other),

@@ -5,6 +5,7 @@
 use crate::Ddl;
 use crate::constraint::joined;
 use crate::names::relation_exists;
+use crate::partition::check_unique_key;
 use curia_catalog::opclass::{class_named, default_class};
 use curia_catalog::{Change, Index, IndexKey, IndexMethod, KeyOf, Table, choose_name};
 use curia_parse::ast::{CreateIndex, ExprKind, IndexElement, StatementOption};
@@ -57,6 +58,12 @@ impl Ddl<'_> {
             )?),
             None => None,
         };
+        if table.is_partitioned() && s.concurrently {
+            return Err(SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                format!("cannot create index on partitioned table \"{}\" concurrently", table.name),
+            ));
+        }
         let catalog = self.catalog();
         let name = match &s.name {
             Some(name) => name.name.clone(),
@@ -78,11 +85,21 @@ impl Ddl<'_> {
             predicate,
             nulls_not_distinct: s.nulls_not_distinct,
             method,
+            incomplete: s.only && table.is_partitioned() && self.catalog().has_children(table.oid),
             ..Index::default()
         };
+        if index.unique {
+            check_unique_key(&table, &index, "UNIQUE")?;
+        }
         self.fill_index(&table, &index).await?;
+        let (oid, made) = (table.oid, index.oid);
+        let spreads = table.is_partitioned() && !s.only;
         table.indexes.push(index);
-        self.change(Change::put(table))
+        self.change(Change::put(table))?;
+        if spreads {
+            self.spread_index(oid, made).await?;
+        }
+        Ok(())
     }
 
     fn index_key(&self, table: &Table, method: IndexMethod, element: &IndexElement) -> Result<IndexKey> {
@@ -263,7 +280,7 @@ fn included(table: &Table, e: &IndexElement) -> Result<usize> {
 }
 
 /// Names of an index's columns: one that stands already is counted on, as PostgreSQL does.
-fn distinct(names: &[&str]) -> Vec<String> {
+pub(crate) fn distinct(names: &[&str]) -> Vec<String> {
     let mut out: Vec<String> = Vec::with_capacity(names.len());
     for name in names {
         let mut candidate = (*name).to_owned();

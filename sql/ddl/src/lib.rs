@@ -13,6 +13,8 @@
 //! - `table`, `alter`, `index`, `view`, `function`, `sequence`, `schema`, `role`, `user_type`, `comment`, `truncate`: one statement family each.
 //! - `temporary`: the schemas of temporary relations, and what a commit does to these.
 //! - `generated`: columns that are computed of others.
+//! - `inherit`: tables with parents, and ALTER TABLE of what is below a table.
+//! - `partition`: partitioned tables and their partitions.
 //! - `like`: definitions taken over from other relations.
 //! - `materialized`: materialized views.
 //! - `constraint`, `foreign_key`: names and shapes of constraints, shared by CREATE and ALTER TABLE.
@@ -35,9 +37,11 @@ mod foreign_key;
 mod function;
 mod generated;
 mod index;
+mod inherit;
 mod like;
 mod materialized;
 mod names;
+mod partition;
 mod role;
 mod schema;
 mod sequence;
@@ -100,6 +104,8 @@ pub struct Ddl<'a> {
     catalog: Arc<Catalog>,
     /// In ALTER TABLE: PostgreSQL does not say where in the statement a DEFAULT or CHECK is wrong.
     altering: bool,
+    /// In ALTER TABLE: ONLY, which leaves what is below the table alone.
+    only: bool,
     /// NOTICEs for the client, in order.
     pub notices: Vec<SqlError>,
     /// How many rows the query gave that filled what was made.
@@ -116,6 +122,7 @@ impl<'a> Ddl<'a> {
             queries,
             catalog,
             altering: false,
+            only: false,
             notices: Vec::new(),
             filled: None,
         }
@@ -162,6 +169,7 @@ impl<'a> Ddl<'a> {
             Statement::RefreshMaterializedView(s) => self.refresh(s).await.map(|()| "REFRESH MATERIALIZED VIEW"),
             Statement::AlterTable(s) => {
                 self.altering = true;
+                self.only = s.only;
                 self.alter_table(s).await
             }
             Statement::CreateIndex(s) => self.create_index(s).await.map(|()| "CREATE INDEX"),

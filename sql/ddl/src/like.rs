@@ -263,7 +263,7 @@ fn ident(name: &str) -> Ident {
     }
 }
 
-fn plain(name: &str, ty: PgType) -> Result<ColumnDef> {
+pub(crate) fn plain(name: &str, ty: PgType) -> Result<ColumnDef> {
     Ok(ColumnDef {
         name: ident(name),
         ty: curia_parse::parse_type(&curia_bind::ddl::type_text(ty))?,
@@ -272,7 +272,7 @@ fn plain(name: &str, ty: PgType) -> Result<ColumnDef> {
     })
 }
 
-fn parsed(text: &str) -> Result<Expr> {
+pub(crate) fn parsed(text: &str) -> Result<Expr> {
     curia_parse::parse_expression(text)
 }
 

@@ -3,7 +3,6 @@
 use crate::Ddl;
 use crate::column::{MAX_COLUMNS, too_many_columns};
 use crate::constraint::{self, Unique, WrittenKind};
-use crate::generated::expression_of;
 use crate::names::relation_exists;
 use curia_catalog::{Change, Table};
 use curia_parse::ast::{CreateTable, OnCommit, StatementOption};
@@ -12,11 +11,11 @@ use curia_types::{Result, SqlError, SqlState};
 impl Ddl<'_> {
     pub(crate) async fn create_table(&mut self, s: &CreateTable) -> Result<()> {
         // UNLOGGED is accepted and means more than it asks: the table survives a crash.
-        if !s.inherits.is_empty() {
-            return Err(SqlError::unsupported("INHERITS"));
-        }
-        if let Some(feature) = s.partition {
-            return Err(SqlError::unsupported(feature));
+        if let (Some(_), Some(o)) = (&s.partition_by, s.options.first()) {
+            return Err(SqlError::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!("unrecognized parameter \"{}\"", o.name),
+            ));
         }
         check_storage_options(&s.options)?;
         if let Some(tablespace) = &s.tablespace
@@ -46,21 +45,22 @@ impl Ddl<'_> {
                 .push(SqlError::new(SqlState::DUPLICATE_TABLE, format!("{}, skipping", exists.message())));
             return Ok(());
         }
-        let (s, rest) = self.expand_like(s)?;
+        let (mut s, rest) = self.expand_like(s)?;
         self.check_row_type_name(schema.oid, &name)?;
+        let parents = self.parents_of(&s, schema.oid).await?;
+        self.own_columns(&mut s, &parents)?;
         if s.columns.len() > MAX_COLUMNS {
             return Err(too_many_columns());
         }
-        let mut new = Vec::with_capacity(s.columns.len());
-        for (i, def) in s.columns.iter().enumerate() {
-            if s.columns[..i].iter().any(|c| c.name.name == def.name.name) {
-                return Err(SqlError::new(
-                    SqlState::DUPLICATE_COLUMN,
-                    format!("column \"{}\" specified more than once", def.name.name),
-                ));
+        let mut new = self.merged_columns(&name, &s.columns, &parents)?;
+        let place = match (&s.partition_of, parents.as_slice()) {
+            (Some(of), [parent]) => {
+                let bound = self.partition_bound(parent, &of.bound).await?;
+                self.check_bound(parent, &name, &bound, &of.bound)?;
+                Some((parent.clone(), bound))
             }
-            new.push(self.new_column(&name, i + 1, def)?);
-        }
+            _ => None,
+        };
         let oid = self.new_oid()?;
         let (row_type, row_array) = (self.new_oid()?, self.new_oid()?);
         let storage = self.new_storage()?;
@@ -85,15 +85,18 @@ impl Ddl<'_> {
                 Some(OnCommit::PreserveRows) | None => None,
             },
             materialized: None,
-            parents: Vec::new(),
+            parents: parents.iter().map(|p| p.oid).collect(),
             partition_key: None,
-            partition_bound: None,
+            partition_bound: place.as_ref().map(|(parent, bound)| {
+                let types = parent.partition_key.as_ref().map(|k| k.types(parent));
+                bound.encode(&types.unwrap_or_default())
+            }),
         };
-        for (i, def) in s.columns.iter().enumerate() {
-            if let Some(expr) = expression_of(def) {
-                self.set_generated(&mut table, i, expr)?;
-            }
+        self.set_own_generated(&mut table, &s.columns)?;
+        if let Some(by) = &s.partition_by {
+            table.partition_key = Some(self.partition_key(&table, by)?);
         }
+        self.take_checks(&mut table, &parents)?;
         let mut written: Vec<_> = s.columns.iter().flat_map(constraint::of_column).collect();
         for c in &s.constraints {
             written.push(constraint::of_table(c)?);
@@ -105,6 +108,9 @@ impl Ddl<'_> {
         for w in others {
             match w.kind {
                 WrittenKind::Check { expr, attributes } => {
+                    if self.merge_own_check(&mut table, w.name, expr, attributes)? {
+                        continue;
+                    }
                     let mut check = self.new_check(&table, w.name, expr, attributes, Some(w.pos)).await?;
                     // No row of a new table can violate it.
                     check.not_valid = false;
@@ -129,6 +135,10 @@ impl Ddl<'_> {
             table.constraints.push(constraint);
         }
         self.change(Change::put(table))?;
+        if let Some((parent, bound)) = place {
+            self.give_parts(parent.oid, oid).await?;
+            self.check_default_partition(&parent, &bound).await?;
+        }
         for w in references {
             self.add_foreign_key(oid, &w, true).await?;
         }

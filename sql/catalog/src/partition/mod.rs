@@ -14,6 +14,7 @@
 
 pub mod hash;
 pub mod routing;
+pub mod shown;
 
 use crate::object::{KeyOf, Table};
 use curia_types::PgType;

@@ -283,7 +283,7 @@ impl Ddl<'_> {
                     name: table.columns[c.column].name.clone(),
                     pos: 0,
                 };
-                self.drop_column(table, true, &name, true).await
+                self.drop_column(table, true, &name, true, crate::inherit::By::Parent).await
             }
             User::Default(c) => {
                 self.lock_table(c.table, TableLock::AccessExclusive).await?;

@@ -21,14 +21,77 @@ pub struct CreateTable {
     pub like: Vec<TableLike>,
     /// INHERITS
     pub inherits: Vec<ObjectName>,
-    /// PARTITION BY or PARTITION OF: what was written, for 0A000.
-    pub partition: Option<&'static str>,
+    /// PARTITION OF
+    pub partition_of: Option<Box<PartitionOf>>,
+    /// PARTITION BY
+    pub partition_by: Option<PartitionBy>,
     /// WITH (..) storage parameters.
     pub options: Vec<StatementOption>,
     /// ON COMMIT
     pub on_commit: Option<OnCommit>,
     /// TABLESPACE
     pub tablespace: Option<Ident>,
+}
+
+/// PARTITION OF
+#[derive(Clone, Debug, PartialEq)]
+pub struct PartitionOf {
+    /// The partitioned table.
+    pub parent: ObjectName,
+    /// Columns of the parent that get more constraints or another default.
+    pub columns: Vec<ColumnOptions>,
+    /// FOR VALUES .. or DEFAULT
+    pub bound: PartitionBoundSpec,
+}
+
+/// `column [WITH OPTIONS] constraint ..` of a table that has its columns from elsewhere.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ColumnOptions {
+    /// The column.
+    pub name: Ident,
+    /// Constraints in order, DEFAULT among them.
+    pub constraints: Vec<ColumnConstraint>,
+}
+
+/// PARTITION BY
+#[derive(Clone, Debug, PartialEq)]
+pub struct PartitionBy {
+    /// LIST, RANGE, HASH or a word that is none of them.
+    pub strategy: Ident,
+    /// Columns and expressions.
+    pub keys: Vec<IndexElement>,
+}
+
+/// FOR VALUES .. or DEFAULT
+#[derive(Clone, Debug, PartialEq)]
+pub struct PartitionBoundSpec {
+    /// What it says.
+    pub kind: PartitionBoundKind,
+    /// Where it starts.
+    pub pos: u32,
+}
+
+/// What a partition's bound says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PartitionBoundKind {
+    /// DEFAULT
+    Default,
+    /// IN (..)
+    List(Vec<Expr>),
+    /// FROM (..) TO (..); MINVALUE and MAXVALUE are columns of that name.
+    Range {
+        /// FROM
+        from: Vec<Expr>,
+        /// TO
+        to: Vec<Expr>,
+    },
+    /// WITH (MODULUS m, REMAINDER r)
+    Hash {
+        /// MODULUS
+        modulus: i32,
+        /// REMAINDER
+        remainder: i32,
+    },
 }
 
 /// How long a table lives and whether it is logged.
@@ -435,6 +498,26 @@ pub enum AlterTableAction {
     Cluster,
     /// SET TABLESPACE
     SetTablespace(Ident),
+    /// INHERIT
+    Inherit(ObjectName),
+    /// NO INHERIT
+    NoInherit(ObjectName),
+    /// ATTACH PARTITION, of tables and of indexes
+    AttachPartition {
+        /// The partition to be.
+        name: ObjectName,
+        /// FOR VALUES .. or DEFAULT; `None` of indexes.
+        bound: Option<PartitionBoundSpec>,
+    },
+    /// DETACH PARTITION
+    DetachPartition {
+        /// The partition.
+        name: ObjectName,
+        /// CONCURRENTLY
+        concurrently: bool,
+        /// FINALIZE
+        finalize: bool,
+    },
     /// Anything else that PostgreSQL has: named for 0A000.
     Unsupported(&'static str),
 }

@@ -12,6 +12,7 @@ mod dml;
 mod expr;
 mod function;
 mod object;
+mod partition;
 mod query;
 mod table;
 mod types;

@@ -39,7 +39,8 @@ impl<'a> Parser<'a> {
             constraints: Vec::new(),
             like: Vec::new(),
             inherits: Vec::new(),
-            partition: None,
+            partition_of: None,
+            partition_by: None,
             options: Vec::new(),
             on_commit: None,
             tablespace: None,
@@ -47,8 +48,10 @@ impl<'a> Parser<'a> {
         if self.at_kw(Kw::Of) {
             return Ok(self.unsupported("CREATE TABLE OF"));
         }
-        if self.at_kw(Kw::Partition) {
-            return Ok(self.unsupported("CREATE TABLE PARTITION OF"));
+        if self.accept_kw(Kw::Partition) {
+            table.partition_of = Some(Box::new(self.partition_of(&mut table)?));
+            self.table_tail_clauses(&mut table)?;
+            return Ok(Statement::CreateTable(Box::new(table)));
         }
         let names_only = self.peek() == Tok::LParen && self.names(1, |_| true) && matches!(self.peek_at(2), Tok::Comma | Tok::RParen);
         let mut names = Vec::new();
@@ -86,16 +89,12 @@ impl<'a> Parser<'a> {
             .any(|t| t.kind == Tok::RParen)
     }
 
-    fn table_tail_clauses(&mut self, table: &mut CreateTable) -> Result<()> {
+    pub(super) fn table_tail_clauses(&mut self, table: &mut CreateTable) -> Result<()> {
         if self.accept_kw(Kw::Inherits) {
             table.inherits = self.paren_list(|p| p.relation_name())?;
         }
-        if self.at_kw(Kw::Partition) {
-            self.bump();
-            self.expect_kw(Kw::By)?;
-            self.column_id()?;
-            self.paren_list(|p| p.index_element())?;
-            table.partition = Some("PARTITION BY");
+        if self.accept_kw(Kw::Partition) {
+            table.partition_by = Some(self.partition_by()?);
         }
         if self.accept_kw(Kw::Using) {
             self.column_id()?;
@@ -188,7 +187,7 @@ impl<'a> Parser<'a> {
     }
 
     /// EXCLUDE is unreserved, so a column may bear its name.
-    fn at_table_constraint(&self) -> bool {
+    pub(super) fn at_table_constraint(&self) -> bool {
         !self.at_kw(Kw::Exclude) || matches!(self.peek_at(1), Tok::LParen | Tok::Word(Some(Kw::Using)))
     }
 
@@ -426,7 +425,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn table_constraint(&mut self) -> Result<TableConstraint> {
+    pub(super) fn table_constraint(&mut self) -> Result<TableConstraint> {
         let pos = self.pos();
         let name = if self.accept_kw(Kw::Constraint) {
             Some(self.column_id()?)
@@ -565,8 +564,7 @@ impl<'a> Parser<'a> {
         } else if self.accept_kws(&[Kw::Set, Kw::Schema]) {
             alter.actions.push(AlterTableAction::SetSchema(self.column_id()?));
         } else if matches!(self.kw(), Some(Kw::Attach | Kw::Detach)) {
-            self.skip_statement();
-            alter.actions.push(AlterTableAction::Unsupported("ATTACH or DETACH PARTITION"));
+            alter.actions.push(self.attach_or_detach(kind)?);
         } else {
             alter.actions = self.comma_list(|p| p.alter_action())?;
         }
@@ -674,13 +672,17 @@ impl<'a> Parser<'a> {
                 self.skip_action();
                 Ok(AlterTableAction::Unsupported("FORCE ROW LEVEL SECURITY"))
             }
+            Some(Kw::No) if self.kw_at(1, Kw::Inherit) => {
+                self.at += 2;
+                Ok(AlterTableAction::NoInherit(self.relation_name()?))
+            }
             Some(Kw::No) => {
                 self.skip_action();
-                Ok(AlterTableAction::Unsupported("NO INHERIT or NO FORCE"))
+                Ok(AlterTableAction::Unsupported("NO FORCE ROW LEVEL SECURITY"))
             }
             Some(Kw::Inherit) => {
-                self.skip_action();
-                Ok(AlterTableAction::Unsupported("INHERIT"))
+                self.bump();
+                Ok(AlterTableAction::Inherit(self.relation_name()?))
             }
             Some(Kw::Replica) => {
                 self.skip_action();

@@ -61,6 +61,7 @@ impl<'a> Parser<'a> {
         }
         self.expect_kw(Kw::For)?;
         self.expect_kw(Kw::Values)?;
+        let pos = self.pos();
         let kind = match self.kw() {
             Some(Kw::In) => {
                 self.bump();
@@ -75,14 +76,14 @@ impl<'a> Parser<'a> {
             }
             Some(Kw::With) => {
                 self.bump();
-                self.hash_bound(pos)?
+                self.hash_bound()?
             }
             _ => return Err(self.unexpected()),
         };
         Ok(PartitionBoundSpec { kind, pos })
     }
 
-    fn hash_bound(&mut self, pos: u32) -> Result<PartitionBoundKind> {
+    fn hash_bound(&mut self) -> Result<PartitionBoundKind> {
         let (mut modulus, mut remainder) = (None, None);
         self.paren_list(|p| {
             let name = p.label()?;
@@ -107,10 +108,10 @@ impl<'a> Parser<'a> {
             *slot = Some(number);
             Ok(())
         })?;
-        let missing = |p: &Self, what: &str| p.syntax(&format!("{what} for hash partition must be specified"), pos);
+        let missing = |what: &str| SqlError::new(SqlState::SYNTAX_ERROR, format!("{what} for hash partition must be specified"));
         Ok(PartitionBoundKind::Hash {
-            modulus: modulus.ok_or_else(|| missing(self, "modulus"))?,
-            remainder: remainder.ok_or_else(|| missing(self, "remainder"))?,
+            modulus: modulus.ok_or_else(|| missing("modulus"))?,
+            remainder: remainder.ok_or_else(|| missing("remainder"))?,
         })
     }
 

@@ -369,7 +369,7 @@ pub fn index_key_of(catalog: &Catalog, table: &Table, key: &IndexKey, pretty: bo
 }
 
 /// One key of `pg_get_indexdef`: `a`, `a DESC`, `lower(a) text_pattern_ops NULLS FIRST`.
-fn index_key(catalog: &Catalog, table: &Table, key: &IndexKey, pretty: bool) -> String {
+pub fn index_key(catalog: &Catalog, table: &Table, key: &IndexKey, pretty: bool) -> String {
     let mut out = index_key_of(catalog, table, key, pretty);
     if let Some(collation) = &key.collation {
         out.push_str(&format!(" COLLATE {}", quote_identifier(collation)));
@@ -393,9 +393,11 @@ fn index_key(catalog: &Catalog, table: &Table, key: &IndexKey, pretty: bool) -> 
 pub fn index(catalog: &Catalog, table: &Table, index: &Index, pretty: bool) -> String {
     let keys: Vec<String> = index.keys.iter().map(|k| index_key(catalog, table, k, pretty)).collect();
     let mut out = format!(
-        "CREATE {}INDEX {} ON {}.{} USING {} ({})",
+        "CREATE {}INDEX {} ON {}{}.{} USING {} ({})",
         if index.unique { "UNIQUE " } else { "" },
         quote_identifier(&index.name),
+        // Its parts in partitions are indexes with definitions of their own.
+        if table.is_partitioned() { "ONLY " } else { "" },
         quote_identifier(catalog.schema_name(table.schema)),
         quote_identifier(&table.name),
         index.method.name(),

@@ -1,7 +1,7 @@
 //! Functions about catalog objects: `pg_get_indexdef`, `pg_table_is_visible`, `obj_description` and their kin.
 
 use super::relations::class_of;
-use super::routines;
+use super::{partitions, routines};
 use crate::exec::Exec;
 use curia_bind::{ddl, deparse};
 use curia_catalog::system::{system_table, system_tables};
@@ -102,12 +102,16 @@ pub fn catalog_call(scope: &CatalogScope<'_>, function: &str, args: &[Datum]) ->
             let materialized = || Some(super::view_definition(&c.tables.get(&id)?.materialized.as_ref()?.query));
             some(c.views.get(&id).map(|v| super::view_definition(&v.query)).or_else(materialized))
         }
-        "pg_get_ruledef"
-        | "pg_get_triggerdef"
-        | "pg_get_partkeydef"
-        | "pg_get_partition_constraintdef"
-        | "pg_get_statisticsobjdef"
-        | "pg_get_statisticsobjdef_columns" => Datum::Null,
+        "pg_get_partkeydef" => some(partitions::key_shown(c, oid(0))),
+        "pg_get_partition_constraintdef" => some(partitions::constraint_shown(scope, oid(0))),
+        "pg_partition_tree" => partitions::tree(c, oid(0)),
+        "pg_partition_ancestors" => {
+            let found = partitions::ancestors(c, oid(0));
+            Datum::list(curia_types::oid::REGCLASS, found.into_iter().map(Datum::Oid).collect())
+        }
+        "pg_partition_root" => partitions::ancestors(c, oid(0)).last().map_or(Datum::Null, |o| Datum::Oid(*o)),
+        "satisfies_hash_partition" => return Some(partitions::satisfies_hash(c, args)),
+        "pg_get_ruledef" | "pg_get_triggerdef" | "pg_get_statisticsobjdef" | "pg_get_statisticsobjdef_columns" => Datum::Null,
         "pg_get_functiondef" => some(c.functions.get(&oid(0)).map(|f| routines::definition(scope, f))),
         "pg_get_function_sqlbody" => some(c.functions.get(&oid(0)).and_then(|f| routines::sql_body(f))),
         "pg_get_function_result" if c.functions.contains_key(&oid(0)) => {
@@ -165,7 +169,11 @@ pub fn catalog_call(scope: &CatalogScope<'_>, function: &str, args: &[Datum]) ->
         "row_security_active" | "pg_jit_available" => Datum::Bool(false),
         "pg_stat_get_numscans" => Datum::Int8(0),
         "pg_describe_object" => some(describe_object(scope, oid(0), oid(1), number(2) as i16)),
-        "pg_relation_filenode" => c.tables.get(&oid(0)).map_or(Datum::Null, |t| Datum::Oid(t.storage.0)),
+        "pg_relation_filenode" => c
+            .tables
+            .get(&oid(0))
+            .filter(|t| !t.is_partitioned())
+            .map_or(Datum::Null, |t| Datum::Oid(t.storage.0)),
         "pg_relation_is_updatable" => Datum::Int4(row_changes(c, oid(0))),
         "pg_column_is_updatable" => Datum::Bool(column_is_updatable(c, oid(0), number(1))),
         "pg_relation_is_publishable" => Datum::Bool(c.tables.contains_key(&oid(0))),

@@ -7,6 +7,7 @@ mod builtin;
 mod facts;
 mod functions;
 mod information;
+mod partitions;
 mod privileges;
 mod relations;
 mod roles;

@@ -1,6 +1,6 @@
 //! `pg_class` and what hangs on it: attributes, defaults, indexes, constraints, sequences, dependencies, comments.
 
-use super::{Rows, flag, int2, int2s, int4, oid_of, oids, text};
+use super::{Rows, flag, int2, int2s, int4, oid_of, oids, partitions, text};
 use crate::exec::Exec;
 use crate::write::References;
 use curia_bind::deparse;
@@ -39,6 +39,8 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
             }
         }
         "pg_constraint" => constraints(catalog, out),
+        "pg_inherits" => partitions::inherits(catalog, out),
+        "pg_partitioned_table" => partitions::partitioned(catalog, out),
         "pg_sequence" => {
             for s in catalog.sequences.values() {
                 out.add(&[
@@ -196,20 +198,27 @@ fn classes(catalog: &Catalog, exec: &Exec, out: &mut Rows) {
             ("relkind", text(kind)),
             ("relnatts", int2(natts as i64)),
             ("relpersistence", text(if catalog.is_temporary(schema) { "t" } else { "p" })),
-            ("relreplident", text(if matches!(kind, "r" | "m") { "d" } else { "n" })),
+            ("relreplident", text(if matches!(kind, "r" | "m" | "p") { "d" } else { "n" })),
             ("relispopulated", flag(true)),
             ("reltuples", Datum::Float4(-1.0)),
         ]
     };
     for t in catalog.tables.values() {
-        let kind = if t.materialized.is_some() { "m" } else { "r" };
+        let kind = match () {
+            () if t.materialized.is_some() => "m",
+            () if t.is_partitioned() => "p",
+            () => "r",
+        };
         let mut row = common(t.oid, &t.name, t.schema, t.owner, kind, t.columns.len());
         row.retain(|(name, _)| *name != "relispopulated");
         let pages = exec.view().map_or(0, |v| v.approximate_bytes(t.storage)).div_ceil(8192);
         row.extend([
             ("reltype", oid_of(t.row_type)),
-            ("relam", oid_of(2)),
-            ("relfilenode", oid_of(t.storage.0)),
+            ("relam", oid_of(if t.is_partitioned() { 0 } else { 2 })),
+            ("relfilenode", oid_of(if t.is_partitioned() { 0 } else { t.storage.0 })),
+            ("relhassubclass", flag(catalog.has_children(t.oid))),
+            ("relispartition", flag(t.is_partition())),
+            ("relpartbound", partitions::bound_shown(catalog, t).map_or(Datum::Null, text)),
             ("relpages", int4(i32::try_from(pages).unwrap_or(i32::MAX))),
             ("relhasindex", flag(!t.indexes.is_empty())),
             ("relhasrules", flag(t.materialized.is_some())),
@@ -228,10 +237,19 @@ fn classes(catalog: &Catalog, exec: &Exec, out: &mut Rows) {
         ]);
         out.add(&row);
         for i in &t.indexes {
-            let mut row = common(i.oid, &i.name, t.schema, t.owner, "i", i.keys.len() + i.include.len());
+            let kind = if t.is_partitioned() { "I" } else { "i" };
+            let mut row = common(i.oid, &i.name, t.schema, t.owner, kind, i.keys.len() + i.include.len());
             row.extend([
                 ("relam", oid_of(i.method.oid())),
-                ("relfilenode", oid_of(i.storage.unwrap_or(t.storage).0)),
+                (
+                    "relfilenode",
+                    oid_of(if t.is_partitioned() { 0 } else { i.storage.unwrap_or(t.storage).0 }),
+                ),
+                ("relispartition", flag(i.parent.is_some())),
+                (
+                    "relhassubclass",
+                    flag(t.is_partitioned() && catalog.children(t.oid).any(|c| c.indexes.iter().any(|x| x.parent == Some(i.oid)))),
+                ),
             ]);
             out.add(&row);
         }
@@ -310,6 +328,8 @@ fn attributes(catalog: &Catalog, out: &mut Rows) {
                     ("attidentity", text(identity)),
                     ("attgenerated", text(if c.generated { "s" } else { "" })),
                     ("attisdropped", flag(c.dropped)),
+                    ("attislocal", flag(c.origin.local)),
+                    ("attinhcount", int4(i32::from(c.origin.parents))),
                 ],
             );
         }
@@ -391,7 +411,7 @@ fn index_row(t: &Table, i: &Index, out: &mut Rows) {
         ("indimmediate", flag(!i.deferrable)),
         ("indnullsnotdistinct", flag(i.nulls_not_distinct)),
         ("indisreplident", flag(false)),
-        ("indisvalid", flag(true)),
+        ("indisvalid", flag(!i.incomplete)),
         ("indisready", flag(true)),
         ("indislive", flag(true)),
         ("indkey", int2s(&columns)),
@@ -419,7 +439,9 @@ fn constraints(catalog: &Catalog, out: &mut Rows) {
                 ("connamespace", oid_of(t.schema)),
                 ("conrelid", oid_of(t.oid)),
                 ("convalidated", flag(!c.not_valid)),
-                ("conislocal", flag(true)),
+                ("conislocal", flag(c.origin.local)),
+                ("coninhcount", int4(i32::from(c.origin.parents))),
+                ("conparentid", oid_of(c.parent.unwrap_or(0))),
                 ("condeferrable", flag(c.timing != Timing::Immediate)),
                 ("condeferred", flag(c.timing == Timing::Deferred)),
                 ("confupdtype", text(" ")),
@@ -448,7 +470,7 @@ fn constraints(catalog: &Catalog, out: &mut Rows) {
                         ("confupdtype", text(action(key.on_update))),
                         ("confdeltype", text(action(key.on_delete))),
                         ("confmatchtype", text(if key.full { "f" } else { "s" })),
-                        ("connoinherit", flag(true)),
+                        ("connoinherit", flag(c.parent.is_none() && !t.is_partitioned())),
                     ]);
                     if !key.set.is_empty() {
                         row.push(("confdelsetcols", attnums(t, &key.set)));
@@ -460,7 +482,7 @@ fn constraints(catalog: &Catalog, out: &mut Rows) {
                         ("contype", text(if *primary { "p" } else { "u" })),
                         ("conindid", oid_of(*index)),
                         ("conkey", attnums(t, &keys)),
-                        ("connoinherit", flag(true)),
+                        ("connoinherit", flag(c.parent.is_none())),
                     ]);
                 }
             }
@@ -512,6 +534,9 @@ fn dependencies(catalog: &Catalog, out: &mut Rows) {
     }
     for t in catalog.tables.values() {
         depend(CLASS, t.oid, (2615, t.schema, 0), "n");
+        for parent in &t.parents {
+            depend(CLASS, t.oid, (CLASS, *parent, 0), if t.is_partition() { "a" } else { "n" });
+        }
         for (i, c) in t.live_columns() {
             if c.default.is_some() {
                 depend(2604, default_oid(t.oid, i), (CLASS, t.oid, c.attnum), "a");

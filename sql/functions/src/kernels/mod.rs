@@ -21,6 +21,7 @@ mod math;
 mod md5;
 mod network;
 mod numerics;
+mod partitions;
 mod patterns;
 mod regex_syntax;
 mod send;
@@ -65,6 +66,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Binding> {
         geometry::KERNELS,
         network::KERNELS,
         numerics::KERNELS,
+        partitions::KERNELS,
         patterns::KERNELS,
         send::KERNELS,
         sequences::KERNELS,

@@ -46,7 +46,8 @@ pub fn sql_info() -> Result<SqlInfoData> {
         SqlTransactionIsolationLevel::SqlTransactionReadCommitted as i64,
     );
     let levels = (1 << SqlTransactionIsolationLevel::SqlTransactionReadCommitted as i32)
-        | (1 << SqlTransactionIsolationLevel::SqlTransactionRepeatableRead as i32);
+        | (1 << SqlTransactionIsolationLevel::SqlTransactionRepeatableRead as i32)
+        | (1 << SqlTransactionIsolationLevel::SqlTransactionSerializable as i32);
     info.append(SqlInfo::SqlSupportedTransactionsIsolationLevels, levels);
     info.append(SqlInfo::SqlDataDefinitionCausesTransactionCommit, false);
     info.append(SqlInfo::SqlDataDefinitionsInTransactionsIgnored, false);

@@ -289,7 +289,9 @@ impl Sizes {
         if let Some(size) = self.known.lock().get(&storage.0).filter(|s| s.until > now) {
             return Ok((size.rows, size.counted));
         }
-        let mut rows = view.scan(storage, &curia_txn::KeyRange::all(), curia_txn::Direction::Forward);
+        let mut rows = view
+            .for_estimates()
+            .scan(storage, &curia_txn::KeyRange::all(), curia_txn::Direction::Forward);
         let mut n = 0;
         while n <= COUNTED && rows.next()?.is_some() {
             n += 1;

@@ -70,7 +70,7 @@ impl Session {
     /// The running transaction; begins an implicit one when there is none.
     pub(crate) fn transaction(&mut self) -> Result<&mut Transaction> {
         if self.block.tx.is_none() {
-            let tx = self.begin_transaction(TransactionModes::default())?;
+            let tx = self.begin_transaction(TransactionModes::default());
             self.block.tx = Some(tx);
             self.block.started = self.statement_start;
             if self.block.state == State::Idle {
@@ -83,7 +83,7 @@ impl Session {
             .ok_or_else(|| SqlError::internal("no transaction after its begin"))
     }
 
-    fn begin_transaction(&mut self, modes: TransactionModes) -> Result<Transaction> {
+    fn begin_transaction(&mut self, modes: TransactionModes) -> Transaction {
         let catalog = self.shared.database.catalog();
         self.refresh_environment(&catalog);
         let (isolation, read_only) = {
@@ -234,7 +234,7 @@ impl Session {
                     // In a string of statements: what ran before becomes part of the block.
                     State::Implicit if self.block.tx.is_some() => self.block.state = State::Explicit,
                     State::Idle | State::Implicit => {
-                        let tx = self.begin_transaction(*modes)?;
+                        let tx = self.begin_transaction(*modes);
                         self.block.tx = Some(tx);
                         self.block.started = self.statement_start;
                         self.block.state = State::Explicit;
@@ -422,7 +422,7 @@ impl Session {
 
     fn chain(&mut self, chain: bool, modes: TransactionModes) -> Result<()> {
         if chain {
-            let tx = self.begin_transaction(modes)?;
+            let tx = self.begin_transaction(modes);
             self.block.tx = Some(tx);
             self.block.started = now_micros();
             self.block.state = State::Explicit;

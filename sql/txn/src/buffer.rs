@@ -213,6 +213,13 @@ impl WriteBuffer {
         inner.spill.is_none() && inner.storages.values().all(BTreeMap::is_empty)
     }
 
+    /// Storages in which anything may be written.
+    pub(crate) fn storages(&self) -> Vec<u32> {
+        let inner = self.0.read();
+        let spilled = inner.spill.as_ref().map(Spill::storages).unwrap_or_default();
+        inner.storages.keys().copied().chain(spilled).collect()
+    }
+
     /// Whether anything may be written into a storage.
     pub(crate) fn touches(&self, storage: u32) -> bool {
         let inner = self.0.read();

@@ -1,9 +1,11 @@
 //! From a transaction's buffer and catalog changes to its write set.
 
 use crate::bootstrap::COUNTERS;
+use crate::buffer::WriteBuffer;
 use crate::database::{Database, write_changes};
 use crate::replication::{FragmentWrites, WriteSet};
 use crate::sequence::counter_key;
+use crate::serial::Written;
 use crate::spill::Spill;
 use crate::stage::{Payloads, Stages};
 use crate::transaction::Transaction;
@@ -71,6 +73,16 @@ pub(crate) async fn write_set(txn: &mut Transaction, catalog: &Catalog) -> Resul
         begun: None,
         fragments: fragments.into_values().collect(),
     })
+}
+
+/// What a write set writes, for the validation of others. `buffer` is what it was made from.
+pub(crate) fn written(writes: &WriteSet, buffer: Option<&WriteBuffer>) -> Written {
+    let mut written = Written::default();
+    if writes.fragments.iter().any(|f| !f.stages.is_empty()) {
+        written.storages.extend(buffer.into_iter().flat_map(WriteBuffer::storages));
+    }
+    written.payloads.extend(writes.fragments.iter().map(|f| f.payload.clone()));
+    written
 }
 
 /// Hands over what has reached the size of a stage record.

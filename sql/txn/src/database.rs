@@ -7,6 +7,7 @@ use crate::lock::LockTable;
 use crate::lock::weak::StrongModes;
 use crate::replication::{FragmentWrites, Replication, WriteSet};
 use crate::sequence::Sequences;
+use crate::serial::RecentCommits;
 use crate::slot::{SessionSlot, Snapshots};
 use crate::transaction::{Options, Transaction};
 use crate::view::ReadView;
@@ -64,6 +65,7 @@ pub struct Database {
     pub(crate) strong: StrongModes,
     pub(crate) snapshots: Snapshots,
     pub(crate) sequences: Sequences,
+    pub(crate) recent: Arc<RecentCommits>,
     catalog: ArcSwap<Catalog>,
     /// Orders publications.
     publishing: Mutex<()>,
@@ -122,6 +124,7 @@ impl Database {
             strong: StrongModes::new(),
             snapshots: Snapshots::default(),
             sequences: Sequences::default(),
+            recent: Arc::default(),
             catalog: ArcSwap::from_pointee(catalog),
             publishing: Mutex::new(()),
             private_versions: AtomicU64::new(1),
@@ -139,10 +142,7 @@ impl Database {
     }
 
     /// Begins a transaction. Costs no I/O; takes no snapshot yet.
-    ///
-    /// # Errors
-    /// 0A000 for SERIALIZABLE, which this version does not have: granting less than asked for would be a lie.
-    pub fn begin(self: &Arc<Self>, slot: &Arc<SessionSlot>, options: Options) -> Result<Transaction> {
+    pub fn begin(self: &Arc<Self>, slot: &Arc<SessionSlot>, options: Options) -> Transaction {
         Transaction::begin(self.clone(), slot.clone(), options)
     }
 
@@ -153,6 +153,7 @@ impl Database {
             state: self.replication.state().clone(),
             csn,
             own: None,
+            reads: None,
             _pin: Arc::new(slot.pin(csn)),
         }
     }
@@ -332,7 +333,7 @@ impl Database {
     /// keeps one of it running.
     pub async fn finish_orphans(self: &Arc<Self>) {
         loop {
-            self.orphans.next().await.finish(self).await;
+            self.orphans.next().await.finish().await;
         }
     }
 }

@@ -13,6 +13,7 @@
 //! - [`transaction`]: [`Transaction`]; [`rows`]: its row operations; [`layout`]: how a table's rows and index entries become keys and bytes.
 //! - [`pending`]: checks that wait for the end of a statement or transaction.
 //! - [`view`]: [`ReadView`] and [`View`], what one statement reads.
+//! - [`serial`]: what SERIALIZABLE adds.
 //! - [`lock`]: the lock table.
 //! - [`slot`]: [`SessionSlot`], what one session shares.
 //!
@@ -35,6 +36,7 @@ pub mod replication;
 mod row_id;
 pub mod rows;
 mod sequence;
+mod serial;
 pub mod slot;
 mod spill;
 mod stage;

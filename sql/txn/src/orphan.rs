@@ -1,13 +1,11 @@
 //! Commits whose sessions went away before they learned the outcome. The commit goes on regardless; its catalog changes are to be
 //! published and its locks released when it is done, so both move here.
 
-use crate::database::Database;
 use crate::replication::CommitTicket;
 use crate::transaction::Holdings;
 use curia_catalog::Change;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
-use std::sync::Arc;
 use tokio::sync::Notify;
 
 /// One for each session that left in the middle of a commit; there are no more of them than sessions.
@@ -40,10 +38,10 @@ impl Orphans {
 }
 
 impl Orphan {
-    pub(crate) async fn finish(self, db: &Arc<Database>) {
+    pub(crate) async fn finish(self) {
         let Orphan { ticket, changes, holdings } = self;
         if let Ok(csn) = ticket.await {
-            db.publish(&changes, csn);
+            holdings.committed(&changes, csn);
         }
         drop(holdings);
     }

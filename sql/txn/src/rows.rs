@@ -98,6 +98,7 @@ impl Transaction {
                 None => Locked::Gone,
             });
         }
+        self.note_read(storage, row_key);
         let state = self.db.replication.state();
         let newest = state.read_newest(storage.0, row_key, |csn, row| (csn, row.map(Bytes::copy_from_slice)))?;
         let Some((csn, row)) = newest else { return Ok(Locked::Gone) };
@@ -180,9 +181,7 @@ impl Transaction {
 
     fn conflict(&self, row_key: Bytes, found: &Present) -> Result<Inserted> {
         match found {
-            Present::Earlier(_, Some(csn))
-                if self.isolation() == Isolation::RepeatableRead && self.snapshot().is_some_and(|s| *csn > s) =>
-            {
+            Present::Earlier(_, Some(csn)) if self.isolation().keeps_snapshot() && self.snapshot().is_some_and(|s| *csn > s) => {
                 Err(concurrent("update"))
             }
             _ => Ok(Inserted::Conflict {
@@ -383,12 +382,20 @@ impl Transaction {
         if self.is_fresh(storage) {
             return Ok(false);
         }
+        self.note_read(storage, key);
         Ok(self
             .db
             .replication
             .state()
             .read_newest(storage.0, key, |_, row| row.is_some())?
             .unwrap_or(false))
+    }
+
+    /// A result depends on whether there is a row at this key.
+    fn note_read(&self, storage: StorageId, key: &[u8]) {
+        if let Some(reads) = self.reads() {
+            reads.read(storage.0, key);
+        }
     }
 
     fn present(&self, storage: StorageId, key: &[u8]) -> Result<Present> {
@@ -401,6 +408,7 @@ impl Transaction {
                 Some(row) => Present::Earlier(row, None),
             });
         }
+        self.note_read(storage, key);
         let read = |csn, row: Option<&[u8]>| row.map(|r| Present::Earlier(Bytes::copy_from_slice(r), Some(csn)));
         Ok(self
             .db

@@ -4,6 +4,7 @@
 //! [`View`], which a transaction without writes gives away as (state, CSN) and nothing else.
 
 use crate::buffer::{Value, WriteBuffer};
+use crate::serial::{Progress, ReadSet};
 use crate::slot::Pin;
 use crate::spill::SpillScan;
 use bytes::Bytes;
@@ -23,6 +24,8 @@ pub struct ReadView {
     pub(crate) state: Arc<StateStore>,
     pub(crate) csn: Csn,
     pub(crate) own: Option<OwnWrites>,
+    /// Where reads of a SERIALIZABLE transaction are noted.
+    pub(crate) reads: Option<Arc<ReadSet>>,
     pub(crate) _pin: Arc<Pin>,
 }
 
@@ -39,6 +42,7 @@ pub struct View<'a> {
     pub(crate) state: &'a Arc<StateStore>,
     pub(crate) csn: Csn,
     pub(crate) own: Option<(&'a Arc<WriteBuffer>, u64)>,
+    pub(crate) reads: Option<&'a Arc<ReadSet>>,
 }
 
 impl ReadView {
@@ -48,6 +52,14 @@ impl ReadView {
             state: &self.state,
             csn: self.csn,
             own: self.own.as_ref().map(|o| (&o.buffer, o.limit)),
+            reads: self.reads.as_ref(),
+        }
+    }
+    /// The same for estimates: reads that no result depends on.
+    pub fn for_estimates(&self) -> View<'_> {
+        View {
+            reads: None,
+            ..self.view()
         }
     }
     /// The snapshot's CSN.
@@ -86,6 +98,9 @@ impl View<'_> {
         {
             return Ok(value.map(|row| read(&row)));
         }
+        if let Some(reads) = self.reads {
+            reads.read(storage.0, key);
+        }
         Ok(self.state.read(storage.0, key, self.csn, read)?)
     }
 
@@ -96,7 +111,8 @@ impl View<'_> {
             .own
             .filter(|(buffer, _)| buffer.touches(storage.0))
             .map(|(buffer, limit)| Box::new(Overlay::new(buffer.clone(), limit, storage.0, range.clone(), direction)));
-        ViewScan { state, overlay }
+        let progress = self.reads.and_then(|reads| reads.scan(storage.0, range, direction));
+        ViewScan { state, overlay, progress }
     }
 }
 
@@ -104,6 +120,7 @@ impl View<'_> {
 pub struct ViewScan {
     state: Scan,
     overlay: Option<Box<Overlay>>,
+    progress: Option<Arc<Progress>>,
 }
 
 impl ViewScan {
@@ -111,10 +128,17 @@ impl ViewScan {
     #[allow(clippy::should_implement_trait)] // what it gives borrows from it
     #[inline]
     pub fn next(&mut self) -> Result<Option<(&[u8], &[u8])>> {
-        match &mut self.overlay {
-            None => Ok(self.state.next()?),
-            Some(overlay) => overlay.next(&mut self.state),
+        let next = match &mut self.overlay {
+            None => self.state.next()?,
+            Some(overlay) => overlay.next(&mut self.state)?,
+        };
+        if let Some(progress) = &self.progress {
+            match next {
+                Some((key, _)) => progress.reach(key),
+                None => progress.end(),
+            }
         }
+        Ok(next)
     }
 }
 

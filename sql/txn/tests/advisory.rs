@@ -47,7 +47,7 @@ async fn advisory_locks_are_shared_or_exclusive_and_take_part_in_deadlocks() {
 async fn a_session_keeps_its_locks_over_transactions_and_gives_them_back_as_often_as_it_took_them() {
     let cluster = Cluster::new().await;
     let session = cluster.session();
-    let begin = || cluster.db.begin(&session, Options::default()).unwrap();
+    let begin = || cluster.db.begin(&session, Options::default());
     let mut tx = begin();
     assert!(try_session(&tx, 1, Exclusive));
     assert!(try_session(&tx, 1, Exclusive));
@@ -112,7 +112,7 @@ async fn a_transaction_that_goes_on_without_its_session_keeps_its_advisory_locks
     let cluster = Cluster::new().await;
     let t = cluster.table("t", &[]).await;
     let session = cluster.session();
-    let mut tx = cluster.db.begin(&session, Options::default()).unwrap();
+    let mut tx = cluster.db.begin(&session, Options::default());
     tx.start_statement();
     lock(&mut tx, 3, Exclusive, LockWait::NoWait).await.unwrap();
     assert!(try_session(&tx, 4, Exclusive));
@@ -200,7 +200,7 @@ async fn locks_held_and_awaited_are_listed_as_postgresql_shows_them() {
     assert_eq!(shown(&cluster, first).len(), 1, "the session's advisory lock is left");
     two.rollback();
     // A strong lock moves what the other noted in its slot into the table; it is listed all the same.
-    let mut two = cluster.db.begin(&sessions.1, Options::default()).unwrap();
+    let mut two = cluster.db.begin(&sessions.1, Options::default());
     two.lock_tables(&[(t.table().oid, TableLock::RowExclusive)]).await.unwrap();
     let mut three = cluster.begin();
     let third = three.slot().process_id();

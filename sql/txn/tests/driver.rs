@@ -55,7 +55,7 @@ impl Server {
 }
 
 fn begin(db: &Arc<Database>) -> Transaction {
-    let mut tx = db.begin(&db.session(1), Options::default()).unwrap();
+    let mut tx = db.begin(&db.session(1), Options::default());
     tx.start_statement();
     tx
 }
@@ -136,7 +136,7 @@ async fn writers_of_one_row_on_several_threads_lose_no_update() {
                         // Both orders, so that deadlocks happen and are resolved.
                         let order = if (i + n) % 2 == 0 { [1, 2] } else { [2, 1] };
                         loop {
-                            let mut tx = db.begin(&slot, Options::default()).unwrap();
+                            let mut tx = db.begin(&slot, Options::default());
                             let mut done = Ok(());
                             for id in order {
                                 if done.is_ok() {

@@ -194,18 +194,6 @@ async fn write_skew_is_permitted_under_repeatable_read() {
 }
 
 #[tokio::test]
-async fn serializable_is_refused_and_not_granted_as_less() {
-    let (cluster, _) = two_rows().await;
-    let options = Options {
-        isolation: Isolation::Serializable,
-        ..Options::default()
-    };
-    let error = cluster.db.begin(&cluster.session(), options).err().unwrap();
-    assert_eq!(code(&error), "0A000");
-    assert_eq!(code(&cluster.begin().set_isolation(Isolation::Serializable).unwrap_err()), "25001");
-}
-
-#[tokio::test]
 async fn read_only_refuses_writing_commands() {
     let (cluster, _) = two_rows().await;
     let mut tx = cluster.begin();

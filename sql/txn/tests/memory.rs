@@ -70,7 +70,7 @@ async fn start(folder: &std::path::Path) -> Arc<Database> {
 }
 
 fn begin(db: &Arc<Database>, slot: &Arc<SessionSlot>) -> Transaction {
-    let mut tx = db.begin(slot, Options::default()).unwrap();
+    let mut tx = db.begin(slot, Options::default());
     tx.start_statement();
     tx
 }

@@ -20,7 +20,7 @@ use curia_bind::BindContext;
 use curia_bind::inherit::columns_by_name;
 use curia_catalog::{Catalog, Constraint, ConstraintKind, ForeignKey, ForeignKeyAction, Oid, Table};
 use curia_parse::quote_identifier;
-use curia_txn::{Check, CheckKind, Isolation, TableLayout, Transaction};
+use curia_txn::{Check, CheckKind, TableLayout, Transaction};
 use curia_types::{Datum, PgType, Result, SqlError, SqlState, text_io};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -324,7 +324,7 @@ impl Settling<'_> {
             params.extend(new.into_iter().flatten().cloned());
         }
         self.run(tx, side, query, params).await?;
-        if tx.isolation() == Isolation::RepeatableRead && query != Query::SetOnDelete && self.remains(tx, side, old).await? {
+        if tx.isolation().keeps_snapshot() && query != Query::SetOnDelete && self.remains(tx, side, old).await? {
             return Err(SqlError::new(
                 SqlState::SERIALIZATION_FAILURE,
                 "could not serialize access due to concurrent update",
@@ -340,10 +340,10 @@ impl Settling<'_> {
     }
 
     async fn nobody_refers(&mut self, tx: &mut Transaction, side: &Side<'_>, old: &[Datum]) -> Result<()> {
-        let found = match tx.isolation() {
-            // Rows that the transaction's snapshot does not have count too.
-            Isolation::RepeatableRead => self.remains(tx, side, old).await?,
-            _ => self.finds(tx, side, Query::Referring, old).await?,
+        let found = if tx.isolation().keeps_snapshot() {
+            self.remains(tx, side, old).await? // rows that the transaction's snapshot does not have count too
+        } else {
+            self.finds(tx, side, Query::Referring, old).await?
         };
         if !found {
             return Ok(());

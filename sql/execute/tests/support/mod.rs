@@ -204,12 +204,12 @@ impl Session {
     }
     /// Starts a query and reads nothing of it.
     pub async fn abandon(&mut self, sql: &str) {
-        let mut tx = self.db.begin(&self.slot, Options::default()).unwrap();
+        let mut tx = self.db.begin(&self.slot, Options::default());
         drop(execute(&self.engine, &mut tx, sql, &[]).await.unwrap());
     }
     /// The lines of EXPLAIN.
     pub async fn explain(&mut self, sql: &str) -> String {
-        let mut tx = self.db.begin(&self.slot, Options::default()).unwrap();
+        let mut tx = self.db.begin(&self.slot, Options::default());
         let (plan, _) = plan(&self.engine, &mut tx, sql).await.unwrap();
         plan.explain(&tx.read_view()).unwrap().join("\n")
     }

@@ -23,9 +23,6 @@ pub fn check(name: &str, value: String, current: &str) -> Result<String> {
             .collect()),
         "standard_conforming_strings" | "array_nulls" if value == "off" => Err(SqlError::unsupported(&format!("{name} = off"))),
         "exit_on_error" if value == "on" => Err(SqlError::unsupported("exit_on_error = on")),
-        "default_transaction_isolation" | "transaction_isolation" if value == "serializable" => {
-            Err(SqlError::unsupported("isolation level serializable"))
-        }
         _ => Ok(value),
     }
 }

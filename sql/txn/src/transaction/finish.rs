@@ -4,6 +4,7 @@ use super::{Holdings, Transaction};
 use crate::commit;
 use crate::orphan::Orphan;
 use crate::replication::CommitTicket;
+use crate::serial;
 use curia_catalog::Change;
 use curia_consensus::ids::Csn;
 use curia_types::{Result, SqlError};
@@ -41,14 +42,29 @@ impl Transaction {
                 catalog_changed: false,
             });
         }
-        let (Some(holdings), changes) = (self.holdings.take(), std::mem::take(&mut self.changes)) else {
+        let (Some(mut holdings), changes) = (self.holdings.take(), std::mem::take(&mut self.changes)) else {
             return Err(SqlError::internal("a transaction was committed twice"));
         };
+        let written = commit::written(&writes, self.buffer.as_deref());
         // The buffer goes before the wait: its rows are in the write set now.
         self.buffer = None;
         let forgotten = commit::dropped_sequences(&changes, &self.db.catalog());
+        let db = self.db.clone();
+        let read = self.serial.as_ref().map(|s| (&*s.reads, s.registered.snapshot));
+        let hand_over = || db.replication.commit(writes);
+        let ticket = match db.recent.hand_over(read, written, db.replication.applied(), hand_over)? {
+            Ok((ticket, recorded)) => {
+                holdings.recorded = Some(recorded);
+                ticket
+            }
+            Err(conflict) => {
+                self.holdings = Some(holdings); // it goes as it would without a commit
+                return Err(serial::failure(&conflict, &catalog, &self.io()));
+            }
+        };
+        self.serial = None;
         let under_way = UnderWay {
-            inner: Some((self.db.replication.commit(writes), changes, holdings)),
+            inner: Some((ticket, changes, holdings)),
         };
         let outcome = under_way.await;
         if outcome.is_err() {
@@ -97,7 +113,7 @@ impl std::future::Future for UnderWay {
             return std::task::Poll::Ready(Err(SqlError::internal("a finished commit was awaited again")));
         };
         let outcome = outcome.map(|csn| {
-            holdings.db.publish(&changes, csn);
+            holdings.committed(&changes, csn);
             Committed {
                 csn: Some(csn),
                 catalog_changed: !changes.is_empty(),

@@ -2,8 +2,10 @@
 
 use crate::database::Database;
 use crate::lock::{LockKey, Owner};
+use crate::serial::Recorded;
 use crate::slot::SessionSlot;
-use curia_catalog::Oid;
+use curia_catalog::{Change, Oid};
+use curia_consensus::ids::Csn;
 use std::sync::Arc;
 
 /// Locks and the snapshot; given back when dropped.
@@ -16,6 +18,8 @@ pub(crate) struct Holdings {
     pub(super) announced: Vec<Oid>,
     /// Whether the slot still serves this transaction.
     pub(super) in_slot: bool,
+    /// The commit that was handed over.
+    pub(super) recorded: Option<Recorded>,
 }
 
 impl Drop for Holdings {
@@ -35,6 +39,14 @@ impl Drop for Holdings {
 }
 
 impl Holdings {
+    /// The transaction committed: others may see what it did.
+    pub(crate) fn committed(&self, changes: &[Change], csn: Csn) {
+        if let Some(recorded) = &self.recorded {
+            recorded.committed(csn);
+        }
+        self.db.publish(changes, csn);
+    }
+
     /// Makes the slot free for another transaction while the locks stay.
     pub(super) fn leave_slot(&mut self) {
         self.keys.extend(self.slot.weak.leave(&self.db.locks));

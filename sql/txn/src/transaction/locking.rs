@@ -1,6 +1,6 @@
 //! A transaction's locks: tables, names, rows and unique keys.
 
-use super::{Isolation, Transaction, concurrent};
+use super::{Transaction, concurrent};
 use crate::lock::table::{Blocked, Identity, NAMES, TABLES};
 use crate::lock::{Acquire, LockKey, LockStrength, LockWait, Mode, TableLock};
 use curia_catalog::{Oid, StorageId};
@@ -14,7 +14,8 @@ impl Transaction {
             if !(mode.is_weak() && self.slot.weak.note(self.owner, oid, mode, &self.db.strong)) {
                 self.lock_table_slowly(oid, mode, LockWait::Block).await?;
             }
-            if let (Isolation::RepeatableRead, Some(snapshot)) = (self.options.isolation, self.snapshot)
+            if self.options.isolation.keeps_snapshot()
+                && let Some(snapshot) = self.snapshot
                 && self.db.changed_after(oid, snapshot)
             {
                 return Err(concurrent("update").detail("The definition of a table changed after the transaction's snapshot."));

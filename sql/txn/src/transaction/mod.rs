@@ -21,6 +21,8 @@
 //! **REPEATABLE READ** has one snapshot, that of its first statement; the first of two updaters wins, the other gets 40001. So does a
 //! statement that uses a table whose definition changed after the snapshot.
 //!
+//! **SERIALIZABLE** is the same, and what it read must not have changed when it commits ([`crate::serial`]).
+//!
 //! Every future here may be dropped at any point: a wait leaves its queue, a commit under way goes on and is finished by
 //! [`Database::finish_orphans`]. A statement that was dropped may have left writes behind: undo to a savepoint, or roll back.
 
@@ -28,6 +30,7 @@ use crate::buffer::{Value, WriteBuffer};
 use crate::database::Database;
 use crate::lock::Owner;
 use crate::pending::Pending;
+use crate::serial::{ReadSet, Registered};
 use crate::slot::SessionSlot;
 use crate::stage::Stages;
 use crate::view::{OwnWrites, ReadView, View};
@@ -56,6 +59,13 @@ pub enum Isolation {
     ReadCommitted,
     RepeatableRead,
     Serializable,
+}
+
+impl Isolation {
+    /// Whether all statements read one snapshot.
+    pub fn keeps_snapshot(self) -> bool {
+        self != Isolation::ReadCommitted
+    }
 }
 
 /// How a transaction begins.
@@ -97,13 +107,17 @@ pub struct Transaction {
     escalated: HashSet<Oid>,
     pub(crate) stages: Stages,
     pub(crate) pending: Pending,
+    /// What a SERIALIZABLE transaction that may write has read, from its snapshot on.
+    serial: Option<Serial>,
+}
+
+struct Serial {
+    reads: Arc<ReadSet>,
+    registered: Registered,
 }
 
 impl Transaction {
-    pub(crate) fn begin(db: Arc<Database>, slot: Arc<SessionSlot>, options: Options) -> Result<Transaction> {
-        if options.isolation == Isolation::Serializable {
-            return Err(SqlError::unsupported("isolation level SERIALIZABLE").hint("REPEATABLE READ is snapshot isolation."));
-        }
+    pub(crate) fn begin(db: Arc<Database>, slot: Arc<SessionSlot>, options: Options) -> Transaction {
         let owner = slot.begin();
         let holdings = Holdings {
             db: db.clone(),
@@ -112,8 +126,9 @@ impl Transaction {
             keys: Vec::new(),
             announced: Vec::new(),
             in_slot: true,
+            recorded: None,
         };
-        Ok(Transaction {
+        Transaction {
             db,
             slot,
             options,
@@ -131,7 +146,8 @@ impl Transaction {
             escalated: HashSet::new(),
             stages: Stages::default(),
             pending: Pending::default(),
-        })
+            serial: None,
+        }
     }
 
     /// The shared root.
@@ -146,16 +162,13 @@ impl Transaction {
     pub fn isolation(&self) -> Isolation {
         self.options.isolation
     }
-    /// Changes the isolation level. Errors: 25001 after the first statement, 0A000 for SERIALIZABLE.
+    /// Changes the isolation level. Errors: 25001 after the first statement.
     pub fn set_isolation(&mut self, isolation: Isolation) -> Result<()> {
         if self.snapshot.is_some() && isolation != self.options.isolation {
             return Err(SqlError::new(
                 SqlState::ACTIVE_SQL_TRANSACTION,
                 "SET TRANSACTION ISOLATION LEVEL must be called before any query",
             ));
-        }
-        if isolation == Isolation::Serializable {
-            return Err(SqlError::unsupported("isolation level SERIALIZABLE").hint("REPEATABLE READ is snapshot isolation."));
         }
         self.options.isolation = isolation;
         Ok(())
@@ -205,8 +218,17 @@ impl Transaction {
     /// locked and the plan is known to be current.
     pub fn start_statement(&mut self) {
         if self.snapshot.is_none() || self.options.isolation == Isolation::ReadCommitted {
-            let replication = &self.db.replication;
-            self.snapshot = Some(self.slot.take_snapshot(&self.db.snapshots, || replication.applied()));
+            let take = || self.slot.take_snapshot(&self.db.snapshots, || self.db.replication.applied());
+            if self.options.isolation == Isolation::Serializable && !self.options.read_only {
+                let registered = self.db.recent.register(take);
+                self.snapshot = Some(registered.snapshot);
+                self.serial = Some(Serial {
+                    reads: Arc::default(),
+                    registered,
+                });
+            } else {
+                self.snapshot = Some(take());
+            }
         }
         self.mark_statement();
     }
@@ -221,6 +243,11 @@ impl Transaction {
         self.snapshot
     }
 
+    /// Where reads are to be noted.
+    pub(crate) fn reads(&self) -> Option<&Arc<ReadSet>> {
+        self.serial.as_ref().map(|s| &s.reads)
+    }
+
     fn snapshot_or_applied(&self) -> Csn {
         self.snapshot.unwrap_or_else(|| self.db.replication.applied())
     }
@@ -232,6 +259,7 @@ impl Transaction {
             state: self.db.replication.state(),
             csn: self.snapshot_or_applied(),
             own: self.buffer.as_ref().map(|b| (b, self.statement.seq)),
+            reads: self.reads(),
         }
     }
 
@@ -256,6 +284,7 @@ impl Transaction {
             state: self.db.replication.state().clone(),
             csn,
             own,
+            reads: self.reads().cloned(),
             _pin: Arc::new(self.slot.pin(csn)),
         }
     }
@@ -273,6 +302,7 @@ impl Transaction {
             state: self.db.replication.state().clone(),
             csn,
             own: None,
+            reads: None,
             _pin: Arc::new(pin),
         })
     }

@@ -201,16 +201,13 @@ impl Cluster {
         self.begin_at(Isolation::ReadCommitted)
     }
     pub fn begin_at(&self, isolation: Isolation) -> Transaction {
-        let mut tx = self
-            .db
-            .begin(
-                &self.session(),
-                Options {
-                    isolation,
-                    ..Options::default()
-                },
-            )
-            .unwrap();
+        let mut tx = self.db.begin(
+            &self.session(),
+            Options {
+                isolation,
+                ..Options::default()
+            },
+        );
         tx.start_statement();
         tx
     }

@@ -42,6 +42,13 @@ pub fn all() -> Vec<Target> {
         target("message", consensus_messages(), |b| {
             consensus::decode_message(Bytes::copy_from_slice(b)).is_ok()
         }),
+        target("peer-hello", peer_hellos(), peer_words),
+        target("peer-frame", peer_frames(), |b| {
+            matches!(curia_peer::frame::decode(&mut b.into()), Ok(Some(_)))
+        }),
+        target("peer-book", peer_books(), |b| {
+            curia_peer::Book::decode(Bytes::copy_from_slice(b)).is_some()
+        }),
         target("fragment", fragments(), fragment),
         target("key", keys(), |b| {
             TYPES
@@ -308,6 +315,68 @@ fn consensus_messages() -> Vec<Vec<u8>> {
         .into_iter()
         .filter_map(|body| encoded(|out| consensus::encode_message(&message(body), out).is_ok()))
         .collect()
+}
+
+/// The first words of either side of a connection between servers. The checksum is made right, as every attacker would.
+fn peer_words(bytes: &[u8]) -> bool {
+    use curia_peer::handshake::{self, HEAD_BYTES, Head, Hello};
+    let (Some(fixed), Some(rest)) = (bytes.first_chunk::<HEAD_BYTES>(), bytes.get(HEAD_BYTES..)) else {
+        return false;
+    };
+    let mut fixed = *fixed;
+    let checksum = crc32c::crc32c_append(crc32c::crc32c(&fixed[..16]), rest);
+    fixed[16..].copy_from_slice(&checksum.to_le_bytes());
+    let rest = Bytes::copy_from_slice(rest);
+    Head::decode(&fixed).is_ok_and(|head| Hello::decode(&head, rest.clone()).is_ok() | handshake::decode_answer(&head, rest).is_ok())
+}
+
+fn peer_hellos() -> Vec<Vec<u8>> {
+    use curia_peer::handshake::Welcome;
+    use curia_peer::{Hello, Purpose, RefusalCode, Refused};
+    let welcome = Welcome {
+        feature_level: 1,
+        cluster: Some(consensus::ClusterId(7)),
+        server: Some(consensus::ServerId(1)),
+        incarnation: consensus::Incarnation(8),
+    };
+    let refused = Refused {
+        code: RefusalCode::Cluster,
+        text: "of another cluster".to_owned(),
+    };
+    let server = Hello {
+        purpose: Purpose::Session,
+        cluster: welcome.cluster,
+        server: welcome.server,
+        places: peer_places(),
+        client: "127.0.0.1:5000".to_owned(),
+        ..Hello::of_tool()
+    };
+    vec![server.encode(), Hello::of_tool().encode(), welcome.encode(), refused.encode()]
+}
+
+fn peer_places() -> Option<curia_peer::Places> {
+    Some(curia_peer::Places {
+        number: 5,
+        peer: "db1.example.com:5457".parse().ok()?,
+        sql: "db1.example.com:5454".to_owned(),
+    })
+}
+
+fn peer_frames() -> Vec<Vec<u8>> {
+    use curia_peer::frame::{self, Kind};
+    let mut out = Default::default();
+    frame::encode(Kind::Message, 2, false, b"part", &mut out);
+    frame::encode(Kind::Ping, 0, true, b"12345678", &mut out);
+    vec![out.to_vec()]
+}
+
+fn peer_books() -> Vec<Vec<u8>> {
+    let mut book = curia_peer::Book::default();
+    if let Some(places) = peer_places() {
+        book.learn(consensus::ServerId(1), places.clone());
+        book.learn(consensus::ServerId(2), places);
+    }
+    vec![book.encode()]
 }
 
 fn catalog() -> Vec<Vec<u8>> {

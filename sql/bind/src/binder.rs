@@ -1,5 +1,6 @@
 //! The state of binding one statement.
 
+use crate::access::Ledger;
 use crate::context::BindContext;
 use crate::ir::*;
 use crate::scope::Scope;
@@ -41,6 +42,7 @@ pub(crate) struct Binder<'a> {
     pub meanings: Meanings,
     /// Fields of the columns that are records of set-returning functions.
     pub records: RefCell<HashMap<ColId, RecordFields>>,
+    pub ledger: Ledger,
 }
 
 /// 1-based position of an AST node.
@@ -98,6 +100,7 @@ impl<'a> Binder<'a> {
             depth,
             meanings: Meanings::default(),
             records: RefCell::default(),
+            ledger: Ledger::new(cx.role.unwrap_or(0)),
         }
     }
 
@@ -129,6 +132,7 @@ impl<'a> Binder<'a> {
             params: params.into_iter().map(|oid| PgType { oid, typmod: -1 }).collect(),
             tables: self.tables.into_inner().into_iter().collect(),
             row_keys: self.row_keys.into_inner(),
+            accesses: self.ledger.into_entries(),
             catalog_version: self.cx.catalog.version,
             depth,
         })

@@ -11,7 +11,7 @@ use crate::walk;
 use curia_functions::{CastContext, Kernel};
 use curia_parse::ast::{self, FunctionCall, Over};
 use curia_types::geometry::is_geometric;
-use curia_types::{PgType, Result, SqlError, SqlState, oid, type_info};
+use curia_types::{Datum, PgType, Result, SqlError, SqlState, oid, type_info};
 
 /// What may not be called somewhere.
 #[derive(Clone, Copy, PartialEq)]
@@ -28,6 +28,12 @@ struct Before {
     /// Outer references, of the level and of those around it.
     outer: Vec<usize>,
 }
+
+/// `pg_proc.oid` of what asks for rights on a sequence; in a function that runs as its owner it is given that role behind its arguments.
+const NEXTVAL: u32 = 1574;
+const CURRVAL: u32 = 1575;
+const SETVAL: u32 = 1576;
+const SETVAL_CALLED: u32 = 1765;
 
 /// A function with its converted arguments and result type.
 pub(crate) struct Resolved {
@@ -86,7 +92,16 @@ impl Binder<'_> {
             self.resolve_call(call, args, &given, pos)?
         };
         let resolved = match resolved {
-            Ok(resolved) => resolved,
+            Ok(mut resolved) => {
+                let function = resolved.function.oid;
+                if self.cx.catalog.privileges.contains_key(&(function, 0)) {
+                    self.calls_function(function);
+                }
+                if let (Some(role), NEXTVAL | CURRVAL | SETVAL | SETVAL_CALLED) = (self.definer(), function) {
+                    resolved.args.push(self.constant(Datum::Oid(role), PgType::OID, None));
+                }
+                resolved
+            }
             // The name of a type called like a function is a cast.
             Err(cast) => return self.plain_only(call, cast, pos),
         };

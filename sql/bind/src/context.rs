@@ -20,6 +20,8 @@ pub struct BindContext<'a> {
     pub io: &'a IoContext,
     /// Adds the row keys of the tables that a plain query reads to its result: a cursor's rows can be changed by them.
     pub row_keys: bool,
+    /// The current role, whose rights are to be checked; `None` for what the system itself asks.
+    pub role: Option<Oid>,
     /// The cursor that WHERE CURRENT OF names; `None` when there is none of that name.
     pub cursor: Option<&'a CursorRow>,
 }
@@ -34,6 +36,7 @@ impl<'a> BindContext<'a> {
             params: None,
             io,
             row_keys: false,
+            role: None,
             cursor: None,
         }
     }

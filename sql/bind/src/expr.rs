@@ -522,6 +522,11 @@ impl Binder<'_> {
                 oid: oid::TIMESTAMP,
                 typmod: precision(p),
             }),
+            SqlValue::CurrentRole | SqlValue::CurrentUser | SqlValue::User if self.definer().is_some() => {
+                // In the body of a function that runs as its owner.
+                let role = self.definer().and_then(|role| self.cx.catalog.roles.get(&role));
+                Ok(self.constant(Datum::text(role.map_or("", |r| r.name.as_str())), PgType::NAME, at(pos)))
+            }
             SqlValue::CurrentRole | SqlValue::CurrentUser | SqlValue::User => self.named_call("current_user", Vec::new(), pos),
             SqlValue::SessionUser => self.named_call("session_user", Vec::new(), pos),
             SqlValue::CurrentCatalog => self.named_call("current_database", Vec::new(), pos),

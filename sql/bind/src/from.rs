@@ -153,6 +153,7 @@ impl Binder<'_> {
             });
         }
         check_database(self.cx, name)?;
+        self.check_schema(name)?;
         match self.relation(name.schema(), name.name()) {
             Some(Named::View(view)) => self.view(view, alias, name),
             Some(Named::Table(table)) => {
@@ -183,8 +184,10 @@ impl Binder<'_> {
                 let mut item = self.item(alias, name.name(), named)?;
                 item.schema = Some(system.schema_name.to_owned());
                 item.table = Some(system.oid);
+                let entry = self.reads(system.oid);
                 for (i, c) in item.columns.iter_mut().enumerate() {
                     c.origin = Some((system.oid, i as i16 + 1));
+                    self.ledger.column(entry, c.column.id, i as i16 + 1);
                 }
                 Ok(Part {
                     rel: Rel::System {
@@ -239,8 +242,10 @@ impl Binder<'_> {
         let columns: Vec<(String, RelColumn, Expr)> = columns.into_iter().map(|(n, e)| (n.to_owned(), self.column(e.ty), e)).collect();
         let mut item = self.item(alias, name.name(), columns.iter().map(|(n, c, _)| (n.clone(), c.clone())).collect())?;
         item.table = Some(sequence);
+        let entry = self.reads(sequence);
         for (c, attnum) in item.columns.iter_mut().zip(1..) {
             c.origin = Some((sequence, attnum));
+            self.ledger.column(entry, c.column.id, attnum);
         }
         Ok(Part {
             rel: Rel::Project {
@@ -289,8 +294,15 @@ impl Binder<'_> {
         }
         let row_key = self.column_id();
         item.row_key = Some(row_key);
+        let entry = if self.is_changing() {
+            self.changes(table.oid, true)
+        } else {
+            self.reads(table.oid)
+        };
+        self.ledger.column(entry, row_key, 0);
         for (c, (i, _)) in item.columns.iter_mut().zip(&columns) {
             c.origin = Some((table.oid, table.columns[*i].attnum));
+            self.ledger.column(entry, c.column.id, table.columns[*i].attnum);
         }
         item.stored = Some(Arc::clone(table));
         // A view that is being made only says what it uses.
@@ -304,11 +316,13 @@ impl Binder<'_> {
                 row_key,
                 tableoid,
             };
-            return Ok((self.append(table, &tables, &gives)?, item));
+            // Rights are asked for of the whole family's table.
+            let rel = self.ledger.quietly(|| self.append(table, &tables, &gives))?;
+            return Ok((rel, item));
         }
         let rel = Rel::Scan(Scan {
             within: Arc::default(),
-            computed: self.computed_indexes(table, &columns)?,
+            computed: self.ledger.quietly(|| self.computed_indexes(table, &columns))?,
             table: Arc::clone(table),
             columns,
             row_key: Some(row_key),
@@ -762,12 +776,18 @@ impl Binder<'_> {
             Ok(first.clone())
         };
         let value = |c: &NsColumn| match &c.merged {
-            Some(e) => e.clone(),
-            None => Expr {
-                kind: ExprKind::Column(c.column.id),
-                ty: c.column.ty,
-                position: None,
-            },
+            Some(e) => {
+                walk::columns_of(e, &mut |id| self.ledger.used(id));
+                e.clone()
+            }
+            None => {
+                self.ledger.used(c.column.id);
+                Expr {
+                    kind: ExprKind::Column(c.column.id),
+                    ty: c.column.ty,
+                    position: None,
+                }
+            }
         };
         let mut terms = Vec::with_capacity(names.len());
         let mut merged = Vec::with_capacity(names.len());

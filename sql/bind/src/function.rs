@@ -80,6 +80,7 @@ impl Binder<'_> {
 
     /// The function in SQL that a call means; `None` when it means none.
     pub fn user_call(&self, call: &FunctionCall, args: &[Expr], pos: u32) -> Result<Option<UserCall>> {
+        self.check_schema(&call.name)?;
         let functions = self.user_functions(&call.name);
         if functions.is_empty() || call.star {
             return Ok(None);
@@ -245,7 +246,8 @@ impl Binder<'_> {
             return Err(SqlError::unsupported(message).at(at(pos)));
         }
         self.calls.set(self.calls.get() + 1);
-        let body = self.body(&function, &inputs, &shape);
+        self.calls_function(function.oid);
+        let body = self.as_called(&function, || self.body(&function, &inputs, &shape));
         self.calls.set(self.calls.get() - 1);
         // Its positions are in another text than the client's.
         let mut body = body.map_err(|e| SqlError::new(e.code(), e.message().to_owned()).at(at(pos)))?;

@@ -8,7 +8,7 @@ use crate::regclass::{Named, check_database, find_relation, no_relation, refuse_
 use crate::scope::{Clause, NsColumn, NsItem, Scope};
 use crate::select::Unknown;
 use crate::updatable::{RowChange, ViewTarget};
-use curia_catalog::{ConstraintKind, Identity, Table};
+use curia_catalog::{ConstraintKind, Identity, Rights, Table};
 use curia_parse::ast::{self, Assignment, ConflictTarget, SetExpr, TargetColumn};
 use curia_types::{Datum, PgType, Result, SqlError, SqlState, oid};
 use std::rc::Rc;
@@ -33,6 +33,18 @@ impl ChangeTarget {
     /// The columns of a new row with fresh ids, and the FROM item that shows it: the table's, and the one that the statement sees.
     pub fn row(&self, binder: &Binder<'_>, name: &str, schema: bool) -> Result<(NewRow, NsItem, NsItem)> {
         let (row, item) = binder.new_row(&self.table, name, schema);
+        for (entry, object) in binder.ledger.targets() {
+            for (i, column) in &row {
+                let attnum = if object == self.table.oid {
+                    Some(self.table.columns[*i].attnum)
+                } else {
+                    self.view.as_ref().and_then(|v| v.attnum_of(object, *i))
+                };
+                if let Some(attnum) = attnum {
+                    binder.ledger.column(Some(entry), column.id, attnum);
+                }
+            }
+        }
         let seen = match &self.view {
             None => item.clone(),
             Some(view) => {
@@ -57,7 +69,9 @@ impl ChangeTarget {
     ) -> Result<(Vec<(usize, Expr)>, Vec<Check>)> {
         let (generated, mut checks) = match family {
             true => Default::default(),
-            false => (binder.generated(&self.table, item)?, binder.checks(&self.table, item)?),
+            false => binder
+                .ledger
+                .quietly(|| Ok::<_, SqlError>((binder.generated(&self.table, item)?, binder.checks(&self.table, item)?)))?,
         };
         if let Some(view) = &self.view {
             checks.extend(view.checks(row));
@@ -70,6 +84,12 @@ impl Binder<'_> {
     /// What a statement changes by the name that it gives.
     pub fn change_target(&self, name: &ast::ObjectName, change: RowChange) -> Result<ChangeTarget> {
         check_database(self.cx, name)?;
+        self.check_schema(name)?;
+        self.ledger.start_change(match change {
+            RowChange::Insert => Rights::INSERT,
+            RowChange::Update => Rights::UPDATE,
+            RowChange::Delete => Rights::DELETE,
+        });
         if let Some(Named::View(view)) = find_relation(self.cx, name.schema(), name.name()) {
             let view = self.view_target(view, change)?;
             self.uses_table(view.table.oid);
@@ -80,6 +100,9 @@ impl Binder<'_> {
             });
         }
         let table = self.target_table(name)?;
+        if change == RowChange::Insert {
+            self.changes(table.oid, true);
+        }
         Ok(ChangeTarget {
             named: Arc::clone(&table),
             table,
@@ -131,8 +154,24 @@ impl Binder<'_> {
         })
     }
 
+    /// The columns that a change gives values.
+    pub fn notes_assigned(&self, target: &ChangeTarget, columns: impl Iterator<Item = usize>, insert: bool) {
+        let columns: Vec<usize> = columns.collect();
+        let attnums: Vec<i16> = columns.iter().map(|i| target.table.columns[*i].attnum).collect();
+        let view = target.view.as_ref().map(|v| v.oid());
+        let of_view = view.map(|oid| {
+            let attnums = columns.iter().filter_map(|i| target.view.as_ref()?.attnum_of(oid, *i));
+            (oid, attnums.collect())
+        });
+        self.ledger.assigned(target.table.oid, &attnums, of_view, insert);
+    }
+
     /// The value of a column that is given none: its default, the next number of its identity, or NULL.
     pub fn default_value(&self, table: &Table, column: usize) -> Result<Expr> {
+        self.ledger.quietly(|| self.own_default(table, column))
+    }
+
+    fn own_default(&self, table: &Table, column: usize) -> Result<Expr> {
         let c = &table.columns[column];
         if c.generated {
             return Ok(self.null(c.ty)); // computed when the rest of the row is known
@@ -141,7 +180,12 @@ impl Binder<'_> {
             let sequence = self.cx.catalog.owned_sequences(table.oid, Some(c.attnum)).next();
             let sequence = sequence.ok_or_else(|| SqlError::internal(format!("no owned sequence found for column \"{}\"", c.name)))?;
             let regclass = self.constant(Datum::Oid(sequence.oid), PgType::REGCLASS, None);
-            self.named_call("nextval", vec![regclass], 0)?
+            let mut next = self.named_call("nextval", vec![regclass], 0)?;
+            // The column's own sequence asks for no right.
+            if let ExprKind::Call { args, .. } = &mut next.kind {
+                args.push(self.constant(Datum::Oid(0), PgType::OID, None));
+            }
+            next
         } else if let Some(text) = &c.default {
             let scope = Scope::root();
             scope.clause.set(Clause::Default);
@@ -257,6 +301,7 @@ impl Binder<'_> {
                 Some(view) => view.in_order(insert.source.as_ref().map_or(0, |q| width_of(q)))?,
             };
         }
+        self.notes_assigned(&target, targets.iter().copied(), true);
         let (source, given) = self.insert_source(insert, &table, &targets, listed, &scope)?;
         let mut values = Vec::with_capacity(table.columns.len());
         for (i, c) in table.columns.iter().enumerate() {
@@ -545,9 +590,15 @@ impl Binder<'_> {
             }
             ConflictTarget::Columns { columns, filter, pos } => self.infer_arbiters(columns, filter.as_ref(), *pos, table)?,
         };
+        let columns = arbiters.iter().filter_map(|a| table.index(*a)).flat_map(|i| i.columns());
+        let arbiter_columns: Vec<i16> = columns.map(|i| table.columns[i].attnum).collect();
+        if !arbiter_columns.is_empty() && !matches!(conflict.target, ConflictTarget::Any) {
+            self.ledger.also(Rights::SELECT, &arbiter_columns);
+        }
         let Some(update) = &conflict.update else {
             return Ok(OnConflict { arbiters, update: None });
         };
+        self.ledger.also(Rights::UPDATE, &[]);
         let (existing, _, item) = target.row(self, alias, own_name)?;
         let (excluded, _, excluded_item) = target.row(self, "excluded", false)?;
         let mut scope = Scope::inside(outer);
@@ -562,6 +613,7 @@ impl Binder<'_> {
             view.check_assigned(assigned_names(&update.assignments), RowChange::Insert)?;
         }
         let assignments = self.assignments(&update.assignments, table, &scope)?;
+        self.notes_assigned(target, assignments.iter().map(|(i, _)| *i), false);
         let predicate = match &update.filter {
             Some(f) => Some(self.condition(f, &scope, Clause::ConflictWhere, "WHERE")?),
             None => None,

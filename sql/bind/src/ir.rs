@@ -699,6 +699,8 @@ pub struct BoundStatement {
     pub tables: Vec<Oid>,
     /// Tables whose row keys are the last columns of the result, hidden from the client ([`crate::BindContext::row_keys`]).
     pub row_keys: Vec<Oid>,
+    /// What it needs the right to ([`crate::check_access`]).
+    pub accesses: Vec<crate::Access>,
     /// The catalog version it was bound to.
     pub catalog_version: u64,
     /// How deep its expressions and relations nest, about; above `curia_parse::INLINE_DEPTH` whatever walks or drops it recursively must

@@ -10,6 +10,7 @@
 //! - [`bind`] is the door for SELECT, INSERT, UPDATE, DELETE; [`BindContext`] is what it may look at.
 //! - [`ir`]: the typed statement. [`ddl`], [`domain`], [`index`]: types and expressions of definitions. [`deparse`]: a typed expression as
 //!   SQL text. [`imply`]: conditions that follow from others. [`inherit`]: tables with descendants.
+//! - [`check_access`]: what a statement needs the right to.
 //! - Inside: `scope` (names), `from`, `view`, `function`, `select`, `group`, `order`, `setop`, `with` (queries), `insert`, `update`, `updatable`,
 //!   `generated` (row changes), `expr`, `call`, `ordered_set`, `operator`, `indirection`, `composite` (expressions), `resolve` and `coerce`
 //!   (chapter 10 of PostgreSQL's manual), `walk` (traversals of the IR).
@@ -20,6 +21,7 @@
 //!
 //! Links neither DataFusion nor storage.
 
+mod access;
 mod binder;
 mod call;
 mod coerce;
@@ -58,6 +60,7 @@ mod view;
 pub mod walk;
 mod with;
 
+pub use access::{Access, check_access};
 pub use context::{BindContext, CursorRow};
 pub use function::{check_function, is_built_in_function};
 pub use generated::{generated_columns_used, generated_text, generated_text_renamed};

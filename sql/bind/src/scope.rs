@@ -342,11 +342,18 @@ impl Binder<'_> {
     pub fn use_column(&self, column: &NsColumn, depth: usize, scope: &Scope<'_>, pos: u32) -> Expr {
         let mut expr = match &column.merged {
             Some(e) => {
-                crate::walk::columns_of(e, &mut |id| scope.note_outer(depth, id));
+                crate::walk::columns_of(e, &mut |id| {
+                    scope.note_outer(depth, id);
+                    self.ledger.used(id);
+                });
+                if let Some((relation, attnum)) = column.origin {
+                    self.ledger.used_of_target(relation, attnum);
+                }
                 e.clone()
             }
             None => {
                 scope.note_outer(depth, column.column.id);
+                self.ledger.used(column.column.id);
                 Expr {
                     kind: ExprKind::Column(column.column.id),
                     ty: column.column.ty,

@@ -534,6 +534,7 @@ impl Binder<'_> {
                 }
                 let Some(row_key) = item.row_key else { continue };
                 let (strength, wait) = (lock.strength, lock.wait);
+                self.ledger.locked(row_key);
                 // Clauses on one table combine to the strongest lock; NOWAIT wins over SKIP LOCKED.
                 match out.iter_mut().find(|l| l.row_key == row_key) {
                     Some(l) => {

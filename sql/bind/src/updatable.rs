@@ -106,6 +106,7 @@ impl Binder<'_> {
     }
 
     fn simple_view(&self, view: &Arc<View>) -> Result<ViewTarget, Refusal> {
+        self.changes(view.oid, false);
         let mut outcome = None;
         self.in_view(view, None, |query| {
             outcome = Some(self.simple_query(view, query));
@@ -277,6 +278,28 @@ impl ViewTarget {
             ));
         }
         Ok(out)
+    }
+
+    /// `pg_class.oid` of the view.
+    pub fn oid(&self) -> u32 {
+        self.view.oid
+    }
+
+    /// The attnum in the view `object`, if it is this one, of a column of the table.
+    pub fn attnum_of(&self, object: u32, column: usize) -> Option<i16> {
+        let of = self.values.iter().find(|v| v.column == Some(column))?;
+        (object == self.view.oid).then_some(of.attnum)
+    }
+
+    /// Says which columns of the view the scan's are.
+    pub fn note_columns(&self, binder: &Binder<'_>) {
+        for (entry, object) in binder.ledger.targets() {
+            for (i, column) in &self.scanned {
+                if let Some(attnum) = self.attnum_of(object, *i) {
+                    binder.ledger.column(Some(entry), column.id, attnum);
+                }
+            }
+        }
     }
 
     /// The FROM item of the view, over the scan or over `row`.

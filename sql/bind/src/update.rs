@@ -34,6 +34,7 @@ impl Binder<'_> {
         };
         rows.rel = self.join_and_filter(scan, &update.from, update.filter.as_ref(), &mut scope)?;
         let assignments = self.assignments(&update.assignments, &rows.target.named, &scope)?;
+        self.notes_assigned(&rows.target, assignments.iter().map(|(i, _)| *i), false);
         // CHECK and RETURNING see the new row in the target's place.
         let name = scope.items[0].name.clone();
         let (new_row, item, mut seen) = rows.target.row(self, &name, update.alias.is_none())?;
@@ -87,6 +88,7 @@ impl Binder<'_> {
         let mut target = self.change_target(name, change)?;
         if let Some(view) = &mut target.view {
             let rel = std::mem::replace(&mut view.rel, Rel::Unit);
+            view.note_columns(self);
             scope.items.push(Rc::new(view.item(self, alias, name.name(), None)?));
             let rows = Rows {
                 rel: Rel::Unit,

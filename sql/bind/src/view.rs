@@ -105,6 +105,11 @@ impl Meanings {
         }
     }
 
+    /// Whether a view's query is being bound.
+    pub fn is_inside(&self) -> bool {
+        !self.inside.borrow().is_empty()
+    }
+
     /// Whether a view is being made, whose query does not run now.
     pub fn keeps(&self) -> bool {
         self.found.borrow().is_some()
@@ -176,7 +181,7 @@ impl<'a> Binder<'a> {
             return Err(unreadable("the stack is too small"));
         };
         self.meanings.inside.borrow_mut().push(Arc::clone(view));
-        let done = work(query);
+        let done = self.as_owner(view, || work(query));
         self.meanings.inside.borrow_mut().pop();
         self.depth.here.set(depth);
         // Its positions are in another text than the client's.
@@ -188,6 +193,7 @@ impl<'a> Binder<'a> {
 
     /// A view in FROM.
     pub fn view(&self, view: &Arc<View>, alias: Option<&Alias>, name: &ObjectName) -> Result<Part> {
+        let entry = self.reads(view.oid);
         let known = self.known_columns(name.schema(), name.name());
         let mut bound = self.in_view(view, Some(name), |query| self.query(query, &Scope::root(), Unknown::ToText))?;
         walk::forget_positions(&mut bound.rel);
@@ -215,6 +221,7 @@ impl<'a> Binder<'a> {
         let mut item = self.item(alias, name.name(), columns)?;
         for (column, attnum) in item.columns.iter_mut().zip(attnums) {
             column.origin = Some((view.oid, attnum));
+            self.ledger.column(entry, column.column.id, attnum);
         }
         if alias.is_none() {
             item.schema = Some(self.cx.catalog.schema_name(view.schema).to_owned());

@@ -1,6 +1,7 @@
 //! [`Object`]: any one catalog object; [`Change`]: the unit in which catalogs change, in a transaction and when it is published.
 
 use crate::object::*;
+use crate::privilege::{DefaultPrivileges, Privileges, StartSettings};
 use crate::types::Type;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -20,6 +21,9 @@ pub enum Class {
     View = 8,
     Type = 9,
     Function = 20,
+    Privileges = 30,
+    DefaultPrivileges = 31,
+    StartSettings = 32,
 }
 
 impl Class {
@@ -36,6 +40,9 @@ impl Class {
             8 => Class::View,
             9 => Class::Type,
             20 => Class::Function,
+            30 => Class::Privileges,
+            31 => Class::DefaultPrivileges,
+            32 => Class::StartSettings,
             _ => return None,
         })
     }
@@ -46,9 +53,9 @@ impl Class {
 pub struct ObjectKey {
     /// Kind.
     pub class: Class,
-    /// OID; the storage id of partitions; the commented object's OID of comments.
+    /// OID; the storage id of partitions; the object's OID of comments and privileges; the role of settings.
     pub oid: Oid,
-    /// attnum of a comment on a column, otherwise 0.
+    /// attnum of a comment or of privileges on a column; 1 for the settings of a database; otherwise 0.
     pub sub: i16,
 }
 
@@ -66,6 +73,9 @@ pub enum Object {
     View(Arc<View>),
     Type(Arc<Type>),
     Function(Arc<Function>),
+    Privileges(Arc<Privileges>),
+    DefaultPrivileges(Arc<DefaultPrivileges>),
+    StartSettings(Arc<StartSettings>),
 }
 
 impl Object {
@@ -82,6 +92,18 @@ impl Object {
             Object::View(o) => key(Class::View, o.oid),
             Object::Type(o) => key(Class::Type, o.oid),
             Object::Function(o) => key(Class::Function, o.oid),
+            Object::Privileges(o) => ObjectKey {
+                class: Class::Privileges,
+                oid: o.object,
+                sub: o.attnum,
+            },
+            Object::DefaultPrivileges(o) => key(Class::DefaultPrivileges, o.oid),
+            // One database, or all of them.
+            Object::StartSettings(o) => ObjectKey {
+                class: Class::StartSettings,
+                oid: o.role,
+                sub: i16::from(o.database != 0),
+            },
             Object::Comment(o) => ObjectKey {
                 class: Class::Comment,
                 oid: o.object,
@@ -96,7 +118,21 @@ macro_rules! from {
         fn from(o: $name) -> Object { Object::$name(Arc::new(o)) }
     })* };
 }
-from!(Schema, Table, Sequence, Role, Database, Partition, Comment, View, Type, Function);
+from!(
+    Schema,
+    Table,
+    Sequence,
+    Role,
+    Database,
+    Partition,
+    Comment,
+    View,
+    Type,
+    Function,
+    Privileges,
+    DefaultPrivileges,
+    StartSettings
+);
 
 /// A change of one object.
 #[derive(Clone, Debug, PartialEq)]

@@ -11,6 +11,7 @@
 //! - [`codec`]: objects as stored bytes.
 //! - [`temporary`]: the schemas of temporary relations.
 //! - [`opclass`]: operator classes.
+//! - [`privilege`]: who may do what.
 //! - [`system`]: the static definitions of `pg_catalog` and `information_schema`.
 //!
 //! Objects are rows of system tables in the catalog's worker group (group 0), one row an object, keyed by (class, OID), so a catalog
@@ -24,6 +25,7 @@ pub mod lookup;
 pub mod object;
 pub mod opclass;
 pub mod partition;
+pub mod privilege;
 pub mod system;
 pub mod temporary;
 pub mod types;
@@ -32,5 +34,6 @@ pub mod version;
 pub use change::{Change, Class, Object, ObjectKey};
 pub use lookup::{MAX_NAME_BYTES, choose_name, make_object_name};
 pub use object::*;
+pub use privilege::{AclItem, DefaultPrivileges, Kind, Membership, PUBLIC_ROLE, Privileges, Rights, StartSettings};
 pub use types::{Domain, EnumLabel, Type, TypeAttribute, TypeKind};
 pub use version::{Catalog, Relation};

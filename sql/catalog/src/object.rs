@@ -2,6 +2,7 @@
 //! catalog version is first used, so the stored form does not depend on the binder's internals.
 
 use crate::partition::{PartitionBound, PartitionKey};
+use crate::privilege::Membership;
 use curia_types::PgType;
 use serde::{Deserialize, Serialize};
 
@@ -583,6 +584,7 @@ impl Function {
 
 /// A role.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Role {
     /// `pg_authid.oid`
     pub oid: Oid,
@@ -594,6 +596,44 @@ pub struct Role {
     pub login: bool,
     /// SCRAM-SHA-256 verifier in PostgreSQL's `rolpassword` form, if a password is set.
     pub password: Option<String>,
+    /// INHERIT
+    pub inherit: bool,
+    /// CREATEROLE
+    pub create_role: bool,
+    /// CREATEDB
+    pub create_db: bool,
+    /// REPLICATION
+    pub replication: bool,
+    /// BYPASSRLS
+    pub bypass_rls: bool,
+    /// CONNECTION LIMIT; -1 for none.
+    pub connection_limit: i32,
+    /// VALID UNTIL, microseconds since 2000-01-01 UTC: the password is good until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<i64>,
+    /// The roles that it is a member of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub member_of: Vec<Membership>,
+}
+
+impl Default for Role {
+    fn default() -> Role {
+        Role {
+            oid: 0,
+            name: String::new(),
+            superuser: false,
+            login: false,
+            password: None,
+            inherit: true,
+            create_role: false,
+            create_db: false,
+            replication: false,
+            bypass_rls: false,
+            connection_limit: -1,
+            valid_until: None,
+            member_of: Vec::new(),
+        }
+    }
 }
 
 /// A database.

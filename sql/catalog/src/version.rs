@@ -2,6 +2,7 @@
 
 use crate::change::{Change, Object, ObjectKey};
 use crate::object::*;
+use crate::privilege::{DefaultPrivileges, Privileges, StartSettings, system};
 use crate::types::Type;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -38,6 +39,12 @@ pub struct Catalog {
     pub partitions: Arc<BTreeMap<StorageId, Arc<Partition>>>,
     /// Comments by (object's OID, attnum or 0).
     pub comments: Arc<BTreeMap<(Oid, i16), Arc<Comment>>>,
+    /// What is granted, by (object's OID, attnum or 0).
+    pub privileges: Arc<BTreeMap<(Oid, i16), Arc<Privileges>>>,
+    /// What will be granted on objects to come, by OID.
+    pub default_privileges: Arc<BTreeMap<Oid, Arc<DefaultPrivileges>>>,
+    /// Parameters that sessions start with, by (role, whether of the database).
+    pub start_settings: Arc<BTreeMap<(Oid, i16), Arc<StartSettings>>>,
 }
 
 /// What a relation name denotes.
@@ -65,6 +72,15 @@ impl Relation {
 impl Catalog {
     /// Bit of [`Catalog::version`] that marks a transaction's private version.
     pub const PRIVATE: u64 = 1 << 63;
+
+    /// A catalog with what no row says: the roles that every database has.
+    pub fn empty() -> Catalog {
+        let mut catalog = Catalog::default();
+        for role in system::roles() {
+            insert(&mut catalog.roles, role.oid, &Arc::new(role));
+        }
+        catalog
+    }
 
     /// Applies one change. The caller gives the result a version of its own.
     pub fn apply(&mut self, change: &Change) {
@@ -106,6 +122,9 @@ impl Catalog {
             Object::Database(o) => insert(&mut self.databases, o.oid, o),
             Object::Partition(o) => insert(&mut self.partitions, o.storage, o),
             Object::Comment(o) => insert(&mut self.comments, (o.object, o.attnum), o),
+            Object::Privileges(o) => insert(&mut self.privileges, (o.object, o.attnum), o),
+            Object::DefaultPrivileges(o) => insert(&mut self.default_privileges, o.oid, o),
+            Object::StartSettings(o) => insert(&mut self.start_settings, (o.role, i16::from(o.database != 0)), o),
         }
     }
 
@@ -149,6 +168,9 @@ impl Catalog {
             Class::Database => remove(&mut self.databases, &key.oid),
             Class::Partition => remove(&mut self.partitions, &StorageId(key.oid)),
             Class::Comment => remove(&mut self.comments, &(key.oid, key.sub)),
+            Class::Privileges => remove(&mut self.privileges, &(key.oid, key.sub)),
+            Class::DefaultPrivileges => remove(&mut self.default_privileges, &key.oid),
+            Class::StartSettings => remove(&mut self.start_settings, &(key.oid, key.sub)),
         }
     }
 }

@@ -67,6 +67,9 @@ impl Ddl<'_> {
                 format!("\"{}\" is not {what}", s.name.name()),
             ));
         }
+        if !s.actions.iter().all(|a| matches!(a, Action::OwnerTo(_))) {
+            self.must_own_relation(relation)?;
+        }
         if s.actions.iter().any(|a| matches!(a, Action::SetSchema(_))) {
             self.refuse_moving_temporary(relation)?;
         }
@@ -105,7 +108,7 @@ impl Ddl<'_> {
                             sequence.name = name.name.clone();
                         }
                         Action::SetSchema(name) => sequence.schema = self.target_schema(name, &sequence.name)?,
-                        Action::OwnerTo(role) => sequence.owner = self.find_role(role)?,
+                        Action::OwnerTo(role) => sequence.owner = self.new_owner(oid, role)?,
                         // Logged in any case.
                         Action::SetLogged(_) => {}
                         _ => return Err(SqlError::unsupported("this form of ALTER SEQUENCE")),
@@ -315,7 +318,15 @@ impl Ddl<'_> {
                 }
                 table.schema = schema;
             }
-            Action::OwnerTo(role) => table.owner = self.find_role(role)?,
+            Action::OwnerTo(role) => {
+                table.owner = self.new_owner(table.oid, role)?;
+                let owned: Vec<_> = self.catalog().owned_sequences(table.oid, None).cloned().collect();
+                for sequence in owned {
+                    let mut sequence = (*sequence).clone();
+                    sequence.owner = table.owner;
+                    self.change(Change::put(sequence))?;
+                }
+            }
             Action::SetOptions(options) => return check_storage_options(options),
             Action::SetStatistics(name) | Action::SetStorage(name) => {
                 // Tunes a heap and a planner that Curia does not have; the column is checked.

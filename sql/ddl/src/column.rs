@@ -46,6 +46,7 @@ impl Ddl<'_> {
             ));
         }
         self.check_storable(ty)?;
+        self.must_use_type(ty.oid)?;
         if let Some(collation) = &def.collation {
             let known = matches!(collation.name(), "default" | "C" | "POSIX" | "C.UTF-8" | "ucs_basic");
             if !known {

@@ -81,6 +81,7 @@ impl Ddl<'_> {
                     return Err(SqlError::unsupported("COMMENT ON CONSTRAINT without a table"));
                 };
                 let table = self.find_table(table)?;
+                self.must_own(table.oid)?;
                 let found = table.constraints.iter().find(|c| c.name == s.name.name());
                 let missing = || {
                     SqlError::new(
@@ -99,6 +100,7 @@ impl Ddl<'_> {
                 )));
             }
         };
+        self.must_own(object)?;
         self.put_comment(object, attnum, s.text.as_deref())
     }
 

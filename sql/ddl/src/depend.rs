@@ -135,6 +135,7 @@ impl Ddl<'_> {
                 kind_name(is)
             )));
         }
+        self.may_drop_relation(relation)?;
         Ok(Some(relation))
     }
 
@@ -154,6 +155,7 @@ impl Ddl<'_> {
                     format!("cannot drop schema {} because it is required by the database system", schema.name),
                 ));
             }
+            self.must_own(schema.oid)?;
             schemas.push(schema);
         }
         let dependents = self.contents(&schemas);

@@ -89,6 +89,7 @@ impl Ddl<'_> {
                 "number of referencing and referenced columns for foreign key disagree",
             ));
         }
+        self.may_reference(&other, &key)?;
         let catalog = self.catalog();
         let name = match w.name {
             Some(name) => {

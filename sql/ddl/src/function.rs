@@ -63,6 +63,7 @@ impl Ddl<'_> {
         let catalog = self.catalog();
         let old = catalog.functions_in(schema, &name).find(|f| f.input_types() == inputs).cloned();
         if let Some(old) = &old {
+            self.must_own(old.oid)?;
             self.check_replaced(s, old, procedure, &parameters, returns, set)?;
         }
         let o = &s.options;
@@ -98,6 +99,7 @@ impl Ddl<'_> {
         let catalog = self.catalog();
         let cx = BindContext {
             row_keys: false,
+            role: None,
             cursor: None,
             catalog: &catalog,
             search_path: self.env.search_path,
@@ -251,6 +253,25 @@ impl Ddl<'_> {
         }
     }
 
+    /// A routine to grant on, the system's own among them.
+    pub(crate) fn granted_routine(&self, kind: RoutineKind, name: &RoutineName) -> Result<Oid> {
+        if let Some(found) = self.routine(kind, name)? {
+            return Ok(found.oid);
+        }
+        let mut types = Vec::new();
+        for p in name.parameters.iter().flatten().filter(|p| !matches!(p.mode, ParameterMode::Out)) {
+            types.push(self.routine_type(&p.ty)?.oid);
+        }
+        let right = |f: &&curia_functions::Function| name.parameters.is_none() || f.args == types;
+        let built_in = name.name.schema().is_none_or(|s| s == "pg_catalog");
+        let found = curia_functions::candidates(name.name.name())
+            .iter()
+            .copied()
+            .find(right)
+            .filter(|_| built_in);
+        found.map(|f| f.oid).ok_or_else(|| self.no_routine(kind, name))
+    }
+
     /// The routine that a name means; `None` where there is none.
     fn routine(&self, kind: RoutineKind, name: &RoutineName) -> Result<Option<Function>> {
         let catalog = self.catalog();
@@ -325,7 +346,10 @@ impl Ddl<'_> {
                 found => found?,
             };
             match found {
-                Some(function) => self.drop_routine(function.oid)?,
+                Some(function) => {
+                    self.may_drop(function.oid)?;
+                    self.drop_routine(function.oid)?
+                }
                 None if self.is_built_in(name) => {
                     let message = format!(
                         "cannot drop {} {} because it is required by the database system",
@@ -376,6 +400,9 @@ impl Ddl<'_> {
 
     pub(crate) async fn alter_function(&mut self, s: &AlterFunction) -> Result<()> {
         let mut function = self.routine(s.kind, &s.name)?.ok_or_else(|| self.no_routine(s.kind, &s.name))?;
+        if !matches!(s.action, Action::OwnerTo(_)) {
+            self.must_own(function.oid)?;
+        }
         let taken = |this: &Self, schema: Oid, name: &str| {
             let catalog = this.catalog();
             let inputs = function.input_types();
@@ -401,7 +428,7 @@ impl Ddl<'_> {
                 }
                 function.name.clone_from(&name.name);
             }
-            Action::OwnerTo(role) => function.owner = self.find_role(role)?,
+            Action::OwnerTo(role) => function.owner = self.new_owner(function.oid, role)?,
             Action::SetSchema(name) => {
                 let schema = self
                     .catalog()

@@ -25,6 +25,7 @@ impl Ddl<'_> {
             ));
         }
         let table = self.find_indexed(&s.table)?;
+        self.must_own(table.oid)?;
         // PostgreSQL takes SHARE. Here a table is one catalog object with its indexes, so two builds at once would lose one of them.
         self.lock_table(table.oid, TableLock::ShareRowExclusive).await?;
         // The table as it is now that nobody changes it any more.

@@ -11,6 +11,7 @@
 //!
 //! - `names`: objects by name, with PostgreSQL's errors.
 //! - `table`, `alter`, `index`, `view`, `function`, `sequence`, `schema`, `role`, `user_type`, `comment`, `truncate`: one statement family each.
+//! - `authority`: GRANT and its kin, and what definitions ask of a role.
 //! - `temporary`: the schemas of temporary relations, and what a commit does to these.
 //! - `generated`: columns that are computed of others.
 //! - `inherit`: tables with parents, and ALTER TABLE of what is below a table.
@@ -27,6 +28,7 @@
 
 mod absent;
 mod alter;
+mod authority;
 mod column;
 mod comment;
 mod constraint;
@@ -91,6 +93,8 @@ pub struct Environment<'a> {
     pub temporary_first: bool,
     /// The current role.
     pub role: Oid,
+    /// The session's role, which SET ROLE leaves.
+    pub session_role: Oid,
     /// Makes a password verifier (`rolpassword` form) of a password in clear text.
     pub verifier: fn(&str) -> Result<String>,
 }
@@ -153,6 +157,7 @@ impl<'a> Ddl<'a> {
                 | CreateRole(_)
                 | AlterRole(_)
                 | DropRole { .. }
+                | Authority(_)
                 | Comment(_)
                 | Truncate(_)
                 | Reindex(_)
@@ -188,10 +193,14 @@ impl<'a> Ddl<'a> {
             Statement::CreateRole(s) => self.create_role(s).await.map(|()| "CREATE ROLE"),
             Statement::AlterRole(s) => self.alter_role(s).await.map(|()| "ALTER ROLE"),
             Statement::DropRole { names, if_exists } => self.drop_role(names, *if_exists).await.map(|()| "DROP ROLE"),
+            Statement::Authority(s) => self.authority(s).await.map(|()| s.tag()),
             Statement::Comment(s) => self.comment(s).await.map(|()| "COMMENT"),
             Statement::Truncate(s) => self.truncate(s).await.map(|()| "TRUNCATE TABLE"),
             // An LSM tree has nothing to rebuild; the name is checked as PostgreSQL would.
-            Statement::Reindex(name) => self.find_relation(name).map(|_| "REINDEX"),
+            Statement::Reindex(name) => {
+                let relation = self.find_relation(name)?;
+                self.must_own_relation(relation).map(|()| "REINDEX")
+            }
             _ => Err(SqlError::internal("not a DDL statement")),
         }
     }
@@ -211,6 +220,9 @@ impl<'a> Ddl<'a> {
     }
 
     pub(crate) fn change(&mut self, change: Change) -> Result<()> {
+        for after in self.privileges_after(&change) {
+            self.tx.change_catalog(after)?;
+        }
         self.tx.change_catalog(change)?;
         self.catalog = self.tx.catalog();
         Ok(())

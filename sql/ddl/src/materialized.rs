@@ -108,6 +108,7 @@ impl Ddl<'_> {
         let Relation::Table(oid) = self.find_relation(&s.name)? else {
             return Err(no());
         };
+        self.must_own(oid)?;
         // CONCURRENTLY too waits for readers: they hold their locks until their transactions end only.
         self.lock_table(oid, TableLock::AccessExclusive).await?;
         let old = self.table(oid)?;

@@ -1,7 +1,7 @@
 //! Objects by name, with PostgreSQL's errors.
 
 use crate::Ddl;
-use curia_catalog::{Oid, Relation, Schema, Sequence, Table, temporary};
+use curia_catalog::{Oid, Relation, Rights, Schema, Sequence, Table, temporary};
 use curia_parse::ObjectName;
 use curia_parse::ast::{Ident, Persistence, RoleSpec};
 use curia_types::{Result, SqlError, SqlState};
@@ -15,6 +15,7 @@ impl Ddl<'_> {
         match name.schema() {
             Some(schema) => {
                 let schema = self.schema_named(schema)?;
+                self.must_have(schema.oid, Rights::USAGE)?;
                 Ok(catalog.relation_in(schema.oid, name.name()))
             }
             None => Ok(catalog.relation(self.env.search_path, name.name())),
@@ -92,13 +93,15 @@ impl Ddl<'_> {
             )
             .detail("System catalog modifications are currently disallowed."));
         }
+        self.must_have(schema.oid, Rights::CREATE)?;
         Ok(schema.clone())
     }
 
     /// A role by specification.
     pub(crate) fn find_role(&self, role: &RoleSpec) -> Result<Oid> {
         match role {
-            RoleSpec::CurrentUser | RoleSpec::SessionUser => Ok(self.env.role),
+            RoleSpec::CurrentUser => Ok(self.env.role),
+            RoleSpec::SessionUser => Ok(self.env.session_role),
             RoleSpec::Public => Err(no_role("public")),
             RoleSpec::Name(name) => self.catalog().role(&name.name).map(|r| r.oid).ok_or_else(|| no_role(&name.name)),
         }

@@ -1,8 +1,9 @@
 //! CREATE SCHEMA, ALTER SCHEMA.
 
+use crate::authority::not_member;
 use crate::names::no_schema;
 use crate::{Ddl, Environment};
-use curia_catalog::{Change, Schema};
+use curia_catalog::{Change, Oid, Rights, Schema};
 use curia_parse::Statement;
 use curia_parse::ast::{AlterSchema, AlterSchemaAction, CreateSchema, Persistence};
 use curia_types::{Result, SqlError, SqlState};
@@ -13,6 +14,11 @@ impl Ddl<'_> {
             Some(role) => self.find_role(role)?,
             None => self.env.role,
         };
+        let database = self.catalog().databases.keys().next().copied().unwrap_or(0);
+        self.must_have(database, Rights::CREATE)?;
+        if !self.catalog().authority().is_member(self.env.role, owner) {
+            return Err(not_member(&self.role_name(owner)));
+        }
         let name = match &s.name {
             Some(name) => name.name.clone(),
             None => self.catalog().roles.get(&owner).map(|r| r.name.clone()).unwrap_or_default(),
@@ -34,11 +40,11 @@ impl Ddl<'_> {
             name: name.clone(),
             owner,
         }))?;
-        self.create_elements(&name, &s.elements).await
+        self.create_elements(&name, owner, &s.elements).await
     }
 
     /// Creates what stands inside CREATE SCHEMA, in the order that PostgreSQL puts it, with the new schema first on the search path.
-    async fn create_elements(&mut self, schema: &str, elements: &[Statement]) -> Result<()> {
+    async fn create_elements(&mut self, schema: &str, owner: Oid, elements: &[Statement]) -> Result<()> {
         let mut ordered = Vec::with_capacity(elements.len());
         for element in elements {
             let (rank, name, temporary) = match element {
@@ -46,6 +52,7 @@ impl Ddl<'_> {
                 Statement::CreateTable(c) => (1, Some(&c.name), c.persistence == Persistence::Temporary),
                 Statement::CreateView(c) => (2, Some(&c.name), c.temporary),
                 Statement::CreateIndex(_) => (3, None, false),
+                Statement::Authority(_) => (4, None, false),
                 other => return Err(SqlError::unsupported(format!("{} inside CREATE SCHEMA", other.tag()))),
             };
             if temporary {
@@ -69,6 +76,7 @@ impl Ddl<'_> {
         let env = Environment {
             search_path: &search_path,
             temporary_first: false,
+            role: owner,
             ..self.env
         };
         let mut inner = Ddl::new(self.tx, env, self.queries);
@@ -89,8 +97,11 @@ impl Ddl<'_> {
             .ok_or_else(|| no_schema(&s.name.name))?;
         let mut new = (*old).clone();
         match &s.action {
-            AlterSchemaAction::OwnerTo(role) => new.owner = self.find_role(role)?,
+            AlterSchemaAction::OwnerTo(role) => new.owner = self.new_owner(old.oid, role)?,
             AlterSchemaAction::RenameTo(name) => {
+                self.must_own(old.oid)?;
+                let database = self.catalog().databases.keys().next().copied().unwrap_or(0);
+                self.must_have(database, Rights::CREATE)?;
                 check_name(&name.name)?;
                 self.lock_name(0, &format!("schema {}", name.name)).await?;
                 if self.catalog().schema(&name.name).is_some() {

@@ -81,6 +81,7 @@ impl Ddl<'_> {
             }
             None => return Err(crate::names::no_relation(&s.name)),
         };
+        self.must_own(oid)?;
         let old = self.sequence(oid)?;
         self.change_sequence(&old, &s.options).await
     }

@@ -26,7 +26,14 @@ impl Ddl<'_> {
                 format!("tablespace \"{}\" does not exist", tablespace.name),
             ));
         }
-        let schema = self.creation_schema(&s.name, s.persistence)?;
+        let placed = |e: SqlError| {
+            if e.code() == SqlState::INSUFFICIENT_PRIVILEGE {
+                e.at(Some(s.name.pos()))
+            } else {
+                e
+            }
+        };
+        let schema = self.creation_schema(&s.name, s.persistence).map_err(placed)?;
         if s.on_commit.is_some() && !self.catalog().is_temporary(schema.oid) {
             return Err(SqlError::new(
                 SqlState::INVALID_TABLE_DEFINITION,

@@ -2,7 +2,7 @@
 
 use crate::Ddl;
 use curia_bind::ddl::ViewShape;
-use curia_catalog::{Change, OnCommit, Relation, Schema, Table, temporary};
+use curia_catalog::{Change, OnCommit, Relation, Rights, Schema, Table, temporary};
 use curia_parse::ObjectName;
 use curia_parse::ast::Persistence;
 use curia_txn::TableLock;
@@ -43,6 +43,15 @@ impl Ddl<'_> {
         let name = self.env.temporary;
         if let Some(schema) = self.catalog().schema(name) {
             return Ok(schema.clone());
+        }
+        let catalog = self.catalog();
+        if let Some(database) = catalog.databases.values().next()
+            && self.must_have(database.oid, Rights::TEMPORARY).is_err()
+        {
+            return Err(SqlError::new(
+                SqlState::INSUFFICIENT_PRIVILEGE,
+                format!("permission denied to create temporary tables in database \"{}\"", database.name),
+            ));
         }
         let oid = self.new_oid()?;
         self.change(Change::put(Schema {

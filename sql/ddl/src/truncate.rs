@@ -1,7 +1,7 @@
 //! TRUNCATE: the table gets fresh, empty storages; the old ones are freed once no snapshot needs them.
 
 use crate::Ddl;
-use curia_catalog::{Change, Oid, Table};
+use curia_catalog::{Change, Oid, Rights, Table};
 use curia_parse::ast::Truncate;
 use curia_txn::TableLock;
 use curia_types::{Result, SqlError, SqlState};
@@ -12,6 +12,7 @@ impl Ddl<'_> {
         let mut oids: Vec<Oid> = Vec::new();
         for (name, only) in &s.tables {
             let table = self.find_table(name)?;
+            self.must_have(table.oid, Rights::TRUNCATE)?;
             if *only && table.is_partitioned() {
                 return Err(
                     SqlError::new(SqlState::WRONG_OBJECT_TYPE, "cannot truncate only a partitioned table")
@@ -34,6 +35,7 @@ impl Ddl<'_> {
             if s.cascade {
                 for table in self.referring(oid) {
                     if !oids.contains(&table.oid) {
+                        self.must_have(table.oid, Rights::TRUNCATE)?;
                         self.notice(format!("truncate cascades to table \"{}\"", table.name));
                         oids.push(table.oid);
                     }

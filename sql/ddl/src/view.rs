@@ -43,6 +43,7 @@ impl Ddl<'_> {
         }
         let (oid, row_type, row_array, owner) = match &old {
             Some(old) => {
+                self.must_own(old.oid)?;
                 self.lock_table(old.oid, TableLock::AccessExclusive).await?;
                 check_replaced(old, &columns)?;
                 if self.leads_to(&shape.relations.iter().map(|r| r.oid).collect::<Vec<_>>(), old.oid) {

@@ -5,11 +5,13 @@
 
 use crate::advisory::Journal;
 use crate::backends::{Backends, Cause, Interrupt};
+use crate::identity::{Identity, assume, is_identity};
 use crate::notice::{Notice, Notices};
 use crate::notifications::{Action, Pending};
 use crate::objects::OwnObjects;
 use crate::settings::{Scope, Settings, search_path, unrecognized};
-use curia_catalog::{Catalog, Oid, Sequence, temporary};
+use curia_catalog::privilege::authority::denied;
+use curia_catalog::{Catalog, Kind, Oid, Rights, Sequence, temporary};
 use curia_execute::{CatalogScope, CatalogTypes, Engine, ReferencePlans, catalog_call};
 use curia_functions::Context;
 use curia_txn::{Database, SessionSlot};
@@ -70,6 +72,8 @@ pub struct StatementContext {
     pub(crate) catalog: Arc<Catalog>,
     /// Schemas of the search path, `$user` replaced.
     pub(crate) search_path: Arc<[String]>,
+    /// Who the session is.
+    pub(crate) identity: Arc<Identity>,
     /// The transaction may not write.
     pub(crate) read_only: bool,
     /// Prepared statements and portals, for a statement that lists them.
@@ -86,6 +90,7 @@ impl StatementContext {
             statement_timestamp: self.statement_timestamp,
             catalog: catalog.clone(),
             search_path: self.search_path.clone(),
+            identity: self.identity.clone(),
             read_only: self.read_only,
             own: None,
         })
@@ -117,6 +122,7 @@ impl Context for StatementContext {
                 let scope = CatalogScope {
                     catalog: &self.catalog,
                     search_path: &self.search_path,
+                    role: self.identity.current,
                     storage_bytes: &|storage| state.approximate_bytes(storage.0),
                 };
                 catalog_call(&scope, name, args).unwrap_or_else(|| Err(SqlError::unsupported(format!("function {name}()"))))
@@ -173,7 +179,8 @@ impl StatementContext {
         let s = &self.shared;
         Ok(Some(match function {
             proc::VERSION => Datum::text(version()),
-            proc::CURRENT_USER | proc::SESSION_USER => Datum::text(&s.user),
+            proc::CURRENT_USER => Datum::text(&self.identity.current_name),
+            proc::SESSION_USER => Datum::text(&self.identity.session_name),
             proc::PG_CLIENT_ENCODING | proc::GETDATABASEENCODING => Datum::text("UTF8"),
             proc::CURRENT_DATABASE => Datum::text(&s.database_name),
             proc::CURRENT_SCHEMA => self.schemas(false).first().map_or(Datum::Null, Datum::text),
@@ -196,12 +203,18 @@ impl StatementContext {
             },
             proc::NEXTVAL => {
                 let sequence = self.sequence(args)?;
+                self.must_have(sequence, args, Rights::USAGE | Rights::UPDATE)?;
                 self.may_write(sequence, "nextval()")?;
                 Datum::Int8(s.database.nextval(&s.slot, sequence)?)
             }
-            proc::CURRVAL => Datum::Int8(s.database.currval(&s.slot, self.sequence(args)?)?),
+            proc::CURRVAL => {
+                let sequence = self.sequence(args)?;
+                self.must_have(sequence, args, Rights::USAGE | Rights::SELECT)?;
+                Datum::Int8(s.database.currval(&s.slot, sequence)?)
+            }
             proc::SETVAL | proc::SETVAL_CALLED => {
                 let sequence = self.sequence(args)?;
+                self.must_have(sequence, args, Rights::UPDATE)?;
                 self.may_write(sequence, "setval()")?;
                 let value = integer(args, 1)?;
                 let called = !matches!(args.get(2), Some(Datum::Bool(false)));
@@ -235,6 +248,14 @@ impl StatementContext {
                 } else {
                     Scope::Session
                 };
+                if is_identity(name) {
+                    let value = match args.get(1) {
+                        Some(Datum::Text(v)) => Some(&**v),
+                        _ => None,
+                    };
+                    assume(s, &self.catalog, name, value, scope)?;
+                    return Ok(Some(s.settings.lock().show(name).map_or(Datum::Null, Datum::text)));
+                }
                 let mut settings = s.settings.lock();
                 match args.get(1) {
                     Some(Datum::Text(v)) => settings.set(name, v, scope)?,
@@ -324,7 +345,7 @@ impl StatementContext {
             .cloned()
             .collect();
         let temporary_first = found.first().is_some_and(|s| *s == self.shared.temporary);
-        let written = search_path_of(&self.shared.settings.lock(), &self.shared.user);
+        let written = search_path_of(&self.shared.settings.lock(), &self.identity.current_name);
         if temporary_first && !implicit && !written.iter().any(|s| s == temporary::ALIAS) {
             found.remove(0);
         }
@@ -349,6 +370,21 @@ impl StatementContext {
                 format!("could not open relation with OID {oid}"),
             )),
         }
+    }
+
+    /// Refuses a sequence without any of some rights. Behind the other arguments may stand the role that a function runs as, or none.
+    fn must_have(&self, sequence: &Sequence, args: &[Datum], rights: Rights) -> Result<()> {
+        let role = match args {
+            [_, .., Datum::Oid(0)] => return Ok(()),
+            [_, .., Datum::Oid(role)] => *role,
+            _ if self.identity.superuser => return Ok(()),
+            _ => self.identity.current,
+        };
+        let held = self.catalog.rights_on(role, sequence.oid, Kind::Sequence, sequence.owner);
+        if held.intersects(rights) {
+            return Ok(());
+        }
+        Err(denied("sequence", &sequence.name))
     }
 
     /// READ ONLY transactions write temporary sequences only.

@@ -6,8 +6,8 @@ use crate::planning::Prepared;
 use crate::portal::{Ran, Rows, Tag};
 use crate::session::Session;
 use crate::wait::Waits;
-use curia_bind::BindContext;
 use curia_bind::ir::BoundStatement;
+use curia_bind::{BindContext, check_access};
 use curia_catalog::{Catalog, Relation, Table, View, temporary};
 use curia_ddl::{LocalFuture, Queries};
 use curia_execute::{Execution, RowSource};
@@ -64,7 +64,14 @@ impl Queries for DefinitionQueries {
     fn open_view<'a>(&'a self, tx: &'a mut Transaction, view: Arc<View>) -> LocalFuture<'a, Result<Box<dyn curia_ddl::Rows>>> {
         Box::pin(async move {
             let catalog = tx.catalog();
-            let bound = curia_bind::bind_view(&view, &self.bind_context(&catalog))?;
+            // The query runs as the owner of what it fills.
+            let context = BindContext {
+                role: Some(view.owner),
+                ..self.bind_context(&catalog)
+            };
+            let mut bound = curia_bind::bind_view(&view, &context)?;
+            bound.accesses.retain(|a| a.object != view.oid);
+            check_access(&catalog, &bound.accesses)?;
             self.rows(tx, bound, catalog).await
         })
     }
@@ -79,6 +86,7 @@ impl DefinitionQueries {
     fn bind_context<'a>(&'a self, catalog: &'a Catalog) -> BindContext<'a> {
         BindContext {
             row_keys: false,
+            role: None,
             cursor: None,
             catalog,
             search_path: &self.context.search_path,

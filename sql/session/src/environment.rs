@@ -1,6 +1,7 @@
 //! What a session's settings mean for binding and formatting, computed when a setting or the catalog changes and not per statement.
 
 use crate::context::{Shared, io_context, search_path_of};
+use crate::identity::{Identity, usable};
 use crate::names::Names;
 use crate::notice::Severity;
 use curia_catalog::{Catalog, temporary};
@@ -17,6 +18,8 @@ pub struct Environment {
     pub io: IoContext,
     /// The same, for transactions to keep.
     pub io_shared: Arc<IoContext>,
+    /// Who the session is.
+    pub identity: Arc<Identity>,
     /// Schemas of the search path, `$user` replaced, the session's temporary one included if there is one.
     pub search_path: Arc<[String]>,
     /// Everything that a bound statement depends on, as a key.
@@ -46,7 +49,9 @@ impl Environment {
     /// Computes it.
     pub fn new(shared: &Shared, catalog: &Arc<Catalog>) -> Environment {
         let settings = shared.settings.lock();
-        let search_path = with_temporary(search_path_of(&settings, &shared.user), &shared.temporary, catalog);
+        let identity = Identity::of(&settings, shared, catalog);
+        let written = usable(search_path_of(&settings, &identity.current_name), &identity, catalog);
+        let search_path = with_temporary(written, &shared.temporary, catalog);
         let names = Arc::new(Names {
             catalog: catalog.clone(),
             search_path: search_path.clone(),
@@ -55,7 +60,9 @@ impl Environment {
         let io = io_context(&settings, names, Arc::new(types));
         let text = |name: &str| settings.get(name).unwrap_or("").to_owned();
         let key = format!(
-            "{}\n{}\n{}\n{}\n{}\n{}",
+            "{}\n{}\n{}\n{}\n{}\n{}\n{}",
+            // Superusers share plans: nothing in them asks for a right.
+            if identity.superuser { 0 } else { identity.current },
             search_path.join("\n"),
             text("datestyle"),
             text("intervalstyle"),
@@ -73,6 +80,7 @@ impl Environment {
             io_shared: Arc::new(io.clone()),
             io,
             search_path,
+            identity: Arc::new(identity),
             key: key.into(),
             statement_timeout: time("statement_timeout"),
             lock_timeout: time("lock_timeout"),

@@ -8,14 +8,15 @@ use crate::plan_cache::Cached;
 use crate::session::Session;
 use curia_bind::index::RowColumns;
 use curia_bind::ir::{BoundStatement, Expr, OutputColumn};
-use curia_bind::{BindContext, CursorRow};
-use curia_catalog::{Catalog, Table};
+use curia_bind::{Access, BindContext, CursorRow, check_access};
+use curia_catalog::{Catalog, Oid, Table};
 use curia_execute::{Plan, PlanKind};
 use curia_parse::{Parsed, Statement, ast};
 use curia_txn::TableLock;
 use curia_types::{PgType, Result, SqlError, SqlState};
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A statement with a plan, good for one catalog version.
 pub struct Planned {
@@ -33,6 +34,24 @@ pub struct Planned {
     pub waits: bool,
     /// Whether it reads views of the session's own objects.
     pub lists_own: bool,
+    /// The role that it was bound for; 0 for superusers.
+    pub role: Oid,
+    /// What it needs the right to.
+    accesses: Vec<Access>,
+    /// Whether it was found to have that: catalog and role are the plan's own.
+    permitted: AtomicBool,
+}
+
+impl Planned {
+    /// Refuses to run what the role may not do.
+    pub fn permit(&self, catalog: &Catalog) -> Result<()> {
+        if self.accesses.is_empty() || self.permitted.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        check_access(catalog, &self.accesses)?;
+        self.permitted.store(true, Ordering::Relaxed);
+        Ok(())
+    }
 }
 
 /// A prepared statement, or a statement of a simple query on its way.
@@ -120,7 +139,10 @@ impl Session {
         };
         // Where a cursor stands is part of the plan.
         let at_cursor = current_of(&parsed.statement).is_some();
-        if let Some(planned) = newest.filter(|p| !at_cursor && p.catalog_version == catalog.version) {
+        let role = self.role();
+        let same =
+            |p: &Arc<Planned>| p.catalog_version == catalog.version && p.role == role && !self.environment.generation_moved(&self.shared);
+        if let Some(planned) = newest.filter(|p| !at_cursor && same(p)) {
             return Ok(planned);
         }
         let types: Option<Vec<u32>> = match prepared.declared {
@@ -203,6 +225,7 @@ impl Session {
         io.now = self.transaction_start();
         let cx = BindContext {
             row_keys,
+            role: Some(self.environment.identity.current),
             cursor: cursor.as_ref(),
             catalog,
             search_path: &self.environment.search_path,
@@ -220,6 +243,7 @@ impl Session {
         io.now = self.transaction_start();
         let cx = BindContext {
             row_keys: false,
+            role: None,
             cursor: None,
             catalog: &catalog,
             search_path: &self.environment.search_path,
@@ -230,8 +254,20 @@ impl Session {
         curia_bind::copy_condition(table, filter, depth, &cx)
     }
 
+    /// The role that plans are for: superusers share theirs.
+    fn role(&self) -> Oid {
+        let identity = &self.environment.identity;
+        if identity.superuser { 0 } else { identity.current }
+    }
+
     /// Plans a bound statement.
-    pub(crate) async fn plan_bound(&self, bound: BoundStatement, catalog: &Arc<Catalog>, out: &mut impl Output) -> Result<Planned, Stop> {
+    pub(crate) async fn plan_bound(
+        &self,
+        mut bound: BoundStatement,
+        catalog: &Arc<Catalog>,
+        out: &mut impl Output,
+    ) -> Result<Planned, Stop> {
+        let accesses = std::mem::take(&mut bound.accesses);
         let engine = self.shared.engine.clone();
         let plan = self.waits.run(out, engine.plan(&Arc::new(bound), catalog)).await?;
         let returns = plan.kind() == PlanKind::Select || !plan.output().is_empty();
@@ -249,6 +285,9 @@ impl Session {
             catalog_version: plan.catalog_version(),
             waits: plan.calls(&WAITING),
             lists_own: plan.reads(&OWN_VIEWS),
+            role: self.role(),
+            accesses,
+            permitted: AtomicBool::new(false),
             plan,
         })
     }

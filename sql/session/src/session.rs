@@ -230,6 +230,7 @@ impl Session {
             statement_timestamp: self.statement_start,
             catalog: catalog.clone(),
             search_path: self.environment.search_path.clone(),
+            identity: self.environment.identity.clone(),
             read_only: self.block.tx.as_ref().is_some_and(|t| t.read_only()),
             own,
         })
@@ -444,6 +445,7 @@ impl Session {
         loop {
             let catalog = self.transaction()?.catalog();
             let planned = self.plan_prepared(prepared, &catalog, out).await?;
+            planned.permit(&catalog)?;
             let waits = self.waits.clone();
             let tx = self.transaction()?;
             waits.run(out, tx.lock_tables(planned.plan.tables())).await?;

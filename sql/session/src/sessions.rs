@@ -2,11 +2,12 @@
 
 use crate::backends::Backends;
 use crate::context::{Shared, now_micros};
+use crate::identity::is_identity;
 use crate::password::Verifier;
 use crate::plan_cache::PlanCache;
 use crate::session::Session;
 use crate::settings::Settings;
-use curia_catalog::temporary;
+use curia_catalog::{Rights, temporary};
 use curia_execute::{Engine, ReferencePlans};
 use curia_txn::Database;
 use curia_types::{Result, SqlError, SqlState};
@@ -123,6 +124,8 @@ impl Sessions {
                 ));
             }
             Some(role) => match role.password.as_deref() {
+                // A password that is no longer good is one that nobody knows.
+                Some(_) if role.valid_until.is_some_and(|until| until < now_micros()) => None,
                 Some(stored) => Verifier::parse(stored),
                 None if from == Peer::Loopback || self.config.insecure => return Ok(Authentication::Trust),
                 None => None,
@@ -158,10 +161,31 @@ impl Sessions {
                 format!("database \"{}\" does not exist", login.database),
             ));
         }
+        if let Some(database) = catalog.database(&login.database)
+            && catalog.require(role.oid, database.oid, Rights::CONNECT).is_err()
+        {
+            return Err(SqlError::new(
+                SqlState::INSUFFICIENT_PRIVILEGE,
+                format!("permission denied for database \"{}\"", login.database),
+            )
+            .detail("User does not have CONNECT privilege."));
+        }
         let mut settings = Settings::new();
+        // What is asked for all, for the database, for the role, for both: the later wins.
+        for key in [(0, 0), (0, 1), (role.oid, 0), (role.oid, 1)] {
+            for (name, value) in catalog.start_settings.get(&key).iter().flat_map(|s| &s.settings) {
+                // One that is no longer good is passed over, as in PostgreSQL.
+                if !is_identity(name) {
+                    let _ = settings.set_default(name, value);
+                }
+            }
+        }
         settings.set_internal("is_superuser", if role.superuser { "on" } else { "off" });
         settings.set_internal("session_authorization", &login.user);
         for (name, value) in &login.parameters {
+            if is_identity(name) {
+                return Err(SqlError::unsupported(format!("the start-up parameter {name}")));
+            }
             settings.set_default(name, value)?;
         }
         let registration = self.backends.register()?;

@@ -2,11 +2,12 @@
 
 use crate::context::Shared;
 use crate::definitions::DefinitionQueries;
+use crate::identity::Identity;
 use crate::password;
 use crate::session::Session;
 use crate::sessions::{Login, Sessions};
 use curia_catalog::lookup::{FIRST_DATABASE, FIRST_ROLE};
-use curia_catalog::{Oid, temporary};
+use curia_catalog::temporary;
 use curia_ddl::Ddl;
 use curia_types::{Result, SqlError};
 use std::sync::Arc;
@@ -20,7 +21,7 @@ pub(crate) struct Surroundings {
     search_path: Arc<[String]>,
     shared: Arc<Shared>,
     temporary_first: bool,
-    role: Oid,
+    identity: Arc<Identity>,
 }
 
 impl Surroundings {
@@ -30,7 +31,8 @@ impl Surroundings {
             search_path: &self.search_path,
             temporary: &self.shared.temporary,
             temporary_first: self.temporary_first,
-            role: self.role,
+            role: self.identity.current,
+            session_role: self.identity.session,
             verifier: |password| Ok(password::to_stored(password).unwrap_or_default()),
         }
     }
@@ -46,12 +48,12 @@ impl Surroundings {
 
 impl Session {
     pub(crate) fn surroundings(&self) -> Surroundings {
-        let written = crate::context::search_path_of(&self.shared.settings.lock(), &self.shared.user);
+        let written = crate::context::search_path_of(&self.shared.settings.lock(), &self.environment.identity.current_name);
         Surroundings {
             search_path: self.environment.search_path.clone(),
             shared: self.shared.clone(),
             temporary_first: written.first().is_some_and(|s| s == temporary::ALIAS),
-            role: self.shared.role,
+            identity: self.environment.identity.clone(),
         }
     }
 

@@ -4,6 +4,7 @@ use crate::context::read_only;
 use crate::cursor::no_cursor;
 use crate::definitions::DefinitionQueries;
 use crate::extended::duplicate;
+use crate::identity::{assume, is_identity};
 use crate::notice::{Notice, Severity};
 use crate::notifications::Action;
 use crate::output::{Field, Output, Stop};
@@ -11,12 +12,14 @@ use crate::planning::Prepared;
 use crate::portal::Ran;
 use crate::session::Session;
 use crate::settings::{Scope, search_path, unrecognized};
+use curia_catalog::Rights;
+use curia_catalog::privilege::authority::denied;
 use curia_catalog::version::Relation;
 use curia_ddl::Ddl;
 use curia_parse::Statement;
 use curia_parse::ast::{
-    Discard, Explain, ExplainFormat, Isolation, LockTable, ObjectName, Reset, Set, SetItem, SetValue, Show, TableLockMode,
-    TransactionModes, Vacuum,
+    AuthorityStatement, Discard, Explain, ExplainFormat, Isolation, LockTable, ObjectName, Reset, Set, SetItem, SetValue, Show,
+    TableLockMode, TransactionModes, Vacuum,
 };
 use curia_txn::{LockWait, TableLock};
 use curia_types::{Datum, PgType, Result, SqlError, SqlState};
@@ -42,6 +45,7 @@ impl Session {
             | Statement::SetTransaction { .. } => return self.control(statement, out).await.map(Ran::done),
             Statement::Set(set) => self.set(set, out)?,
             Statement::Reset(Reset::All) => self.shared.settings.lock().reset_all(),
+            Statement::Reset(Reset::Name(name)) if is_identity(name) => self.assume(name, None, Scope::Session)?,
             Statement::Reset(Reset::Name(name)) => self.shared.settings.lock().reset(name, Scope::Session)?,
             Statement::Show(show) => return Ok(self.show(show)?),
             Statement::Discard(what) => self.discard(*what).await?,
@@ -108,7 +112,10 @@ impl Session {
                 channel: channel.name.clone(),
                 payload: payload.clone().unwrap_or_default(),
             })?,
-            Statement::Grant { .. } => return Err(SqlError::unsupported(tag).into()),
+            Statement::Authority(s) => {
+                let statement = self.checked_settings(s)?;
+                return self.define(&statement, out).await.map(Ran::done);
+            }
             Statement::Unsupported { feature } => return Err(SqlError::unsupported(feature).into()),
             definition if Ddl::handles(definition) => return self.define(definition, out).await.map(Ran::done),
             other => return Err(SqlError::unsupported(other.tag()).into()),
@@ -146,27 +153,12 @@ impl Session {
             );
         }
         let items = match &set.value {
+            SetValue::Default if is_identity(&set.name) => return self.assume(&set.name, None, scope),
             SetValue::Default => return self.shared.settings.lock().reset(&set.name, scope),
             SetValue::FromCurrent => return Err(SqlError::unsupported("SET FROM CURRENT")),
             SetValue::Values(items) => items,
         };
-        let value = match (set.name.as_str(), items.as_slice()) {
-            // Lists of names: each item quoted where it needs it.
-            ("search_path" | "datestyle" | "temp_tablespaces" | "session_preload_libraries" | "local_preload_libraries", items) => {
-                if let ("datestyle", [one]) = (set.name.as_str(), items) {
-                    one.text().to_owned()
-                } else {
-                    items.iter().map(|i| search_path::quote(i.text())).collect::<Vec<_>>().join(", ")
-                }
-            }
-            (_, [SetItem::Text(t) | SetItem::Number(t)]) => t.clone(),
-            (name, _) => {
-                return Err(SqlError::new(
-                    SqlState::INVALID_PARAMETER_VALUE,
-                    format!("SET {name} takes only one argument"),
-                ));
-            }
-        };
+        let value = value_of(&set.name, items)?;
         match set.name.as_str() {
             "transaction_isolation" => {
                 let isolation = match value.to_ascii_lowercase().as_str() {
@@ -200,14 +192,7 @@ impl Session {
             "timezone" if matches!(value.to_ascii_lowercase().as_str(), "local" | "default") => {
                 self.shared.settings.lock().reset(&set.name, scope)
             }
-            "role" if value != "none" && value != self.shared.user => {
-                self.known_role(&value)?;
-                Err(SqlError::unsupported("SET ROLE"))
-            }
-            "session_authorization" if value != self.shared.user => {
-                self.known_role(&value)?;
-                Err(SqlError::unsupported("SET SESSION AUTHORIZATION"))
-            }
+            name if is_identity(name) => self.assume(name, Some(&value), scope),
             name => {
                 self.shared.settings.lock().set(name, &value, scope)?;
                 if name == "lock_timeout" {
@@ -221,14 +206,47 @@ impl Session {
         }
     }
 
-    fn known_role(&self, name: &str) -> Result<()> {
-        match self.shared.database.catalog().role(name) {
-            Some(_) => Ok(()),
-            None => Err(SqlError::new(
-                SqlState::INVALID_PARAMETER_VALUE,
-                format!("role \"{name}\" does not exist"),
-            )),
+    /// SET ROLE and SET SESSION AUTHORIZATION.
+    fn assume(&mut self, parameter: &str, name: Option<&str>, scope: Scope) -> Result<()> {
+        let catalog = self.visible_catalog();
+        assume(&self.shared, &catalog, parameter, name, scope)?;
+        self.refresh_environment(&catalog);
+        Ok(())
+    }
+
+    /// The catalog as the session sees it, outside of a transaction too.
+    fn visible_catalog(&mut self) -> Arc<curia_catalog::Catalog> {
+        match &mut self.block.tx {
+            Some(tx) => tx.catalog(),
+            None => self.shared.database.catalog(),
         }
+    }
+
+    /// A statement about privileges, with the value of a parameter checked and as one text.
+    fn checked_settings(&self, s: &AuthorityStatement) -> Result<Statement> {
+        let mut s = s.clone();
+        if let AuthorityStatement::Settings { name, value, .. } = &mut s {
+            // What is wrong with a parameter is wrong with it here.
+            let mut trial = self.shared.settings.lock().clone();
+            match (&name, &value) {
+                (Some(name), Some(SetValue::Values(items))) => {
+                    let text = value_of(name, items)?;
+                    if !is_identity(name) {
+                        trial.set(name, &text, Scope::Session)?;
+                    }
+                    *value = Some(SetValue::Values(vec![SetItem::Text(text)]));
+                }
+                (Some(name), Some(SetValue::FromCurrent)) => {
+                    let current = trial.show(name).ok_or_else(|| unrecognized(name))?;
+                    *value = Some(SetValue::Values(vec![SetItem::Text(current)]));
+                }
+                (Some(name), _) => {
+                    trial.spelled(name)?;
+                }
+                (None, _) => {}
+            }
+        }
+        Ok(Statement::Authority(Box::new(s)))
     }
 
     fn show(&self, show: &Show) -> Result<Ran> {
@@ -266,6 +284,7 @@ impl Session {
                 self.refuse_in_block("DISCARD ALL")?;
                 self.portals.clear();
                 self.statements.clear();
+                self.assume("session_authorization", None, Scope::Session)?;
                 self.shared.settings.lock().reset_all();
                 self.pend(Action::UnlistenAll)?;
                 self.shared.slot.discard_sequences();
@@ -332,13 +351,17 @@ impl Session {
         };
         let wait = if lock.nowait { LockWait::NoWait } else { LockWait::Block };
         for (name, only) in &lock.tables {
-            let mut waiting = vec![self.table_or_view_named(name)?];
+            // Each with the role whose right it takes; children go with their parent.
+            let mut waiting = vec![(self.table_or_view_named(name)?, Some(self.environment.identity.current))];
             let mut locked = Vec::new();
             let waits = self.waits.clone();
             let tx = self.transaction()?;
-            while let Some(oid) = waiting.pop() {
+            while let Some((oid, role)) = waiting.pop() {
                 if locked.contains(&oid) {
                     continue;
+                }
+                if let Some(role) = role {
+                    may_lock(&tx.catalog(), role, oid, lock.mode)?;
                 }
                 waits.run(out, tx.lock_table(oid, mode, wait)).await?;
                 locked.push(oid);
@@ -346,10 +369,11 @@ impl Session {
                 if let Some(view) = catalog.views.get(&oid) {
                     // With a view go the relations of its query.
                     let below = view.relations.iter().map(|r| r.oid);
-                    waiting.extend(below.filter(|oid| catalog.tables.contains_key(oid) || catalog.views.contains_key(oid)));
+                    let below = below.filter(|oid| catalog.tables.contains_key(oid) || catalog.views.contains_key(oid));
+                    waiting.extend(below.map(|oid| (oid, Some(view.owner))));
                 } else if !*only {
                     // With its own lock no children come or go.
-                    waiting.extend(catalog.children(oid).map(|t| t.oid));
+                    waiting.extend(catalog.children(oid).map(|t| (t.oid, None)));
                 }
             }
         }
@@ -444,7 +468,11 @@ impl Session {
         for notice in notices {
             let fields = notice.fields();
             let notice = Notice {
-                severity: Severity::Notice,
+                severity: if is_warning(notice.code()) {
+                    Severity::Warning
+                } else {
+                    Severity::Notice
+                },
                 code: notice.code(),
                 message: notice.message().to_owned(),
                 detail: fields.detail.clone(),
@@ -456,6 +484,41 @@ impl Session {
     }
 }
 
+/// Refuses a lock that nothing a role may do would take (`LockTableAclCheck`).
+fn may_lock(catalog: &curia_catalog::Catalog, role: curia_catalog::Oid, relation: curia_catalog::Oid, mode: TableLockMode) -> Result<()> {
+    let change = Rights::UPDATE | Rights::DELETE | Rights::TRUNCATE;
+    let enough = match mode {
+        TableLockMode::AccessShare => change | Rights::SELECT,
+        TableLockMode::RowExclusive => change | Rights::INSERT,
+        _ => change,
+    };
+    match catalog.granted(relation) {
+        Some(g) if !catalog.rights_on(role, relation, g.kind, g.owner).intersects(enough) => Err(denied(g.word, g.name)),
+        _ => Ok(()),
+    }
+}
+
+/// The text of a parameter's value.
+fn value_of(name: &str, items: &[SetItem]) -> Result<String> {
+    Ok(match (name, items) {
+        // Lists of names: each item quoted where it needs it.
+        ("search_path" | "datestyle" | "temp_tablespaces" | "session_preload_libraries" | "local_preload_libraries", items) => {
+            if let ("datestyle", [one]) = (name, items) {
+                one.text().to_owned()
+            } else {
+                items.iter().map(|i| search_path::quote(i.text())).collect::<Vec<_>>().join(", ")
+            }
+        }
+        (_, [SetItem::Text(t) | SetItem::Number(t)]) => t.clone(),
+        (name, _) => {
+            return Err(SqlError::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!("SET {name} takes only one argument"),
+            ));
+        }
+    })
+}
+
 pub(crate) fn text_field(name: &str) -> Field {
     Field {
         name: name.to_owned(),
@@ -463,6 +526,17 @@ pub(crate) fn text_field(name: &str) -> Field {
         attnum: 0,
         ty: PgType::TEXT,
     }
+}
+
+/// Whether a definition's message is a WARNING: about privileges.
+fn is_warning(code: SqlState) -> bool {
+    [
+        SqlState::WARNING,
+        SqlState::new("01006"),
+        SqlState::new("01007"),
+        SqlState::new("0LP01"),
+    ]
+    .contains(&code)
 }
 
 fn show_all_fields() -> Arc<[Field]> {

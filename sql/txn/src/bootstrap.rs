@@ -1,6 +1,7 @@
 //! Where the system's own rows live, and what a fresh database begins with.
 
 use curia_catalog::lookup::{FIRST_DATABASE, FIRST_ROLE, INFORMATION_SCHEMA, PG_CATALOG, PUBLIC};
+use curia_catalog::privilege::system::DATABASE_OWNER;
 use curia_catalog::{Change, Database, Role, Schema, StorageId};
 
 /// Catalog objects; keys and values are those of `curia_catalog::codec`.
@@ -13,7 +14,7 @@ pub const FIRST_USER_STORAGE: u32 = 1024;
 /// The objects of a fresh database: the schemas, the role `curia`, the database `curia`.
 pub(crate) fn objects() -> Vec<Change> {
     let owner = FIRST_ROLE;
-    let schema = |oid, name: &str| {
+    let schema = |oid, name: &str, owner| {
         Change::put(Schema {
             oid,
             name: name.to_owned(),
@@ -21,15 +22,19 @@ pub(crate) fn objects() -> Vec<Change> {
         })
     };
     vec![
-        schema(PG_CATALOG, "pg_catalog"),
-        schema(PUBLIC, "public"),
-        schema(INFORMATION_SCHEMA, "information_schema"),
+        schema(PG_CATALOG, "pg_catalog", owner),
+        schema(PUBLIC, "public", DATABASE_OWNER),
+        schema(INFORMATION_SCHEMA, "information_schema", owner),
         Change::put(Role {
             oid: owner,
             name: "curia".to_owned(),
             superuser: true,
             login: true,
-            password: None,
+            create_role: true,
+            create_db: true,
+            replication: true,
+            bypass_rls: true,
+            ..Role::default()
         }),
         Change::put(Database {
             oid: FIRST_DATABASE,

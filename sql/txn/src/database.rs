@@ -344,7 +344,7 @@ fn narrow(n: u64) -> Result<u32> {
 
 /// Reads all catalog rows at the applied CSN.
 fn load(replication: &dyn Replication) -> Result<Catalog> {
-    let mut catalog = Catalog::default();
+    let mut catalog = Catalog::empty();
     let mut scan = replication
         .state()
         .scan(CATALOG.0, &KeyRange::all(), replication.applied(), Direction::Forward);

@@ -79,7 +79,7 @@ impl Ddl<'_> {
     }
 
     /// A type by name: 42704 when there is none.
-    fn type_by_name(&self, name: &ObjectName) -> Result<Oid> {
+    pub(crate) fn type_by_name(&self, name: &ObjectName) -> Result<Oid> {
         let found = curia_bind::ddl::find_type(&self.catalog(), self.env.search_path, name).map_err(SqlError::nowhere)?;
         found.ok_or_else(|| no_type(name))
     }
@@ -94,6 +94,7 @@ impl Ddl<'_> {
         let oid = self.type_by_name(name)?;
         let catalog = self.catalog();
         if let Some(found) = catalog.types.get(&oid) {
+            self.must_own(oid)?;
             return Ok(found.clone());
         }
         let wrong = |message: String| SqlError::new(SqlState::WRONG_OBJECT_TYPE, message);
@@ -124,7 +125,7 @@ impl Ddl<'_> {
         let mut new = (*old).clone();
         match &s.action {
             Action::RenameTo(name) => self.rename_type(&mut new, &name.name).await?,
-            Action::OwnerTo(role) => new.owner = self.find_role(role)?,
+            Action::OwnerTo(role) => new.owner = self.new_owner(new.oid, role)?,
             Action::SetSchema(schema) => self.move_type(&mut new, &schema.name).await?,
             Action::AddValue {
                 if_not_exists,

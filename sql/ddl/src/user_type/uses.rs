@@ -181,7 +181,7 @@ impl Ddl<'_> {
     fn check_droppable(&self, oid: Oid) -> Result<()> {
         let catalog = self.catalog();
         if catalog.types.contains_key(&oid) {
-            return Ok(());
+            return self.may_drop(oid);
         }
         let required = |by: String| {
             SqlError::new(

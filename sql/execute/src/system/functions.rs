@@ -16,6 +16,8 @@ pub struct CatalogScope<'a> {
     pub catalog: &'a Catalog,
     /// Schemas of the search path, without the implicit `pg_catalog`.
     pub search_path: &'a [String],
+    /// The current role.
+    pub role: Oid,
     /// Size of a storage in bytes, about.
     pub storage_bytes: &'a dyn Fn(StorageId) -> u64,
 }
@@ -32,6 +34,9 @@ pub fn catalog_call(scope: &CatalogScope<'_>, function: &str, args: &[Datum]) ->
     };
     let flag = |i: usize| matches!(args.get(i), Some(Datum::Bool(true)));
     let some = |s: Option<String>| s.map_or(Datum::Null, Datum::text);
+    if let Some(found) = super::has_privilege::call(scope, function, args) {
+        return Some(found);
+    }
     let value = match function {
         "format_type" => match args.first() {
             Some(Datum::Null) | None => Datum::Null,
@@ -177,19 +182,7 @@ pub fn catalog_call(scope: &CatalogScope<'_>, function: &str, args: &[Datum]) ->
         "pg_relation_is_updatable" => Datum::Int4(row_changes(c, oid(0))),
         "pg_column_is_updatable" => Datum::Bool(column_is_updatable(c, oid(0), number(1))),
         "pg_relation_is_publishable" => Datum::Bool(c.tables.contains_key(&oid(0))),
-        "has_table_privilege"
-        | "has_column_privilege"
-        | "has_any_column_privilege"
-        | "has_schema_privilege"
-        | "has_database_privilege"
-        | "has_sequence_privilege"
-        | "has_function_privilege"
-        | "has_type_privilege"
-        | "has_tablespace_privilege"
-        | "has_language_privilege"
-        | "pg_has_role"
-        | "has_foreign_data_wrapper_privilege"
-        | "has_server_privilege" => Datum::Bool(true),
+        "has_foreign_data_wrapper_privilege" | "has_server_privilege" => Datum::Bool(true),
         _ => return None,
     };
     Some(Ok(value))
@@ -309,7 +302,7 @@ fn relation_size(scope: &CatalogScope<'_>, function: &str, id: Oid) -> Datum {
 }
 
 /// A relation of any kind, system ones included.
-fn relation_named(scope: &CatalogScope<'_>, name: &str) -> Option<Oid> {
+pub(super) fn relation_named(scope: &CatalogScope<'_>, name: &str) -> Option<Oid> {
     let system = |schema: &str, name: &str| {
         system_tables()
             .iter()
@@ -356,7 +349,7 @@ fn serial_sequence(scope: &CatalogScope<'_>, table: &str, column: &str) -> Resul
 }
 
 /// Splits a possibly qualified, possibly quoted name; unquoted parts fold to lower case.
-fn split_name(name: &str) -> Vec<String> {
+pub(super) fn split_name(name: &str) -> Vec<String> {
     let (mut parts, mut current, mut quoted) = (Vec::new(), String::new(), false);
     let mut chars = name.chars().peekable();
     while let Some(ch) = chars.next() {

@@ -1,12 +1,15 @@
 //! `information_schema`, for the objects that exist here. The catalog's name is the database's.
 
 use super::functions::{DELETE, INSERT, UPDATE, row_changes};
+use super::privileges::Asker;
 use super::{Rows, int4, text};
 use crate::exec::Exec;
 use curia_catalog::system::system_tables;
 use curia_catalog::{Catalog, ConstraintKind, ForeignKeyAction, Identity, Table, Timing};
 use curia_types::{Datum, PgType, numeric, oid, type_info};
 
+/// `pg_proc.oid` of current_user().
+const CURRENT_USER: u32 = 745;
 /// `pg_proc.oid` of pg_get_expr(pg_node_tree, oid).
 const PG_GET_EXPR: u32 = 1716;
 
@@ -23,6 +26,13 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
             .unwrap_or_else(|_| text(expression))
     };
     let database = text(catalog.databases.values().next().map_or("", |d| d.name.as_str()));
+    let asker = Asker {
+        catalog,
+        role: match exec.context.session_call(CURRENT_USER, &[]) {
+            Ok(Datum::Text(name)) => catalog.role(&name).map_or(u32::MAX, |r| r.oid),
+            _ => u32::MAX,
+        },
+    };
     let schema_of = |t: &Table| text(catalog.schema_name(t.schema));
     match name {
         "information_schema_catalog_name" => out.add(&[("catalog_name", database)]),
@@ -36,7 +46,11 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
             }
         }
         "tables" => {
-            for t in catalog.tables.values().filter(|t| t.materialized.is_none()) {
+            for t in catalog
+                .tables
+                .values()
+                .filter(|t| t.materialized.is_none() && asker.sees_relation(t.oid))
+            {
                 out.add(&[
                     ("table_catalog", database.clone()),
                     ("table_schema", schema_of(t)),
@@ -53,7 +67,7 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
                     ("is_typed", yes(false)),
                 ]);
             }
-            for v in catalog.views.values() {
+            for v in catalog.views.values().filter(|v| asker.sees_relation(v.oid)) {
                 out.add(&[
                     ("table_catalog", database.clone()),
                     ("table_schema", text(catalog.schema_name(v.schema))),
@@ -76,7 +90,11 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
         }
         "columns" => {
             for t in catalog.tables.values().filter(|t| t.materialized.is_none()) {
-                for (n, (_, c)) in t.live_columns().enumerate() {
+                for (n, (_, c)) in t
+                    .live_columns()
+                    .enumerate()
+                    .filter(|(_, (_, c))| asker.sees_column(t.oid, c.attnum))
+                {
                     let mut row = vec![
                         ("table_catalog", database.clone()),
                         ("table_schema", schema_of(t)),
@@ -193,11 +211,6 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
                 ]);
             }
         }
-        "enabled_roles" => {
-            for r in catalog.roles.values() {
-                out.add(&[("role_name", text(&r.name))]);
-            }
-        }
         "character_sets" => out.add(&[
             ("character_set_name", text("UTF8")),
             ("character_repertoire", text("UCS")),
@@ -205,7 +218,7 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
             ("default_collate_catalog", database),
         ]),
         _ => {
-            super::privileges::produce(name, catalog, &database, out);
+            super::privileges::produce(name, &asker, &database, out);
         }
     }
 }

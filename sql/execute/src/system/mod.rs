@@ -6,6 +6,7 @@
 mod builtin;
 mod facts;
 mod functions;
+mod has_privilege;
 mod information;
 mod partitions;
 mod privileges;
@@ -95,6 +96,7 @@ fn rows(table: &'static SystemTable, exec: &Exec) -> Vec<Row> {
             routines::produce(catalog, &mut out);
         }
         facts::produce(table.name, &mut out);
+        privileges::fill(table, catalog, &mut out.rows);
     }
     out.rows
 }

@@ -404,6 +404,7 @@ impl Settling<'_> {
         let search_path = [side.table, side.other].map(|t| catalog.schema_name(t.schema).to_owned());
         let cx = BindContext {
             row_keys: false,
+            role: None,
             cursor: None,
             catalog,
             search_path: &search_path,

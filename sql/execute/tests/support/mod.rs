@@ -239,6 +239,7 @@ async fn plan(engine: &Arc<Engine>, tx: &mut Transaction, sql: &str) -> Result<(
     let path = [PATH.to_owned()];
     let cx = BindContext {
         row_keys: false,
+        role: None,
         cursor: None,
         catalog: &catalog,
         search_path: &path,
@@ -325,6 +326,7 @@ impl Context for TestContext {
         }
         let path = [PATH.to_owned()];
         let scope = CatalogScope {
+            role: 10,
             catalog: &self.catalog,
             search_path: &path,
             storage_bytes: &|_| 0,

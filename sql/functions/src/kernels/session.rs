@@ -7,6 +7,7 @@ use curia_types::{Datum, type_info};
 const UTF8: i32 = 6;
 
 kernels! {
+    "acldefault_sql" => Session;
     "current_database" = Session;
     "current_query" => Session;
     "current_schema" = Session;
@@ -97,6 +98,7 @@ kernels! {
     "inet_client_port" => Session;
     "inet_server_port" => Session;
     "lastval" => Session;
+    "makeaclitem" => Session;
     "nextval_oid" => Session;
     "obj_description(oid)" => Session;
     "pg_advisory_lock_int4" => Session;

@@ -738,8 +738,10 @@ pub enum RoleOption {
     ConnectionLimit(i64),
     /// VALID UNTIL
     ValidUntil(String),
-    /// IN ROLE, ROLE, ADMIN
-    Membership(Vec<RoleSpec>),
+    /// IN ROLE
+    InRole(Vec<RoleSpec>),
+    /// ROLE; ADMIN
+    Members(Vec<RoleSpec>, bool),
 }
 
 /// COMMENT ON

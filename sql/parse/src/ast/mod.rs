@@ -4,6 +4,7 @@
 //! - [`query`]: SELECT, VALUES, set operations, FROM items; INSERT, UPDATE, DELETE.
 //! - [`ddl`]: CREATE, ALTER, DROP and what they contain.
 //! - [`absent`]: DROP of what cannot exist.
+//! - [`authority`]: who may do what.
 //! - [`user_type`]: CREATE and ALTER of types and domains.
 //! - [`function`]: functions and procedures.
 //! - [`statement`]: [`Statement`] and the utility statements.
@@ -11,6 +12,7 @@
 //! Positions (`pos`) are 1-based character positions in the query string; 0 means none.
 
 pub mod absent;
+pub mod authority;
 pub mod ddl;
 pub mod expr;
 pub mod function;
@@ -19,6 +21,7 @@ pub mod statement;
 pub mod user_type;
 
 pub use absent::*;
+pub use authority::*;
 pub use ddl::*;
 pub use expr::*;
 pub use function::*;

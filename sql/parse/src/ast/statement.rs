@@ -1,6 +1,7 @@
 //! [`Statement`] and the utility statements.
 
 use super::absent::DropAbsent;
+use super::authority::AuthorityStatement;
 use super::ddl::*;
 use super::expr::{Expr, Ident, ObjectName, TypeName};
 use super::function::*;
@@ -95,10 +96,8 @@ pub enum Statement {
     },
     /// UNLISTEN; `None` is `*`.
     Unlisten(Option<Ident>),
-    /// GRANT and REVOKE: accepted text, executed by nobody yet.
-    Grant {
-        revoke: bool,
-    },
+    /// GRANT, REVOKE and their kin.
+    Authority(Box<AuthorityStatement>),
     /// A statement of PostgreSQL that is not built yet.
     Unsupported {
         feature: String,
@@ -512,8 +511,7 @@ impl Statement {
             Statement::Listen(_) => "LISTEN",
             Statement::Notify { .. } => "NOTIFY",
             Statement::Unlisten(_) => "UNLISTEN",
-            Statement::Grant { revoke: true } => "REVOKE",
-            Statement::Grant { .. } => "GRANT",
+            Statement::Authority(s) => s.tag(),
             Statement::Unsupported { .. } => "",
         }
     }

@@ -7,6 +7,7 @@
 //! Each file extends [`Parser`]. A rule that cannot go on answers [`Parser::unexpected`], which names the current token as PostgreSQL does.
 
 mod absent;
+mod authority;
 mod call;
 mod dml;
 mod expr;

@@ -388,10 +388,8 @@ impl<'a> Parser<'a> {
                 )
                 .at(Some(pos)));
             }
-            if self.at_kw(Kw::Grant) {
-                return Ok(self.unsupported("GRANT inside CREATE SCHEMA"));
-            }
-            elements.push(self.nested(|p| p.create())?);
+            let grant = self.at_kw(Kw::Grant);
+            elements.push(self.nested(|p| if grant { p.grant() } else { p.create() })?);
         }
         Ok(Statement::CreateSchema(Box::new(CreateSchema {
             name,
@@ -563,11 +561,11 @@ impl<'a> Parser<'a> {
                     if !self.accept_kw(Kw::Role) {
                         self.expect_kw(Kw::Group)?;
                     }
-                    RoleOption::Membership(self.comma_list(|p| p.role_spec())?)
+                    RoleOption::InRole(self.comma_list(|p| p.role_spec())?)
                 }
-                Some(Kw::Role | Kw::Admin | Kw::User) => {
+                Some(kw @ (Kw::Role | Kw::Admin | Kw::User)) => {
                     self.bump();
-                    RoleOption::Membership(self.comma_list(|p| p.role_spec())?)
+                    RoleOption::Members(self.comma_list(|p| p.role_spec())?, kw == Kw::Admin)
                 }
                 _ if self.peek() == Tok::Word(None) => {
                     let word = self.text_of(self.token()).to_ascii_lowercase();
@@ -638,12 +636,18 @@ impl<'a> Parser<'a> {
                 Ok(Statement::AlterSchema(Box::new(AlterSchema { name, action })))
             }
             Kw::Role | Kw::User => {
-                if self.at_kw(Kw::All) || self.at_kw(Kw::Mapping) {
-                    return Ok(self.unsupported("ALTER ROLE ALL"));
+                if self.at_kw(Kw::Mapping) {
+                    return Ok(self.unsupported("ALTER USER MAPPING"));
+                }
+                if self.accept_kw(Kw::All) {
+                    return self.role_settings(None);
                 }
                 let role = self.role_spec()?;
-                if matches!(self.kw(), Some(Kw::Set | Kw::Reset | Kw::Rename | Kw::In)) {
-                    return Ok(self.unsupported("ALTER ROLE .. SET, RESET or RENAME"));
+                if self.accept_kw(Kw::Rename) {
+                    return self.rename_role(role);
+                }
+                if matches!(self.kw(), Some(Kw::Set | Kw::Reset | Kw::In)) {
+                    return self.role_settings(Some(role));
                 }
                 self.accept_kw(Kw::With);
                 let options = self.role_options()?;
@@ -653,6 +657,9 @@ impl<'a> Parser<'a> {
                     options,
                 })))
             }
+            Kw::Group => self.alter_group(),
+            Kw::Database => self.alter_database(),
+            Kw::Default => self.alter_default_privileges(),
             Kw::Type => self.alter_user_type(false),
             Kw::Domain => self.alter_user_type(true),
             Kw::Function => self.alter_function(RoutineKind::Function),
@@ -660,11 +667,9 @@ impl<'a> Parser<'a> {
             Kw::Routine => self.alter_function(RoutineKind::Routine),
             Kw::Aggregate
             | Kw::Extension
-            | Kw::Database
             | Kw::Tablespace
             | Kw::Collation
             | Kw::Conversion
-            | Kw::Default
             | Kw::Event
             | Kw::Foreign
             | Kw::Operator
@@ -679,7 +684,6 @@ impl<'a> Parser<'a> {
             | Kw::Rule
             | Kw::Language
             | Kw::Large
-            | Kw::Group
             | Kw::Procedural => Ok(self.unsupported(format!("ALTER {}", kw.word().to_uppercase()))),
             _ => {
                 self.at -= 1;
@@ -719,7 +723,8 @@ impl<'a> Parser<'a> {
             Kw::Function => return self.drop_function(RoutineKind::Function),
             Kw::Procedure => return self.drop_function(RoutineKind::Procedure),
             Kw::Routine => return self.drop_function(RoutineKind::Routine),
-            Kw::Owned | Kw::Transform => {
+            Kw::Owned => return self.drop_owned(),
+            Kw::Transform => {
                 return Ok(self.unsupported(format!("DROP {}", kw.word().to_uppercase())));
             }
             _ => {

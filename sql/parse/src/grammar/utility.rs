@@ -107,14 +107,7 @@ impl<'a> Parser<'a> {
                 }
                 Ok(Statement::Unlisten(Some(self.column_id()?)))
             }
-            Kw::Grant | Kw::Revoke => {
-                self.bump();
-                if matches!(self.peek(), Tok::Semicolon | Tok::Eof) {
-                    return Err(self.unexpected());
-                }
-                self.skip_statement();
-                Ok(Statement::Grant { revoke: kw == Kw::Revoke })
-            }
+            Kw::Grant | Kw::Revoke => self.grant(),
             Kw::Refresh => {
                 self.bump();
                 self.expect_kw(Kw::Materialized)?;
@@ -126,7 +119,11 @@ impl<'a> Parser<'a> {
                     with_data: self.with_data()?,
                 })))
             }
-            Kw::Merge | Kw::Call | Kw::Do | Kw::Cluster | Kw::Load | Kw::Reassign | Kw::Security | Kw::Import => {
+            Kw::Reassign => {
+                self.bump();
+                self.reassign_owned()
+            }
+            Kw::Merge | Kw::Call | Kw::Do | Kw::Cluster | Kw::Load | Kw::Security | Kw::Import => {
                 Ok(self.unsupported(kw.word().to_uppercase()))
             }
             _ => Err(self.unexpected()),
@@ -293,7 +290,7 @@ impl<'a> Parser<'a> {
     }
 
     /// `var_name` and its special spellings in SHOW and RESET.
-    fn parameter_name(&mut self) -> Result<String> {
+    pub(super) fn parameter_name(&mut self) -> Result<String> {
         if self.accept_kws(&[Kw::Time, Kw::Zone]) {
             return Ok("timezone".to_owned());
         }
@@ -315,7 +312,7 @@ impl<'a> Parser<'a> {
         Ok(name)
     }
 
-    fn set(&mut self) -> Result<Statement> {
+    pub(super) fn set(&mut self) -> Result<Statement> {
         self.bump();
         if self.accept_kw(Kw::Constraints) {
             let names = if self.accept_kw(Kw::All) {

@@ -8,6 +8,7 @@ use crate::output::{CopyInput, Format, Output, Stop};
 use crate::portal::{Ran, Tag};
 use crate::session::Session;
 use crate::wait::until;
+use curia_bind::check_access;
 use curia_bind::index::RowColumns;
 use curia_bind::ir::{Bound, Expr};
 use curia_execute::CopyInsert;
@@ -333,6 +334,7 @@ impl Session {
         };
         let types: Vec<u32> = columns.iter().map(|c| c.ty.oid).collect();
         let bound = self.bind_parsed(&curia_parse::Statement::Insert(Box::new(insert)), 1, Some(&types), &catalog)?;
+        check_access(&catalog, &bound.accesses)?;
         let Bound::Insert(insert) = bound.bound else {
             return Err(SqlError::internal("an INSERT was bound to something else"));
         };

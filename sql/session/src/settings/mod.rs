@@ -110,6 +110,11 @@ impl Settings {
         Ok(())
     }
 
+    /// Sets a value that has been checked already, or takes it back.
+    pub fn put_checked(&mut self, name: &str, value: Option<&str>, scope: Scope) {
+        self.change(name.to_owned(), value.map(Arc::from), scope);
+    }
+
     /// RESET name, SET name TO DEFAULT.
     pub fn reset(&mut self, name: &str, scope: Scope) -> Result<()> {
         let key = name.to_ascii_lowercase();
@@ -135,7 +140,12 @@ impl Settings {
         for key in names {
             if !matches!(
                 key.as_str(),
-                "transaction_isolation" | "transaction_read_only" | "transaction_deferrable" | "role"
+                "transaction_isolation"
+                    | "transaction_read_only"
+                    | "transaction_deferrable"
+                    | "role"
+                    | "session_authorization"
+                    | "is_superuser"
             ) {
                 // Cannot fail: the name was accepted when it was set.
                 let _ = self.reset(&key, Scope::Session);

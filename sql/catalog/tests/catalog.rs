@@ -1,9 +1,11 @@
 //! Catalog rows as bytes, names as PostgreSQL makes them, versions that change.
 
 use curia_catalog::lookup::{FIRST_ROLE, PUBLIC, choose_name, make_object_name};
+use curia_catalog::privilege::list;
 use curia_catalog::{
-    Catalog, Change, Class, Column, Comment, Constraint, ConstraintKind, EnumLabel, Identity, Index, IndexKey, Object, ObjectKey, Origin,
-    Partition, Relation, Role, Schema, Sequence, StorageId, Table, Type, TypeKind, View, ViewColumn, ViewRelation, codec,
+    AclItem, Catalog, Change, Class, Column, Comment, Constraint, ConstraintKind, DefaultPrivileges, EnumLabel, Identity, Index, IndexKey,
+    Kind, Membership, Object, ObjectKey, Origin, Partition, Privileges, Relation, Rights, Role, Schema, Sequence, StartSettings, StorageId,
+    Table, Type, TypeKind, View, ViewColumn, ViewRelation, codec,
 };
 use curia_types::PgType;
 use std::sync::Arc;
@@ -102,6 +104,40 @@ fn every_kind_of_object_reads_back() {
             superuser: true,
             login: true,
             password: Some("SCRAM-SHA-256$..".to_owned()),
+            create_role: true,
+            connection_limit: 3,
+            valid_until: Some(7),
+            member_of: vec![Membership {
+                role: 6181,
+                grantor: 10,
+                admin: true,
+            }],
+            ..Role::default()
+        }
+        .into(),
+        Privileges {
+            object: 16_384,
+            attnum: -1,
+            items: vec![AclItem {
+                grantee: 0,
+                grantor: 10,
+                rights: Rights::SELECT | Rights::UPDATE,
+                options: Rights::SELECT,
+            }],
+        }
+        .into(),
+        DefaultPrivileges {
+            oid: 16_500,
+            role: 10,
+            schema: 2_200,
+            kind: Kind::Relation,
+            items: vec![AclItem::new(0, 10, Rights::INSERT)],
+        }
+        .into(),
+        StartSettings {
+            role: 10,
+            database: 5,
+            settings: vec![("work_mem".to_owned(), "8MB".to_owned())],
         }
         .into(),
         curia_catalog::Database {
@@ -281,4 +317,53 @@ fn a_type_and_its_array_type_are_found_by_name_until_it_is_dropped() {
     catalog.apply(&Change::drop(Class::Type, 90_001));
     assert_eq!(catalog.type_named(&path, "feeling"), None);
     assert_eq!(catalog.type_named(&path, "_feeling"), None);
+}
+
+#[test]
+fn a_role_stored_before_there_were_attributes_is_readable() {
+    let mut bytes = vec![1];
+    bytes.extend_from_slice(br#"{"Role":{"oid":10,"name":"curia","superuser":true,"login":true,"password":null}}"#);
+    let role = Role {
+        oid: 10,
+        name: "curia".to_owned(),
+        superuser: true,
+        login: true,
+        ..Role::default()
+    };
+    assert_eq!(codec::decode(&bytes).unwrap(), role.into());
+}
+
+#[test]
+fn what_is_granted_on_is_taken_back_with_cascade_only() {
+    let mut catalog = Catalog::default();
+    for (oid, name) in [(100, "owner"), (101, "first"), (102, "second")] {
+        let role = Role {
+            oid,
+            name: name.to_owned(),
+            ..Role::default()
+        };
+        catalog.apply(&Change::put(role));
+    }
+    let roles = catalog.authority();
+    let grant = |revoke, option, cascade, grantor, grantee: &'static [u32]| list::Grant {
+        revoke,
+        option,
+        cascade,
+        grantor,
+        grantees: grantee,
+        rights: Rights::SELECT,
+    };
+    let own = Kind::Relation.initial(100);
+    let given = list::merged(roles, &own, &grant(false, true, false, 100, &[101]), 100).unwrap();
+    let given = list::merged(roles, &given, &grant(false, false, false, 101, &[102]), 100).unwrap();
+    assert!(list::held(roles, &given, 102).contains(Rights::SELECT));
+    assert!(list::merged(roles, &given, &grant(true, false, false, 100, &[101]), 100).is_err());
+    assert_eq!(
+        list::merged(roles, &given, &grant(true, false, true, 100, &[101]), 100).unwrap(),
+        own
+    );
+    let circle = list::merged(roles, &given, &grant(false, true, false, 101, &[102]), 100).unwrap();
+    assert!(list::merged(roles, &circle, &grant(false, true, false, 102, &[101]), 100).is_err());
+    let text = given[1].text(|r| format!("r {r}"));
+    assert_eq!(text, "\"r 101\"=r*/\"r 100\"");
 }

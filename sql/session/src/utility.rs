@@ -488,7 +488,7 @@ impl Session {
 fn may_lock(catalog: &curia_catalog::Catalog, role: curia_catalog::Oid, relation: curia_catalog::Oid, mode: TableLockMode) -> Result<()> {
     let change = Rights::UPDATE | Rights::DELETE | Rights::TRUNCATE;
     let enough = match mode {
-        TableLockMode::AccessShare => change | Rights::SELECT,
+        TableLockMode::AccessShare => Rights::SELECT,
         TableLockMode::RowExclusive => change | Rights::INSERT,
         _ => change,
     };

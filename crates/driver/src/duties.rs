@@ -70,11 +70,18 @@ impl Engine {
 
     /// Tells who watches what this server is and who takes part.
     pub(crate) fn show(&mut self) {
+        let office = match self.node.office() {
+            // What the cut takes in is to be read by whoever this server serves.
+            Office::Consul { term, cut } if self.published.applied.load(Ordering::Relaxed) < cut.0 => Office::Inaugurating { term },
+            office => office,
+        };
         let standing = Standing {
-            office: self.node.office(),
+            office,
             consul: self.node.consul(),
         };
         if *self.published.standing.borrow() != standing {
+            let serving = standing.serving().unwrap_or(Term::ZERO);
+            self.published.term.store(serving.0, Ordering::Release);
             self.published.standing.send_replace(standing);
         }
         let configuration = self.node.configuration();
@@ -139,8 +146,8 @@ impl Engine {
             }
             self.refuse_held();
             self.unwritten_bytes = 0;
+            self.published.term.store(0, Ordering::Release);
         }
-        self.published.term.store(self.term.0, Ordering::Relaxed);
     }
 
     /// Writes and syncs a batch and tells the node, or has that done beside.

@@ -265,6 +265,20 @@ impl Replication for Driver {
         self.state.as_ref().expect("nobody runs transactions on a server without state")
     }
 
+    fn office(&self) -> Term {
+        Term(self.published.term.load(Ordering::Acquire))
+    }
+
+    fn refusal(&self) -> SqlError {
+        let error = SqlError::new(SqlState::CANNOT_CONNECT_NOW, "this server is not the consul");
+        match self.published.standing.borrow().consul {
+            Some(consul) => error.detail(format!("Server {consul} is the consul.")),
+            None => error
+                .detail("No server is known to be the consul now.")
+                .hint("The servers elect one as soon as a majority of them can be reached: try again."),
+        }
+    }
+
     fn groups(&self) -> u32 {
         self.published.groups.load(Ordering::Relaxed)
     }

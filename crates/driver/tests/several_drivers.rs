@@ -184,3 +184,154 @@ fn a_follower_that_is_far_behind_gets_snapshots_while_commits_go_on() {
     let last = cluster.put(2, "end", "v");
     cluster.agree_at(last);
 }
+
+#[test]
+fn an_office_that_is_handed_over_moves_without_a_lost_commit() {
+    let cluster = Cluster::three();
+    let old = cluster.consul();
+    let next = old % 3 + 1;
+    let last = (0..20).map(|n| cluster.put(n % 3, &format!("{n}"), "v")).last().expect("some");
+    let term = cluster.term(old);
+    wait(cluster.driver(old).transfer(curia_consensus::ServerId(next)))
+        .expect("it runs")
+        .expect("a candidate");
+    assert_eq!(cluster.consul_after(term), next);
+    let csn = cluster.put(0, "after", "v");
+    assert_eq!(csn, Csn(last.0 + 1));
+    cluster.agree_at(csn);
+}
+
+/// Catches: damage that is taken for the end of a log, or that keeps the whole server away.
+#[test]
+fn a_follower_with_a_damaged_log_is_mended_by_the_others() {
+    let mut cluster = Cluster::three();
+    let consul = cluster.consul();
+    let follower = consul % 3 + 1;
+    let last = (0..30)
+        .map(|n| cluster.put(n % 3, &format!("{n}"), "some row"))
+        .last()
+        .expect("some");
+    cluster.agree_at(last);
+    cluster.kill(follower);
+    let files = cluster.places[follower as usize - 1].files.clone();
+    let path = files.paths().into_iter().find(|path| path.extension().is_some_and(|e| e == "log"));
+    let path = path.expect("a segment");
+    let bytes = files.contents(&path).expect("it has bytes");
+    let rows: Vec<_> = (0..bytes.len() - 8).filter(|at| &bytes[*at..at + 8] == b"some row").collect();
+    assert!(files.rot(&path, rows[rows.len() / 2] as u64, 1));
+    assert!(!cluster.places[follower as usize - 1].damage().is_empty(), "the place was durable");
+    cluster.start(follower);
+    let next = cluster.put(1, "next", "v");
+    cluster.agree_at(next);
+    eventually("its log is whole again", || {
+        let examined = cluster.examine(follower);
+        examined.groups.iter().all(|group| !group.damaged)
+    });
+    // The damaged place is still in its files: the next start finds it again, and the log behind it.
+    cluster.kill(follower);
+    assert!(!cluster.places[follower as usize - 1].damage().is_empty());
+    cluster.start(follower);
+    let term = cluster.term(consul);
+    let last = cluster.put(2, "last", "v");
+    cluster.agree_at(last);
+    eventually("its log is whole again", || {
+        let examined = cluster.examine(follower);
+        examined.groups.iter().all(|group| !group.damaged)
+    });
+    cluster.kill(consul);
+    cluster.consul_after(term);
+    let end = cluster.put(0, "end", "v");
+    cluster.agree_at(end);
+}
+
+#[test]
+fn commits_go_on_while_one_servers_disk_is_full() {
+    let mut cluster = Cluster::of(&[Roles::BOTH; 3], |place| place.segment_bytes = 64 << 10);
+    let consul = cluster.consul();
+    let follower = consul % 3 + 1;
+    let row = "x".repeat(2000);
+    for full in [follower, consul] {
+        cluster.put(0, "before", "1");
+        let files = cluster.places[full as usize - 1].files.clone();
+        let taken = files
+            .paths()
+            .iter()
+            .filter_map(|path| files.contents(path))
+            .map(|bytes| bytes.len() as u64)
+            .sum();
+        files.limit_capacity(Some(taken));
+        let last = (0..150)
+            .map(|n| cluster.put(n % 3, &format!("{full}.{n}"), &row))
+            .last()
+            .expect("some");
+        files.limit_capacity(None);
+        cluster.agree_at(last);
+    }
+    for server in 1..=3 {
+        cluster.kill(server);
+    }
+    for server in 1..=3 {
+        cluster.start(server);
+    }
+    let last = cluster.put(0, "end", "v");
+    cluster.agree_at(last);
+    assert_eq!(
+        get_of(cluster.driver(1), 149 % 3, &format!("{consul}.149")).as_deref(),
+        Some(row.as_str())
+    );
+}
+
+#[test]
+fn a_large_transaction_in_stages_reaches_all_servers_and_outlives_its_consul() {
+    let mut cluster = Cluster::of(&[Roles::BOTH; 3], |place| place.options.apply_bytes_max = 50_000);
+    let consul = cluster.consul();
+    let row = "x".repeat(500);
+    let driver = cluster.driver(consul);
+    let mut stages = Vec::new();
+    for piece in 0..50 {
+        let mut writer = curia_storage::fragment::FragmentWriter::new();
+        for n in 0..20 {
+            writer
+                .put(101, format!("{piece}.{n}").as_bytes(), row.as_bytes())
+                .expect("a small row");
+        }
+        stages.push(wait(driver.stage(curia_consensus::GroupId(1), writer.finish().into())).expect("staged"));
+    }
+    let mut fragments = vec![row_of(0, "with", "it"), row_of(1, "end", "of it")];
+    fragments[1].stages = stages;
+    let csn = wait(commit(driver, fragments)).expect("committed");
+    cluster.agree_at(csn);
+    let term = cluster.term(consul);
+    cluster.kill(consul);
+    let new = cluster.consul_after(term);
+    assert_eq!(get_of(cluster.driver(new), 1, "49.19").as_deref(), Some(row.as_str()));
+    cluster.start(consul);
+    let last = cluster.put(0, "later", "v");
+    cluster.agree_at(last);
+}
+
+#[test]
+fn two_state_servers_over_three_scribes_survive_the_loss_of_either() {
+    let mut cluster = Cluster::of(&[Roles::LOG, Roles::LOG, Roles::LOG, Roles::STATE, Roles::STATE], |_| {});
+    let consul = cluster.consul();
+    assert!(consul > 3, "a scribe never leads");
+    let last = (0..30).map(|n| cluster.put(n % 3, &format!("{n}"), "v")).last().expect("some");
+    cluster.agree_at(last);
+    let term = cluster.term(consul);
+    cluster.kill(consul);
+    cluster.kill(1);
+    let new = cluster.consul_after(term);
+    assert_eq!(get_of(cluster.driver(new), 29 % 3, "29").as_deref(), Some("v"));
+    let csn = cluster.put(0, "after", "v");
+    cluster.start(consul);
+    cluster.start(1);
+    cluster.agree_at(csn);
+    // All state servers at once: what they lose is in the scribes' logs.
+    cluster.kill(4);
+    cluster.kill(5);
+    cluster.start(4);
+    cluster.start(5);
+    let last = cluster.put(1, "end", "v");
+    assert_eq!(last, Csn(csn.0 + 1));
+    cluster.agree_at(last);
+}

@@ -78,7 +78,9 @@ impl House {
             plans: PLANS,
         };
         let sessions = Sessions::new(engine, Arc::clone(&database), config);
-        sessions.sweep_temporary().await.map_err(unexpected)?;
+        if database.serves() {
+            sessions.sweep_temporary().await.map_err(unexpected)?;
+        }
         let cores = Cores::start(options.session_threads).map_err(unexpected)?;
         Ok(House {
             driver,

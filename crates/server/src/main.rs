@@ -7,6 +7,7 @@ mod folder;
 mod house;
 mod limits;
 mod logging;
+mod office;
 mod options;
 mod size;
 mod start;

@@ -20,7 +20,7 @@ use crate::folder::{Folder, Running};
 use crate::house::House;
 use crate::options::Options;
 use crate::stop::StopRequest;
-use crate::{exposure, limits, stop, tls};
+use crate::{exposure, limits, office, stop, tls};
 use curia_console::{Health, ServerFacts, Stage};
 use curia_pgfront::{Front, FrontConfig, Listener};
 use std::io;
@@ -98,6 +98,14 @@ pub fn run(options: Options) -> Result<(), Failure> {
         .map_err(unexpected)?;
     let flight = serve_flight(&service, listeners.flight, &house, identity, stop.clone())?;
     let gauges = service.spawn(keep_gauges(Arc::clone(&house.sessions)));
+    let term = house.database.replication().office();
+    let office = office::keep(
+        Arc::clone(&house.driver),
+        Arc::clone(&house.database),
+        Arc::clone(&house.sessions),
+        term,
+    );
+    let office = service.spawn(office);
     let tending = service.spawn(Arc::clone(&house.database).tend(TENDING));
 
     folder.announce(&running)?;
@@ -118,6 +126,7 @@ pub fn run(options: Options) -> Result<(), Failure> {
     drain(&options, &service, front, flight);
     gauges.abort();
     tending.abort();
+    office.abort();
     house.close()?;
     drop(console_ends);
     if let Ok(Err(error)) = service.block_on(console) {

@@ -115,6 +115,7 @@ impl Sessions {
     /// # Errors
     /// 28000 as PostgreSQL words it. From elsewhere an unknown role gets a challenge that nothing answers, like a known one.
     pub fn authentication(&self, user: &str, from: Peer) -> Result<Authentication> {
+        self.require_office()?;
         let catalog = self.database.catalog();
         let verifier = match catalog.role(user) {
             Some(role) if !role.login => {
@@ -143,11 +144,20 @@ impl Sessions {
         ))
     }
 
+    /// 57P03 where this server is not the consul, or not ready to serve yet.
+    fn require_office(&self) -> Result<()> {
+        match self.database.serves() {
+            true => Ok(()),
+            false => Err(self.database.replication().refusal()),
+        }
+    }
+
     /// Opens a session for a client that has shown who it is.
     ///
     /// # Errors
-    /// 53300 when there are too many, 3D000 for an unknown database, 28000 for an unknown role, and the errors of its parameters.
+    /// 57P03 where this server is not the consul, 53300 when there are too many, 3D000 for an unknown database, 28000 for an unknown role, and the errors of its parameters.
     pub fn open(self: &Arc<Self>, login: Login) -> Result<Session> {
+        self.require_office()?;
         let catalog = self.database.catalog();
         let role = catalog.role(&login.user).ok_or_else(|| {
             SqlError::new(

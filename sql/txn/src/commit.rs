@@ -70,7 +70,7 @@ pub(crate) async fn write_set(txn: &mut Transaction, catalog: &Catalog) -> Resul
         }
     }
     Ok(WriteSet {
-        begun: None,
+        begun: Some(txn.begun()),
         fragments: fragments.into_values().collect(),
     })
 }

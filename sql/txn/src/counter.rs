@@ -11,7 +11,7 @@
 use crate::bootstrap::COUNTERS;
 use crate::replication::{CommitTicket, FragmentWrites, Replication, WriteSet};
 use bytes::Bytes;
-use curia_consensus::ids::GroupId;
+use curia_consensus::ids::{GroupId, Term};
 use curia_storage::fragment::FragmentWriter;
 use curia_types::{Result, SqlError, SqlState};
 use parking_lot::Mutex;
@@ -21,6 +21,8 @@ use std::collections::VecDeque;
 const UNDER_WAY: usize = 8;
 
 pub(crate) struct Counter {
+    /// Of the tenure that it belongs to.
+    term: Term,
     key: &'static [u8],
     block: u64,
     state: Mutex<State>,
@@ -36,7 +38,7 @@ struct State {
 
 impl Counter {
     /// Starts from what is stored, or from `first` in a fresh database.
-    pub(crate) fn open(replication: &dyn Replication, key: &'static [u8], first: u64, block: u64) -> Result<Counter> {
+    pub(crate) fn open(replication: &dyn Replication, term: Term, key: &'static [u8], first: u64, block: u64) -> Result<Counter> {
         let stored = replication.state().read(COUNTERS.0, key, replication.applied(), |row| match row {
             [1, n @ ..] => n.try_into().ok().map(u64::from_le_bytes),
             _ => None,
@@ -52,6 +54,7 @@ impl Counter {
             under_way: VecDeque::new(),
         };
         Ok(Counter {
+            term,
             key,
             block,
             state: Mutex::new(state),
@@ -80,7 +83,7 @@ impl Counter {
         }
         if state.reserved.saturating_sub(state.next) < self.block / 2 && state.under_way.len() < UNDER_WAY {
             let upto = state.next.max(state.reserved) + self.block;
-            let ticket = replication.commit(reservation(self.key, &upto.to_le_bytes())?);
+            let ticket = replication.commit(reservation(self.term, self.key, &upto.to_le_bytes())?);
             state.under_way.push_back((ticket, upto));
             state.reserved = upto;
         }
@@ -96,7 +99,7 @@ impl Counter {
 }
 
 /// The write set of a reservation.
-pub(crate) fn reservation(key: &[u8], number: &[u8]) -> Result<WriteSet> {
+pub(crate) fn reservation(term: Term, key: &[u8], number: &[u8]) -> Result<WriteSet> {
     let mut writer = FragmentWriter::new();
     writer.put(COUNTERS.0, key, &[&[1], number].concat())?;
     let fragment = FragmentWrites {
@@ -105,7 +108,7 @@ pub(crate) fn reservation(key: &[u8], number: &[u8]) -> Result<WriteSet> {
         payload: Bytes::from(writer.finish()),
     };
     Ok(WriteSet {
-        begun: None,
+        begun: Some(term),
         fragments: vec![fragment],
     })
 }

@@ -1,20 +1,18 @@
 //! [`Database`]: what all sessions share on the consul.
 
-use crate::bootstrap::{self, CATALOG, FIRST_USER_STORAGE};
+use crate::bootstrap::CATALOG;
 use crate::commit;
-use crate::counter::Counter;
 use crate::lock::LockTable;
 use crate::lock::weak::StrongModes;
-use crate::replication::{FragmentWrites, Replication, WriteSet};
-use crate::sequence::Sequences;
+use crate::replication::Replication;
 use crate::serial::RecentCommits;
 use crate::slot::{SessionSlot, Snapshots};
+use crate::tenure::Tenure;
 use crate::transaction::{Options, Transaction};
 use crate::view::ReadView;
 use arc_swap::ArcSwap;
-use bytes::Bytes;
-use curia_catalog::{Catalog, Change, Class, FIRST_USER_OID, Object, Oid, Sequence, StorageId, codec};
-use curia_consensus::ids::{Csn, GroupId};
+use curia_catalog::{Catalog, Change, Class, Object, Oid, Sequence, StorageId, codec};
+use curia_consensus::ids::{Csn, Term};
 use curia_storage::fragment::FragmentWriter;
 use curia_storage::state::{Direction, KeyRange};
 use curia_types::{Result, SqlError, SqlState};
@@ -64,25 +62,22 @@ pub struct Database {
     pub(crate) locks: LockTable,
     pub(crate) strong: StrongModes,
     pub(crate) snapshots: Snapshots,
-    pub(crate) sequences: Sequences,
+    pub(crate) tenure: ArcSwap<Tenure>,
     pub(crate) recent: Arc<RecentCommits>,
     catalog: ArcSwap<Catalog>,
-    /// Orders publications.
-    publishing: Mutex<()>,
+    /// Orders publications, and with them the beginnings of tenures.
+    pub(crate) publishing: Mutex<()>,
     private_versions: AtomicU64,
-    oids: Counter,
-    storages: Counter,
-    txids: Counter,
     /// When each table that was changed after the horizon was changed last.
     changed: Mutex<HashMap<Oid, Csn>>,
-    row_ids: Mutex<HashMap<StorageId, Arc<AtomicI64>>>,
     spills: AtomicU64,
     /// Commits under way whose sessions went away.
     pub(crate) orphans: crate::orphan::Orphans,
 }
 
 impl Database {
-    /// Opens the database over a cluster that serves; makes its first objects when it is fresh.
+    /// Opens the database. Where this server is consul, makes its first objects when it is fresh; elsewhere [`Database::take_office`] does
+    /// once it is.
     pub async fn open(replication: Arc<dyn Replication>, limits: Limits) -> Result<Arc<Database>> {
         match std::fs::remove_dir_all(&limits.spill_folder) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
@@ -93,46 +88,24 @@ impl Database {
             }
             _ => {}
         }
-        let mut catalog = load(&*replication)?;
-        if catalog.schemas.is_empty() {
-            let changes = bootstrap::objects();
-            let mut writer = FragmentWriter::new();
-            write_changes(&changes, &mut writer)?;
-            let payload = Bytes::from(writer.finish());
-            let fragment = FragmentWrites {
-                group: GroupId(0),
-                stages: Vec::new(),
-                payload,
-            };
-            replication
-                .commit(WriteSet {
-                    begun: None,
-                    fragments: vec![fragment],
-                })
-                .await?;
-            catalog = load(&*replication)?;
-        }
-        catalog.version = 1;
-        let r = &*replication;
-        Ok(Arc::new(Database {
-            oids: Counter::open(r, b"oid", u64::from(FIRST_USER_OID), 256)?,
-            storages: Counter::open(r, b"storage", u64::from(FIRST_USER_STORAGE), 256)?,
-            txids: Counter::open(r, b"txid", 1_000, 1 << 20)?,
+        let catalog = load(&*replication)?;
+        let database = Arc::new(Database {
+            tenure: ArcSwap::from_pointee(Tenure::new(&*replication, Term::ZERO)?),
             replication,
             limits,
             locks: LockTable::new(),
             strong: StrongModes::new(),
             snapshots: Snapshots::default(),
-            sequences: Sequences::default(),
             recent: Arc::default(),
             catalog: ArcSwap::from_pointee(catalog),
             publishing: Mutex::new(()),
             private_versions: AtomicU64::new(1),
             changed: Mutex::default(),
-            row_ids: Mutex::default(),
             spills: AtomicU64::new(0),
             orphans: crate::orphan::Orphans::default(),
-        }))
+        });
+        database.take_office().await?;
+        Ok(database)
     }
 
     /// A slot for a session; `process_id` is what `pg_backend_pid()` says. The session keeps it and begins its transactions in it, one
@@ -143,7 +116,9 @@ impl Database {
 
     /// Begins a transaction. Costs no I/O; takes no snapshot yet.
     pub fn begin(self: &Arc<Self>, slot: &Arc<SessionSlot>, options: Options) -> Transaction {
-        Transaction::begin(self.clone(), slot.clone(), options)
+        // Where the office is another's by now, it can't commit.
+        let begun = self.tenure.load().term;
+        Transaction::begin(self.clone(), slot.clone(), options, begun)
     }
 
     /// A view for expressions that stand alone: what is applied now, without a transaction's own writes.
@@ -180,23 +155,24 @@ impl Database {
 
     /// Draws an OID.
     pub fn next_oid(&self) -> Result<Oid> {
-        narrow(self.oids.take(&*self.replication)?)
+        narrow(self.tenure.load().oids.take(&*self.replication)?)
     }
 
     /// Draws a storage id.
     pub(crate) fn next_storage(&self) -> Result<StorageId> {
-        narrow(self.storages.take(&*self.replication)?).map(StorageId)
+        narrow(self.tenure.load().storages.take(&*self.replication)?).map(StorageId)
     }
 
     /// Draws a transaction id.
     pub(crate) fn next_txid(&self) -> Result<u64> {
-        self.txids.take(&*self.replication)
+        self.tenure.load().txids.take(&*self.replication)
     }
 
     /// Draws a hidden row id of a storage.
     pub(crate) fn next_row_id(&self, storage: StorageId) -> Result<i64> {
         let counter = {
-            let mut map = self.row_ids.lock();
+            let tenure = self.tenure.load();
+            let mut map = tenure.row_ids.lock();
             match map.get(&storage) {
                 Some(counter) => counter.clone(),
                 None => {
@@ -220,7 +196,8 @@ impl Database {
 
     /// Forgets the row ids of storages that are not there any more, or never came to be.
     pub(crate) fn forget_row_ids(&self, storages: impl IntoIterator<Item = StorageId>) {
-        let mut row_ids = self.row_ids.lock();
+        let tenure = self.tenure.load();
+        let mut row_ids = tenure.row_ids.lock();
         for storage in storages {
             row_ids.remove(&storage);
         }
@@ -241,12 +218,15 @@ impl Database {
 
     /// `nextval`. Waits for nothing.
     pub fn nextval(&self, slot: &SessionSlot, sequence: &Sequence) -> Result<i64> {
-        self.sequences.next(&*self.replication, &slot.sequences, sequence)
+        self.tenure.load().sequences.next(&*self.replication, &slot.sequences, sequence)
     }
 
     /// `setval`. Not transactional, as in PostgreSQL.
     pub fn setval(&self, slot: &SessionSlot, sequence: &Sequence, value: i64, is_called: bool) -> Result<()> {
-        self.sequences.set(&*self.replication, &slot.sequences, sequence, value, is_called)
+        self.tenure
+            .load()
+            .sequences
+            .set(&*self.replication, &slot.sequences, sequence, value, is_called)
     }
 
     /// `currval`
@@ -261,17 +241,20 @@ impl Database {
 
     /// (`last_value`, `is_called`) of a sequence.
     pub fn sequence_value(&self, sequence: &Sequence) -> Result<(i64, bool)> {
-        self.sequences.peek(&*self.replication, sequence)
+        self.tenure.load().sequences.peek(&*self.replication, sequence)
     }
 
     /// Sets the first value of a sequence's fresh generation.
     pub(crate) fn restart_sequence(&self, slot: &SessionSlot, sequence: &Sequence, first: i64) -> Result<()> {
-        self.sequences.restart(&*self.replication, &slot.sequences, sequence, first)
+        self.tenure
+            .load()
+            .sequences
+            .restart(&*self.replication, &slot.sequences, sequence, first)
     }
 
     /// The value that `nextval` would give.
     pub(crate) fn upcoming_value(&self, sequence: &Sequence) -> Result<i64> {
-        self.sequences.upcoming(&*self.replication, sequence)
+        self.tenure.load().sequences.upcoming(&*self.replication, sequence)
     }
 
     /// The group that gets a new storage: they take turns.
@@ -279,12 +262,16 @@ impl Database {
         storage.0 % self.replication.groups().max(1)
     }
 
-    /// Makes committed changes visible to sessions.
-    pub(crate) fn publish(&self, changes: &[Change], csn: Csn) {
+    /// Makes changes visible to sessions that a transaction of this tenure committed. Those of an earlier one are in the state from which
+    /// this one went on.
+    pub(crate) fn publish(&self, changes: &[Change], csn: Csn, begun: Term) {
         if changes.is_empty() {
             return;
         }
         let _order = self.publishing.lock();
+        if self.tenure.load().term != begun {
+            return;
+        }
         let mut next = Catalog::clone(&self.catalog.load());
         changes.iter().for_each(|c| next.apply(c));
         next.version += 1;
@@ -295,6 +282,11 @@ impl Database {
         drop(changed);
         self.catalog.store(Arc::new(next));
         self.forget_row_ids(commit::dropped_storages(changes));
+    }
+
+    /// Replaces the published catalog. The caller holds `publishing`.
+    pub(crate) fn set_catalog(&self, catalog: Catalog) {
+        self.catalog.store(Arc::new(catalog));
     }
 
     /// Whether a table's definition changed after a CSN.
@@ -343,7 +335,7 @@ fn narrow(n: u64) -> Result<u32> {
 }
 
 /// Reads all catalog rows at the applied CSN.
-fn load(replication: &dyn Replication) -> Result<Catalog> {
+pub(crate) fn load(replication: &dyn Replication) -> Result<Catalog> {
     let mut catalog = Catalog::empty();
     let mut scan = replication
         .state()

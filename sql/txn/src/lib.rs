@@ -16,6 +16,7 @@
 //! - [`serial`]: what SERIALIZABLE adds.
 //! - [`lock`]: the lock table.
 //! - [`slot`]: [`SessionSlot`], what one session shares.
+//! - [`tenure`]: what is in memory only while this server is consul.
 //!
 //! **Invariants.** A snapshot is at or below the applied CSN and at or above the garbage horizon. A writer holds the table's ROW EXCLUSIVE
 //! lock and the row's lock; locks are released after the writes are applied and the catalog is published, never before. Whatever changes
@@ -41,6 +42,7 @@ pub mod slot;
 mod spill;
 mod stage;
 mod tend;
+mod tenure;
 pub mod transaction;
 pub mod view;
 pub mod violation;

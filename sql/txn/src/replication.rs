@@ -25,6 +25,17 @@ pub trait Replication: Send + Sync + 'static {
     /// The replicated state.
     fn state(&self) -> &Arc<StateStore>;
 
+    /// The term that this server serves as consul, zero while it doesn't: everything that was committed before it is applied. One atomic
+    /// load. Writes of another term are refused with 40001.
+    fn office(&self) -> Term {
+        Term(1) // an implementation without other servers serves always
+    }
+
+    /// Why a server that isn't consul runs no transactions; says who is, if that is known.
+    fn refusal(&self) -> SqlError {
+        SqlError::new(SqlState::CANNOT_CONNECT_NOW, "this server is not the consul")
+    }
+
     /// Number of worker groups; ids are `0..groups()`. Group 0 owns the catalog.
     fn groups(&self) -> u32;
 

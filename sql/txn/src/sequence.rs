@@ -13,6 +13,7 @@ use crate::bootstrap::COUNTERS;
 use crate::counter::{reservation, unreadable};
 use crate::replication::{CommitTicket, Replication};
 use curia_catalog::{Oid, Sequence, StorageId};
+use curia_consensus::ids::Term;
 use curia_types::{Result, SqlError, SqlState};
 use hashbrown::HashMap;
 use parking_lot::Mutex;
@@ -25,10 +26,14 @@ const BLOCKS: (u64, u64) = (32, 512);
 const LIMIT_EXCEEDED: SqlState = SqlState::new("2200H");
 
 /// The counters of all sequences in use, by the storage id of their current generation.
-#[derive(Default)]
-pub(crate) struct Sequences(Mutex<HashMap<StorageId, Arc<Mutex<Counter>>>>);
+pub(crate) struct Sequences {
+    /// Of the tenure that they belong to.
+    term: Term,
+    counters: Mutex<HashMap<StorageId, Arc<Mutex<Counter>>>>,
+}
 
 struct Counter {
+    term: Term,
     /// Last value given, or the value to give first.
     last: i64,
     /// Whether `last` has been given.
@@ -66,8 +71,15 @@ pub(crate) fn counter_key(storage: StorageId) -> Vec<u8> {
 }
 
 impl Sequences {
+    pub(crate) fn new(term: Term) -> Sequences {
+        Sequences {
+            term,
+            counters: Mutex::default(),
+        }
+    }
+
     fn counter(&self, replication: &dyn Replication, sequence: &Sequence) -> Result<Arc<Mutex<Counter>>> {
-        let mut map = self.0.lock();
+        let mut map = self.counters.lock();
         if let Some(found) = map.get(&sequence.storage) {
             return Ok(found.clone());
         }
@@ -81,6 +93,7 @@ impl Sequences {
             None => (sequence.start, false),
         };
         let counter = Counter {
+            term: self.term,
             last,
             given,
             left: 0,
@@ -188,7 +201,7 @@ impl Sequences {
         let storages = std::mem::take(&mut used.0.lock().unconfirmed);
         let mut tickets = Vec::new();
         for storage in storages {
-            let Some(counter) = self.0.lock().get(&storage).cloned() else {
+            let Some(counter) = self.counters.lock().get(&storage).cloned() else {
                 continue;
             };
             let mut counter = counter.lock();
@@ -202,7 +215,7 @@ impl Sequences {
 
     /// Forgets the counter of a generation that is gone.
     pub(crate) fn forget(&self, storage: StorageId) {
-        self.0.lock().remove(&storage);
+        self.counters.lock().remove(&storage);
     }
 }
 
@@ -253,7 +266,11 @@ impl Counter {
     }
 
     fn row(&self, storage: StorageId, (last, given): (i64, bool)) -> Result<crate::replication::WriteSet> {
-        reservation(&key(storage), &[last.to_le_bytes().as_slice(), &[u8::from(given)]].concat())
+        reservation(
+            self.term,
+            &key(storage),
+            &[last.to_le_bytes().as_slice(), &[u8::from(given)]].concat(),
+        )
     }
 }
 

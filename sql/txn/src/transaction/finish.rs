@@ -23,7 +23,13 @@ impl Transaction {
     /// transaction happened, except 08007, which says that nobody knows.
     pub async fn commit(mut self) -> Result<Committed> {
         if self.slot.sequences.has_unconfirmed() {
-            for ticket in self.db.sequences.confirm(&*self.db.replication, &self.slot.sequences)? {
+            for ticket in self
+                .db
+                .tenure
+                .load()
+                .sequences
+                .confirm(&*self.db.replication, &self.slot.sequences)?
+            {
                 ticket.await?;
             }
         }
@@ -71,7 +77,7 @@ impl Transaction {
             self.forget_fresh();
         }
         let csn = outcome?;
-        forgotten.into_iter().for_each(|s| self.db.sequences.forget(s));
+        forgotten.into_iter().for_each(|s| self.db.tenure.load().sequences.forget(s));
         Ok(csn)
     }
 
@@ -82,7 +88,7 @@ impl Transaction {
     fn forget_fresh(&mut self) {
         if !self.fresh.is_empty() {
             let fresh = std::mem::take(&mut self.fresh);
-            fresh.iter().for_each(|s| self.db.sequences.forget(*s));
+            fresh.iter().for_each(|s| self.db.tenure.load().sequences.forget(*s));
             self.db.forget_row_ids(fresh);
         }
     }

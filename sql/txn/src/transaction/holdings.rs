@@ -5,13 +5,15 @@ use crate::lock::{LockKey, Owner};
 use crate::serial::Recorded;
 use crate::slot::SessionSlot;
 use curia_catalog::{Change, Oid};
-use curia_consensus::ids::Csn;
+use curia_consensus::ids::{Csn, Term};
 use std::sync::Arc;
 
 /// Locks and the snapshot; given back when dropped.
 pub(crate) struct Holdings {
     pub(super) db: Arc<Database>,
     pub(super) slot: Arc<SessionSlot>,
+    /// The term in which the transaction began.
+    pub(super) begun: Term,
     pub(super) owner: Owner,
     pub(super) keys: Vec<LockKey>,
     /// Tables on which a strong mode was announced.
@@ -44,7 +46,7 @@ impl Holdings {
         if let Some(recorded) = &self.recorded {
             recorded.committed(csn);
         }
-        self.db.publish(changes, csn);
+        self.db.publish(changes, csn, self.begun);
     }
 
     /// Makes the slot free for another transaction while the locks stay.

@@ -35,7 +35,7 @@ use crate::slot::SessionSlot;
 use crate::stage::Stages;
 use crate::view::{OwnWrites, ReadView, View};
 use curia_catalog::{Catalog, Change, Oid, Partition, StorageId};
-use curia_consensus::ids::Csn;
+use curia_consensus::ids::{Csn, Term};
 use curia_types::{IoContext, Result, SqlError, SqlState};
 use hashbrown::{HashMap, HashSet};
 use parking_lot::Mutex;
@@ -88,6 +88,8 @@ pub struct Transaction {
     pub(crate) options: Options,
     /// What it holds; `None` once a commit has taken it over.
     holdings: Option<Holdings>,
+    /// The consul's term in which it began: it can commit in no other.
+    begun: Term,
     owner: Owner,
     snapshot: Option<Csn>,
     pub(crate) buffer: Option<Arc<WriteBuffer>>,
@@ -117,11 +119,12 @@ struct Serial {
 }
 
 impl Transaction {
-    pub(crate) fn begin(db: Arc<Database>, slot: Arc<SessionSlot>, options: Options) -> Transaction {
+    pub(crate) fn begin(db: Arc<Database>, slot: Arc<SessionSlot>, options: Options, begun: Term) -> Transaction {
         let owner = slot.begin();
         let holdings = Holdings {
             db: db.clone(),
             slot: slot.clone(),
+            begun,
             owner,
             keys: Vec::new(),
             announced: Vec::new(),
@@ -133,6 +136,7 @@ impl Transaction {
             slot,
             options,
             holdings: Some(holdings),
+            begun,
             owner,
             snapshot: None,
             buffer: None,
@@ -150,6 +154,9 @@ impl Transaction {
         }
     }
 
+    pub(crate) fn begun(&self) -> Term {
+        self.begun
+    }
     /// The shared root.
     pub fn database(&self) -> &Arc<Database> {
         &self.db

@@ -1,0 +1,73 @@
+//! Taking and leaving office: what the house does when its server becomes consul, and when another one does.
+//!
+//! ```text
+//!   elected, cut applied ─► counters, sequences, catalog go on from the state ─► sessions are let in
+//!   office lost          ─► nobody is let in; idle sessions end, busy ones when their transaction does, or soon
+//! ```
+//!
+//! A session's locks, temporary tables and cursors live in the consul's memory, so no session outlives its consul. A
+//! transaction of an earlier time in office can't commit (40001), and whose commit was under way hears that its outcome is
+//! unknown (08007) before the session ends.
+
+use curia_consensus::ids::Term;
+use curia_driver::Driver;
+use curia_session::{Cause, Sessions};
+use curia_txn::Database;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// For so long a session of an earlier time in office may go on with its transaction, which can only read or fail.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How soon taking office is tried again.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// Keeps the database and its sessions in step with the office of this server. Runs until dropped, or until the driver is gone.
+pub async fn keep(driver: Arc<Driver>, database: Arc<Database>, sessions: Arc<Sessions>, mut term: Term) {
+    let mut standing = driver.standing();
+    loop {
+        let serving = standing.borrow_and_update().serving().unwrap_or(Term::ZERO);
+        if serving != term {
+            if term != Term::ZERO {
+                tracing::info!(%term, "sessions end, as this server's time in office has ended");
+                tokio::spawn(dismiss(Arc::clone(&sessions)));
+            }
+            term = serving;
+        }
+        if term != Term::ZERO && !database.serves() {
+            match begin(&database, &sessions).await {
+                Ok(true) => tracing::info!(%term, "ready to serve"),
+                Ok(false) => {} // the office is another's again; the next round sees it
+                Err(error) => {
+                    tracing::warn!(%term, %error, "could not take office");
+                    tokio::time::sleep(AGAIN).await;
+                    continue;
+                }
+            }
+        }
+        if standing.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn begin(database: &Arc<Database>, sessions: &Arc<Sessions>) -> Result<bool, String> {
+    if !database.take_office().await.map_err(|error| error.to_string())? {
+        return Ok(false);
+    }
+    // Temporary tables of sessions that ended with another consul.
+    sessions.sweep_temporary().await.map_err(|error| error.to_string())?;
+    Ok(true)
+}
+
+/// Ends the sessions that there are now.
+async fn dismiss(sessions: Arc<Sessions>) {
+    let backends = sessions.backends();
+    let there = backends.processes();
+    for process in &there {
+        backends.raise(*process, Cause::Drain);
+    }
+    tokio::time::sleep(LAST_WORDS).await;
+    for process in &there {
+        backends.raise(*process, Cause::Terminate);
+    }
+}

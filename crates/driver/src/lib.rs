@@ -29,6 +29,7 @@ mod failure;
 mod handle;
 mod log_side;
 mod measure;
+mod membership;
 mod options;
 mod peers;
 mod request;

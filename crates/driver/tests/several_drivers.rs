@@ -335,3 +335,60 @@ fn two_state_servers_over_three_scribes_survive_the_loss_of_either() {
     assert_eq!(last, Csn(csn.0 + 1));
     cluster.agree_at(last);
 }
+
+#[test]
+fn a_server_joins_votes_and_another_leaves_while_commits_go_on() {
+    let mut cluster = Cluster::of(&[Roles::BOTH; 3], |place| {
+        place.segment_bytes = 64 << 10;
+        place.options.log_bytes_max = 128 << 10;
+        place.options.retained_bytes_max = 64 << 10;
+    });
+    let consul = cluster.consul();
+    let row = "x".repeat(1000);
+    for n in 0..300 {
+        cluster.put(n % 3, &format!("{n}"), &row);
+    }
+    wait(async { cluster.driver(consul).checkpoint() }).expect("it runs");
+    let new = cluster.add(Roles::BOTH, curia_driver::Founding::Join, |_| {});
+    cluster.start(new);
+    let patience = std::time::Duration::from_secs(20);
+    let add = cluster
+        .driver(consul)
+        .add_server(curia_consensus::ServerId(new), Roles::BOTH, patience);
+    wait(add).expect("it joins");
+    let csn = cluster.put(0, "joined", "v");
+    cluster.agree_at(csn);
+    assert_eq!(cluster.examine(new).configuration.senate.incoming().len(), 4);
+    let leaves = consul % 3 + 1;
+    let remove = cluster.driver(consul).remove_server(curia_consensus::ServerId(leaves), patience);
+    wait(remove).expect("it leaves");
+    cluster.kill(leaves);
+    let term = cluster.term(consul);
+    cluster.kill(consul);
+    cluster.consul_after(term);
+    let csn = cluster.put(1, "two of three are left", "v");
+    cluster.agree_at(csn);
+    let configuration = cluster.examine(new).configuration;
+    assert!(configuration.roles(curia_consensus::ServerId(leaves)).is_none());
+}
+
+#[test]
+fn a_server_that_is_alone_grows_into_three() {
+    let mut cluster = Cluster::down(&[Roles::BOTH], |_| {});
+    cluster.start(1);
+    let before = cluster.put(0, "alone", "1");
+    let patience = std::time::Duration::from_secs(20);
+    for _ in 0..2 {
+        let new = cluster.add(Roles::BOTH, curia_driver::Founding::Join, |_| {});
+        cluster.start(new);
+        wait(cluster.driver(1).add_server(curia_consensus::ServerId(new), Roles::BOTH, patience)).expect("it joins");
+    }
+    assert_eq!(cluster.put(1, "together", "2"), Csn(before.0 + 1));
+    let term = cluster.term(1);
+    cluster.kill(1);
+    let new = cluster.consul_after(term);
+    assert_eq!(get_of(cluster.driver(new), 0, "alone").as_deref(), Some("1"));
+    let csn = cluster.put(2, "without the first", "3");
+    cluster.start(1);
+    cluster.agree_at(csn);
+}

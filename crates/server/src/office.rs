@@ -13,16 +13,36 @@ use curia_consensus::ids::Term;
 use curia_driver::Driver;
 use curia_session::{Cause, Sessions};
 use curia_txn::Database;
+use std::io;
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
+
+use crate::house::House;
+use crate::stop::StopRequest;
 
 /// For so long a session of an earlier time in office may go on with its transaction, which can only read or fail.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How soon taking office is tried again.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// Keeps the database and its sessions in step with the office of this server. Runs until dropped, or until the driver is gone.
-pub async fn keep(driver: Arc<Driver>, database: Arc<Database>, sessions: Arc<Sessions>, mut term: Term) {
+/// Keeps the database and its sessions in step with the office of this server, on a thread of its own, until the server stops.
+/// `term` is the one that it serves already.
+pub fn start(house: &House, term: Term, stop: StopRequest) -> io::Result<JoinHandle<()>> {
+    let (driver, database, sessions) = (house.driver.clone(), house.database.clone(), house.sessions.clone());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    thread::Builder::new().name("office".into()).spawn(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                () = keep(driver, database, sessions, term) => {}
+                () = stop.requested() => {}
+            }
+        });
+    })
+}
+
+/// Runs until dropped, or until the driver is gone.
+async fn keep(driver: Arc<Driver>, database: Arc<Database>, sessions: Arc<Sessions>, mut term: Term) {
     let mut standing = driver.standing();
     loop {
         let serving = standing.borrow_and_update().serving().unwrap_or(Term::ZERO);

@@ -99,13 +99,7 @@ pub fn run(options: Options) -> Result<(), Failure> {
     let flight = serve_flight(&service, listeners.flight, &house, identity, stop.clone())?;
     let gauges = service.spawn(keep_gauges(Arc::clone(&house.sessions)));
     let term = house.database.replication().office();
-    let office = office::keep(
-        Arc::clone(&house.driver),
-        Arc::clone(&house.database),
-        Arc::clone(&house.sessions),
-        term,
-    );
-    let office = service.spawn(office);
+    let office = office::start(&house, term, stop.clone()).map_err(unexpected)?;
     let tending = service.spawn(Arc::clone(&house.database).tend(TENDING));
 
     folder.announce(&running)?;
@@ -126,7 +120,8 @@ pub fn run(options: Options) -> Result<(), Failure> {
     drain(&options, &service, front, flight);
     gauges.abort();
     tending.abort();
-    office.abort();
+    // It was asked to stop with everybody else; its panics are in the log.
+    let _ = office.join();
     house.close()?;
     drop(console_ends);
     if let Ok(Err(error)) = service.block_on(console) {

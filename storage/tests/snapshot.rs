@@ -216,3 +216,28 @@ fn storages_without_a_noted_owner_get_one() {
         (vec![5], vec![1030])
     );
 }
+
+#[test]
+fn the_bytes_of_a_snapshot_are_these() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = open(folder.path());
+    put(&state, ONE, 1, 10, "k", "row");
+    write(&state, ONE, 2, |writer| writer.drop_storage(11));
+    let bytes = pieces(&mut state.snapshot(ONE, base(2)).unwrap(), 1 << 20).concat();
+    let expected: &[&[u8]] = &[
+        b"\x01",                                        // version
+        b"\x01\0\0\0",                                  // group
+        b"\x02\0\0\0\0\0\0\0",                          // CSN
+        b"\0\0\0\0\0\0\0\0",                            // horizon
+        b"\x04\x0a\0\0\0",                              // a storage
+        b"\x04\x0b\0\0\0",                              // another
+        b"\x02\x0b\0\0\0\x02\0\0\0\0\0\0\0",            // which was given up
+        b"\x01\x0d\0\0\0\x03\0\0\0",                    // a row: lengths
+        b"\0\0\0\x0ak\xff\xff\xff\xff\xff\xff\xff\xfe", // its key and the inverted CSN
+        b"row",
+        b"\0\x04\0\0\0\0\0\0\0", // the end, after four records
+    ];
+    let (body, crc) = bytes.split_at(bytes.len() - 4);
+    assert_eq!(body, expected.concat());
+    assert_eq!(crc.len(), 4);
+}

@@ -127,6 +127,7 @@ impl Engine {
 
     fn note(&mut self, office: Office) {
         let before = self.term;
+        measure::office(office);
         self.inaugurations.note(office, Csn(self.published.applied.load(Ordering::Relaxed)));
         self.term = match office {
             Office::Consul { term, cut } => {

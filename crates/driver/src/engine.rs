@@ -212,6 +212,9 @@ impl Engine {
         }
         self.wait_for_log()?;
         self.wait_for_others()?;
+        if self.ending == Some(Ending::Shutdown) {
+            self.hand_over()?;
+        }
         if self.node.is_lone() && self.no_room().is_some() {
             return Err(DriverError::Stopped); // nobody has time to wait for room
         }
@@ -237,8 +240,36 @@ impl Engine {
 
     /// Gives the other servers an election time-out for what they still have to acknowledge.
     fn wait_for_others(&mut self) -> Result<(), DriverError> {
+        self.go_on_while(|engine| !engine.commits.is_empty() && engine.term != Term::ZERO)
+    }
+
+    /// A consul that stops lets the server that is closest to it take over, so that nobody has to notice its silence first.
+    fn hand_over(&mut self) -> Result<(), DriverError> {
+        let configuration = self.node.configuration().clone();
+        let groups = self.node.groups();
+        let has = |server: ServerId| -> u64 {
+            let matched = groups
+                .iter()
+                .flat_map(|group| &group.members)
+                .filter(|(member, _)| *member == server);
+            matched.map(|(_, index)| index.0).sum()
+        };
+        let able = configuration.servers.iter().map(|(server, _)| *server);
+        let able = able.filter(|server| *server != self.options.server && configuration.may_lead(*server));
+        let Some(next) = able.max_by_key(|server| has(*server)) else {
+            return Ok(());
+        };
+        if self.term != Term::ZERO && self.node.transfer(next).is_ok() {
+            tracing::info!(to = %next, "handing the office over");
+            self.go_on_while(|engine| engine.term != Term::ZERO)?;
+        }
+        Ok(())
+    }
+
+    /// Works on, without new requests, while this holds, for an election time-out at most.
+    fn go_on_while(&mut self, holds: impl Fn(&Engine) -> bool) -> Result<(), DriverError> {
         let until = Instant::now() + self.options.election_timeout;
-        while !self.commits.is_empty() && self.term != Term::ZERO && Instant::now() < until {
+        while holds(self) && Instant::now() < until {
             select! {
                 recv(self.inlets.messages) -> message => if let Ok(message) = message { self.step(message) },
                 recv(self.inlets.done) -> done => if let Ok(done) = done { self.take_done(done)? },

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use curia_consensus::Office;
 use curia_consensus::ids::Csn;
 
 /// A batch of so many records was written and synced in this time.
@@ -23,6 +24,20 @@ pub(crate) fn applied(transactions: u64, applied: Csn, resolved: Csn, time: Dura
 /// The sessions of a batch were told, in this time.
 pub(crate) fn answered(time: Duration) {
     metrics::histogram!("curia_answer_seconds").record(time.as_secs_f64());
+}
+
+/// This server's office changed.
+pub(crate) fn office(office: Office) {
+    let (term, serves) = match office {
+        Office::Senator { term } => (term, 0.0),
+        Office::Inaugurating { term } => {
+            metrics::counter!("curia_elections_won_total").increment(1);
+            (term, 0.0)
+        }
+        Office::Consul { term, .. } => (term, 1.0),
+    };
+    metrics::gauge!("curia_term").set(term.0 as f64);
+    metrics::gauge!("curia_is_consul").set(serves);
 }
 
 /// A message from another server found no room.

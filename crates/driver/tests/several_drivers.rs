@@ -392,3 +392,26 @@ fn a_server_that_is_alone_grows_into_three() {
     cluster.start(1);
     cluster.agree_at(csn);
 }
+
+/// Catches: a planned stop that costs the others an election time-out.
+#[test]
+fn a_consul_that_stops_hands_its_office_over_first() {
+    let mut cluster = Cluster::of(&[Roles::BOTH; 3], |place| {
+        place.options.election_timeout = std::time::Duration::from_secs(2);
+    });
+    let old = cluster.consul();
+    let last = cluster.put(0, "before", "v");
+    cluster.agree_at(last);
+    let term = cluster.term(old);
+    let begun = std::time::Instant::now();
+    let driver = cluster.drivers[old as usize - 1].take().expect("it is up");
+    driver.shutdown().expect("it stops");
+    drop(driver);
+    cluster.consul_after(term);
+    let took = begun.elapsed();
+    assert!(
+        took < std::time::Duration::from_millis(1900),
+        "somebody else serves after {took:?} only"
+    );
+    assert_eq!(cluster.put(1, "after", "v"), Csn(last.0 + 1));
+}

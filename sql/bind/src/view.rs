@@ -76,7 +76,7 @@ impl<'a> Depth<'a> {
 
 /// Runs `work` on a stack for a statement of depth `depth`, and again on a larger one when its views take more.
 pub(crate) fn with_depth<T: Send>(depth: u32, work: impl Fn(Depth<'_>) -> Result<T> + Sync) -> Result<T> {
-    let mut stack = depth.max(curia_parse::INLINE_DEPTH);
+    let mut stack = depth.max(curia_parse::inline_depth());
     loop {
         let wanted = AtomicU32::new(0);
         let result = on_stack(stack, || work(Depth::new(stack, depth, &wanted)));

@@ -6,6 +6,7 @@
 use crate::keyword::Kw;
 use crate::token::{Tok, Token};
 use curia_types::{Result, SqlError, SqlState};
+use std::cell::Cell;
 
 /// Parentheses, brackets, CASE and prefix operators may nest this deep; beyond it the answer is 54001. PostgreSQL ends between 1,600
 /// (subqueries in FROM) and 10,000 (parentheses) with its default `max_stack_depth`.
@@ -27,15 +28,29 @@ pub const INLINE_LEVELS: usize = 96;
 /// Height up to which trees are made, and dropped when an error follows, on the caller's stack.
 pub const INLINE_HEIGHT: usize = 1_000;
 
-/// Statements that nest no deeper than this run on the caller's stack (which must have 1 MB left).
+/// Statements that nest no deeper than this run on any caller's stack (which must have 1 MB left).
 pub const INLINE_DEPTH: u32 = 24;
 
 /// Stack that parsing, binding, lowering or dropping may use for each level, generous enough for unoptimised builds.
 pub const STACK_BYTES_PER_LEVEL: usize = 48 * 1024;
 
-/// Runs `work` on a stack that suits a tree of the given depth: the caller's own up to [`INLINE_DEPTH`], a thread's beyond.
+thread_local! {
+    static INLINE: Cell<u32> = const { Cell::new(INLINE_DEPTH) };
+}
+
+/// Says that this thread's stack is enough for statements of this depth, and for all that stands on it besides.
+pub fn holds_depth(depth: u32) {
+    INLINE.set(depth);
+}
+
+/// The depth of statements that run on the caller's own stack: [`INLINE_DEPTH`] unless its thread said more.
+pub fn inline_depth() -> u32 {
+    INLINE.get()
+}
+
+/// Runs `work` on a stack that suits a tree of the given depth: the caller's own up to [`inline_depth`], a thread's beyond.
 pub fn on_stack<T: Send>(depth: u32, work: impl FnOnce() -> T + Send) -> T {
-    if depth <= INLINE_DEPTH {
+    if depth <= inline_depth() {
         return work();
     }
     let bytes = (depth as usize).saturating_mul(STACK_BYTES_PER_LEVEL).clamp(4 << 20, 1 << 30);

@@ -11,7 +11,7 @@
 //!
 //! **Depth.** Chains of AND, OR, of binary operators and of set operations are flat lists in the tree, so ten thousand terms nest no
 //! deeper than one. What does nest is counted over the tokens before any recursive descent: beyond [`MAX_DEPTH`] the answer is 54001, and
-//! beyond [`INLINE_DEPTH`] the descent runs on a thread with a large stack. Dropping a tree needs under 1 kB of stack for each level.
+//! beyond [`inline_depth`] the descent runs on a thread with a large stack. Dropping a tree needs under 1 kB of stack for each level.
 
 pub mod ast;
 mod depth;
@@ -20,7 +20,7 @@ mod keyword;
 mod token;
 
 pub use ast::{ObjectName, Statement};
-pub use depth::{INLINE_DEPTH, MAX_DEPTH, STACK_BYTES_PER_LEVEL, on_stack, too_deep};
+pub use depth::{INLINE_DEPTH, MAX_DEPTH, STACK_BYTES_PER_LEVEL, holds_depth, inline_depth, on_stack, too_deep};
 pub use grammar::MAX_PARAM;
 pub use keyword::{quote_identifier, quote_literal};
 pub use token::MAX_NAME_BYTES;

@@ -16,6 +16,9 @@ const QUEUE: usize = 256;
 /// Stack of a session thread: room for binding and planning statements of the depth that is accepted inline, for definitions' expressions
 /// and for dropping the deepest syntax tree. Memory is used only as far as it is touched.
 const STACK_BYTES: usize = 256 << 20;
+/// Depth of statements that session threads parse, bind and plan on their own stack. A hand-over to another thread would cost more than
+/// the work itself; a few statements of this depth may stand on each other (views, functions) before the stack is at its end.
+const INLINE_DEPTH: u32 = 250;
 
 /// One session's place on a core, given back even when its future panics (tokio keeps the panic from the others).
 struct Place(Arc<AtomicUsize>);
@@ -51,6 +54,7 @@ impl Cores {
                 .name(format!("session-{n}"))
                 .stack_size(STACK_BYTES)
                 .spawn(move || {
+                    curia_parse::holds_depth(INLINE_DEPTH);
                     let local = LocalSet::new();
                     local.block_on(&runtime, async move {
                         while let Some(job) = queue.recv().await {

@@ -117,7 +117,7 @@ impl ChangePlan {
                 .iter()
                 .position(|id| *id == row_key)
                 .ok_or_else(|| SqlError::internal("a change of rows without row keys"))?,
-            keyed: if depth > curia_parse::INLINE_DEPTH || matches!(targets, Targets::Family(_)) {
+            keyed: if depth > curia_parse::inline_depth() || matches!(targets, Targets::Family(_)) {
                 None
             } else {
                 Keyed::compile(c, source)?

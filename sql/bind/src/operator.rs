@@ -7,6 +7,17 @@ use crate::resolve::{Candidate, Choice, choose, concretize};
 use curia_functions::Operator;
 use curia_parse::ast;
 use curia_types::{PgType, Result, SqlError, SqlState, oid, type_info};
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+/// Choices that a thread remembers; at the limit it starts over.
+const MAX_CHOSEN: usize = 4096;
+
+thread_local! {
+    /// What [`choose`] chose, by the operators of a name and the types of the operands. These never change: operators are the
+    /// registry's, and what a type is stays with its OID.
+    static CHOSEN: RefCell<HashMap<(usize, u32, u32), &'static Operator>> = RefCell::default();
+}
 
 impl Binder<'_> {
     /// Finds a binary operator for operand types.
@@ -27,6 +38,11 @@ impl Binder<'_> {
         if let Some(exact) = wanted(l, r).or_else(|| wanted(left, right)).or_else(|| wanted(base(l), base(r))) {
             return Ok((exact, vec![exact.left, exact.right]));
         }
+        let key = (all.as_ptr() as usize, left, right);
+        let known = CHOSEN.with_borrow(|c| c.get(&key).copied());
+        if let Some(chosen) = known {
+            return Ok((chosen, vec![chosen.left, chosen.right]));
+        }
         let candidates: Vec<_> = all
             .iter()
             .filter(|o| o.left != 0 && o.right != 0)
@@ -36,7 +52,15 @@ impl Binder<'_> {
             })
             .collect();
         match choose(candidates, &[left, right]) {
-            Choice::One(c) => Ok((c.what, c.args)),
+            Choice::One(c) => {
+                CHOSEN.with_borrow_mut(|chosen| {
+                    if chosen.len() >= MAX_CHOSEN {
+                        chosen.clear();
+                    }
+                    chosen.insert(key, c.what);
+                });
+                Ok((c.what, c.args))
+            }
             Choice::Ambiguous => Err(self.operator_error(op, Some(left), right, true, pos)),
             Choice::None => Err(self.operator_error(op, Some(left), right, false, pos)),
         }

@@ -8,7 +8,8 @@ use std::sync::LazyLock;
 
 struct Registry {
     functions: &'static [Function],
-    by_oid: HashMap<u32, &'static Function>,
+    /// By OID itself: asked for at every step of every expression.
+    by_oid: Vec<Option<&'static Function>>,
     by_name: HashMap<&'static str, Vec<&'static Function>>,
     operators: HashMap<&'static str, Vec<&'static Operator>>,
     operator_by_oid: HashMap<u32, &'static Operator>,
@@ -42,21 +43,26 @@ fn build() -> Registry {
         .collect();
     // The registry lives as long as the process; references to it are handed out for that long.
     let functions: &'static [Function] = Box::leak(functions.into_boxed_slice());
-    let by_oid: HashMap<u32, &'static Function> = functions.iter().map(|f| (f.oid, f)).collect();
+    let last = functions.iter().map(|f| f.oid).max().unwrap_or_default();
+    let mut by_oid: Vec<Option<&'static Function>> = vec![None; last as usize + 1];
+    for f in functions {
+        by_oid[f.oid as usize] = Some(f);
+    }
+    let has = |oid: u32| by_oid.get(oid as usize).copied().flatten();
     let mut by_name: HashMap<&'static str, Vec<&'static Function>> = HashMap::new();
     for f in functions {
         by_name.entry(f.name).or_default().push(f);
     }
     let mut operators: HashMap<&'static str, Vec<&'static Operator>> = HashMap::new();
     let mut operator_by_oid = HashMap::new();
-    for o in OPERATOR_ROWS.iter().filter(|o| by_oid.contains_key(&o.function)) {
+    for o in OPERATOR_ROWS.iter().filter(|o| has(o.function).is_some()) {
         operators.entry(o.name).or_default().push(o);
         operator_by_oid.insert(o.oid, o);
     }
     let known = |method: &CastMethod| match method {
         // Of what only a session can compute, the conversion of a name to a relation is the one that PostgreSQL applies by itself.
         CastMethod::Function(TEXT_REGCLASS) => true,
-        CastMethod::Function(f) => by_oid.get(f).is_some_and(|f| !matches!(f.kernel, Kernel::Session)),
+        CastMethod::Function(f) => has(*f).is_some_and(|f| !matches!(f.kernel, Kernel::Session)),
         CastMethod::Relabel | CastMethod::Io => true,
     };
     let casts: Vec<Cast> = CAST_ROWS.iter().filter(|c| known(&c.method)).copied().collect();
@@ -87,7 +93,7 @@ pub fn functions() -> &'static [Function] {
 
 /// The function with this OID.
 pub fn by_oid(oid: u32) -> Option<&'static Function> {
-    REGISTRY.by_oid.get(&oid).copied()
+    REGISTRY.by_oid.get(oid as usize).copied().flatten()
 }
 
 /// Functions, aggregates and window functions of a name (lower case); empty when there is none.

@@ -53,7 +53,15 @@ pub struct TypeInfo {
     pub collation: u32,
 }
 
-static BY_OID: LazyLock<HashMap<u32, &'static TypeInfo>> = LazyLock::new(|| rows::ROWS.iter().map(|r| (r.oid, r)).collect());
+/// By OID itself: asked for at every step of every expression.
+static BY_OID: LazyLock<Vec<Option<&'static TypeInfo>>> = LazyLock::new(|| {
+    let last = rows::ROWS.iter().map(|r| r.oid).max().unwrap_or_default();
+    let mut table = vec![None; last as usize + 1];
+    for row in rows::ROWS {
+        table[row.oid as usize] = Some(row);
+    }
+    table
+});
 static BY_NAME: LazyLock<HashMap<&'static str, &'static TypeInfo>> = LazyLock::new(|| rows::ROWS.iter().map(|r| (r.name, r)).collect());
 
 /// Every row, in OID order.
@@ -63,7 +71,7 @@ pub fn all() -> &'static [TypeInfo] {
 
 /// The type with this OID.
 pub fn by_oid(oid: u32) -> Option<&'static TypeInfo> {
-    BY_OID.get(&oid).copied()
+    BY_OID.get(oid as usize).copied().flatten()
 }
 
 /// The type with this `typname` (`int4`, `_text`); SQL spellings such as `integer` are [`by_sql_name`].

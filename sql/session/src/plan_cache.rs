@@ -2,12 +2,14 @@
 //!
 //! A plan is good for one text, one catalog version, one set of declared parameter types and one [environment](crate::environment): the
 //! settings that binding depends on. A new catalog version drops plans one by one as they are asked for, and all of them when the cache is
-//! full of old ones.
+//! full of old ones. A plan is kept when its text is planned for the second time: what a client asks once, it may never ask again.
 
 use crate::planning::Planned;
 use curia_parse::Parsed;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 /// A cached statement with its plan.
@@ -49,14 +51,22 @@ const TEXT_LIMIT: usize = 64 << 10;
 /// A bounded map of plans.
 pub struct PlanCache {
     plans: Mutex<HashMap<Key, Cached>>,
+    /// Hashes of keys that were planned once.
+    once: Mutex<HashSet<u64>>,
+    hasher: RandomState,
     limit: usize,
 }
+
+/// Texts planned once that are remembered for each plan that is kept; at the limit all are forgotten.
+const ONCE: usize = 4;
 
 impl PlanCache {
     /// An empty cache of at most `limit` plans.
     pub fn new(limit: usize) -> PlanCache {
         PlanCache {
             plans: Mutex::new(HashMap::new()),
+            once: Mutex::default(),
+            hasher: RandomState::new(),
             limit: limit.max(1),
         }
     }
@@ -71,6 +81,9 @@ impl PlanCache {
     /// Keeps a plan. Texts that a plan must not outlive are left out: they name a moment.
     pub fn keep(&self, text: &str, environment: &Arc<str>, types: &[u32], cached: Cached) {
         if text.len() > TEXT_LIMIT || names_a_moment(text) {
+            return;
+        }
+        if !self.again(KeyRef { text, environment, types }) {
             return;
         }
         let mut plans = self.plans.lock();
@@ -93,6 +106,20 @@ impl PlanCache {
             },
             cached,
         );
+    }
+
+    /// Whether a key was planned before; it counts as that from now on.
+    fn again(&self, key: KeyRef<'_>) -> bool {
+        let hash = self.hasher.hash_one(key);
+        let mut once = self.once.lock();
+        if once.contains(&hash) {
+            return true;
+        }
+        if once.len() >= self.limit.saturating_mul(ONCE) {
+            once.clear();
+        }
+        once.insert(hash);
+        false
     }
 
     /// Forgets everything (DISCARD PLANS).

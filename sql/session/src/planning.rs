@@ -40,6 +40,8 @@ pub struct Planned {
     accesses: Vec<Access>,
     /// Whether it was found to have that: catalog and role are the plan's own.
     permitted: AtomicBool,
+    /// Whether it reads or changes a table with an index that only some numbers make usable.
+    pub partial: bool,
 }
 
 impl Planned {
@@ -288,9 +290,17 @@ impl Session {
             role: self.role(),
             accesses,
             permitted: AtomicBool::new(false),
+            partial: plan.tables().iter().any(|(oid, _)| partial(catalog, *oid)),
             plan,
         })
     }
+}
+
+/// Whether a table has an index whose predicate compares with a number: a statement implies it only with its own numbers in place.
+fn partial(catalog: &Catalog, table: curia_catalog::Oid) -> bool {
+    let compares = |predicate: &String| predicate.bytes().any(|b| b.is_ascii_digit());
+    let table = catalog.tables.get(&table);
+    table.is_some_and(|t| t.indexes.iter().any(|i| i.predicate.as_ref().is_some_and(compares)))
 }
 
 fn same_fields(a: &Option<Arc<[Field]>>, b: &Option<Arc<[Field]>>) -> bool {

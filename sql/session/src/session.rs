@@ -317,7 +317,12 @@ impl Session {
         };
         let types: Vec<u32> = lifted.types.iter().map(|t| t.oid).collect();
         if let Some(cached) = plans.find(&lifted.text, &self.environment.key, &types, catalog.version) {
-            return Ok(Some((cached, lifted.values)));
+            return Ok(match cached.planned.partial {
+                false => Some((cached, lifted.values)),
+                true => plans
+                    .find(plain, &self.environment.key, &[], catalog.version)
+                    .map(|c| (c, Vec::new())),
+            });
         }
         // Whatever is wrong with the lifted form, the statement as it was written says it better.
         let Ok(mut statements) = curia_parse::parse(&lifted.text) else {
@@ -331,7 +336,7 @@ impl Session {
         }
         let parsed: Arc<Parsed> = Arc::new(parsed);
         match self.plan_statement(&parsed, Some(&lifted.text), Some(&types), &catalog, out).await {
-            Ok(planned) if planned.params.iter().map(|t| t.oid).eq(types.iter().copied()) => {
+            Ok(planned) if !planned.partial && planned.params.iter().map(|t| t.oid).eq(types.iter().copied()) => {
                 let cached = Cached {
                     text: lifted.text.into(),
                     parsed,

@@ -106,7 +106,8 @@ fn build_error(e: &regex::Error) -> SqlError {
 
 /// Appends a character that must stand for itself.
 fn push_literal(c: char, out: &mut String) {
-    if c.is_ascii_punctuation() || c == '#' || c == ' ' {
+    // An escaped < or > would be the edge of a word.
+    if c.is_ascii_punctuation() && !matches!(c, '<' | '>') || c == ' ' {
         out.push('\\');
         if c == ' ' {
             out.pop();

@@ -804,7 +804,7 @@ impl Binder<'_> {
             let ty = PgType { oid: ty, typmod };
             let convert = |c: &NsColumn| self.to_common(value(c), PgType { oid: ty.oid, typmod: -1 }, "JOIN/USING");
             let expr = match kind {
-                JoinKind::Inner | JoinKind::Left => convert(&l)?,
+                JoinKind::Inner | JoinKind::Left | JoinKind::Semi | JoinKind::Anti => convert(&l)?,
                 JoinKind::Right => convert(&r)?,
                 JoinKind::Full => Expr {
                     kind: ExprKind::Coalesce(vec![convert(&l)?, convert(&r)?]),

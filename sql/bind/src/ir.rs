@@ -511,6 +511,10 @@ pub enum JoinKind {
     Left,
     Right,
     Full,
+    /// Left rows with a match, once each; only the left side's columns come out. The binder makes none.
+    Semi,
+    /// Left rows without a match, likewise.
+    Anti,
 }
 
 /// A row lock clause on one scan.

@@ -39,16 +39,37 @@ pub(crate) enum Choice {
     Analytic,
 }
 
-/// The cheaper way to run a relation that DataFusion has operators for.
-pub(crate) fn choose(rel: &Rel, engine: &Engine, view: &ReadView) -> Result<Choice> {
+/// What a relation costs to run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Price {
+    /// As row operators.
+    pub rowwise: f64,
+    /// Through DataFusion, from its planning on.
+    pub analytic: f64,
+    /// Whether row operators may run on the session's thread.
+    pub in_place: bool,
+}
+
+impl Price {
+    /// The cheaper way.
+    pub fn choice(&self) -> Choice {
+        match (self.rowwise > self.analytic, self.in_place) {
+            (true, _) => Choice::Analytic,
+            (false, true) => Choice::InPlace,
+            (false, false) => Choice::Pool,
+        }
+    }
+}
+
+/// Estimates what a relation costs now.
+pub(crate) fn price(rel: &Rel, engine: &Engine, view: &ReadView) -> Result<Price> {
     let sizes = &engine.sizes;
     let cost = Estimator { sizes, view }.relation(rel)?;
-    Ok(if cost.rowwise > engine.config.analytic_start + cost.analytic {
-        Choice::Analytic
-    } else if cost.counted && cost.rowwise + cost.subqueries < IN_PLACE {
-        Choice::InPlace
-    } else {
-        Choice::Pool
+    let rowwise = cost.rowwise + cost.subqueries;
+    Ok(Price {
+        rowwise,
+        analytic: engine.config.analytic_start + cost.analytic + cost.subqueries,
+        in_place: cost.counted && rowwise < IN_PLACE,
     })
 }
 
@@ -79,8 +100,7 @@ impl Estimator<'_> {
         if let Rel::Filter { input, predicate } = rel
             && let Rel::Scan(scan) = &**input
         {
-            let mut terms = Vec::new();
-            walk::conjuncts(predicate.clone(), &mut terms);
+            let terms = walk::terms(predicate);
             if let Some(path) = access::choose(scan, &terms) {
                 let mut cost = self.path(scan, &path)?;
                 self.expressions(rel, &mut cost)?;
@@ -149,15 +169,17 @@ impl Estimator<'_> {
             walk::conjuncts(on.clone(), &mut terms);
         }
         let l = self.relation(left)?;
+        // Of a semi or an anti join, about half of the left side comes out.
+        let half = matches!(kind, JoinKind::Semi | JoinKind::Anti);
         if !lateral
-            && matches!(kind, JoinKind::Inner | JoinKind::Left)
+            && !matches!(kind, JoinKind::Right | JoinKind::Full)
             && bounded(left)
             && let Some(found) = lookup(right, &terms, &walk::columns(left))
         {
             let each = self.relation(&found)?;
             let whole = self.relation(right)?;
             return Ok(Cost {
-                rows: l.rows * each.rows,
+                rows: if half { l.rows / 2.0 } else { l.rows * each.rows },
                 rowwise: l.rowwise + l.rows * each.rowwise,
                 analytic: l.analytic + whole.analytic,
                 subqueries: l.subqueries + whole.subqueries,
@@ -183,6 +205,7 @@ impl Estimator<'_> {
             false if terms.is_empty() => (pairs, pairs * ROW),
             false => (pairs / 3.0, pairs * ROW),
         };
+        let rows = if half { l.rows / 2.0 } else { rows };
         let native = if equal { l.rows + r.rows } else { pairs };
         Ok(Cost {
             rows,

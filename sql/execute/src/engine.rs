@@ -1,15 +1,17 @@
 //! [`Engine`]: what plans share: the database, the analytics pool, DataFusion's memory and spill folder.
 
+use crate::analytic::prototype;
 use crate::cost::Sizes;
 use crate::plan::Plan;
 use crate::spill::Budget;
 use curia_bind::ir::BoundStatement;
 use curia_catalog::Catalog;
-use curia_parse::{INLINE_DEPTH, on_stack};
+use curia_parse::{inline_depth, on_stack};
 use curia_txn::Database;
 use curia_types::{Result, SqlError, SqlState};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::SessionState;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -61,6 +63,8 @@ pub struct Engine {
     /// Taken out only when the engine goes: a runtime must not be dropped on an asynchronous thread.
     pool: Option<tokio::runtime::Runtime>,
     pub(crate) environment: Arc<RuntimeEnv>,
+    /// DataFusion's state as each query begins with it.
+    pub(crate) planner: SessionState,
     /// What the row operators of all statements hold.
     pub(crate) rows: Arc<Budget>,
     pub(crate) sizes: Sizes,
@@ -119,6 +123,7 @@ impl Engine {
             database,
             rows: Budget::new(config.memory_bytes, None),
             sizes: Sizes::default(),
+            planner: prototype(&config, environment.clone()),
             config,
             pool: Some(pool),
             environment,
@@ -143,7 +148,7 @@ impl Engine {
     pub async fn plan(self: &Arc<Self>, statement: &Arc<BoundStatement>, catalog: &Arc<Catalog>) -> Result<Arc<Plan>> {
         let depth = statement.depth;
         let (engine, statement, catalog) = (self.clone(), statement.clone(), catalog.clone());
-        if depth <= INLINE_DEPTH {
+        if depth <= inline_depth() {
             return Plan::compile(engine, statement, catalog).map(Arc::new);
         }
         let compile = move || on_stack(depth, move || Plan::compile(engine, statement, catalog).map(Arc::new));

@@ -18,7 +18,7 @@
 //!
 //! - [`engine`], [`plan`], [`source`], [`exec`]: the doors above.
 //! - [`eval`]: the evaluator of expressions; [`order`], [`comparison`], [`registry`]: what values and functions mean to plans.
-//! - [`rewrite`], [`access`], [`walk`]: filters to their scans, and scans to their keys.
+//! - [`rewrite`], `flatten`, [`access`], [`walk`]: filters to their scans, subqueries to joins, and scans to their keys.
 //! - [`rows`]: row operators; `spill`: where they keep rows beyond their memory; `analytic`: DataFusion; `write`: INSERT, UPDATE, DELETE,
 //!   FOR UPDATE, COPY.
 //! - [`system`]: the rows of `pg_catalog` and `information_schema`.
@@ -31,6 +31,7 @@ mod domain;
 pub mod engine;
 pub mod eval;
 pub mod exec;
+mod flatten;
 mod held;
 pub mod order;
 mod ordered;

@@ -12,10 +12,11 @@
 //! functions, LATERAL, recursion) runs as row operators.
 
 use crate::analytic::Analytic;
-use crate::cost::Choice;
+use crate::cost::{self, Choice};
 use crate::engine::{ANALYTIC_DEPTH, Engine, Nested};
 use crate::eval::Env;
 use crate::exec::{Exec, Execution};
+use crate::flatten::flatten;
 use crate::ordered;
 use crate::rewrite;
 use crate::rows::{Compiler, Op, describe, positions};
@@ -25,7 +26,7 @@ use crate::write::{ChangePlan, Due, InsertPlan, LockPlan, Pass, Staged, changed_
 use curia_bind::ir::*;
 use curia_catalog::system::system_table;
 use curia_catalog::{Catalog, Oid};
-use curia_parse::{INLINE_DEPTH, on_stack};
+use curia_parse::{inline_depth, on_stack};
 use curia_txn::{ReadView, TableLock, Transaction};
 use curia_types::panic::caught;
 use curia_types::{PgType, Result, SqlError};
@@ -76,6 +77,19 @@ pub(crate) struct Source {
     pub how: How,
     /// Wanted columns among the relation's.
     pub positions: Vec<usize>,
+    /// When subqueries became joins in it: the other way to run them.
+    applied: Option<Box<Applied>>,
+}
+
+/// The same rows, with subqueries run for one outer row at a time.
+struct Applied {
+    rel: Rel,
+    /// The relation with joins in their place.
+    flat: Rel,
+    op: Arc<Op>,
+    positions: Vec<usize>,
+    /// Whether it may run on the session's thread.
+    in_place: bool,
 }
 
 pub(crate) enum How {
@@ -96,8 +110,24 @@ const CHUNK: usize = 256;
 impl Source {
     /// Compiles a relation; `wanted` are the columns to give, in order.
     pub fn compile(compiler: &mut Compiler, rel: Rel, wanted: &[ColId], depth: u32, analytic: bool) -> Result<Source> {
-        let rel = rewrite::push_filters(rel);
+        let mut rel = rewrite::push_filters(rel);
         let ordered = ordered::by_row_key(&rel);
+        let bounded = |rel: &Rel| is_point(rel) && !waits(rel) && depth <= inline_depth();
+        let mut applied = None;
+        if ordered.is_none()
+            && !bounded(&rel)
+            && let Some(flat) = flatten(&rel)
+        {
+            let flat = rewrite::push_filters(flat);
+            let op = compiler.relation(&rel, &HashMap::new())?;
+            applied = Some(Box::new(Applied {
+                positions: positions(&*op, wanted)?,
+                op,
+                in_place: !waits(&rel) && depth <= inline_depth(),
+                rel: std::mem::replace(&mut rel, flat.clone()),
+                flat,
+            }));
+        }
         if analytic
             && !compiler.staged
             && ordered.is_none()
@@ -107,6 +137,7 @@ impl Source {
             return Ok(Source {
                 positions: plan.positions.clone(),
                 how: How::Analytic(Arc::new(plan)),
+                applied,
             });
         }
         let rel = match ordered {
@@ -116,22 +147,38 @@ impl Source {
             }
             None => rel,
         };
-        let bounded = is_point(&rel) && !waits(&rel) && depth <= INLINE_DEPTH;
+        let bounded = applied.is_none() && bounded(&rel);
         let op = compiler.relation(&rel, &HashMap::new())?;
         let positions = positions(&*op, wanted)?;
         Ok(Source {
             how: if bounded { How::Point(op) } else { How::Pool(op, depth) },
             positions,
+            applied,
         })
     }
 
-    /// How it runs now.
-    fn choose(&self, engine: &Engine, view: &ReadView) -> Result<Choice> {
-        match &self.how {
-            How::Point(_) => Ok(Choice::InPlace),
-            How::Pool(..) => Ok(Choice::Pool),
-            How::Analytic(plan) => plan.choose(engine, view),
+    /// How it runs now, and whether subqueries run for one outer row at a time though they could be joins.
+    fn choose(&self, engine: &Engine, view: &ReadView) -> Result<(Choice, Option<&Applied>)> {
+        let (choice, flat) = match &self.how {
+            How::Point(_) => (Choice::InPlace, None),
+            How::Pool(..) => (Choice::Pool, None),
+            How::Analytic(plan) => {
+                let (choice, price) = plan.choose(engine, view)?;
+                (choice, Some(price.rowwise.min(price.analytic)))
+            }
+        };
+        if let Some(applied) = &self.applied {
+            let flat = match flat {
+                Some(price) => price,
+                None => cost::price(&applied.flat, engine, view)?.rowwise,
+            };
+            let nested = cost::price(&applied.rel, engine, view)?;
+            if nested.rowwise < flat {
+                let in_place = applied.in_place && nested.in_place;
+                return Ok((if in_place { Choice::InPlace } else { Choice::Pool }, Some(applied)));
+            }
         }
+        Ok((choice, None))
     }
 
     /// The row operators, and how deep they nest.
@@ -145,21 +192,26 @@ impl Source {
 
     /// Starts it.
     pub fn open(&self, engine: &Arc<Engine>, exec: Arc<Exec>, columns: Arc<[OutputColumn]>) -> Result<RowSource> {
-        let (op, depth) = self.rows();
+        let (choice, applied) = self.choose(engine, exec.view()?)?;
+        let (mut op, depth) = self.rows();
+        let mut positions = &self.positions;
+        if let Some(applied) = applied {
+            (op, positions) = (&applied.op, &applied.positions);
+        }
         let running = exec.clone();
-        let inner = match (self.choose(engine, exec.view()?)?, &self.how) {
+        let inner = match (choice, &self.how) {
             (Choice::Analytic, How::Analytic(plan)) => Inner::Batches {
                 from: plan.clone().start(engine, exec)?,
                 held: Vec::new().into_iter(),
             },
             (Choice::InPlace, _) => {
                 let cursor = op.clone().open(Env { exec: &exec, frame: &[] })?;
-                let positions = self.positions.clone();
+                let positions = positions.clone();
                 return Ok(RowSource::new(columns, Inner::Cursor { exec, cursor, positions }));
             }
             _ => {
                 let (to, from) = mpsc::channel(CHANNEL);
-                let (op, positions) = (op.clone(), self.positions.clone());
+                let (op, positions) = (op.clone(), positions.clone());
                 engine.pool()?.spawn_blocking(move || {
                     let depth = if depth > POOL_DEPTH { depth } else { 0 };
                     if let Err(e) = caught(|| on_stack(depth, || pump(&op, &exec, &positions, &to))) {
@@ -177,7 +229,10 @@ impl Source {
     }
 
     /// Lines of EXPLAIN.
-    fn explain(&self, choice: Choice, lines: &mut Vec<String>) {
+    fn explain(&self, (choice, applied): (Choice, Option<&Applied>), lines: &mut Vec<String>) {
+        if let Some(applied) = applied {
+            return describe(&applied.op, 0, lines);
+        }
         match &self.how {
             How::Point(op) | How::Pool(op, _) => describe(op, 0, lines),
             How::Analytic(plan) => plan.explain(choice, lines),
@@ -226,8 +281,7 @@ fn is_point(rel: &Rel) -> bool {
         Rel::Sort { .. } | Rel::Aggregate { .. } | Rel::Distinct { .. } => blocking = true,
         Rel::Filter { input, predicate } => {
             if let Rel::Scan(scan) = &**input {
-                let mut terms = Vec::new();
-                walk::conjuncts(predicate.clone(), &mut terms);
+                let terms = walk::terms(predicate);
                 match crate::access::choose(scan, &terms) {
                     Some(path) => unbounded |= !path.unique,
                     None => point = false,
@@ -451,7 +505,7 @@ impl Plan {
             Body::Insert(p) => indented(format!("Insert on {}", p.layout.table().name), source, choice, &mut lines),
             Body::Change(p) => indented(p.describe(), source, choice, &mut lines),
         }
-        let path = if choice == Choice::InPlace { "point" } else { "analytics pool" };
+        let path = if choice.0 == Choice::InPlace { "point" } else { "analytics pool" };
         lines.push(format!("Path: {path}"));
         Ok(lines)
     }
@@ -491,7 +545,7 @@ impl Plan {
     }
 }
 
-fn indented(head: String, source: &Source, choice: Choice, lines: &mut Vec<String>) {
+fn indented(head: String, source: &Source, choice: (Choice, Option<&Applied>), lines: &mut Vec<String>) {
     lines.push(head);
     let mut inner = Vec::new();
     source.explain(choice, &mut inner);

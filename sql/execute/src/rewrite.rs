@@ -3,6 +3,7 @@
 //! Only conjuncts that cannot fail and are not volatile move past an operator that could otherwise have kept them from a row; a conjunct
 //! directly over a join or projection may always move down a side that it belongs to when it was written before every fallible one.
 
+use crate::flatten::of_exists;
 use crate::registry;
 use crate::simplify;
 use crate::walk;
@@ -71,8 +72,12 @@ fn settle(e: &mut Expr) {
 
 fn subqueries(e: &mut Expr) {
     walk::operands_mut(e, &mut subqueries);
-    if let ExprKind::Subquery { query, .. } = &mut e.kind {
-        **query = push_filters(std::mem::replace(&mut **query, Rel::Unit));
+    if let ExprKind::Subquery { kind, query, .. } = &mut e.kind {
+        let mut own = std::mem::replace(&mut **query, Rel::Unit);
+        if *kind == SubqueryKind::Exists {
+            own = of_exists(own);
+        }
+        **query = push_filters(own);
     }
 }
 
@@ -83,8 +88,11 @@ fn push(mut rel: Rel, mut terms: Vec<Expr>) -> Rel {
             let mut all = Vec::new();
             walk::conjuncts(simplify::condition(predicate), &mut all);
             all.extend(terms);
-            // A constant true says nothing.
+            // A constant true says nothing, a constant false all.
             all.retain(|t| t.kind != ExprKind::Const(Datum::Bool(true)));
+            if let Some(at) = all.iter().position(|t| t.kind == ExprKind::Const(Datum::Bool(false))) {
+                all = vec![all.swap_remove(at)];
+            }
             push(*input, all)
         }
         Rel::Project { mut input, columns } => {
@@ -274,6 +282,11 @@ fn join(kind: JoinKind, left: Rel, right: Rel, on: Option<Expr>, lateral: bool, 
             to_left = take(&mut on_terms, |t| only(&left_ids, &right_ids, t));
         }
         JoinKind::Full => {}
+        // What could fail stays behind the match that kept it from rows.
+        JoinKind::Semi | JoinKind::Anti => {
+            to_left = take(&mut terms, |t| only(&left_ids, &right_ids, t) && !fallible(t));
+            to_right = take(&mut on_terms, |t| only(&right_ids, &left_ids, t) && !fallible(t));
+        }
     }
     let joined = Rel::Join {
         kind,

@@ -7,12 +7,16 @@
 //!   CASE WHEN false THEN ..  without that branch, and without the aggregates that only it needs
 //!   WHERE a = 1 AND NULL     as WHERE false: where only true counts, unknown is false
 //!   WHERE NOT (a OR b)       as WHERE NOT a AND NOT b: each keeps rows out by itself
+//!   WHERE a AND b OR a AND c as WHERE a AND (b OR c): what all alternatives ask for stands alone
 //! ```
 //!
 //! The binder doesn't: a column in a branch that is never evaluated must still exist, and be grouped by.
 
+use crate::registry;
+use crate::rewrite::fallible;
 use crate::walk;
 use curia_bind::ir::*;
+use curia_functions::Volatility;
 use curia_types::{Datum, PgType};
 
 fn constant(value: Datum) -> Expr {
@@ -122,9 +126,79 @@ fn chain(args: Vec<Expr>, negated: bool, neutral: bool, kind: fn(Vec<Expr>) -> E
     match kept.len() {
         0 => constant(Datum::Bool(neutral)),
         1 => kept.swap_remove(0),
+        _ if !neutral => factored(kept),
         _ => Expr {
             kind: kind(kept),
             ..constant(Datum::Null)
         },
+    }
+}
+
+fn terms(e: &Expr) -> &[Expr] {
+    match &e.kind {
+        ExprKind::And(args) => args,
+        _ => std::slice::from_ref(e),
+    }
+}
+
+/// OR of operands; what all of them ask for stands before it, where it can be a join's key or find an index.
+fn factored(mut operands: Vec<Expr>) -> Expr {
+    let or = |operands| Expr {
+        kind: ExprKind::Or(operands),
+        ..constant(Datum::Null)
+    };
+    let Some(shortest) = operands.iter().min_by_key(|o| terms(o).len()) else {
+        return or(operands);
+    };
+    let everywhere = |t: &&Expr| operands.iter().all(|o| terms(o).iter().any(|other| same(t, other))) && steady(t);
+    let common: Vec<Expr> = terms(shortest).iter().filter(everywhere).cloned().collect();
+    if common.is_empty() {
+        return or(operands);
+    }
+    for operand in &mut operands {
+        let mut rest = Vec::new();
+        walk::conjuncts(std::mem::replace(operand, constant(Datum::Null)), &mut rest);
+        rest.retain(|t| !common.iter().any(|c| same(t, c)));
+        *operand = walk::conjunction(rest).unwrap_or_else(|| constant(Datum::Bool(true)));
+    }
+    let mut all = common;
+    if !operands.iter().any(|o| is(o, true)) {
+        all.push(or(operands));
+    }
+    walk::conjunction(all).unwrap_or_else(|| constant(Datum::Bool(true)))
+}
+
+/// Whether a term may be computed earlier, and once instead of several times.
+fn steady(e: &Expr) -> bool {
+    let mut volatile = false;
+    walk::each(e, &mut |e| volatile |= registry::volatility(e) == Volatility::Volatile);
+    !volatile && !fallible(e)
+}
+
+/// Whether two expressions are the same wherever they stand in the statement.
+fn same(a: &Expr, b: &Expr) -> bool {
+    let all = |a: &[Expr], b: &[Expr]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b));
+    match (&a.kind, &b.kind) {
+        (ExprKind::Column(a), ExprKind::Column(b)) => a == b,
+        (ExprKind::Const(x), ExprKind::Const(y)) => a.ty == b.ty && x == y,
+        (ExprKind::Param(a), ExprKind::Param(b)) => a == b,
+        (ExprKind::Relabel(x), ExprKind::Relabel(y)) => a.ty == b.ty && same(x, y),
+        (ExprKind::Call { function: f, args: x }, ExprKind::Call { function: g, args: y }) => f == g && all(x, y),
+        (
+            ExprKind::InList {
+                arg: x,
+                list: xs,
+                equal: f,
+                negated: n,
+            },
+            ExprKind::InList {
+                arg: y,
+                list: ys,
+                equal: g,
+                negated: m,
+            },
+        ) => f == g && n == m && same(x, y) && all(xs, ys),
+        (ExprKind::IsNull { arg: x, negated: n }, ExprKind::IsNull { arg: y, negated: m }) => n == m && same(x, y),
+        _ => false,
     }
 }

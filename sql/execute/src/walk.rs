@@ -1,6 +1,7 @@
 //! Structure of the bound form: what a relation produces, what an expression or relation refers to, and traversal of both.
 
 use curia_bind::ir::*;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// The columns that a relation produces, in the order of its rows.
@@ -24,6 +25,11 @@ pub fn columns(rel: &Rel) -> Vec<RelColumn> {
             out.extend(functions.iter().map(|(c, _, _)| c.clone()));
             out
         }
+        Rel::Join {
+            kind: JoinKind::Semi | JoinKind::Anti,
+            left,
+            ..
+        } => self::columns(left),
         Rel::Join { left, right, .. } => {
             let mut out = self::columns(left);
             out.extend(self::columns(right));
@@ -244,6 +250,19 @@ pub fn each_rel<'a>(rel: &'a Rel, f: &mut dyn FnMut(&'a Rel)) {
             });
         });
         inputs(r, &mut |i| stack.push(i));
+    }
+}
+
+/// The conjuncts of a conjunction, left to right, to look at.
+pub fn terms(predicate: &Expr) -> Cow<'_, [Expr]> {
+    match &predicate.kind {
+        ExprKind::And(args) if !args.iter().any(|a| matches!(a.kind, ExprKind::And(_))) => Cow::Borrowed(args),
+        ExprKind::And(_) => {
+            let mut out = Vec::new();
+            conjuncts(predicate.clone(), &mut out);
+            Cow::Owned(out)
+        }
+        _ => Cow::Borrowed(std::slice::from_ref(predicate)),
     }
 }
 

@@ -69,8 +69,7 @@ pub(super) fn reads_tables(rel: &Rel) -> bool {
     if let Rel::Filter { input, predicate } = rel
         && let Rel::Scan(scan) = &**input
     {
-        let mut terms = Vec::new();
-        walk::conjuncts(predicate.clone(), &mut terms);
+        let terms = walk::terms(predicate);
         return crate::access::choose(scan, &terms).is_none_or(|p| !p.unique);
     }
     let mut found = matches!(rel, Rel::Scan(_));
@@ -84,8 +83,7 @@ fn point_query(rel: &Rel) -> bool {
         Rel::Project { input, .. } | Rel::Limit { input, .. } => point_query(input),
         Rel::Filter { input, predicate } => {
             if let Rel::Scan(scan) = &**input {
-                let mut terms = Vec::new();
-                walk::conjuncts(predicate.clone(), &mut terms);
+                let terms = walk::terms(predicate);
                 return crate::access::choose(scan, &terms).is_some();
             }
             false
@@ -100,8 +98,7 @@ pub(super) fn outline(rel: &Rel, depth: usize, lines: &mut Vec<String>) {
         Rel::Scan(s) => format!("Seq Scan on {}", s.table.name),
         Rel::Filter { input, predicate } => match &**input {
             Rel::Scan(scan) => {
-                let mut terms = Vec::new();
-                walk::conjuncts(predicate.clone(), &mut terms);
+                let terms = walk::terms(predicate);
                 match crate::access::choose(scan, &terms) {
                     Some(path) => {
                         let key = path.index.map_or("row key", |i| scan.table.indexes[i].name.as_str());
@@ -201,8 +198,7 @@ impl Lowering {
             Rel::Scan(scan) => self.scan(scan, rel),
             Rel::Filter { input, predicate } => {
                 if let Rel::Scan(scan) = &**input {
-                    let mut terms = Vec::new();
-                    walk::conjuncts(predicate.clone(), &mut terms);
+                    let terms = walk::terms(predicate);
                     if self.is_pruned(scan, &terms)? {
                         return self.rows(&Rel::Values {
                             rows: Vec::new(),
@@ -234,6 +230,8 @@ impl Lowering {
                     JoinKind::Left => JoinType::Left,
                     JoinKind::Right => JoinType::Right,
                     JoinKind::Full => JoinType::Full,
+                    JoinKind::Semi => JoinType::LeftSemi,
+                    JoinKind::Anti => JoinType::LeftAnti,
                 };
                 let builder = LogicalPlanBuilder::from(left);
                 match on {

@@ -11,8 +11,11 @@ mod expression;
 mod functions;
 mod leaf;
 mod lower;
+mod passes;
 
-use crate::cost::{self, Choice};
+pub(crate) use passes::prototype;
+
+use crate::cost::{self, Choice, Price};
 use crate::engine::Engine;
 use crate::exec::Exec;
 use crate::rows::{Compiler, Op, describe, positions};
@@ -23,10 +26,8 @@ use curia_txn::ReadView;
 use curia_types::panic::caught_in;
 use curia_types::{Result, SqlError, SqlState};
 use datafusion::error::DataFusionError;
-use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::session_state::SessionState;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use datafusion::prelude::SessionConfig;
 use futures::StreamExt;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -78,18 +79,20 @@ impl Analytic {
         }))
     }
 
-    /// How it runs now.
-    pub fn choose(&self, engine: &Engine, view: &ReadView) -> Result<Choice> {
-        Ok(match cost::choose(&self.rel, engine, view)? {
+    /// How it runs now, and what that costs.
+    pub fn choose(&self, engine: &Engine, view: &ReadView) -> Result<(Choice, Price)> {
+        let price = cost::price(&self.rel, engine, view)?;
+        let choice = match price.choice() {
             Choice::InPlace if !self.in_place => Choice::Pool,
             choice => choice,
-        })
+        };
+        Ok((choice, price))
     }
 
     /// Starts it on the analytics pool.
     pub fn start(self: Arc<Self>, engine: &Arc<Engine>, exec: Arc<Exec>) -> Result<mpsc::Receiver<Result<RecordBatch>>> {
         let (to, from) = mpsc::channel(CHANNEL);
-        let (state, of) = (session(engine), engine.clone());
+        let (state, of) = (passes::session(engine), engine.clone());
         engine.pool()?.spawn(async move {
             if let Err(e) = caught_in(self.run(of, state, exec, &to)).await {
                 let _ = to.send(Err(e)).await; // a reader that went away needs no error
@@ -172,30 +175,6 @@ impl Analytic {
 
 fn joins_by_hash(plan: &dyn ExecutionPlan) -> bool {
     plan.name() == "HashJoinExec" || plan.children().into_iter().any(|c| joins_by_hash(&**c))
-}
-
-/// Memory that one sort sets aside for merging what it spilled.
-const MERGE_BYTES: usize = 10 << 20;
-
-/// Bytes of the memory limit for each row in a batch: operators that merge hold some dozens of batches each.
-const BATCH_PART: usize = 64 << 10;
-/// Rows in a batch however little memory there is.
-const LEAST_ROWS: usize = 32;
-
-/// DataFusion's state for one query.
-fn session(engine: &Engine) -> SessionState {
-    let threads = engine.config.threads.max(1);
-    let rows = (engine.config.memory_bytes / BATCH_PART).max(LEAST_ROWS);
-    let config = SessionConfig::new()
-        .with_target_partitions(threads)
-        .with_sort_spill_reservation_bytes(MERGE_BYTES.min(engine.config.memory_bytes / (32 * threads)))
-        .with_batch_size(engine.config.batch_rows.min(rows))
-        .with_information_schema(false)
-        .with_create_default_catalog_and_schema(false);
-    SessionStateBuilder::new()
-        .with_config(config)
-        .with_runtime_env(engine.environment.clone())
-        .build()
 }
 
 /// The client's error inside an error of DataFusion.

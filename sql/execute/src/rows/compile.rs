@@ -139,9 +139,7 @@ impl Compiler {
             }
             Rel::Filter { input, predicate } => {
                 if let Rel::Scan(scan) = &**input {
-                    let mut terms = Vec::new();
-                    walk::conjuncts(predicate.clone(), &mut terms);
-                    return self.scan(scan, terms, frame);
+                    return self.scan(scan, walk::terms(predicate).into_owned(), frame);
                 }
                 let input = self.relation(input, frame)?;
                 let predicate = self.expression(predicate, input.columns(), frame)?;
@@ -377,7 +375,7 @@ impl Compiler {
         }
         let left_op = self.relation(left, frame)?;
         // A right side with a key for the condition is looked up for each left row.
-        let right_with_terms = if !lateral && matches!(kind, JoinKind::Inner | JoinKind::Left) && bounded(left) {
+        let right_with_terms = if !lateral && !matches!(kind, JoinKind::Right | JoinKind::Full) && bounded(left) {
             lookup(right, &terms, &walk::columns(left))
         } else {
             None
@@ -392,6 +390,7 @@ impl Compiler {
             let (right_op, captures) = correlated(right, &outer, self)?;
             let columns = joined(&*left_op, &*right_op);
             let on = on.map(|on| self.expression(on, &columns, frame)).transpose()?;
+            let columns = shown(kind, &*left_op, columns);
             return Ok(Arc::new(NestedLoop {
                 kind,
                 left: left_op,
@@ -418,6 +417,7 @@ impl Compiler {
         let residual = walk::conjunction(residual)
             .map(|p| self.expression(&p, &columns, frame))
             .transpose()?;
+        let columns = shown(kind, &*left_op, columns);
         if left_keys.is_empty() {
             return Ok(Arc::new(NestedLoop {
                 kind,
@@ -462,8 +462,7 @@ pub(crate) fn bounded(rel: &Rel) -> bool {
         Rel::Unit | Rel::Values { .. } => true,
         Rel::Filter { input, predicate } => {
             if let Rel::Scan(scan) = &**input {
-                let mut terms = Vec::new();
-                walk::conjuncts(predicate.clone(), &mut terms);
+                let terms = walk::terms(predicate);
                 return access::choose(scan, &terms).is_some();
             }
             bounded(input)
@@ -481,8 +480,7 @@ pub(crate) fn lookup(right: &Rel, terms: &[Expr], left: &[RelColumn]) -> Option<
         Rel::Scan(scan) => (scan, Vec::new()),
         Rel::Filter { input, predicate } => match &**input {
             Rel::Scan(scan) => {
-                let mut own = Vec::new();
-                walk::conjuncts(predicate.clone(), &mut own);
+                let own = walk::terms(predicate).into_owned();
                 (scan, own)
             }
             _ => return None,
@@ -565,6 +563,14 @@ pub(crate) fn ids(columns: &[RelColumn]) -> BTreeSet<ColId> {
 
 fn joined(left: &Op, right: &Op) -> Vec<RelColumn> {
     left.columns().iter().chain(right.columns()).cloned().collect()
+}
+
+/// Of the columns that a join's condition sees, those that come out.
+fn shown(kind: JoinKind, left: &Op, joined: Vec<RelColumn>) -> Vec<RelColumn> {
+    match kind {
+        JoinKind::Semi | JoinKind::Anti => left.columns().to_vec(),
+        _ => joined,
+    }
 }
 
 /// Positions of columns in an operator's rows.

@@ -1,7 +1,7 @@
 //! Joins: nested loops (any condition, LATERAL) and hash joins (equalities).
 
 use super::merge::MergeJoin;
-use super::{Cursor, Op, Operator, Row};
+use super::{Cursor, Held, Op, Operator, Row};
 use crate::eval::{Env, Node, Program, all};
 use crate::order;
 use crate::spill::{Hold, Kept, Spool, SpoolRows};
@@ -63,6 +63,8 @@ fn kind_word(kind: JoinKind) -> &'static str {
         JoinKind::Left => " Left Join",
         JoinKind::Right => " Right Join",
         JoinKind::Full => " Full Join",
+        JoinKind::Semi => " Semi Join",
+        JoinKind::Anti => " Anti Join",
     }
 }
 
@@ -170,13 +172,21 @@ impl Cursor for NestedLoopCursor {
                     if let Some(m) = self.right_matched.get_mut(at) {
                         *m = true;
                     }
-                    return Ok(Some(row));
+                    match op.kind {
+                        JoinKind::Semi => return Ok(self.current.take()),
+                        JoinKind::Anti => break,
+                        _ => return Ok(Some(row)),
+                    }
                 }
             }
             let mut row = self.current.take().unwrap_or_default();
-            if !self.matched && matches!(op.kind, JoinKind::Left | JoinKind::Full) {
-                row.extend(nulls(right_width));
-                return Ok(Some(row));
+            match op.kind {
+                JoinKind::Left | JoinKind::Full if !self.matched => {
+                    row.extend(nulls(right_width));
+                    return Ok(Some(row));
+                }
+                JoinKind::Anti if !self.matched => return Ok(Some(row)),
+                _ => {}
             }
         }
     }
@@ -200,33 +210,60 @@ impl Operator for HashJoin {
         &self.columns
     }
     fn open(self: Arc<Self>, env: Env<'_>) -> Result<Box<dyn Cursor>> {
+        let first = match self.kind {
+            // A subquery that no row asks does not run.
+            JoinKind::Semi | JoinKind::Anti => {
+                let mut left = self.left.clone().open(env)?;
+                match left.next(env)? {
+                    None => return Ok(Box::new(Held(Vec::new().into_iter()))),
+                    row => Some((left, row)),
+                }
+            }
+            _ => None,
+        };
+        // Where the key alone decides, no row is kept.
+        let only_keys = first.is_some() && self.residual.is_none();
         let mut right = self.right.clone().open(env)?;
         let mut rows: Vec<Row> = Vec::new();
         let mut table: HashMap<Vec<u8>, Vec<usize>> = HashMap::new();
         let mut hold = Hold::new(&env.exec.room);
         while let Some(row) = right.next(env)? {
             let key = self.key(&self.right_keys, env, &row)?;
+            let row = match (&key, only_keys) {
+                (Some(key), true) if !table.contains_key(key) => Vec::new(),
+                (_, true) => continue,
+                _ => row,
+            };
             if !hold.fits(order::row_bytes(&row) + key.as_ref().map_or(0, |k| k.len() + 48)) {
                 drop((table, hold));
                 let mut merge = MergeJoin::new(&self, env);
-                for row in rows.into_iter().chain([row]) {
-                    merge.right(env, row)?;
+                if only_keys {
+                    // What was hashed has left its rows behind.
+                    right = self.right.clone().open(env)?;
+                } else {
+                    for row in rows.into_iter().chain([row]) {
+                        merge.right(env, row)?;
+                    }
                 }
                 while let Some(row) = right.next(env)? {
                     merge.right(env, row)?;
                 }
-                return merge.open(env);
+                return merge.open(env, first);
             }
             if let Some(key) = key {
                 table.entry(key).or_default().push(rows.len());
             }
             rows.push(row);
         }
-        let left = self.left.clone().open(env)?;
+        let (left, first) = match first {
+            Some(begun) => begun,
+            None => (self.left.clone().open(env)?, None),
+        };
         let matched = vec![false; rows.len()];
         Ok(Box::new(HashJoinCursor {
             op: self,
             left,
+            first,
             rows,
             table,
             matched,
@@ -264,6 +301,8 @@ impl HashJoin {
 struct HashJoinCursor {
     op: Arc<HashJoin>,
     left: Box<dyn Cursor>,
+    /// A left row that was read ahead.
+    first: Option<Row>,
     rows: Vec<Row>,
     table: HashMap<Vec<u8>, Vec<usize>>,
     matched: Vec<bool>,
@@ -281,7 +320,11 @@ impl Cursor for HashJoinCursor {
         loop {
             if self.current.is_none() {
                 env.exec.check_cancel()?;
-                match self.left.next(env)? {
+                let next = match self.first.take() {
+                    None => self.left.next(env)?,
+                    row => row,
+                };
+                match next {
                     Some(row) => {
                         self.bucket = op
                             .key(&op.left_keys, env, &row)?
@@ -311,13 +354,21 @@ impl Cursor for HashJoinCursor {
                 if op.residual.as_ref().map_or(Ok(true), |p| p.holds(env, &row))? {
                     self.found = true;
                     self.matched[i] = true;
-                    return Ok(Some(row));
+                    match op.kind {
+                        JoinKind::Semi => return Ok(self.current.take()),
+                        JoinKind::Anti => break,
+                        _ => return Ok(Some(row)),
+                    }
                 }
             }
             let mut row = self.current.take().unwrap_or_default();
-            if !self.found && matches!(op.kind, JoinKind::Left | JoinKind::Full) {
-                row.extend(nulls(op.right.columns().len()));
-                return Ok(Some(row));
+            match op.kind {
+                JoinKind::Left | JoinKind::Full if !self.found => {
+                    row.extend(nulls(op.right.columns().len()));
+                    return Ok(Some(row));
+                }
+                JoinKind::Anti if !self.found => return Ok(Some(row)),
+                _ => {}
             }
         }
     }

@@ -36,19 +36,27 @@ impl MergeJoin {
     /// Takes a row of the right side.
     pub fn right(&mut self, env: Env<'_>, row: Row) -> Result<()> {
         let bytes = self.op.key(&self.op.right_keys, env, &row)?;
-        if bytes.is_none() && matches!(self.op.kind, JoinKind::Inner | JoinKind::Left) {
+        if bytes.is_none() && matches!(self.op.kind, JoinKind::Inner | JoinKind::Left | JoinKind::Semi | JoinKind::Anti) {
             return Ok(());
         }
         self.right.push(key(bytes), row)
     }
 
-    /// Reads the left side and starts merging.
-    pub fn open(mut self, env: Env<'_>) -> Result<Box<dyn Cursor>> {
+    /// Reads the left side, which may have begun with a row already, and starts merging.
+    pub fn open(mut self, env: Env<'_>, begun: Option<(Box<dyn Cursor>, Option<Row>)>) -> Result<Box<dyn Cursor>> {
         let right = self.right.finish()?;
-        let mut left = self.op.left.clone().open(env)?;
-        while let Some(row) = left.next(env)? {
+        let (mut left, mut first) = match begun {
+            Some(begun) => begun,
+            None => (self.op.left.clone().open(env)?, None),
+        };
+        loop {
+            let row = match first.take() {
+                None => left.next(env)?,
+                row => row,
+            };
+            let Some(row) = row else { break };
             let bytes = self.op.key(&self.op.left_keys, env, &row)?;
-            if bytes.is_some() || matches!(self.op.kind, JoinKind::Left | JoinKind::Full) {
+            if bytes.is_some() || matches!(self.op.kind, JoinKind::Left | JoinKind::Full | JoinKind::Anti) {
                 self.left.push(key(bytes), row)?;
             }
         }
@@ -164,16 +172,23 @@ impl Cursor for MergeJoinCursor {
                     if op.residual.as_ref().map_or(Ok(true), |p| p.holds(env, &row))? {
                         self.found = true;
                         *matched = true;
-                        return Ok(Some(row));
+                        match op.kind {
+                            JoinKind::Semi => return Ok(self.current.take().map(|(_, left)| left)),
+                            JoinKind::Anti => break,
+                            _ => return Ok(Some(row)),
+                        }
                     }
                 }
             }
             if let Some((_, mut row)) = self.current.take()
-                && outer_left
                 && !self.found
             {
-                row.extend(nulls(op.right.columns().len()));
-                return Ok(Some(row));
+                if outer_left {
+                    row.extend(nulls(op.right.columns().len()));
+                }
+                if outer_left || op.kind == JoinKind::Anti {
+                    return Ok(Some(row));
+                }
             }
         }
     }

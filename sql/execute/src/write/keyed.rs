@@ -23,8 +23,7 @@ impl Keyed {
         let rel = rewrite::push_filters(source.clone());
         let Rel::Filter { input, predicate } = &rel else { return Ok(None) };
         let Rel::Scan(scan) = &**input else { return Ok(None) };
-        let mut terms = Vec::new();
-        walk::conjuncts(predicate.clone(), &mut terms);
+        let terms = walk::terms(predicate);
         match crate::access::choose(scan, &terms) {
             Some(path) if path.unique && path.index.is_none() => {}
             _ => return Ok(None),
@@ -34,7 +33,7 @@ impl Keyed {
         }
         let columns = walk::columns(input);
         let predicate = c.expression(predicate, &columns, &HashMap::new())?;
-        let scan = Arc::new(c.scan_ordered(scan, columns, terms, &HashMap::new(), Direction::Forward)?);
+        let scan = Arc::new(c.scan_ordered(scan, columns, terms.into_owned(), &HashMap::new(), Direction::Forward)?);
         Ok(Some(Keyed { scan, predicate }))
     }
 

@@ -120,13 +120,6 @@ impl Book {
         true
     }
 
-    /// Keeps those who may stay; whether anybody had to go.
-    pub fn retain(&mut self, stays: impl Fn(ServerId) -> bool) -> bool {
-        let before = self.0.len();
-        self.0.retain(|server, _| stays(*server));
-        self.0.len() < before
-    }
-
     /// Its form on the wire: u32 entries, each u64 server and its places as in a handshake.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = (self.0.len() as u32).to_le_bytes().to_vec();

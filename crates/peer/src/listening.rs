@@ -88,7 +88,6 @@ async fn serve(
     (handshaking, connected): (OwnedSemaphorePermit, OwnedSemaphorePermit),
     shared: &Arc<Shared>,
 ) -> Result<(), ConnectionError> {
-    let _connected = connected;
     let _ = tcp.set_nodelay(true);
     let accepted = timeout(HANDSHAKE_TIMEOUT, accept(tcp, shared)).await;
     let (mut stream, hello, is_server) = accepted.unwrap_or(Err(ConnectionError::Silent))?;
@@ -127,7 +126,11 @@ async fn serve(
             ended
         }
         (Purpose::Session, ..) => {
-            shared.options.service.spawn(shared.host.session(stream, hello.client));
+            let session = shared.host.session(stream, hello.client);
+            shared.options.service.spawn(async move {
+                let _connected = connected;
+                session.await;
+            });
             Ok(())
         }
         _ => {
@@ -206,6 +209,7 @@ fn may_come(hello: &Hello, is_server: bool, shared: &Shared) -> Result<(), Refus
     if let (Some(own), Some(server)) = (own, hello.server)
         && own.server == server
         && hello.cluster == Some(own.cluster)
+        && hello.incarnation != shared.options.incarnation
     {
         let text = format!("server {server} is running already, with another data folder: two servers may not have one identity");
         return refuse(RefusalCode::Identity, text);

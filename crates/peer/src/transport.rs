@@ -81,6 +81,8 @@ pub(crate) struct Shared {
     pub(crate) incoming: Mutex<BTreeMap<ServerId, Arc<Incoming>>>,
     pub(crate) clamor: Clamor,
     member: RwLock<Option<Member>>,
+    /// Who is in the cluster; empty while that isn't known.
+    expected: RwLock<Vec<ServerId>>,
     peers: RwLock<BTreeMap<ServerId, (Arc<Peer>, AbortHandle)>>,
     handle: Handle,
     begun: Instant,
@@ -117,6 +119,7 @@ impl Transport {
             incoming: Mutex::default(),
             clamor: Clamor::default(),
             member: RwLock::default(),
+            expected: RwLock::default(),
             peers: RwLock::default(),
             handle: runtime.handle().clone(),
             begun: Instant::now(),
@@ -161,19 +164,20 @@ impl Transport {
         }
     }
 
-    /// Forgets servers that are gone for good, and closes the connections to them.
-    pub fn retain(&self, stays: impl Fn(ServerId) -> bool) {
-        let stays = |server| stays(server) || self.shared.member().is_some_and(|own| own.server == server);
-        if self.shared.book.lock().retain(stays) {
-            self.shared.host.learned(&self.shared.book.lock().clone());
+    /// Who is in the cluster now: connections to others end. They stay in the book, so that nobody gets their numbers. With
+    /// nobody, as before the first configuration is known, everybody in the book is connected to.
+    pub fn expect(&self, servers: Vec<ServerId>) {
+        if !servers.is_empty() {
+            self.shared.peers.write().retain(|server, (_, task)| {
+                let stays = servers.contains(server);
+                if !stays {
+                    task.abort();
+                }
+                stays
+            });
         }
-        self.shared.peers.write().retain(|server, (_, task)| {
-            let stays = stays(*server);
-            if !stays {
-                task.abort();
-            }
-            stays
-        });
+        *self.shared.expected.write() = servers;
+        self.shared.connect();
     }
 
     /// Sends a message to the server that it names. Never blocks; what finds no room, no connection or no such server is
@@ -312,8 +316,10 @@ impl Shared {
     fn connect(self: &Arc<Self>) {
         let Some(own) = self.member() else { return };
         let servers: Vec<_> = self.book.lock().iter().map(|(server, _)| server).collect();
+        let expected = self.expected.read().clone();
         let mut peers = self.peers.write();
-        for server in servers.into_iter().filter(|server| *server != own.server) {
+        let wanted = |server: &ServerId| *server != own.server && (expected.is_empty() || expected.contains(server));
+        for server in servers.into_iter().filter(wanted) {
             peers.entry(server).or_insert_with(|| {
                 let peer = Arc::new(Peer::new(server));
                 let task = self.handle.spawn(peer.clone().keep(self.clone()));

@@ -25,5 +25,5 @@ mod serve;
 mod startup;
 
 pub use curia_pgprotocol::decode;
-pub use listener::{Front, Listener};
+pub use listener::{Front, Listener, drain, receive};
 pub use serve::FrontConfig;

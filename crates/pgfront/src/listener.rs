@@ -30,6 +30,11 @@ impl Listener {
         self.0.local_addr()
     }
 
+    /// The socket itself, for who accepts by themselves and uses [`receive`].
+    pub fn into_std(self) -> TcpListener {
+        self.0
+    }
+
     /// Starts accepting on a thread of its own; sessions run on `cores`.
     ///
     /// # Errors
@@ -77,15 +82,7 @@ async fn accept(
                     Ok(s) => s,
                     Err(_) => continue,
                 };
-                let _ = stream.set_nodelay(true);
-                let (sessions, config) = (sessions.clone(), config.clone());
-                cores
-                    .spawn(move || async move {
-                        if let Ok(stream) = tokio::net::TcpStream::from_std(stream) {
-                            serve::run(stream, peer, sessions, config).await;
-                        }
-                    })
-                    .await;
+                receive(stream, peer, sessions.clone(), &cores, config.clone()).await;
             }
             Err(error) => {
                 // Out of file descriptors, most likely: wait for some to come back instead of spinning.
@@ -94,6 +91,32 @@ async fn accept(
             }
         }
     }
+}
+
+/// Serves one connection of the client at `peer` on one of the cores.
+pub async fn receive(stream: std::net::TcpStream, peer: SocketAddr, sessions: Arc<Sessions>, cores: &Cores, config: Arc<FrontConfig>) {
+    let _ = stream.set_nodelay(true);
+    cores
+        .spawn(move || async move {
+            if let Ok(stream) = tokio::net::TcpStream::from_std(stream) {
+                serve::run(stream, peer, sessions, config).await;
+            }
+        })
+        .await;
+}
+
+/// Ends idle sessions with 57P01 at once and busy ones when their transaction is over, at the latest after `limit`. Blocks;
+/// returns how many had to be cut off.
+pub fn drain(sessions: &Sessions, limit: Duration) -> usize {
+    let backends = sessions.backends();
+    backends.raise_all(Cause::Drain);
+    if wait_until_empty(backends, limit) {
+        return 0;
+    }
+    let cut = backends.len();
+    backends.raise_all(Cause::Terminate);
+    wait_until_empty(backends, Duration::from_secs(1));
+    cut
 }
 
 /// The running front end.
@@ -114,15 +137,7 @@ impl Front {
     /// Blocks; returns how many sessions had to be cut off.
     pub fn drain(mut self, limit: Duration) -> usize {
         self.stop_accepting();
-        let backends = self.sessions.backends();
-        backends.raise_all(Cause::Drain);
-        if wait_until_empty(backends, limit) {
-            return 0;
-        }
-        let cut = backends.len();
-        backends.raise_all(Cause::Terminate);
-        wait_until_empty(backends, Duration::from_secs(1));
-        cut
+        drain(&self.sessions, limit)
     }
 
     fn stop_accepting(&mut self) {

@@ -27,6 +27,20 @@ pub fn check_addresses(options: &Options) -> Result<(), Failure> {
     }
 }
 
+/// The rule for the peer port: between servers there is TLS, and both sides show certificates.
+///
+/// # Errors
+/// [`Failure::Exposed`].
+pub fn check_peers(options: &Options) -> Result<(), Failure> {
+    if options.insecure || options.certs.is_some() || options.peer_addr.ip().is_loopback() {
+        return Ok(());
+    }
+    Err(Failure::Exposed {
+        address: options.peer_addr,
+        reason: "TLS between servers is not configured (--certs; curia cert makes certificates)",
+    })
+}
+
 /// The rest of the rule, once it is known whether the superuser has a password.
 ///
 /// # Errors
@@ -87,6 +101,23 @@ mod tests {
     fn loopback_needs_nothing() {
         assert!(check_addresses(&Options::default()).is_ok());
         assert!(check_password(&Options::default(), false).is_ok());
+    }
+
+    #[test]
+    fn between_servers_there_are_certificates() {
+        let open = Options {
+            peer_addr: SocketAddr::from(([0, 0, 0, 0], 5457)),
+            ..Options::default()
+        };
+        assert!(check_peers(&open).is_err());
+        let certified = Options {
+            certs: Some("certs".into()),
+            ..open.clone()
+        };
+        assert!(check_peers(&certified).is_ok());
+        let insecure = Options { insecure: true, ..open };
+        assert!(check_peers(&insecure).is_ok());
+        assert!(check_peers(&Options::default()).is_ok());
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //! | 6 | refused to listen beyond loopback without a password and TLS |
 //! | 7 | data is damaged; the start is refused rather than lose it silently |
 //! | 8 | the disk failed under the running server |
+//! | 9 | a server that was asked refused, or did not answer |
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -72,6 +73,9 @@ pub enum Failure {
     /// Recovery refused.
     #[error("damaged data: {0}")]
     Damaged(String),
+    /// What a server said, or that it said nothing.
+    #[error("{0}")]
+    Asked(String),
     /// A write or an fsync failed for good.
     #[error("the disk failed: {0}")]
     Disk(String),
@@ -89,6 +93,7 @@ impl Failure {
             Failure::Exposed { .. } => 6,
             Failure::Damaged(_) => 7,
             Failure::Disk(_) => 8,
+            Failure::Asked(_) => 9,
         })
     }
 }

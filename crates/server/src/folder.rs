@@ -3,6 +3,8 @@
 //! ```text
 //! DIR/curia.lock     locked (flock) while a server runs; holds its process id
 //! DIR/format.toml    format version and the number of worker groups, written once
+//! DIR/cluster.toml   which server of which cluster this is; not there for a database of its own (cluster/identity.rs)
+//! DIR/peers.toml     where the servers of the cluster are, as last heard
 //! DIR/running.toml   process id and addresses of the running server; gone after a clean stop
 //! DIR/log/           log segments          (storage/src/log)
 //! DIR/state/         RocksDB               (storage/src/state)
@@ -50,6 +52,9 @@ pub struct Running {
     pub flight: String,
     /// Console address.
     pub http: String,
+    /// Peer address, of a server that is or will be in a cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<String>,
 }
 
 /// A data folder that this process has locked. The lock lasts as long as the value.
@@ -126,6 +131,14 @@ impl Folder {
     /// Log segments.
     pub fn log(&self) -> PathBuf {
         self.path.join("log")
+    }
+
+    /// Whether a database was made in it.
+    pub fn is_used(&self) -> bool {
+        let has = |folder: PathBuf, what: &str| {
+            fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(|entry| entry.file_name().to_string_lossy().ends_with(what)))
+        };
+        has(self.log(), ".log") || has(self.state(), "CURRENT")
     }
 
     /// The state store.
@@ -269,7 +282,7 @@ fn temporary(name: &str) -> String {
 }
 
 /// Writes a small file so that after a crash it is either absent, as before, or complete.
-fn write_durably(folder: &Path, name: &str, text: &str) -> io::Result<()> {
+pub(crate) fn write_durably(folder: &Path, name: &str, text: &str) -> io::Result<()> {
     let new = folder.join(temporary(name));
     let mut file = File::create(&new)?;
     file.write_all(text.as_bytes())?;

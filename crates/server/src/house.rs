@@ -1,10 +1,12 @@
 //! The house: everything from the log to the sessions, opened in order and closed in reverse.
 
+use crate::cluster::identity::Identity;
 use crate::failure::Failure;
 use crate::folder::Folder;
 use crate::options::{FileLayerChoice, Options};
+use curia_consensus::Roles;
 use curia_consensus::ids::{ClusterId, Incarnation, ServerId};
-use curia_driver::{Driver, DriverError, DriverOptions};
+use curia_driver::{Driver, DriverError, DriverOptions, Founding, NoPeers, Peers, Stores};
 use curia_execute::{Engine, EngineConfig};
 use curia_session::{Cores, Sessions, SessionsConfig};
 use curia_storage::file::{BufferedUntilSync, FileLayer, RealFiles};
@@ -17,7 +19,15 @@ use std::sync::Arc;
 /// Statements whose plans are kept for all sessions.
 const PLANS: usize = 2_000;
 /// The superuser, made with the first objects of a fresh database.
-const SUPERUSER: &str = "curia";
+pub const SUPERUSER: &str = "curia";
+
+/// Whether there are other servers.
+pub enum Place {
+    /// There are none.
+    Alone,
+    /// This server of a cluster, which reaches the others so.
+    Among(Identity, Arc<dyn Peers>),
+}
 
 /// An open database and the threads that serve it.
 pub struct House {
@@ -32,32 +42,13 @@ pub struct House {
 }
 
 impl House {
-    /// Recovers what the folder holds, or founds a cluster of one server in an empty one. Returns when it can serve.
+    /// Recovers what the folder holds, or founds a cluster of one server in an empty one, or becomes the member of a cluster
+    /// that it is told to be. Returns when it can serve, and a member before that.
     ///
     /// # Errors
     /// [`Failure::Damaged`], [`Failure::Foreign`], [`Failure::Folder`] or [`Failure::Unexpected`], by what was found.
-    pub async fn open(options: &Options, folder: &Folder) -> Result<House, Failure> {
-        let incarnation = Incarnation(rand::random());
-        let layer: Arc<dyn FileLayer> = match options.file_layer {
-            FileLayerChoice::Real => Arc::new(RealFiles),
-            FileLayerChoice::ForgetUnsynced => Arc::new(BufferedUntilSync::default()),
-        };
-        let stored = |error| storage_failure(folder, error);
-        let state = StateOptions {
-            block_cache_bytes: bytes(options.cache_memory.0),
-            ..StateOptions::default()
-        };
-        let state = Arc::new(StateStore::open(&folder.state(), &state).map_err(stored)?);
-        let (log, recovery) = LogStore::open(layer, &folder.log(), LogOptions::new(incarnation.0)).map_err(stored)?;
-        let driver = DriverOptions {
-            server: ServerId(1),
-            cluster: ClusterId(rand::random()),
-            groups: folder.worker_groups(),
-            ..DriverOptions::default()
-        };
-        let driver = Driver::start(driver, incarnation, log, recovery, state).map_err(|error| driver_failure(folder, &error))?;
-        let driver = Arc::new(driver);
-
+    pub async fn open(options: &Options, folder: &Folder, incarnation: Incarnation, place: Place) -> Result<House, Failure> {
+        let driver = open_driver(options, folder, incarnation, place)?;
         let limits = Limits {
             memory_bytes: bytes(options.transaction_memory.0),
             ..Limits::new(folder.spill().join("transactions"))
@@ -102,6 +93,50 @@ impl House {
     pub fn close(self) -> Result<(), Failure> {
         self.driver.shutdown().map_err(|error| Failure::Disk(error.to_string()))
     }
+}
+
+/// Opens what the server's roles need, and starts the driver over it.
+///
+/// # Errors
+/// As [`House::open`].
+pub fn open_driver(options: &Options, folder: &Folder, incarnation: Incarnation, place: Place) -> Result<Arc<Driver>, Failure> {
+    let layer: Arc<dyn FileLayer> = match options.file_layer {
+        FileLayerChoice::Real => Arc::new(RealFiles),
+        FileLayerChoice::ForgetUnsynced => Arc::new(BufferedUntilSync::default()),
+    };
+    let (roles, driver, peers): (Roles, DriverOptions, Arc<dyn Peers>) = match place {
+        Place::Alone => {
+            let alone = DriverOptions {
+                server: ServerId(1),
+                cluster: ClusterId(rand::random()),
+                groups: folder.worker_groups(),
+                ..DriverOptions::default()
+            };
+            (Roles::BOTH, alone, Arc::new(NoPeers))
+        }
+        Place::Among(identity, peers) => {
+            let among = DriverOptions {
+                server: identity.server(),
+                cluster: identity.cluster(),
+                founding: identity.founding().unwrap_or(Founding::Join),
+                ..DriverOptions::default()
+            };
+            (identity.roles(), among, peers)
+        }
+    };
+    let stored = |error| storage_failure(folder, error);
+    let state = StateOptions {
+        block_cache_bytes: bytes(options.cache_memory.0),
+        ..StateOptions::default()
+    };
+    let state = || StateStore::open(&folder.state(), &state).map(Arc::new);
+    let log = || LogStore::open(layer, &folder.log(), LogOptions::new(incarnation.0));
+    let stores = Stores {
+        state: roles.state.then(state).transpose().map_err(stored)?,
+        log: roles.log.then(log).transpose().map_err(stored)?,
+    };
+    let driver = Driver::start_among(driver, incarnation, stores, peers).map_err(|error| driver_failure(folder, &error))?;
+    Ok(Arc::new(driver))
 }
 
 /// Options are 64 bits wide on every platform; a platform that cannot address so much takes all it can.

@@ -1,6 +1,8 @@
 //! The `curia` program: reads options, prepares the data folder, wires the crates together and runs until told to stop.
 //! Everything it says on failure is one line on standard error and an exit code, listed in [`failure`].
 
+mod cert;
+mod cluster;
 mod exposure;
 mod failure;
 mod folder;
@@ -15,6 +17,7 @@ mod stop;
 mod tls;
 
 use clap::{Parser, Subcommand};
+use cluster::tools;
 use options::{Given, Options};
 use std::process::ExitCode;
 
@@ -34,6 +37,18 @@ struct CommandLine {
 enum Command {
     /// Start a server on a data folder and run it until SIGTERM or SIGINT.
     Start(Box<Given>),
+    /// Form a cluster of servers that were started with --join.
+    Init(tools::Init),
+    /// Show how a cluster is, as one of its servers sees it.
+    Status(tools::Whom),
+    /// List, add or remove servers of a cluster.
+    #[command(subcommand)]
+    Server(tools::Server),
+    /// Make a server consul.
+    Transfer(tools::Transfer),
+    /// Make certificates for the servers of a cluster.
+    #[command(subcommand)]
+    Cert(cert::Cert),
     /// Print the version.
     Version,
 }
@@ -44,6 +59,11 @@ fn main() -> ExitCode {
             println!("curia {}", env!("CARGO_PKG_VERSION"));
             Ok(())
         }
+        Command::Init(init) => tools::init(&init),
+        Command::Status(whom) => tools::status(&whom),
+        Command::Server(command) => tools::server(&command),
+        Command::Transfer(transfer) => tools::transfer(&transfer),
+        Command::Cert(command) => cert::run(&command),
         Command::Start(given) => Options::gather(&given)
             .and_then(|options| logging::start(options.log_format, &options.log).map(|()| options))
             .and_then(start::run),

@@ -4,6 +4,8 @@
 use crate::failure::Failure;
 use crate::size::ByteSize;
 use clap::{Args, ValueEnum};
+use curia_consensus::Roles;
+use curia_peer::{Address, AddressError};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
@@ -57,10 +59,26 @@ pub struct Given {
     #[arg(long, value_name = "ADDRESS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     http_addr: Option<SocketAddr>,
-    /// Where other servers will reach this one; a single server does not listen on it [default: 127.0.0.1:5457].
+    /// Servers that form a cluster with this one, or are one already: peer addresses, separated by commas. Without it the server is a database of its own.
+    #[arg(long, value_name = "HOST:PORT,...")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    join: Option<String>,
+    /// Other servers connect here; a server that is a database of its own does not listen on it [default: 127.0.0.1:5457].
     #[arg(long, value_name = "ADDRESS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     peer_addr: Option<SocketAddr>,
+    /// Where the other servers reach this one [default: the peer address].
+    #[arg(long, value_name = "HOST:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advertise_addr: Option<String>,
+    /// What this server does in its cluster: `log` stores logs and votes, `state` runs the database [default: log,state].
+    #[arg(long, value_name = "ROLES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    roles: Option<String>,
+    /// Folder with ca.crt, server.crt and server.key, as `curia cert` makes it: TLS for everything, and between servers with mutual authentication.
+    #[arg(long, value_name = "DIR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certs: Option<PathBuf>,
     /// How log lines look [default: pretty].
     #[arg(long, value_name = "FORMAT")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -131,8 +149,16 @@ pub struct Options {
     pub flight_addr: SocketAddr,
     /// Console listener.
     pub http_addr: SocketAddr,
-    /// Reserved for the peer transport.
+    /// Servers to form a cluster with, separated by commas.
+    pub join: Option<String>,
+    /// Peer listener.
     pub peer_addr: SocketAddr,
+    /// Where other servers reach this one.
+    pub advertise_addr: Option<String>,
+    /// Of a server that isn't in a cluster yet.
+    pub roles: String,
+    /// Folder of certificates.
+    pub certs: Option<PathBuf>,
     /// How log lines look.
     pub log_format: LogFormat,
     /// Tracing filter directives.
@@ -178,7 +204,11 @@ impl Default for Options {
             sql_addr: loopback(5454),
             flight_addr: loopback(5455),
             http_addr: loopback(5456),
+            join: None,
             peer_addr: loopback(5457),
+            advertise_addr: None,
+            roles: "log,state".to_owned(),
+            certs: None,
             log_format: LogFormat::Pretty,
             log: "info".to_owned(),
             tls_cert: None,
@@ -218,7 +248,11 @@ impl Options {
         }
         // Only names of options: other programs may have variables of their own that start with CURIA_.
         let layers = layers.merge(Env::prefixed("CURIA_").only(&keys)).merge(Serialized::defaults(given));
-        let options: Options = layers.extract().map_err(|error| Failure::Configuration(error.to_string()))?;
+        let mut options: Options = layers.extract().map_err(|error| Failure::Configuration(error.to_string()))?;
+        if let Some(certs) = &options.certs {
+            options.tls_cert.get_or_insert_with(|| certs.join("server.crt"));
+            options.tls_key.get_or_insert_with(|| certs.join("server.key"));
+        }
         options.check()?;
         Ok(options)
     }
@@ -227,6 +261,11 @@ impl Options {
         let wrong = |what: &str| Err(Failure::Configuration(what.to_owned()));
         if self.data.as_os_str().is_empty() {
             return wrong("name a folder with --data DIR");
+        }
+        self.join_addresses()?;
+        self.advertised()?;
+        if roles(&self.roles)? != Roles::BOTH && self.join.is_none() {
+            return wrong("--roles is for servers of a cluster: give --join");
         }
         if self.tls_cert.is_some() != self.tls_key.is_some() {
             return wrong("--tls-cert and --tls-key go together");
@@ -239,6 +278,49 @@ impl Options {
         }
         Ok(())
     }
+}
+
+impl Options {
+    /// The servers to form a cluster with.
+    ///
+    /// # Errors
+    /// [`Failure::Configuration`] when one is no address.
+    pub fn join_addresses(&self) -> Result<Vec<Address>, Failure> {
+        let parse = |text: &str| {
+            let address = text.trim().parse();
+            address.map_err(|error: AddressError| Failure::Configuration(format!("--join: {error}")))
+        };
+        self.join.iter().flat_map(|list| list.split(',')).map(parse).collect()
+    }
+
+    /// The address that others are told, if one is given.
+    ///
+    /// # Errors
+    /// [`Failure::Configuration`] when it is no address.
+    pub fn advertised(&self) -> Result<Option<Address>, Failure> {
+        let given = self.advertise_addr.as_deref().map(str::parse).transpose();
+        given.map_err(|error: AddressError| Failure::Configuration(format!("--advertise-addr: {error}")))
+    }
+}
+
+/// Reads a list of roles.
+///
+/// # Errors
+/// [`Failure::Configuration`] when it names none, or one that doesn't exist.
+pub fn roles(text: &str) -> Result<Roles, Failure> {
+    let mut roles = Roles { log: false, state: false };
+    for role in text.split(',') {
+        match role.trim() {
+            "log" => roles.log = true,
+            "state" => roles.state = true,
+            other => {
+                return Err(Failure::Configuration(format!(
+                    "--roles: {other:?} is no role; there are log and state"
+                )));
+            }
+        }
+    }
+    Ok(roles)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! data folder                            locked, format checked
 //! listeners                              bound, so that a taken port is found before recovery
 //! console                                answers "starting"
+//! of a cluster: peer port, SQL door      until there is a cluster, clients are told so
 //! house                                  recovery; then sessions could be opened
 //! exposure rule, second half             needs the superuser's password
 //! SQL and Flight front ends              console answers "ready", running.toml appears
@@ -15,13 +16,17 @@
 //! console, data folder                   last
 //! ```
 
+use crate::cluster::identity::Identity;
+use crate::cluster::member::{Member, Sockets};
 use crate::failure::Failure;
 use crate::folder::{Folder, Running};
-use crate::house::House;
+use crate::house::{self, House, Place};
 use crate::options::Options;
 use crate::stop::StopRequest;
 use crate::{exposure, limits, office, stop, tls};
+use curia_consensus::ids::Incarnation;
 use curia_console::{Health, ServerFacts, Stage};
+use curia_driver::Driver;
 use curia_pgfront::{Front, FrontConfig, Listener};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -46,6 +51,7 @@ struct Listeners {
     flight_address: SocketAddr,
     http: TcpListener,
     http_address: SocketAddr,
+    peer: Option<TcpListener>,
 }
 
 /// Runs a server until it is asked to stop.
@@ -57,7 +63,8 @@ pub fn run(options: Options) -> Result<(), Failure> {
     let identity = tls::load(&options)?;
     let open_files = limits::raise_open_files();
     let folder = Folder::open(&options.data, options.worker_groups)?;
-    let listeners = Listeners::bind(&options)?;
+    let place = Member::read(&options, &folder)?;
+    let listeners = Listeners::bind(&options, place.is_some())?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         folder = %folder.path().display(),
@@ -84,18 +91,45 @@ pub fn run(options: Options) -> Result<(), Failure> {
         let _ = console_end.await;
     }));
 
-    let house = service.block_on(House::open(&options, &folder))?;
-    exposure::check_password(&options, house.superuser_has_password())?;
-
     let front = FrontConfig {
         tls: identity.as_ref().map(|identity| identity.acceptor.clone()),
         plaintext_beyond_loopback: options.insecure,
         ..FrontConfig::default()
     };
-    let front = listeners
-        .sql
-        .serve(Arc::clone(&house.sessions), house.cores.clone(), front)
-        .map_err(unexpected)?;
+    let incarnation = Incarnation(rand::random());
+    let (house, member, front) = match place {
+        None => {
+            let house = service.block_on(House::open(&options, &folder, incarnation, Place::Alone))?;
+            exposure::check_password(&options, house.superuser_has_password())?;
+            let front = listeners
+                .sql
+                .serve(Arc::clone(&house.sessions), house.cores.clone(), front)
+                .map_err(unexpected)?;
+            (house, None, Some(front))
+        }
+        Some(stored) => {
+            let sockets = Sockets {
+                sql: listeners.sql.into_std(),
+                sql_address: listeners.sql_address,
+                peer: listeners.peer,
+            };
+            let member = Member::begin(&options, &folder, stored, sockets, incarnation, service.handle())?;
+            folder.announce(&running)?;
+            let Some(identity) = service.block_on(member.founded(stop.clone())) else {
+                folder.forget_running();
+                return Ok(()); // stopped before there was a cluster
+            };
+            let place = Place::Among(identity.clone(), member.peers());
+            if !identity.roles().state {
+                let driver = house::open_driver(&options, &folder, incarnation, place)?;
+                return store_logs(&service, &folder, &identity, &member, &driver, stop, &health);
+            }
+            let house = service.block_on(House::open(&options, &folder, incarnation, place))?;
+            member.seat(&house, front);
+            member.serve(&identity, &folder, &house.driver)?;
+            (house, Some(member), None)
+        }
+    };
     let flight = serve_flight(&service, listeners.flight, &house, identity, stop.clone())?;
     let gauges = service.spawn(keep_gauges(Arc::clone(&house.sessions)));
     let term = house.database.replication().office();
@@ -106,9 +140,16 @@ pub fn run(options: Options) -> Result<(), Failure> {
     health.advance(Stage::Ready);
     tracing::info!(sql = running.sql, flight = running.flight, http = running.http, "ready");
     let failed = service.block_on(async {
+        let misplaced = async {
+            match &member {
+                Some(member) => member.misplaced(&folder).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = stop.requested() => None,
             failure = house.driver.failure() => Some(Failure::Disk(failure.to_string())),
+            failure = misplaced => Some(failure),
         }
     });
     if let Some(failure) = failed {
@@ -117,7 +158,10 @@ pub fn run(options: Options) -> Result<(), Failure> {
     }
 
     health.advance(Stage::Draining);
-    drain(&options, &service, front, flight);
+    if let Some(member) = &member {
+        member.close_door();
+    }
+    drain(&options, &service, front, &house, flight);
     gauges.abort();
     tending.abort();
     // It was asked to stop with everybody else; its panics are in the log.
@@ -132,14 +176,45 @@ pub fn run(options: Options) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The life of a server that runs no state: it stores logs, votes, and passes clients on.
+fn store_logs(
+    service: &Runtime,
+    folder: &Folder,
+    identity: &Identity,
+    member: &Member,
+    driver: &Arc<Driver>,
+    stop: StopRequest,
+    health: &Health,
+) -> Result<(), Failure> {
+    member.serve(identity, folder, driver)?;
+    health.advance(Stage::Ready);
+    tracing::info!("ready to store logs");
+    service.block_on(async {
+        tokio::select! {
+            () = stop.requested() => Ok(()),
+            failure = driver.failure() => Err(Failure::Disk(failure.to_string())),
+            failure = member.misplaced(folder) => Err(failure),
+        }
+    })?;
+    health.advance(Stage::Draining);
+    member.close_door();
+    driver.shutdown().map_err(|error| Failure::Disk(error.to_string()))?;
+    folder.forget_running();
+    tracing::info!("stopped");
+    Ok(())
+}
+
 impl Listeners {
-    fn bind(options: &Options) -> Result<Listeners, Failure> {
+    fn bind(options: &Options, with_peers: bool) -> Result<Listeners, Failure> {
         let failed = |purpose, address| move |source| Failure::Listen { purpose, address, source };
         let sql = Listener::bind(options.sql_addr).map_err(failed("SQL", options.sql_addr))?;
         let sql_address = sql.local_addr().map_err(failed("SQL", options.sql_addr))?;
         let (flight, flight_address) = bind(options.flight_addr).map_err(failed("Flight SQL", options.flight_addr))?;
         let (http, http_address) = bind(options.http_addr).map_err(failed("the console", options.http_addr))?;
+        let peer = with_peers.then(|| bind(options.peer_addr)).transpose();
+        let peer = peer.map_err(failed("other servers", options.peer_addr))?.map(|(peer, _)| peer);
         Ok(Listeners {
+            peer,
             sql,
             sql_address,
             flight,
@@ -155,6 +230,11 @@ impl Listeners {
             sql: self.sql_address.to_string(),
             flight: self.flight_address.to_string(),
             http: self.http_address.to_string(),
+            peer: self
+                .peer
+                .as_ref()
+                .and_then(|peer| peer.local_addr().ok())
+                .map(|address| address.to_string()),
         }
     }
 }
@@ -215,10 +295,13 @@ async fn keep_gauges(sessions: Arc<curia_session::Sessions>) {
 }
 
 /// Ends all sessions: the idle at once, the busy when they are done or the grace period is over.
-fn drain(options: &Options, service: &Runtime, front: Front, flight: JoinHandle<()>) {
+fn drain(options: &Options, service: &Runtime, front: Option<Front>, house: &House, flight: JoinHandle<()>) {
     let grace = Duration::from_secs(options.drain_seconds);
-    // Flight's sessions are among those that the front end drains.
-    let cut = front.drain(grace);
+    // Flight's sessions are among those that are drained here.
+    let cut = match front {
+        Some(front) => front.drain(grace),
+        None => curia_pgfront::drain(&house.sessions, grace),
+    };
     if cut > 0 {
         tracing::warn!(sessions = cut, "cut off after {} s", options.drain_seconds);
     }

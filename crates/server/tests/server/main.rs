@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on should stop where it is
 
 mod bad_input;
+mod cluster;
 mod damage;
 mod durability;
 mod exposure;

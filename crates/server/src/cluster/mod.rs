@@ -1,0 +1,28 @@
+//! A server among others: which one it is, how a cluster is formed, and who serves clients.
+//!
+//! ```text
+//!   curia start --join a,b,c      curia init --host a            ever after
+//!   ┌──────────┐   reservations   ┌──────────┐  cluster.toml   ┌──────────┐
+//!   │ waiting  │ ───────────────► │ reserved │ ──────────────► │ member   │ ◄── curia start, with or without --join
+//!   └──────────┘                  └──────────┘                 └──────────┘
+//! ```
+//!
+//! - [`identity`]: the files of the data folder that say so.
+//! - [`request`]: what servers and tools ask each other, beside the messages of consensus.
+//! - [`host`]: takes all that comes to the peer port.
+//! - [`forming`]: `curia init`.
+//! - [`changes`]: servers that come, go, or take the office over.
+//! - [`member`]: the life of a server, from its first start to its stop.
+//! - [`door`]: SQL clients, served here or passed on to the consul.
+//! - [`status`]: the page of `curia status`.
+//! - [`tools`]: the commands that ask servers.
+
+pub mod changes;
+pub mod door;
+pub mod forming;
+pub mod host;
+pub mod identity;
+pub mod member;
+pub mod request;
+pub mod status;
+pub mod tools;

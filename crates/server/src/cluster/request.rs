@@ -1,0 +1,100 @@
+//! What servers and tools ask at the peer port: one JSON object each, `{"Name": {...}}` or `"Name"`.
+
+use super::identity::Identity;
+use curia_peer::{Address, Places};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// A question.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Request {
+    /// Who are you?
+    Who,
+    /// Form a cluster of the servers that you were told to join.
+    Init {
+        /// Wait so long for those that don't answer.
+        wait_seconds: u64,
+        /// Then go on without them.
+        without_absent: bool,
+    },
+    /// Take no other founding for a moment. The number names who asks.
+    Reserve(u64),
+    /// That moment is over.
+    Release(u64),
+    /// You are this server of a new cluster, or of one that you are added to.
+    Become {
+        /// Who reserved.
+        by: u64,
+        /// Which server.
+        identity: Box<Identity>,
+    },
+    /// Where is everybody?
+    Book,
+    /// How is the cluster, as far as you know?
+    Status,
+    /// Who is in the cluster?
+    Servers,
+    /// Change who is in the cluster, or who is consul.
+    Change {
+        /// How.
+        change: Change,
+        /// Another server passes it on to you as the consul.
+        passed_on: bool,
+    },
+}
+
+/// A change of the cluster.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Change {
+    /// The server that waits there becomes a member.
+    Add(Address),
+    /// This server leaves for good.
+    Remove(u64),
+    /// This server becomes consul.
+    Transfer(u64),
+}
+
+/// An answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Answer {
+    /// I am.
+    Who(Who),
+    /// It is done; what to tell people.
+    Done(String),
+    /// It is not, and nothing changed unless the text says so.
+    Refused(String),
+    /// They are there.
+    Book(Vec<(u64, Places)>),
+}
+
+/// A server, in its own words.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Who {
+    /// Its program's version.
+    pub version: String,
+    /// Its cluster and its number there.
+    pub member: Option<(String, u64)>,
+    /// Which run of it.
+    pub incarnation: u64,
+    /// What it does, or would do in a cluster.
+    pub roles: String,
+    /// How many worker groups its data folder was made for.
+    pub groups: u32,
+    /// Where other servers reach it.
+    pub peer: Address,
+    /// Where clients reach it.
+    pub sql: String,
+}
+
+/// The bytes of a question or an answer.
+pub fn encode(value: &impl Serialize) -> Vec<u8> {
+    // These types have no maps with odd keys, which are all that could fail.
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
+/// Reads either.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(bytes).map_err(|error| format!("not understood, perhaps of another version: {error}"))
+}

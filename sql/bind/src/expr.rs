@@ -216,10 +216,10 @@ impl Binder<'_> {
         }
     }
 
-    fn row_fields(&self, items: &[ast::Expr], scope: &Scope<'_>) -> Result<Vec<Expr>> {
+    pub(crate) fn row_fields(&self, items: &[ast::Expr], scope: &Scope<'_>) -> Result<Vec<Expr>> {
         let mut fields = Vec::with_capacity(items.len());
         for item in items {
-            if matches!(item.kind, ast::ExprKind::Star(_) | ast::ExprKind::FieldStar(_)) {
+            if is_star(item) {
                 let star = ast::SelectItem {
                     expr: item.clone(),
                     alias: None,
@@ -543,6 +543,11 @@ impl Binder<'_> {
     pub fn condition(&self, e: &ast::Expr, scope: &Scope<'_>, clause: Clause, what: &str) -> Result<Expr> {
         self.boolean(self.expr_in(e, scope, clause)?, what)
     }
+}
+
+/// `t.*` or `(x).*`
+pub(crate) fn is_star(e: &ast::Expr) -> bool {
+    matches!(e.kind, ast::ExprKind::Star(_) | ast::ExprKind::FieldStar(_))
 }
 
 /// Text compares by bytes (C.UTF-8): the collations that mean that are accepted.

@@ -358,17 +358,22 @@ impl Binder<'_> {
         given: &[(usize, usize, Expr)],
         scope: &Scope<'_>,
     ) -> Result<Option<Expr>> {
-        let mut value = None;
+        let (mut value, mut parts) = (None, false);
         for (_, n, e) in given.iter().filter(|(t, ..)| *t == i) {
             value = Some(match insert.columns.get(*n).map(|c| &c.indirection) {
                 Some(path) if !path.is_empty() => {
-                    let base = value.unwrap_or_else(|| self.null(column.ty));
+                    parts = true;
+                    let base = value.unwrap_or_else(|| self.null(without_domain(column.ty)));
                     self.assign_part(base, path, e.clone(), &column.name, &Scope::inside(scope))?
                 }
                 _ => e.clone(),
             });
         }
-        Ok(value)
+        // What a domain demands, it demands of the finished value.
+        match value {
+            Some(v) if parts => self.assign(v, column.ty, &column.name).map(Some),
+            value => Ok(value),
+        }
     }
 
     /// The type of the n-th target of an INSERT.
@@ -504,7 +509,7 @@ impl Binder<'_> {
                 } else if !path.is_empty() {
                     let value = self.expr_in(e, &level, Clause::Values)?;
                     let ty = self.target_type(insert, i, column.ty)?;
-                    self.assign_part(self.null(column.ty), path, value.clone(), &column.name, &level)?;
+                    self.assign_part(self.null(without_domain(column.ty)), path, value.clone(), &column.name, &level)?;
                     self.assign(value, ty, &column.name)?
                 } else {
                     explicit[i] = true;
@@ -588,7 +593,7 @@ impl Binder<'_> {
                     }
                 }
             }
-            ConflictTarget::Columns { columns, filter, pos } => self.infer_arbiters(columns, filter.as_ref(), *pos, table)?,
+            ConflictTarget::Columns { columns, filter, pos } => self.infer_arbiters(columns, filter.as_ref(), *pos, (table, alias))?,
         };
         let columns = arbiters.iter().filter_map(|a| table.index(*a)).flat_map(|i| i.columns());
         let arbiter_columns: Vec<i16> = columns.map(|i| table.columns[i].attnum).collect();
@@ -630,8 +635,14 @@ impl Binder<'_> {
     }
 
     /// Unique indexes over exactly the given columns and expressions, partial ones only where `filter` implies their predicate.
-    fn infer_arbiters(&self, elements: &[ast::Expr], filter: Option<&ast::Expr>, pos: u32, table: &Arc<Table>) -> Result<Vec<u32>> {
-        let (row, item) = self.new_row(table, &table.name, true);
+    fn infer_arbiters(
+        &self,
+        elements: &[ast::Expr],
+        filter: Option<&ast::Expr>,
+        pos: u32,
+        (table, alias): (&Arc<Table>, &str),
+    ) -> Result<Vec<u32>> {
+        let (row, item) = self.new_row(table, alias, alias == table.name);
         let mut scope = Scope::root();
         scope.items.push(Rc::new(item));
         let mut columns: Vec<usize> = Vec::with_capacity(elements.len());
@@ -664,7 +675,7 @@ impl Binder<'_> {
         let computed = self.computed_indexes(table, &row)?;
         let mut deferrable = false;
         let mut found = Vec::new();
-        for (position, index) in table.indexes.iter().enumerate().filter(|(_, i)| i.unique) {
+        for (position, index) in table.indexes.iter().enumerate().filter(|(_, i)| i.unique && !i.incomplete) {
             let form = computed.iter().find(|c| c.position == position);
             let keys: Vec<&Expr> = form.iter().flat_map(|f| f.keys.iter().flatten()).collect();
             let same_columns = index.columns().all(|c| columns.contains(&c)) && columns.iter().all(|c| index.columns().any(|k| k == *c));
@@ -715,6 +726,7 @@ impl Binder<'_> {
                         Some(e) => out.remove(e).1,
                         None => this.old_value(&target.name, scope)?,
                     };
+                    let base = bare_of_domain(base);
                     this.assign_part(base, &target.indirection, v, &column.name, scope)?
                 }
                 Some(v) => {
@@ -746,6 +758,13 @@ impl Binder<'_> {
                     add(self, target, value)?;
                 }
                 Assignment::Many(targets, e) => match &e.kind {
+                    ast::ExprKind::Row(fields) if fields.iter().any(crate::expr::is_star) => {
+                        let fields = scope.within(Clause::UpdateSet, || self.row_fields(fields, scope))?;
+                        self.same_count(targets.len(), fields.len(), e.pos)?;
+                        for (target, value) in targets.iter().zip(fields) {
+                            add(self, target, Some(value))?;
+                        }
+                    }
                     ast::ExprKind::Row(fields) => {
                         self.same_count(targets.len(), fields.len(), e.pos)?;
                         for (target, f) in targets.iter().zip(fields) {
@@ -774,7 +793,19 @@ impl Binder<'_> {
                 },
             }
         }
-        Ok(out.into_iter().map(|(i, value, _)| (i, value)).collect())
+        // What a domain demands, it demands of the finished value.
+        let whole = |(i, value, whole): (usize, Expr, bool)| {
+            let column = &table.columns[i];
+            Ok((
+                i,
+                if whole {
+                    value
+                } else {
+                    self.assign(value, column.ty, &column.name)?
+                },
+            ))
+        };
+        out.into_iter().map(whole).collect()
     }
 
     /// A column of the row that an assignment changes: the first item of the scope.
@@ -877,6 +908,27 @@ fn deferrable_arbiter() -> SqlError {
         SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
         "ON CONFLICT does not support deferrable unique constraints/exclusion constraints as arbiters",
     )
+}
+
+/// The type under a domain, or the type itself.
+fn without_domain(ty: PgType) -> PgType {
+    match curia_types::type_info::base_type(ty.oid) {
+        base if base != ty.oid => PgType { oid: base, typmod: -1 },
+        _ => ty,
+    }
+}
+
+/// A value of a domain as one of the type under it.
+fn bare_of_domain(value: Expr) -> Expr {
+    let ty = without_domain(value.ty);
+    if ty.oid == value.ty.oid {
+        return value;
+    }
+    Expr {
+        position: value.position,
+        kind: ExprKind::Relabel(Box::new(value)),
+        ty,
+    }
 }
 
 /// Stored expressions have no place in the statement.

@@ -122,10 +122,22 @@ impl Binder<'_> {
             let message = format!("cursor \"{name}\" does not exist");
             return Err(SqlError::new(SqlState::INVALID_CURSOR_NAME, message));
         };
+        if rows.target.view.is_some() {
+            return Err(SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "WHERE CURRENT OF on a view is not implemented",
+            ));
+        }
         if at.held && !at.preparing {
             return bad(format!("cursor \"{name}\" is held from a previous transaction"));
         }
         let target = rows.target.table.oid;
+        if at.keys.iter().filter(|(table, _)| *table == target).count() > 1 {
+            return bad(format!(
+                "cursor \"{name}\" is not a simply updatable scan of table \"{}\"",
+                rows.target.table.name
+            ));
+        }
         let above = self.cx.catalog.ancestors(target);
         let own = at.keys.iter().find(|(table, _)| *table == target);
         // A cursor over the family that the table is of stands on a row of any.

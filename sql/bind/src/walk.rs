@@ -374,13 +374,13 @@ fn keep<T>(list: &mut Vec<T>, stays: &[bool]) {
 /// Leaves out an input's projection that only gives other names to columns of a scan.
 fn unwrap_names(input: &mut Rel, ids: &mut [ColId]) {
     let Rel::Project { input: below, columns } = input else { return };
+    let Rel::Scan(scan) = &**below else { return };
+    // A column may be one of a row outside.
+    let own = |id: &ColId| scan.row_key == Some(*id) || scan.columns.iter().any(|(_, c)| c.id == *id);
     let named = |id: &ColId| match columns.iter().find(|(c, _)| c.id == *id).map(|(_, e)| &e.kind) {
-        Some(ExprKind::Column(below)) => Some(*below),
+        Some(ExprKind::Column(below)) if own(below) => Some(*below),
         _ => None,
     };
-    if !matches!(**below, Rel::Scan(_)) {
-        return;
-    }
     if let Some(own) = ids.iter().map(named).collect::<Option<Vec<ColId>>>() {
         ids.copy_from_slice(&own);
         *input = std::mem::replace(&mut **below, Rel::Unit);

@@ -78,5 +78,16 @@ fn constraints_named<'c>(catalog: &'c Catalog, search_path: &[String], name: &Ob
             format!("constraint \"{}\" does not exist", name.name()),
         ));
     }
+    // A partitioned table's constraint stands for its parts.
+    let mut found = found;
+    let mut at = 0;
+    while let Some(of) = found.get(at).map(|c| c.oid) {
+        let all = catalog.tables.values().flat_map(|t| &t.constraints);
+        let parts: Vec<_> = all
+            .filter(|c| c.parent == Some(of) && !found.iter().any(|f| f.oid == c.oid))
+            .collect();
+        found.extend(parts);
+        at += 1;
+    }
     Ok(found)
 }

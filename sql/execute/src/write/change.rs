@@ -259,7 +259,8 @@ impl ChangePlan {
                         }
                         let new = to.to_target(moved);
                         if let (Some(references), Some(before)) = (&table.references, &before) {
-                            references.moved(tx, before, &table.of_target(new.clone()))?;
+                            let (catalog, target) = (router.catalog(), self.layout.table().oid);
+                            references.moved(tx, catalog, target, before, &table.of_target(new.clone()))?;
                         }
                         (to.layout.table().oid, new)
                     }

@@ -323,6 +323,11 @@ impl Router {
         })
     }
 
+    /// The catalog version that it goes by.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
     fn level(&self, table: Oid) -> Result<Option<Arc<Level>>> {
         if let Some(found) = self.levels.lock().get(&table) {
             return Ok(found.clone());

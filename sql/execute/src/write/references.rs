@@ -34,8 +34,19 @@ pub(crate) struct References {
     table: Oid,
     /// Its own: (constraint, columns, MATCH FULL).
     own: Vec<(Oid, Vec<usize>, bool)>,
-    /// Those that refer to it: (constraint, referencing table, referenced columns).
-    others: Vec<(Oid, Oid, Vec<usize>)>,
+    /// Those that refer to it, or to a partitioned table above it.
+    others: Vec<Referrer>,
+}
+
+/// A foreign key that refers to a table's rows.
+struct Referrer {
+    constraint: Oid,
+    /// The referencing table.
+    from: Oid,
+    /// The table that it refers to.
+    to: Arc<Table>,
+    /// The referenced columns, as the rows' own table has them.
+    key: Vec<usize>,
 }
 
 impl References {
@@ -43,16 +54,21 @@ impl References {
     pub fn of(catalog: &Catalog, table: &Table) -> Option<References> {
         let own = table.foreign_keys().map(|(c, k)| (c.oid, k.columns.clone(), k.full));
         let mut others = Vec::new();
-        let mut at = Some(table);
+        let mut at = catalog.tables.get(&table.oid);
         while let Some(referenced) = at {
             let places = columns_by_name(referenced, table);
             // Of a partitioned table's constraint and those of its partitions the topmost asks all of them.
             for (from, c, k) in catalog.references_to(referenced.oid).filter(|(_, c, _)| c.parent.is_none()) {
                 if let Some(key) = k.key.iter().map(|i| places[*i]).collect() {
-                    others.push((c.oid, from.oid, key));
+                    others.push(Referrer {
+                        constraint: c.oid,
+                        from: from.oid,
+                        to: referenced.clone(),
+                        key,
+                    });
                 }
             }
-            at = referenced.partition_of().and_then(|oid| catalog.tables.get(&oid)).map(|t| &**t);
+            at = referenced.partition_of().and_then(|oid| catalog.tables.get(&oid));
         }
         let out = References {
             table: table.oid,
@@ -82,7 +98,9 @@ impl References {
 
     /// A row was replaced; `moved`: it has another key now.
     pub fn updated(&self, tx: &mut Transaction, row_key: &Bytes, moved: bool, old: &[Datum], new: &[Datum]) -> Result<()> {
-        self.moved(tx, old, new)?;
+        for other in &self.others {
+            other.updated(tx, old, new)?;
+        }
         let changed = |columns: &[usize]| columns.iter().any(|c| old[*c] != new[*c]);
         for (constraint, columns, full) in &self.own {
             if (moved || changed(columns)) && wants_check(columns, *full, new) {
@@ -92,20 +110,26 @@ impl References {
         Ok(())
     }
 
-    /// A row was replaced, in this table or another partition: what refers to it is concerned.
-    pub fn moved(&self, tx: &mut Transaction, old: &[Datum], new: &[Datum]) -> Result<()> {
-        let changed = |columns: &[usize]| columns.iter().any(|c| old[*c] != new[*c]);
-        for (constraint, table, key) in &self.others {
-            if changed(key) && key.iter().all(|c| !old[*c].is_null()) {
-                let values = |row: &[Datum]| key.iter().map(|c| row[*c].clone()).collect();
-                tx.check_later(Check {
-                    constraint: *constraint,
-                    table: *table,
-                    kind: CheckKind::Referenced {
-                        old: values(old),
-                        new: Some(values(new)),
-                    },
-                })?;
+    /// A row went to another partition of `target` and is there as `new`, which has this table's columns. What refers to the target, or to
+    /// what is above it, sees an update; what refers to this table alone has lost a row. Errors: 0A000 for what is between.
+    pub fn moved(&self, tx: &mut Transaction, catalog: &Catalog, target: Oid, old: &[Datum], new: &[Datum]) -> Result<()> {
+        let above = catalog.ancestors(target);
+        for other in &self.others {
+            if other.to.oid == self.table {
+                other.deleted(tx, old)?;
+            } else if other.to.oid == target || above.contains(&other.to.oid) {
+                other.updated(tx, old, new)?;
+            } else {
+                let name = |oid: Oid| catalog.tables.get(&oid).map_or("", |t| t.name.as_str());
+                let message = "cannot move tuple across partitions when a non-root ancestor of the source partition is directly referenced \
+                               in a foreign key";
+                return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message)
+                    .detail(format!(
+                        "A foreign key points to ancestor \"{}\" but not the root ancestor \"{}\".",
+                        other.to.name,
+                        name(target)
+                    ))
+                    .hint(format!("Consider defining the foreign key on table \"{}\".", name(target))));
             }
         }
         Ok(())
@@ -113,19 +137,38 @@ impl References {
 
     /// A row was deleted.
     pub fn deleted(&self, tx: &mut Transaction, old: &[Datum]) -> Result<()> {
-        for (constraint, table, key) in &self.others {
-            if key.iter().all(|c| !old[*c].is_null()) {
-                tx.check_later(Check {
-                    constraint: *constraint,
-                    table: *table,
-                    kind: CheckKind::Referenced {
-                        old: key.iter().map(|c| old[*c].clone()).collect(),
-                        new: None,
-                    },
-                })?;
-            }
+        self.others.iter().try_for_each(|other| other.deleted(tx, old))
+    }
+}
+
+impl Referrer {
+    fn values(&self, row: &[Datum]) -> Vec<Datum> {
+        self.key.iter().map(|c| row[*c].clone()).collect()
+    }
+
+    fn check(&self, tx: &mut Transaction, old: &[Datum], new: Option<&[Datum]>) -> Result<()> {
+        if self.key.iter().any(|c| old[*c].is_null()) {
+            return Ok(());
         }
-        Ok(())
+        tx.check_later(Check {
+            constraint: self.constraint,
+            table: self.from,
+            kind: CheckKind::Referenced {
+                old: self.values(old),
+                new: new.map(|row| self.values(row)),
+            },
+        })
+    }
+
+    fn updated(&self, tx: &mut Transaction, old: &[Datum], new: &[Datum]) -> Result<()> {
+        match self.key.iter().any(|c| old[*c] != new[*c]) {
+            true => self.check(tx, old, Some(new)),
+            false => Ok(()),
+        }
+    }
+
+    fn deleted(&self, tx: &mut Transaction, old: &[Datum]) -> Result<()> {
+        self.check(tx, old, None)
     }
 }
 

@@ -241,6 +241,9 @@ impl Session {
         waits.run(out, tx.lock_tables(&locks)).await?;
         // The definition may have changed while the lock was waited for.
         let (_, table, columns) = self.copied_columns(name, columns, Way::In)?;
+        if copy.options.freeze && table.is_partitioned() {
+            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "cannot perform COPY FREEZE on a partitioned table").into());
+        }
         let names: Vec<String> = columns.iter().map(|c| c.name.clone()).collect();
         let dialect = Dialect::new(&copy.options, Way::In, &names)?;
         let filter = match &copy.filter {

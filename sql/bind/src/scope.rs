@@ -319,7 +319,12 @@ impl Binder<'_> {
         for (depth, level) in scope.levels().enumerate() {
             let matches =
                 |i: &&Rc<NsItem>| i.relation_visible && i.name == table.name && schema.is_none_or(|s| i.schema.as_deref() == Some(s));
-            if let Some(item) = level.items.iter().find(matches) {
+            let mut found = level.items.iter().filter(matches);
+            if let Some(item) = found.next() {
+                if found.next().is_some() {
+                    let message = format!("table reference \"{}\" is ambiguous", table.name);
+                    return Err(SqlError::new(SqlState::new("42P09"), message).at(at(table.pos)));
+                }
                 return Ok((depth, Rc::clone(item)));
             }
         }

@@ -9,7 +9,7 @@ use curia_parse::ast::{
     RoutineName, TypeName,
 };
 use curia_parse::quote_identifier;
-use curia_types::{IoContext, PgType, Result, SqlError, SqlState, oid, type_info};
+use curia_types::{PgType, Result, SqlError, SqlState, oid, type_info};
 
 /// 42P13
 const INVALID: SqlState = SqlState::new("42P13");
@@ -95,7 +95,7 @@ impl Ddl<'_> {
     }
 
     fn check_function(&self, function: &Function) -> Result<()> {
-        let io = IoContext::default();
+        let io = self.shown_io();
         let catalog = self.catalog();
         let cx = BindContext {
             row_keys: false,

@@ -81,6 +81,12 @@ pub(super) fn reads_tables(rel: &Rel) -> bool {
 fn point_query(rel: &Rel) -> bool {
     match rel {
         Rel::Project { input, .. } | Rel::Limit { input, .. } => point_query(input),
+        Rel::SetOp {
+            op: SetOp::Union,
+            all: true,
+            inputs,
+            ..
+        } => inputs.iter().all(|(input, _)| point_query(input)),
         Rel::Filter { input, predicate } => {
             if let Rel::Scan(scan) = &**input {
                 let terms = walk::terms(predicate);

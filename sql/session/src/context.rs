@@ -166,6 +166,7 @@ mod proc {
     pub const PG_SLEEP: u32 = 2626;
     pub const PG_MY_TEMP_SCHEMA: u32 = 2854;
     pub const PG_IS_OTHER_TEMP_SCHEMA: u32 = 2855;
+    pub const PG_LISTENING_CHANNELS: u32 = 3035;
     pub const PG_NOTIFY: u32 = 3036;
     pub const CURRENT_SETTING_MISSING: u32 = 3294;
     pub const PG_NOTIFICATION_QUEUE_USAGE: u32 = 3296;
@@ -281,6 +282,10 @@ impl StatementContext {
                     payload: word(1),
                 })?;
                 Datum::Text(Arc::from(""))
+            }
+            proc::PG_LISTENING_CHANNELS => {
+                let channels = s.backends.channels(s.process);
+                Datum::list(oid::TEXT, channels.into_iter().map(Datum::text).collect())
             }
             proc::PG_NOTIFICATION_QUEUE_USAGE => Datum::Float8(0.0),
             proc::PG_MY_TEMP_SCHEMA => Datum::Oid(self.catalog.schema(&s.temporary).map_or(0, |s| s.oid)),

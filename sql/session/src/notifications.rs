@@ -165,6 +165,11 @@ impl Backends {
         }
     }
 
+    /// The channels that a session listens on.
+    pub(crate) fn channels(&self, process: i32) -> Vec<String> {
+        self.all.lock().get(&process).map_or_else(Vec::new, |b| b.channels.iter().cloned().collect())
+    }
+
     /// The oldest notification that waits for a session.
     fn next_notification(&self, process: i32) -> Option<Arc<Notification>> {
         self.all.lock().get_mut(&process)?.queue.pop_front()

@@ -18,6 +18,7 @@ pub mod arrow_map;
 pub mod binary_io;
 pub mod bits;
 pub mod datetime;
+pub mod encoding;
 pub mod datum;
 pub mod error;
 pub mod float;

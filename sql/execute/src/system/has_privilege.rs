@@ -3,7 +3,7 @@
 use super::{CatalogScope, text};
 use curia_catalog::privilege::list;
 use curia_catalog::{AclItem, Catalog, Kind, Oid, PUBLIC_ROLE, Relation, Rights};
-use curia_types::{Datum, Result, SqlError, SqlState, oid};
+use curia_types::{Datum, PgType, Result, SqlError, SqlState, oid};
 
 /// What is asked for: any of these, with or without the right to give it on.
 type Asked = Vec<(Rights, bool)>;
@@ -13,6 +13,7 @@ pub(super) fn call(scope: &CatalogScope<'_>, function: &str, args: &[Datum]) -> 
     let catalog = scope.catalog;
     let known = match function {
         "acldefault" => return Some(Ok(default_acl(catalog, args))),
+        "aclexplode" => return Some(exploded(catalog, &args[0])),
         "makeaclitem" => return Some(made_item(catalog, args)),
         "pg_has_role" => return Some(has_role(scope, args)),
         "has_table_privilege" | "has_column_privilege" | "has_any_column_privilege" => Kind::Relation,
@@ -278,4 +279,75 @@ fn made_item(catalog: &Catalog, args: &[Datum]) -> Result<Datum> {
     };
     let name = |role: Oid| catalog.roles.get(&role).map_or_else(|| role.to_string(), |r| r.name.clone());
     Ok(text(item.text(name)))
+}
+
+/// `aclexplode`: (grantor, grantee, privilege_type, is_grantable), as an array of records.
+fn exploded(catalog: &Catalog, acl: &Datum) -> Result<Datum> {
+    let Datum::Array(items) = acl else { return Ok(Datum::Null) };
+    let plain = |oid| PgType::with_typmod(oid, -1);
+    let mut rows = Vec::new();
+    for item in &items.elements {
+        let Datum::Text(item) = item else { continue };
+        let item = read_item(catalog, item)?;
+        for (right, word) in item.rights.each() {
+            rows.push(Datum::record(vec![
+                (plain(oid::OID), Datum::Oid(item.grantor)),
+                (plain(oid::OID), Datum::Oid(item.grantee)),
+                (plain(oid::TEXT), text(word)),
+                (plain(oid::BOOL), Datum::Bool(item.options.contains(right))),
+            ]));
+        }
+    }
+    Ok(Datum::list(oid::RECORD, rows))
+}
+
+/// An item in its text form (`aclparse`).
+fn read_item(catalog: &Catalog, item: &str) -> Result<AclItem> {
+    let bad = |what: &str| SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, what.to_owned());
+    let (grantee, rest) = read_name(item);
+    let rest = rest.strip_prefix('=').ok_or_else(|| bad("missing \"=\" sign"))?;
+    let (letters, grantor) = rest.split_once('/').unwrap_or((rest, ""));
+    let mut out = AclItem::new(PUBLIC_ROLE, curia_catalog::lookup::FIRST_ROLE, Rights::NONE);
+    let mut last = Rights::NONE;
+    for letter in letters.chars() {
+        if letter == '*' {
+            out.options |= last;
+            continue;
+        }
+        let named = curia_catalog::privilege::NAMED.iter().find(|(_, l, _)| *l == letter);
+        last = named.map(|(right, ..)| *right).ok_or_else(|| bad("invalid mode character"))?;
+        out.rights |= last;
+    }
+    let find = |name: &str| {
+        let missing = || SqlError::new(SqlState::UNDEFINED_OBJECT, format!("role \"{name}\" does not exist"));
+        // A role that is gone is shown by its OID.
+        let gone = || name.parse().ok();
+        catalog.role(name).map(|r| r.oid).or_else(gone).ok_or_else(missing)
+    };
+    if !grantee.is_empty() {
+        out.grantee = find(&grantee)?;
+    }
+    if !grantor.is_empty() {
+        out.grantor = find(&read_name(grantor).0)?;
+    }
+    Ok(out)
+}
+
+/// A role's name, maybe quoted, and what follows it.
+fn read_name(text: &str) -> (String, &str) {
+    let mut name = String::new();
+    let mut quoted = false;
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '"' if quoted && chars.peek().is_some_and(|(_, next)| *next == '"') => {
+                chars.next();
+                name.push('"');
+            }
+            '"' => quoted = !quoted,
+            '=' | '/' if !quoted => return (name, &text[at..]),
+            c => name.push(c),
+        }
+    }
+    (name, "")
 }

@@ -218,7 +218,9 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
             ("default_collate_catalog", database),
         ]),
         _ => {
-            super::privileges::produce(name, &asker, &database, out);
+            if !super::privileges::produce(name, &asker, &database, out) {
+                super::information_routines::produce(name, &asker, &database, out);
+            }
         }
     }
 }

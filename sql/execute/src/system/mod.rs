@@ -8,12 +8,14 @@ mod facts;
 mod functions;
 mod has_privilege;
 mod information;
+mod information_routines;
 mod partitions;
 mod privileges;
 mod relations;
 mod roles;
 mod routines;
 mod statistics;
+mod timezones;
 mod user_types;
 
 pub use facts::{support_name, support_named};
@@ -85,7 +87,8 @@ fn rows(table: &'static SystemTable, exec: &Exec) -> Vec<Row> {
     if table.schema_name == "information_schema" {
         information::produce(table.name, catalog, exec, &mut out);
     } else {
-        let produced = statistics::produce(table, catalog, &mut out)
+        let produced = timezones::produce(table.name, exec, &mut out)
+            || statistics::produce(table, catalog, &mut out)
             || relations::produce(table.name, catalog, exec, &mut out)
             || roles::produce(table.name, catalog, &mut out);
         if !produced {

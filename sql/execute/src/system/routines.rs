@@ -86,7 +86,7 @@ pub(super) fn arguments(scope: &CatalogScope<'_>, f: &Function, identity: bool) 
 }
 
 /// A default as an expression of the parameter's type.
-fn default_shown(scope: &CatalogScope<'_>, default: &str, p: &Parameter) -> String {
+pub(super) fn default_shown(scope: &CatalogScope<'_>, default: &str, p: &Parameter) -> String {
     let parsed = curia_parse::parse_expression(default);
     let stored = parsed.and_then(|e| curia_bind::ddl::default_text(scope.catalog, scope.search_path, &e, &p.name, p.ty));
     match stored {

@@ -170,9 +170,12 @@ fn digest(algorithm: &'static ring::digest::Algorithm, b: &[u8]) -> Result<Datum
     bytes(ring::digest::digest(algorithm, b))
 }
 
-fn only_utf8(name: &str) -> Result<()> {
+/// UTF-8 by name; `role` is what the name is given for, as messages say it.
+fn only_utf8(name: &str, role: &str) -> Result<()> {
     if matches!(name.to_ascii_lowercase().replace(['-', '_'], "").as_str(), "utf8" | "unicode") {
         Ok(())
+    } else if !curia_types::encoding::is_known(name) {
+        Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("invalid {role}encoding name \"{name}\"")))
     } else {
         Err(SqlError::unsupported(format!("encoding \"{name}\"")))
     }
@@ -202,9 +205,9 @@ kernels! {
     "sha256_bytea" = pure!(|a: &[u8]| ? digest(&ring::digest::SHA256, a));
     "sha384_bytea" = pure!(|a: &[u8]| ? digest(&ring::digest::SHA384, a));
     "sha512_bytea" = pure!(|a: &[u8]| ? digest(&ring::digest::SHA512, a));
-    "pg_convert_from" => pure!(|a: &[u8], e: &str| ? { only_utf8(e)?; curia_types::binary_io::check_text(a).map(Datum::text) });
-    "pg_convert_to" => pure!(|a: &str, e: &str| ? { only_utf8(e)?; bytes(a.as_bytes()) });
-    "length_in_encoding" => pure!(|a: &[u8], e: &str| ? { only_utf8(e)?; curia_types::binary_io::check_text(a).map(|s| Datum::Int4(s.chars().count() as i32)) });
+    "pg_convert_from" => pure!(|a: &[u8], e: &str| ? { only_utf8(e, "source ")?; curia_types::binary_io::check_text(a).map(Datum::text) });
+    "pg_convert_to" => pure!(|a: &str, e: &str| ? { only_utf8(e, "destination ")?; bytes(a.as_bytes()) });
+    "length_in_encoding" => pure!(|a: &[u8], e: &str| ? { only_utf8(e, "")?; curia_types::binary_io::check_text(a).map(|s| Datum::Int4(s.chars().count() as i32)) });
 }
 
 /// Text form for the escape output of bytea.

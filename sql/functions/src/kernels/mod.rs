@@ -17,6 +17,7 @@ mod geometry;
 mod integers;
 pub(crate) mod json;
 mod like;
+mod listings;
 mod math;
 mod md5;
 mod network;
@@ -62,6 +63,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Binding> {
         integers::KERNELS,
         enums::KERNELS,
         like::KERNELS,
+        listings::KERNELS,
         math::KERNELS,
         geometry::KERNELS,
         network::KERNELS,

@@ -24,7 +24,7 @@ kernels! {
 }
 
 /// The rows that the session gives as an array of records, or of values.
-fn rows(cx: &dyn Context, function: u32, args: &[Datum]) -> Result<Rows> {
+pub(super) fn rows(cx: &dyn Context, function: u32, args: &[Datum]) -> Result<Rows> {
     let Datum::Array(found) = cx.session_call(function, args)? else {
         return Ok(Box::new(std::iter::empty()));
     };

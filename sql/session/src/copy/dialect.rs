@@ -67,6 +67,9 @@ impl Dialect {
                 .filter(char::is_ascii_alphanumeric)
                 .map(|c| c.to_ascii_lowercase())
                 .collect();
+            if !curia_types::encoding::is_known(encoding) {
+                return Err(invalid("argument to option \"encoding\" must be a valid encoding name"));
+            }
             if plain != "utf8" && plain != "unicode" {
                 return Err(unsupported(format!("COPY encoding \"{encoding}\" is not supported")));
             }

@@ -35,8 +35,7 @@ fn client_encoding(value: String) -> Result<String> {
         .collect();
     match plain.as_str() {
         "utf8" | "unicode" => Ok("UTF8".to_owned()),
-        "sqlascii" | "latin1" | "latin2" | "latin9" | "iso88591" | "iso885915" | "win1250" | "win1251" | "win1252" | "eucjp" | "sjis"
-        | "big5" | "gbk" | "gb18030" | "euckr" | "koi8r" | "euccn" | "uhc" => Err(SqlError::new(
+        _ if curia_types::encoding::is_known(&value) => Err(SqlError::new(
             SqlState::FEATURE_NOT_SUPPORTED,
             format!("client_encoding \"{value}\" is not supported"),
         )

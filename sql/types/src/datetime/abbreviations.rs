@@ -20,6 +20,11 @@ pub(crate) fn find(name: &str) -> Option<Abbreviation> {
     ROWS.binary_search_by(|(n, _)| (*n).cmp(lower.as_str())).ok().map(|i| ROWS[i].1)
 }
 
+/// All of them, in order.
+pub(crate) fn all() -> &'static [(&'static str, Abbreviation)] {
+    ROWS
+}
+
 #[rustfmt::skip]
 static ROWS: &[(&str, Abbreviation)] = &[
     ("acdt", Fixed { seconds: 37800 }),

@@ -10,6 +10,7 @@ mod fields;
 mod format;
 mod interval_iso;
 mod interval_text;
+mod listing;
 mod parse;
 mod span;
 mod timetz;
@@ -23,6 +24,7 @@ pub use calendar::{
 pub use fields::*;
 pub use format::{format_date, format_time, format_timestamp, format_timestamptz};
 pub use interval_text::{format_interval, interval_fields_name, parse_interval};
+pub use listing::{Listed, zone_abbreviations, zone_names};
 pub use parse::{parse_date, parse_time, parse_timestamp, parse_timestamptz, parse_timetz};
 pub use span::*;
 pub use timetz::{TimeTz, format_timetz};

@@ -33,7 +33,7 @@ fn may_call(asker: &Asker<'_>, f: &Function) -> bool {
 }
 
 /// Adds the rows of one of these views; false for another one.
-pub(super) fn produce(name: &str, asker: &Asker<'_>, exec: &Exec, database: &Datum, out: &mut Rows) -> bool {
+pub(super) fn produce(name: &str, asker: &Asker<'_>, database: &Datum, out: &mut Rows) -> bool {
     match name {
         "routines" => routines(asker, database, out),
         "parameters" => parameters(asker, database, out),
@@ -117,7 +117,7 @@ fn routines(asker: &Asker<'_>, database: &Datum, out: &mut Rows) {
     }
 }
 
-fn parameters(asker: &Asker<'_>, exec: &Exec, database: &Datum, out: &mut Rows) {
+fn parameters(asker: &Asker<'_>, database: &Datum, out: &mut Rows) {
     let catalog = asker.catalog;
     let path = ["public".to_owned()];
     let scope = CatalogScope {

@@ -10,7 +10,9 @@ use curia_storage::row::{ColumnRef, RowLayout};
 use curia_storage::state::version_key;
 use curia_storage::{key, log};
 use curia_types::arrow_map::{self, ColumnBuilder};
-use curia_types::{Datum, Interval, IoContext, Numeric, PgType, binary_io, oid, text_io};
+use curia_types::datetime::TimeTz;
+use curia_types::net::Inet;
+use curia_types::{ArrayValue, Bits, Datum, Interval, IoContext, Numeric, PgType, binary_io, oid, text_io};
 use proptest::prelude::*;
 
 const BPCHAR: PgType = PgType::BPCHAR;
@@ -75,7 +77,60 @@ fn values(n: usize) -> impl Strategy<Value = (PgType, Vec<Datum>)> {
         of(PgType::TIMESTAMPTZ, n, any::<i64>().prop_map(Datum::Timestamptz)),
         of(PgType::INTERVAL, n, interval_strategy()),
         of(PgType::UUID, n, any::<[u8; 16]>().prop_map(Datum::Uuid)),
+        of(PgType::TIMETZ, n, timetz_strategy()),
+        of(
+            VARBIT,
+            n,
+            prop::collection::vec(any::<bool>(), 0..12).prop_map(|b| Datum::Bits(Arc::new(Bits::of(b))))
+        ),
+        of(INET, n, inet_strategy()),
+        of(INT4_ARRAY, n, array_strategy()),
     ]
+}
+
+const VARBIT: PgType = PgType {
+    oid: oid::VARBIT,
+    typmod: -1,
+};
+const INET: PgType = PgType {
+    oid: oid::INET,
+    typmod: -1,
+};
+const INT4_ARRAY: PgType = PgType {
+    oid: oid::INT4_ARRAY,
+    typmod: -1,
+};
+
+fn timetz_strategy() -> impl Strategy<Value = Datum> {
+    (0..=24i64, -15..=15i32).prop_map(|(hours, west)| {
+        Datum::Timetz(TimeTz {
+            micros: hours * 3_600_000_000,
+            west: west * 3600,
+        })
+    })
+}
+
+fn inet_strategy() -> impl Strategy<Value = Datum> {
+    let four = ([0..3u8, 0..3u8, 0..3u8, 0..3u8], 0..=32u8).prop_map(|(a, bits)| (std::net::IpAddr::from(a), bits));
+    let six = (any::<[u8; 16]>(), 0..=128u8).prop_map(|(a, bits)| (std::net::IpAddr::from(a), bits));
+    prop_oneof![four, six].prop_map(|(address, bits)| Datum::Inet(Inet { address, bits }))
+}
+
+fn array_strategy() -> impl Strategy<Value = Datum> {
+    let element = prop_oneof![Just(Datum::Null), (0..3i32).prop_map(Datum::Int4)];
+    (prop::collection::vec(element, 0..5), -1..2i32, any::<bool>()).prop_map(|(elements, lower, nested)| {
+        let length = elements.len() as i32;
+        let dimensions = match (length, nested) {
+            (0, _) => Vec::new(),
+            (n, false) => vec![(n, lower)],
+            (n, true) => vec![(1, lower), (n, 1)],
+        };
+        Datum::Array(Arc::new(ArrayValue {
+            element: oid::INT4,
+            dimensions,
+            elements,
+        }))
+    })
 }
 
 /// PostgreSQL's order of two values that are not NULL.
@@ -106,6 +161,20 @@ fn compare(a: &Datum, b: &Datum, ty: PgType) -> Ordering {
         (Datum::Bytea(a), Datum::Bytea(b)) => a.cmp(b),
         (Datum::Interval(a), Datum::Interval(b)) => span(a).cmp(&span(b)),
         (Datum::Uuid(a), Datum::Uuid(b)) => a.cmp(b),
+        (Datum::Timetz(a), Datum::Timetz(b)) => a.cmp(b),
+        (Datum::Bits(a), Datum::Bits(b)) => a.cmp(b),
+        (Datum::Inet(a), Datum::Inet(b)) => a.cmp(b),
+        (Datum::Array(a), Datum::Array(b)) => {
+            let element = |(a, b): (&Datum, &Datum)| match (a, b) {
+                (Datum::Null, _) | (_, Datum::Null) => a.is_null().cmp(&b.is_null()),
+                _ => compare(a, b, PgType::INT4),
+            };
+            let elements = a.elements.iter().zip(&b.elements).map(element).find(|o| o.is_ne());
+            elements
+                .unwrap_or(Ordering::Equal)
+                .then(a.elements.len().cmp(&b.elements.len()))
+                .then_with(|| a.compare_shape(b))
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -325,6 +394,22 @@ fn the_bytes_of_keys_are_these() {
         (Datum::Timestamptz(-1), PgType::TIMESTAMPTZ, "027fffffffffffffff"),
         (Datum::Interval(interval), PgType::INTERVAL, "02800000000000000000000283baec0003"),
         (Datum::Uuid([7; 16]), PgType::UUID, "0207070707070707070707070707070707"),
+        (
+            Datum::Timetz(TimeTz { micros: 1, west: 1 }),
+            PgType::TIMETZ,
+            "0280000000000f424180000001",
+        ),
+        (Datum::Bits(Arc::new(Bits::of([true]))), VARBIT, "0280000100000001"),
+        (
+            Datum::Inet(Inet::parse("10.0.0.1/8", false).unwrap()),
+            INET,
+            "02040000000000000000000000000a000000080000000000000000000000000a000001",
+        ),
+        (
+            Datum::list(oid::INT4, vec![Datum::Int4(1), Datum::Null]),
+            INT4_ARRAY,
+            "0202800000010301010000000280000001",
+        ),
     ];
     for (value, ty, bytes) in golden {
         assert_eq!(hex(&value, ty, false), bytes, "{value:?}");

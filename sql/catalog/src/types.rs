@@ -100,6 +100,13 @@ impl Type {
             _ => &[],
         }
     }
+    /// `pg_class.oid` of the relation behind a composite type.
+    pub fn relation(&self) -> Option<Oid> {
+        match &self.kind {
+            TypeKind::Composite { relation, .. } => Some(*relation),
+            _ => None,
+        }
+    }
     /// A domain's definition.
     pub fn domain(&self) -> Option<&Domain> {
         match &self.kind {

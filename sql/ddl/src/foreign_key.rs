@@ -25,7 +25,7 @@ impl Ddl<'_> {
             return Err(cannot_be_marked("FOREIGN KEY", "NO INHERIT", Some(w.pos)));
         }
         let found = match self.find_relation(&references.table)? {
-            Relation::Table(oid) => oid,
+            Relation::Table(oid) if self.table(oid)?.materialized.is_none() => oid,
             _ => {
                 return Err(SqlError::new(
                     SqlState::WRONG_OBJECT_TYPE,
@@ -81,6 +81,15 @@ impl Ddl<'_> {
                     table.columns[*outside].name
                 ),
             ));
+        }
+        let generated = columns.iter().any(|c| table.columns[*c].generated);
+        let changes = |a: ast::ForeignKeyAction| matches!(a, ast::ForeignKeyAction::SetNull | ast::ForeignKeyAction::SetDefault);
+        let update = changes(references.on_update) || references.on_update == ast::ForeignKeyAction::Cascade;
+        for (refused, clause) in [(update, "ON UPDATE"), (changes(references.on_delete), "ON DELETE")] {
+            if generated && refused {
+                let message = format!("invalid {clause} action for foreign key constraint containing generated column");
+                return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+            }
         }
         let (key, index) = referenced_key(&other, &references.columns)?;
         if key.len() != columns.len() {

@@ -2,7 +2,7 @@
 
 use crate::Ddl;
 use curia_bind::ddl::ViewShape;
-use curia_catalog::{Change, OnCommit, Relation, Rights, Schema, Table, temporary};
+use curia_catalog::{Catalog, Change, OnCommit, Relation, Rights, Schema, Table, temporary};
 use curia_parse::ObjectName;
 use curia_parse::ast::Persistence;
 use curia_txn::TableLock;
@@ -90,8 +90,20 @@ impl Ddl<'_> {
         let (dropped, emptied): (Vec<&Arc<Table>>, Vec<&Arc<Table>>) = tables
             .filter(|t| t.on_commit.is_some())
             .partition(|t| t.on_commit == Some(OnCommit::Drop));
+        let defining = catalog.version & Catalog::PRIVATE != 0;
+        let going: Vec<_> = emptied.iter().map(|t| t.oid).collect();
         for table in emptied {
-            if self.holds_rows(table)? {
+            let holds_rows = self.holds_rows(table)?;
+            if (holds_rows || defining)
+                && let Some((other, ..)) = catalog.references_to(table.oid).find(|(t, ..)| !going.contains(&t.oid))
+            {
+                let message = "unsupported ON COMMIT and foreign key combination";
+                return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).detail(format!(
+                    "Table \"{}\" references \"{}\", but they do not have the same ON COMMIT setting.",
+                    other.name, table.name
+                )));
+            }
+            if holds_rows {
                 self.lock_table(table.oid, TableLock::AccessExclusive).await?;
                 self.empty(table.oid)?;
             }

@@ -167,7 +167,10 @@ impl Backends {
 
     /// The channels that a session listens on.
     pub(crate) fn channels(&self, process: i32) -> Vec<String> {
-        self.all.lock().get(&process).map_or_else(Vec::new, |b| b.channels.iter().cloned().collect())
+        self.all
+            .lock()
+            .get(&process)
+            .map_or_else(Vec::new, |b| b.channels.iter().cloned().collect())
     }
 
     /// The oldest notification that waits for a session.

@@ -271,7 +271,11 @@ fn relation_visible(scope: &CatalogScope<'_>, id: Oid) -> Datum {
         return Datum::Bool(s.schema_name == "pg_catalog" || scope.search_path.iter().any(|p| p == s.schema_name));
     }
     match scope.catalog.relation_by_oid(id) {
-        None => Datum::Null,
+        // The relation behind a composite type is found as its type is.
+        None => match scope.catalog.types.values().find(|t| t.relation() == Some(id)) {
+            Some(t) => Datum::Bool(scope.catalog.type_named(scope.search_path, &t.name) == Some(t.oid)),
+            None => Datum::Null,
+        },
         Some((_, name, _)) if system_tables().iter().any(|s| s.schema_name == "pg_catalog" && s.name == name) => Datum::Bool(false),
         Some((_, name, _)) => Datum::Bool(scope.catalog.relation(scope.search_path, name).map(Relation::oid) == Some(id)),
     }

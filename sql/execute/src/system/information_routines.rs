@@ -29,7 +29,9 @@ fn type_of(catalog: &Catalog, ty: Oid) -> (Datum, Datum, Datum) {
 fn may_call(asker: &Asker<'_>, f: &Function) -> bool {
     let c = asker.catalog;
     let kind = curia_catalog::Kind::Function;
-    c.owns(asker.role, f.owner) || c.rights_on(asker.role, f.oid, kind, f.owner).contains(curia_catalog::Rights::EXECUTE)
+    c.owns(asker.role, f.owner)
+        || c.rights_on(asker.role, f.oid, kind, f.owner)
+            .contains(curia_catalog::Rights::EXECUTE)
 }
 
 /// Adds the rows of one of these views; false for another one.
@@ -66,7 +68,11 @@ fn routines(asker: &Asker<'_>, database: &Datum, out: &mut Rows) {
             ("is_udt_dependent", yes(false)),
         ];
         if catalog.owns(asker.role, f.owner) {
-            let body = if f.form == curia_catalog::BodyForm::Text { f.body.as_str() } else { "" };
+            let body = if f.form == curia_catalog::BodyForm::Text {
+                f.body.as_str()
+            } else {
+                ""
+            };
             row.push(("routine_definition", text(body)));
         }
         if !f.procedure {

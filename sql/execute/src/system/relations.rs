@@ -280,7 +280,14 @@ fn classes(catalog: &Catalog, exec: &Exec, out: &mut Rows) {
 }
 
 pub(super) fn attribute(out: &mut Rows, relation: Oid, name: &str, attnum: i16, ty: PgType, extra: &[(&'static str, Datum)]) {
-    let info = type_info::by_oid(type_info::base_type(ty.oid));
+    let base = type_info::base_type(ty.oid);
+    let info = type_info::by_oid(base);
+    let by_value = type_info::is_enum(base) || info.is_some_and(|i| i.by_value);
+    let storage = if type_info::is_enum(base) {
+        'p'
+    } else {
+        info.map_or('x', |i| i.storage)
+    };
     let mut row = vec![
         ("attrelid", oid_of(relation)),
         ("attname", text(name)),
@@ -291,9 +298,9 @@ pub(super) fn attribute(out: &mut Rows, relation: Oid, name: &str, attnum: i16, 
         ("attndims", int4(i32::from(super::user_types::is_array(ty.oid)))),
         ("attcacheoff", int4(-1)),
         ("atttypmod", int4(ty.typmod)),
-        ("attbyval", flag(info.is_some_and(|i| i.by_value))),
+        ("attbyval", flag(by_value)),
         ("attalign", text(info.map_or('i', |i| i.align).to_string())),
-        ("attstorage", text(info.map_or('x', |i| i.storage).to_string())),
+        ("attstorage", text(storage.to_string())),
         ("attcollation", oid_of(info.map_or(0, |i| i.collation))),
         ("attislocal", flag(true)),
     ];

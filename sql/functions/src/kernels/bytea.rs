@@ -175,7 +175,10 @@ fn only_utf8(name: &str, role: &str) -> Result<()> {
     if matches!(name.to_ascii_lowercase().replace(['-', '_'], "").as_str(), "utf8" | "unicode") {
         Ok(())
     } else if !curia_types::encoding::is_known(name) {
-        Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("invalid {role}encoding name \"{name}\"")))
+        Err(SqlError::new(
+            SqlState::INVALID_PARAMETER_VALUE,
+            format!("invalid {role}encoding name \"{name}\""),
+        ))
     } else {
         Err(SqlError::unsupported(format!("encoding \"{name}\"")))
     }

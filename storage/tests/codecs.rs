@@ -361,13 +361,14 @@ fn values_of_the_wrong_type_or_number_are_refused() {
     assert!(key::encode(&Datum::text("{}"), PgType::JSON, false, false, &mut out).is_err());
 }
 
+fn hex(value: &Datum, ty: PgType, descending: bool) -> String {
+    let mut out = Vec::new();
+    key::encode(value, ty, descending, false, &mut out).unwrap();
+    out.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[test]
 fn the_bytes_of_keys_are_these() {
-    let hex = |value: &Datum, ty: PgType, descending: bool| {
-        let mut out = Vec::new();
-        key::encode(value, ty, descending, false, &mut out).unwrap();
-        out.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
-    };
     let interval = Interval {
         months: 1,
         days: 2,
@@ -458,4 +459,39 @@ fn the_bytes_of_rows_are_these() {
         wire,
         "rows keep intervals in wire form"
     );
+}
+
+/// The stored form and the key of jsonb, as `docs/formats.md` has them.
+#[test]
+fn the_bytes_of_jsonb_are_these() {
+    let jsonb = PgType {
+        oid: oid::JSONB,
+        typmod: -1,
+    };
+    let value = |text: &str| text_io::parse(jsonb, text, &IoContext::default()).unwrap();
+    let layout = RowLayout::new(&[jsonb], Vec::new());
+    let stored = |text: &str| {
+        let mut bytes = Vec::new();
+        layout.encode(&[value(text)], &mut bytes).unwrap();
+        // Behind the row's head: version, number of columns, the value's end.
+        bytes.split_off(5)
+    };
+    assert_eq!(stored("null"), b"\x01\0");
+    assert_eq!(stored("true"), b"\x01\x02");
+    assert_eq!(stored("\"ab\""), b"\x01\x04\x02\0\0\0ab");
+    assert_eq!(stored("1.50"), b"\x01\x03\x08\0\0\0\x30\x10\0\x01\x10\0\0\x02");
+    assert_eq!(
+        stored("[1, \"a\"]"),
+        b"\x01\x05\x02\0\0\0\x03\x08\0\0\0\x30\x10\0\x01\x0b\0\0\0\x04\x01\0\0\0a"
+    );
+    assert_eq!(stored("{\"k\": null}"), b"\x01\x06\x01\0\0\0\x01\0\0\0k\0");
+    let key = |text: &str| hex(&value(text), jsonb, false);
+    assert_eq!(key("[]"), "0201");
+    assert_eq!(key("null"), "0202");
+    assert_eq!(key("\"a\""), "0203610001");
+    assert_eq!(key("1.5"), "0204301000011000");
+    assert_eq!(key("1.50"), key("1.5"));
+    assert_eq!(key("true"), "020501");
+    assert_eq!(key("[null, []]"), "020600000002020600000000");
+    assert_eq!(key("{\"k\": false}"), "0207000000016b00010500");
 }

@@ -8,7 +8,7 @@ use curia_pgprotocol::decode;
 use curia_storage::fragment::{FragmentReader, FragmentWriter};
 use curia_storage::{key, log, row::RowLayout};
 use curia_types::numeric::Numeric;
-use curia_types::{Datum, Interval, IoContext, PgType, binary_io, text_io};
+use curia_types::{Datum, Interval, IoContext, PgType, binary_io, oid, text_io};
 use std::sync::Arc;
 
 /// A decoder under test.
@@ -66,7 +66,11 @@ pub fn all() -> Vec<Target> {
     ]
 }
 
-const TYPES: [PgType; 17] = [
+const fn plain(oid: u32) -> PgType {
+    PgType { oid, typmod: -1 }
+}
+
+const TYPES: [PgType; 23] = [
     PgType::BOOL,
     PgType::INT2,
     PgType::INT4,
@@ -84,11 +88,17 @@ const TYPES: [PgType; 17] = [
     PgType::TIMESTAMPTZ,
     PgType::INTERVAL,
     PgType::UUID,
+    plain(oid::JSONB),
+    plain(oid::INT4_ARRAY),
+    plain(oid::VARBIT),
+    plain(oid::INET),
+    plain(oid::TIMETZ),
+    plain(oid::MACADDR),
 ];
 
 /// One value of each of [`TYPES`].
 fn values() -> Vec<Datum> {
-    vec![
+    let mut all = vec![
         Datum::Bool(true),
         Datum::Int2(-2),
         Datum::Int4(4),
@@ -110,7 +120,25 @@ fn values() -> Vec<Datum> {
             micros: 3,
         }),
         Datum::Uuid([7; 16]),
-    ]
+    ];
+    // Those that are easier written than built.
+    let io = IoContext::default();
+    let written = [
+        "{\"a\": [1, \"x\", null, true], \"b\": {}}",
+        "{{1,NULL},{2,3}}",
+        "10110",
+        "2001:db8::1/64",
+        "12:34:56.5+02",
+        "08:00:2b:01:02:03",
+    ];
+    let types = &TYPES[all.len()..];
+    all.extend(
+        written
+            .iter()
+            .zip(types)
+            .filter_map(|(text, ty)| text_io::parse(*ty, text, &io).ok()),
+    );
+    all
 }
 
 fn layout() -> RowLayout {
@@ -386,8 +414,14 @@ fn catalog() -> Vec<Vec<u8>> {
         owner: 10,
     };
     let key = curia_catalog::codec::encode_key(curia_catalog::Object::from(schema.clone()).key());
+    let granted = curia_catalog::Privileges {
+        object: 16_384,
+        attnum: 2,
+        items: vec![curia_catalog::AclItem::new(0, 10, curia_catalog::Rights::SELECT)],
+    };
     let mut samples = vec![key.to_vec()];
     samples.extend(curia_catalog::codec::encode(&curia_catalog::Object::from(schema)).ok());
+    samples.extend(curia_catalog::codec::encode(&curia_catalog::Object::from(granted)).ok());
     samples
 }
 

@@ -91,6 +91,17 @@ def test_types_without_an_arrow_twin(connection):
     assert (span.months, span.days, span.nanoseconds) == (1, 2, 3_500_000_000)
 
 
+def test_newer_types_are_what_their_text_says(connection, sql):
+    sql.execute("CREATE TYPE flight_mood AS ENUM ('sad', 'fine')")
+    values = ["'{\"a\": 1}'::jsonb", "'101'::varbit", "'12:34:56.5-03'::timetz", "'10.1.2.3/8'::inet", "'fine'::flight_mood", "ROW(7, 'b')"]
+    select = ", ".join(f"{v} AS v{i}" for i, v in enumerate(values))
+    (row,) = fetch(connection, f"SELECT {select}").to_pylist()
+    assert list(row.values()) == ['{"a": 1}', "101", "12:34:56.5-03", "10.1.2.3/8", "fine", "(7,b)"]
+    (row,) = fetch(connection, "SELECT ARRAY[1, NULL, 3] AS a, ARRAY['x']::text[] AS t").to_pylist()
+    assert row == {"a": [1, None, 3], "t": ["x"]}
+    sql.execute("DROP TYPE flight_mood")
+
+
 def test_parameters_are_bound(connection):
     with connection.cursor() as cursor:
         cursor.execute("CREATE TABLE bound (id int PRIMARY KEY, v text)")

@@ -72,6 +72,34 @@ def test_copy_in_and_out(connection, form):
                 assert list(copy.rows()) == rows
 
 
+NEWER = """CREATE TYPE mood AS ENUM ('sad', 'fine');
+CREATE TYPE pair AS (a int, b text);
+CREATE TABLE newer (id int PRIMARY KEY, j jsonb, ints int[], words text[], bits varbit, b5 bit(5), tz timetz, i inet, c cidr, m macaddr, e mood, p pair);
+CREATE TABLE newer_again (LIKE newer);
+INSERT INTO newer VALUES
+    (1, '{"a": [1.50, null, {"b": "é"}]}', '{{1,NULL},{3,4}}', '[0:1]={"x y",NULL}', '101', '10011', '12:34:56.5-03', '10.1.2.3/8', '10.1.0.0/16',
+     '08:00:2b:01:02:03', 'fine', '(7,"a, b")'),
+    (2, 'null', '{}', '{""}', '', '00000', '00:00+15', '::1', '::/0', 'ff:ff:ff:ff:ff:ff', 'sad', '(,)'),
+    (3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)"""
+
+
+def test_newer_types_are_copied_in_binary(connection):
+    for statement in NEWER.split(";"):
+        connection.execute(statement)
+    with connection.cursor() as cursor:
+        with cursor.copy("COPY newer TO STDOUT (FORMAT binary)") as copy:
+            data = b"".join(copy)
+        with cursor.copy("COPY newer_again FROM STDIN (FORMAT binary)") as copy:
+            copy.write(data)
+        cursor.execute("SELECT * FROM newer EXCEPT SELECT * FROM newer_again")
+        assert cursor.fetchall() == []
+        cursor.execute("SELECT j::text, ints::text, words::text, bits::text, tz::text, i::text, e::text, p::text FROM newer_again WHERE id = 1")
+        assert cursor.fetchone() == (
+            '{"a": [1.50, null, {"b": "é"}]}', "{{1,NULL},{3,4}}", '[0:1]={"x y",NULL}', "101", "12:34:56.5-03", "10.1.2.3/8", "fine", '(7,"a, b")',
+        )
+    connection.execute("DROP TABLE newer, newer_again; DROP TYPE mood, pair")
+
+
 def test_a_pipeline_sends_many_statements_at_once(connection):
     connection.execute("CREATE TABLE piped (id int PRIMARY KEY)")
     with connection.pipeline():

@@ -163,6 +163,7 @@ mod proc {
     pub const PG_CURRENT_SNAPSHOT: u32 = 5061;
     pub const PG_POSTMASTER_START_TIME: u32 = 2560;
     pub const PG_BLOCKING_PIDS: u32 = 2561;
+    pub const PG_ISOLATION_TEST_SESSION_IS_BLOCKED: u32 = 3378;
     pub const PG_SLEEP: u32 = 2626;
     pub const PG_MY_TEMP_SCHEMA: u32 = 2854;
     pub const PG_IS_OTHER_TEMP_SCHEMA: u32 = 2855;
@@ -301,6 +302,15 @@ impl StatementContext {
                 let process = i32::try_from(integer(args, 0)?).unwrap_or(0);
                 let blocking = s.database.blocking_sessions(process);
                 Datum::list(oid::INT4, blocking.into_iter().map(Datum::Int4).collect())
+            }
+            proc::PG_ISOLATION_TEST_SESSION_IS_BLOCKED => {
+                let process = i32::try_from(integer(args, 0)?).unwrap_or(0);
+                let interesting = match args.get(1) {
+                    Some(Datum::Array(a)) => a.elements.as_slice(),
+                    _ => &[],
+                };
+                let blocking = s.database.blocking_sessions(process);
+                Datum::Bool(blocking.into_iter().any(|b| interesting.contains(&Datum::Int4(b))))
             }
             _ => return s.advisory_call(function, args),
         }))

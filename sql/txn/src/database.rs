@@ -5,7 +5,6 @@ use crate::commit;
 use crate::lock::LockTable;
 use crate::lock::weak::StrongModes;
 use crate::replication::Replication;
-use crate::serial::RecentCommits;
 use crate::slot::{SessionSlot, Snapshots};
 use crate::tenure::Tenure;
 use crate::transaction::{Options, Transaction};
@@ -63,7 +62,6 @@ pub struct Database {
     pub(crate) strong: StrongModes,
     pub(crate) snapshots: Snapshots,
     pub(crate) tenure: ArcSwap<Tenure>,
-    pub(crate) recent: Arc<RecentCommits>,
     catalog: ArcSwap<Catalog>,
     /// Orders publications, and with them the beginnings of tenures.
     pub(crate) publishing: Mutex<()>,
@@ -96,7 +94,6 @@ impl Database {
             locks: LockTable::new(),
             strong: StrongModes::new(),
             snapshots: Snapshots::default(),
-            recent: Arc::default(),
             catalog: ArcSwap::from_pointee(catalog),
             publishing: Mutex::new(()),
             private_versions: AtomicU64::new(1),
@@ -117,8 +114,8 @@ impl Database {
     /// Begins a transaction. Costs no I/O; takes no snapshot yet.
     pub fn begin(self: &Arc<Self>, slot: &Arc<SessionSlot>, options: Options) -> Transaction {
         // Where the office is another's by now, it can't commit.
-        let begun = self.tenure.load().term;
-        Transaction::begin(self.clone(), slot.clone(), options, begun)
+        let tenure = self.tenure.load();
+        Transaction::begin(self.clone(), slot.clone(), options, &tenure)
     }
 
     /// A view for expressions that stand alone: what is applied now, without a transaction's own writes.

@@ -391,10 +391,10 @@ impl Transaction {
             .unwrap_or(false))
     }
 
-    /// A result depends on whether there is a row at this key.
+    /// A result depends on the newest row at this key, or on there being none.
     fn note_read(&self, storage: StorageId, key: &[u8]) {
         if let Some(reads) = self.reads() {
-            reads.read(storage.0, key);
+            reads.read_newest(storage.0, key);
         }
     }
 

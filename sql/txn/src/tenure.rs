@@ -15,6 +15,7 @@ use crate::counter::Counter;
 use crate::database::{Database, load, write_changes};
 use crate::replication::{FragmentWrites, Replication, WriteSet};
 use crate::sequence::Sequences;
+use crate::serial::RecentCommits;
 use bytes::Bytes;
 use curia_catalog::{FIRST_USER_OID, StorageId};
 use curia_consensus::ids::{GroupId, Term};
@@ -33,6 +34,7 @@ pub(crate) struct Tenure {
     pub(crate) storages: Counter,
     pub(crate) txids: Counter,
     pub(crate) sequences: Sequences,
+    pub(crate) recent: Arc<RecentCommits>,
     pub(crate) row_ids: Mutex<HashMap<StorageId, Arc<AtomicI64>>>,
 }
 
@@ -45,6 +47,7 @@ impl Tenure {
             storages: Counter::open(replication, term, b"storage", u64::from(FIRST_USER_STORAGE), 256)?,
             txids: Counter::open(replication, term, b"txid", 1_000, 1 << 20)?,
             sequences: Sequences::new(term),
+            recent: Arc::default(),
             row_ids: Mutex::default(),
         })
     }

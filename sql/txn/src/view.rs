@@ -120,7 +120,7 @@ impl View<'_> {
 pub struct ViewScan {
     state: Scan,
     overlay: Option<Box<Overlay>>,
-    progress: Option<Arc<Progress>>,
+    progress: Option<Progress>,
 }
 
 impl ViewScan {

@@ -228,3 +228,19 @@ async fn the_first_of_two_who_change_a_row_wins() {
         ("40001", "could not serialize access due to concurrent update")
     );
 }
+
+/// What a failed insert says of another's row was read, even if nothing of it is left to commit.
+#[tokio::test]
+async fn a_transaction_that_undid_its_writes_must_have_seen_one_state() {
+    let (cluster, t) = two_rows().await;
+    let mut tx = begin(&cluster);
+    assert_eq!(get(&tx, &t, 1).unwrap().1, 10);
+    let mut other = cluster.begin();
+    add(&mut other, &t, 1, 1).await.unwrap();
+    other.insert(&t, &row(50, 0, "")).await.unwrap();
+    other.commit().await.unwrap();
+    tx.savepoint("s");
+    assert_eq!(code(&tx.insert(&t, &row(50, 0, "")).await.unwrap_err()), "23505");
+    tx.rollback_to_savepoint("s").unwrap();
+    assert_eq!(code(&tx.commit().await.unwrap_err()), "40001");
+}

@@ -171,6 +171,7 @@ kernels! {
     "pg_is_in_recovery" => Session;
     "pg_is_other_temp_schema" => Session;
     "pg_jit_available" => Session;
+    "pg_isolation_test_session_is_blocked" => Session;
     "pg_my_temp_schema" => Session;
     "pg_notification_queue_usage" => Session;
     "pg_notify" => Session;

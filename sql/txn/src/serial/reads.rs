@@ -3,7 +3,7 @@
 use curia_storage::state::{Direction, KeyRange};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 /// Ranges that a transaction keeps apart in one storage. Above it neighbours become one range, with what lies between them.
 const RANGES_MAX: usize = 4096;
@@ -15,8 +15,11 @@ pub(crate) struct ReadSet(Mutex<Inner>);
 #[derive(Default)]
 struct Inner {
     storages: HashMap<u32, Ranges>,
-    /// Scans that are not at their end.
-    open: Vec<Weak<Progress>>,
+    /// Scans that are not dropped yet, by number.
+    open: HashMap<u64, Arc<Open>>,
+    scans: u64,
+    /// Something was read from the newest state and not from the snapshot.
+    newest: bool,
 }
 
 /// Ranges that don't touch: from where each starts to where it ends (`None`: at the storage's end).
@@ -88,24 +91,42 @@ impl ReadSet {
         }
     }
 
+    /// The same from the newest state: whether a key is taken, or what a row has become.
+    pub(crate) fn read_newest(&self, storage: u32, key: &[u8]) {
+        self.note_newest();
+        self.read(storage, key);
+    }
+
+    /// What is read next comes from the newest state.
+    pub(crate) fn note_newest(&self) {
+        self.0.lock().newest = true;
+    }
+
+    /// Whether all that was read is of the snapshot.
+    pub(crate) fn is_of_snapshot(&self) -> bool {
+        !self.0.lock().newest
+    }
+
     /// A scan begins.
-    pub(crate) fn scan(self: &Arc<Self>, storage: u32, range: &KeyRange, direction: Direction) -> Option<Arc<Progress>> {
+    pub(crate) fn scan(self: &Arc<Self>, storage: u32, range: &KeyRange, direction: Direction) -> Option<Progress> {
         if range.is_empty() {
             return None;
         }
-        let progress = Arc::new(Progress {
-            reads: self.clone(),
+        let open = Arc::new(Open {
             storage,
             range: range.clone(),
             direction,
             at: Mutex::new(At::Nowhere),
         });
         let mut inner = self.0.lock();
-        if inner.open.len() == inner.open.capacity() {
-            inner.open.retain(|scan| scan.strong_count() > 0);
-        }
-        inner.open.push(Arc::downgrade(&progress));
-        Some(progress)
+        inner.scans += 1;
+        let number = inner.scans;
+        inner.open.insert(number, open.clone());
+        Some(Progress {
+            reads: self.clone(),
+            number,
+            open,
+        })
     }
 
     /// A key that was read and is among the written ones.
@@ -122,21 +143,22 @@ impl ReadSet {
 
     /// Takes in what scans that are still open have read so far.
     pub(crate) fn settle(&self) {
-        let open: Vec<_> = self.0.lock().open.drain(..).filter_map(|scan| scan.upgrade()).collect();
-        for scan in &open {
-            scan.record();
+        let mut inner = self.0.lock();
+        let inner = &mut *inner;
+        for open in inner.open.values() {
+            open.record(&mut inner.storages);
         }
-        self.0.lock().open.extend(open.iter().map(Arc::downgrade));
-    }
-
-    fn add(&self, storage: u32, start: Vec<u8>, end: Option<Vec<u8>>) {
-        self.0.lock().storages.entry(storage).or_default().add(start, end);
     }
 }
 
 /// How far a scan has read.
 pub(crate) struct Progress {
     reads: Arc<ReadSet>,
+    number: u64,
+    open: Arc<Open>,
+}
+
+struct Open {
     storage: u32,
     range: KeyRange,
     direction: Direction,
@@ -155,7 +177,7 @@ impl Progress {
     /// The scan gives the row with this key.
     #[inline]
     pub(crate) fn reach(&self, key: &[u8]) {
-        match &mut *self.at.lock() {
+        match &mut *self.open.at.lock() {
             At::Key(at) => {
                 at.clear();
                 at.extend_from_slice(key);
@@ -166,23 +188,27 @@ impl Progress {
 
     /// The scan found nothing more.
     pub(crate) fn end(&self) {
-        *self.at.lock() = At::End;
+        *self.open.at.lock() = At::End;
     }
+}
 
-    fn record(&self) {
+impl Drop for Progress {
+    fn drop(&mut self) {
+        let mut inner = self.reads.0.lock();
+        inner.open.remove(&self.number);
+        self.open.record(&mut inner.storages);
+    }
+}
+
+impl Open {
+    fn record(&self, storages: &mut HashMap<u32, Ranges>) {
         let (start, end) = match (&*self.at.lock(), self.direction) {
             (At::Nowhere, _) => return,
             (At::End, _) => (self.range.start.clone(), self.range.end.clone()),
             (At::Key(key), Direction::Forward) => (self.range.start.clone(), Some([key.as_slice(), &[0]].concat())),
             (At::Key(key), Direction::Backward) => (key.clone(), self.range.end.clone()),
         };
-        self.reads.add(self.storage, start, end);
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.record();
+        storages.entry(self.storage).or_default().add(start, end);
     }
 }
 

@@ -34,19 +34,12 @@ impl Transaction {
             }
         }
         if !self.has_writes() {
-            return Ok(Committed {
-                csn: None,
-                catalog_changed: false,
-            });
+            return self.without_writes();
         }
         let catalog = self.catalog();
         let writes = commit::write_set(&mut self, &catalog).await?;
         if writes.fragments.is_empty() {
-            // All that had left memory was undone.
-            return Ok(Committed {
-                csn: None,
-                catalog_changed: false,
-            });
+            return self.without_writes(); // all that had left memory was undone
         }
         let (Some(mut holdings), changes) = (self.holdings.take(), std::mem::take(&mut self.changes)) else {
             return Err(SqlError::internal("a transaction was committed twice"));
@@ -58,7 +51,7 @@ impl Transaction {
         let db = self.db.clone();
         let read = self.serial.as_ref().map(|s| (&*s.reads, s.registered.snapshot));
         let hand_over = || db.replication.commit(writes);
-        let ticket = match db.recent.hand_over(read, written, db.replication.applied(), hand_over)? {
+        let ticket = match self.recent.hand_over(read, written, db.replication.applied(), hand_over)? {
             Ok((ticket, recorded)) => {
                 holdings.recorded = Some(recorded);
                 ticket
@@ -79,6 +72,19 @@ impl Transaction {
         let csn = outcome?;
         forgotten.into_iter().for_each(|s| self.db.tenure.load().sequences.forget(s));
         Ok(csn)
+    }
+
+    /// What a transaction without writes, or that undid them, has seen is one state: its snapshot, or today's too.
+    fn without_writes(&self) -> Result<Committed> {
+        if let Some(serial) = self.serial.as_ref().filter(|s| !s.reads.is_of_snapshot())
+            && let Some(conflict) = self.recent.check(&serial.reads, serial.registered.snapshot)?
+        {
+            return Err(serial::failure(&conflict, &self.db.catalog(), &self.io()));
+        }
+        Ok(Committed {
+            csn: None,
+            catalog_changed: false,
+        })
     }
 
     /// Rolls back. The same as dropping it.

@@ -30,9 +30,10 @@ use crate::buffer::{Value, WriteBuffer};
 use crate::database::Database;
 use crate::lock::Owner;
 use crate::pending::Pending;
-use crate::serial::{ReadSet, Registered};
+use crate::serial::{ReadSet, RecentCommits, Registered};
 use crate::slot::SessionSlot;
 use crate::stage::Stages;
+use crate::tenure::Tenure;
 use crate::view::{OwnWrites, ReadView, View};
 use curia_catalog::{Catalog, Change, Oid, Partition, StorageId};
 use curia_consensus::ids::{Csn, Term};
@@ -90,6 +91,7 @@ pub struct Transaction {
     holdings: Option<Holdings>,
     /// The consul's term in which it began: it can commit in no other.
     begun: Term,
+    recent: Arc<RecentCommits>,
     owner: Owner,
     snapshot: Option<Csn>,
     pub(crate) buffer: Option<Arc<WriteBuffer>>,
@@ -119,7 +121,8 @@ struct Serial {
 }
 
 impl Transaction {
-    pub(crate) fn begin(db: Arc<Database>, slot: Arc<SessionSlot>, options: Options, begun: Term) -> Transaction {
+    pub(crate) fn begin(db: Arc<Database>, slot: Arc<SessionSlot>, options: Options, tenure: &Tenure) -> Transaction {
+        let begun = tenure.term;
         let owner = slot.begin();
         let holdings = Holdings {
             db: db.clone(),
@@ -137,6 +140,7 @@ impl Transaction {
             options,
             holdings: Some(holdings),
             begun,
+            recent: tenure.recent.clone(),
             owner,
             snapshot: None,
             buffer: None,
@@ -227,7 +231,7 @@ impl Transaction {
         if self.snapshot.is_none() || self.options.isolation == Isolation::ReadCommitted {
             let take = || self.slot.take_snapshot(&self.db.snapshots, || self.db.replication.applied());
             if self.options.isolation == Isolation::Serializable && !self.options.read_only {
-                let registered = self.db.recent.register(take);
+                let registered = self.recent.register(take);
                 self.snapshot = Some(registered.snapshot);
                 self.serial = Some(Serial {
                     reads: Arc::default(),
@@ -278,6 +282,9 @@ impl Transaction {
     /// The newest committed rows and all own writes so far, whatever the isolation level: for DDL that fills indexes and checks
     /// constraints while it keeps writers out.
     pub fn newest_view(&self) -> ReadView {
+        if let Some(reads) = self.reads() {
+            reads.note_newest();
+        }
         // Pinned while the statement's snapshot, which is not newer, is still held.
         self.owned_view(self.db.replication.applied(), u64::MAX)
     }

@@ -141,6 +141,7 @@ pub fn default_text(catalog: &Catalog, search_path: &[String], expr: &ast::Expr,
             column: &|_| None,
             names: None,
             pretty: false,
+            catalog: b.cx.catalog,
         }
         .text(&bound))
     })
@@ -155,6 +156,7 @@ pub fn stored_text_shown(catalog: &Catalog, search_path: &[String], text: &str, 
                 column: &|_| None,
                 names,
                 pretty,
+                catalog: b.cx.catalog,
             }
             .text(&b.default_expr(&expr)?)),
             Some(t) => {
@@ -265,6 +267,37 @@ pub fn default_assignable(catalog: &Catalog, search_path: &[String], text: &str,
     })
 }
 
+/// The functions, other than built-in ones, that a stored expression calls; none when it no longer binds.
+pub fn functions_called(catalog: &Catalog, text: &str, table: Option<&Table>) -> Vec<Oid> {
+    if catalog.functions.is_empty() {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    let mut collect = |e: &Expr| {
+        walk::any_expr(e, &mut |e| {
+            if let crate::ir::ExprKind::Call { function, .. } = &e.kind
+                && catalog.functions.contains_key(function)
+            {
+                found.push(*function);
+            }
+            false
+        });
+    };
+    let bound = curia_parse::parse_expression(text).and_then(|expr| {
+        with_binder(catalog, &[], |b| match table {
+            None => b.default_expr(&expr).map(|e| collect(&e)),
+            Some(t) => b
+                .over_table(&expr, t, &Shown::stored(t), Clause::Check, |_, e| {
+                    collect(&e);
+                    Ok(e)
+                })
+                .map(|_| ()),
+        })
+    });
+    // What does not bind calls nothing that could be told.
+    bound.map_or_else(|_| Vec::new(), |()| found)
+}
+
 /// Whether a stored default must be computed for each row.
 ///
 /// # Errors
@@ -335,6 +368,7 @@ impl Binder<'_> {
                 column: &name,
                 names: shown.names,
                 pretty: shown.pretty,
+                catalog: self.cx.catalog,
             }
             .text(&bound),
             columns,

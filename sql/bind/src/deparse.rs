@@ -18,6 +18,8 @@ pub struct Deparse<'a> {
     pub names: Option<(&'a Catalog, &'a [String])>,
     /// Leaves out parentheses that are not needed, as the `pretty` argument of PostgreSQL's functions does.
     pub pretty: bool,
+    /// Where functions that are not built in have their names.
+    pub catalog: &'a Catalog,
 }
 
 /// `pg_proc.oid` of now().
@@ -140,10 +142,27 @@ impl Deparse<'_> {
                 return self.cast(first, ty);
             }
         }
+        let mut list: Vec<String> = args.iter().map(|e| self.text(e)).collect();
+        if let Some(f) = self.catalog.functions.get(&function) {
+            if f.inputs().last().is_some_and(|p| p.mode == 'v')
+                && let Some(last) = list.last_mut()
+            {
+                last.insert_str(0, "VARIADIC ");
+            }
+            return format!("{}({})", self.user_function(f), list.join(", "));
+        }
         let f: Option<&Function> = curia_functions::by_oid(function);
         let name = f.map_or("?", |f| f.name);
-        let list = args.iter().map(|e| self.text(e)).collect::<Vec<_>>().join(", ");
-        format!("{}({list})", quote_identifier(name))
+        format!("{}({})", quote_identifier(name), list.join(", "))
+    }
+
+    /// The name of a function that is not built in: bare where it is shown to somebody whose search path finds it.
+    fn user_function(&self, f: &curia_catalog::Function) -> String {
+        let name = quote_identifier(&f.name);
+        match self.names {
+            Some((catalog, path)) if catalog.functions_named(path, &f.name).iter().any(|g| g.oid == f.oid) => name.into_owned(),
+            _ => format!("{}.{name}", quote_identifier(self.catalog.schema_name(f.schema))),
+        }
     }
 
     fn cast(&self, arg: &Expr, ty: PgType) -> String {

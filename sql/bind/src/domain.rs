@@ -76,6 +76,7 @@ fn shown(
             column: &|_| Some("VALUE".to_owned()),
             names,
             pretty,
+            catalog: b.cx.catalog,
         }
         .text(&bound))
     })
@@ -94,5 +95,5 @@ pub fn constraint_shown(catalog: &Catalog, search_path: &[String], text: &str, b
 /// Those of binding.
 pub fn check_bound(catalog: &Catalog, text: &str, base: PgType) -> Result<(ColId, Expr)> {
     let expr = curia_parse::parse_expression(text)?;
-    with_binder(catalog, &[], |b| b.over_value(&expr, base))
+    crate::ddl::with_folding_binder(catalog, |b| b.over_value(&expr, base))
 }

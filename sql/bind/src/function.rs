@@ -20,7 +20,7 @@ use crate::resolve::{Candidate, Choice, choose, concretize, function_candidates}
 use crate::scope::{Clause, NsColumn, NsItem, Scope};
 use crate::select::Unknown;
 use crate::walk;
-use curia_catalog::{BodyForm, Function, Parameter};
+use curia_catalog::{BodyForm, Function, Parameter, temporary};
 use curia_functions::CastContext;
 use curia_parse::ast::{Alias, FunctionCall, ObjectName, RecordColumn};
 use curia_parse::{Parsed, Statement};
@@ -67,7 +67,7 @@ impl Binder<'_> {
         }
         match name.schema() {
             Some(schema) => catalog
-                .schema(schema)
+                .schema(temporary::meant(schema, self.cx.search_path))
                 .map(|s| catalog.functions_in(s.oid, name.name()).cloned().collect())
                 .unwrap_or_default(),
             None => catalog
@@ -151,6 +151,17 @@ impl Binder<'_> {
     /// The value of a call in an expression; a set's comes from the level's sets.
     pub fn user_value(&self, call: UserCall, scope: &Scope<'_>, pos: u32) -> Result<Expr> {
         let (set, returns) = (call.function.set, call.returns);
+        // A definition keeps the call; its body takes its place where the definition is used.
+        if !self.fold && !set {
+            return Ok(Expr {
+                kind: ExprKind::Call {
+                    function: call.function.oid,
+                    args: call.args,
+                },
+                ty: returns,
+                position: at(pos),
+            });
+        }
         let (rel, columns, mut outer) = self.user_rows(call, None, pos)?;
         let value = match columns.as_slice() {
             [(_, one)] => column(one),

@@ -6,7 +6,6 @@ use crate::ir::{Expr, ExprKind};
 use crate::scope::{Clause, NsItem, Scope};
 use crate::walk;
 use curia_catalog::{Catalog, Table};
-use curia_functions::Volatility;
 use curia_parse::ast;
 use curia_types::{PgType, Result, SqlError, SqlState, oid};
 use std::rc::Rc;
@@ -20,7 +19,7 @@ pub fn generated_text(catalog: &Catalog, search_path: &[String], expr: &ast::Exp
     let target = &table.columns[column];
     let (text, used) = with_binder(catalog, search_path, |b| {
         b.over_table(expr, table, &Shown::stored(table), Clause::Generated, |b, e| {
-            if is_mutable(&e) {
+            if is_mutable(catalog, &e) {
                 return Err(invalid("generation expression is not immutable"));
             }
             b.default_of_type(e, target.ty, &target.name)
@@ -60,7 +59,7 @@ fn renamed(catalog: &Catalog, text: &str, old: &Table, new: &Table) -> Result<(S
 }
 
 /// Whether it may give different results for equal arguments, by what it calls or by the settings that its conversions obey.
-fn is_mutable(e: &Expr) -> bool {
+fn is_mutable(catalog: &Catalog, e: &Expr) -> bool {
     let by_settings = |ty: PgType| {
         matches!(
             ty.oid,
@@ -73,7 +72,7 @@ fn is_mutable(e: &Expr) -> bool {
             function: 2003 | 2004,
             args,
         } => args.iter().any(|a| by_settings(a.ty)),
-        ExprKind::Call { function, .. } => curia_functions::by_oid(*function).is_none_or(|f| f.volatility != Volatility::Immutable),
+        ExprKind::Call { function, .. } => !crate::index::is_immutable(catalog, *function),
         ExprKind::IoCast(arg) => arg.ty.oid != e.ty.oid && (by_settings(e.ty) || by_settings(arg.ty)),
         _ => false,
     })

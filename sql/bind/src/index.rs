@@ -33,7 +33,7 @@ pub fn index_key(catalog: &Catalog, search_path: &[String], element: &ast::Expr,
         let mut ty = PgType::TEXT;
         let (text, columns) = b.over_table(element, table, &Shown::stored(table), Clause::IndexExpression, |b, e| {
             let e = b.text_if_unknown(e)?;
-            require_immutable(&e, "index expression")?;
+            require_immutable(catalog, &e, "index expression")?;
             ty = e.ty;
             Ok(e)
         })?;
@@ -66,7 +66,7 @@ pub fn index_predicate(catalog: &Catalog, search_path: &[String], condition: &as
     with_binder(catalog, search_path, |b| {
         b.over_table(condition, table, &Shown::stored(table), Clause::IndexPredicate, |b, e| {
             let e = b.boolean(e, "WHERE")?;
-            require_immutable(&e, "index predicate")?;
+            require_immutable(catalog, &e, "index predicate")?;
             Ok(e)
         })
     })
@@ -182,12 +182,20 @@ impl Binder<'_> {
     }
 }
 
+/// Whether a function is IMMUTABLE, built in or not.
+pub(crate) fn is_immutable(catalog: &Catalog, function: u32) -> bool {
+    match catalog.functions.get(&function) {
+        Some(f) => f.volatility == 'i',
+        None => curia_functions::by_oid(function).is_some_and(|f| f.volatility == Volatility::Immutable),
+    }
+}
+
 /// 42P17 for what may give another value tomorrow.
-pub(crate) fn require_immutable(e: &Expr, place: &str) -> Result<()> {
+pub(crate) fn require_immutable(catalog: &Catalog, e: &Expr, place: &str) -> Result<()> {
     let mut changes = false;
     walk::any_expr(e, &mut |e| {
         changes |= match &e.kind {
-            ExprKind::Call { function, .. } => curia_functions::by_oid(*function).is_none_or(|f| f.volatility != Volatility::Immutable),
+            ExprKind::Call { function, .. } => !is_immutable(catalog, *function),
             ExprKind::IoCast(arg) => reads_settings(arg.ty.oid, e.ty.oid),
             _ => false,
         };

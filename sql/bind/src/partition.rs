@@ -12,11 +12,17 @@ use curia_functions::CastContext;
 use curia_parse::ast;
 use curia_types::{PgType, Result, SqlError, SqlState, type_info};
 
-/// What an element of PARTITION BY is a key of, and its type.
+/// What an element of PARTITION BY, the `number`th, is a key of, and its type.
 ///
 /// # Errors
 /// 42703, 42P17 for what a row's place may not depend on, and those of binding.
-pub fn partition_key(catalog: &Catalog, search_path: &[String], element: &ast::Expr, table: &Table) -> Result<(KeyOf, PgType)> {
+pub fn partition_key(
+    catalog: &Catalog,
+    search_path: &[String],
+    number: usize,
+    element: &ast::Expr,
+    table: &Table,
+) -> Result<(KeyOf, PgType)> {
     let wrong = |message: &str| SqlError::new(SqlState::INVALID_OBJECT_DEFINITION, message);
     let generated = |column: usize| {
         wrong("cannot use generated column in partition key")
@@ -43,11 +49,21 @@ pub fn partition_key(catalog: &Catalog, search_path: &[String], element: &ast::E
         }
         return Ok((KeyOf::Column(i), column.ty));
     }
+    let pseudo = |ty: PgType| match type_info::by_oid(ty.oid) {
+        Some(t) if t.category == 'P' || ty.oid == curia_types::oid::UNKNOWN => Err(SqlError::new(
+            SqlState::INVALID_TABLE_DEFINITION,
+            format!(
+                "partition key column {number} has pseudo-type {}",
+                type_info::format_type(ty.oid, -1)
+            ),
+        )),
+        _ => Ok(()),
+    };
     with_binder(catalog, search_path, |b| {
         let mut ty = PgType::TEXT;
-        let (text, columns) = b.over_table(element, table, &Shown::stored(table), Clause::PartitionKey, |b, e| {
-            let e = b.text_if_unknown(e)?;
-            require_immutable(&e, "partition key expression")?;
+        let (text, columns) = b.over_table(element, table, &Shown::stored(table), Clause::PartitionKey, |_, e| {
+            pseudo(e.ty)?;
+            require_immutable(catalog, &e, "partition key expression")?;
             ty = e.ty;
             Ok(e)
         })?;
@@ -62,11 +78,6 @@ pub fn partition_key(catalog: &Catalog, search_path: &[String], element: &ast::E
             && let [column] = columns.as_slice()
         {
             return Ok((KeyOf::Column(*column), ty));
-        }
-        if type_info::by_oid(ty.oid).is_some_and(|t| t.category == 'P') {
-            let shown = type_info::format_type(ty.oid, -1);
-            let message = format!("partition key column 1 has pseudo-type {shown}");
-            return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
         }
         let name = index_column_name(element);
         Ok((KeyOf::Expression { text, ty, name }, ty))
@@ -95,6 +106,7 @@ pub fn bound_value(catalog: &Catalog, search_path: &[String], expr: &ast::Expr, 
             column: &|_| None,
             names: None,
             pretty: false,
+            catalog: b.cx.catalog,
         }
         .text(&cast))
     })

@@ -57,7 +57,8 @@ impl Catalog {
     /// Functions of a name along a search path, those of earlier schemas first; of two with the same inputs, the first.
     pub fn functions_named<'a>(&'a self, search_path: &[String], name: &str) -> Vec<&'a Arc<Function>> {
         let mut found: Vec<&'a Arc<Function>> = Vec::new();
-        for schema in search_path.iter().filter_map(|s| self.schema(s)) {
+        // A temporary schema is never searched for functions.
+        for schema in search_path.iter().filter(|s| !is_temporary(s)).filter_map(|s| self.schema(s)) {
             for f in self.functions.values().filter(|f| f.schema == schema.oid && f.name == name) {
                 if !found.iter().any(|g| g.schema != f.schema && g.input_types() == f.input_types()) {
                     found.push(f);

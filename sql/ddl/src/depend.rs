@@ -38,13 +38,18 @@ pub(crate) struct Dependent {
     pub shown: String,
     /// What it depends on: `schema t_tables`.
     pub on: String,
-    what: DependentKind,
+    pub what: DependentKind,
 }
 
-enum DependentKind {
+pub(crate) enum DependentKind {
     Relation(Relation),
     Function(Oid),
     Default {
+        table: Oid,
+        column: usize,
+    },
+    /// A generated column, by its place in the table.
+    Column {
         table: Oid,
         column: usize,
     },
@@ -174,7 +179,12 @@ impl Ddl<'_> {
         let mut dependents = Vec::new();
         for schema in schemas {
             let on = format!("schema {}", curia_parse::quote_identifier(&schema.name));
-            for t in catalog.tables.values().filter(|t| t.schema == schema.oid) {
+            // A partition goes with its table and is not mentioned.
+            let goes_along = |t: &Table| {
+                let parent = t.partition_of().and_then(|p| catalog.tables.get(&p));
+                parent.is_some_and(|p| schemas.iter().any(|s| s.oid == p.schema))
+            };
+            for t in catalog.tables.values().filter(|t| t.schema == schema.oid && !goes_along(t)) {
                 let shown = self.described(Relation::Table(t.oid));
                 dependents.push(Dependent::relation(Relation::Table(t.oid), shown, on.clone()));
             }
@@ -235,7 +245,7 @@ impl Ddl<'_> {
     pub(crate) async fn drop_relations(&mut self, targets: Vec<Relation>, mut dependents: Vec<Dependent>, cascade: bool) -> Result<()> {
         for relation in targets.iter().copied().chain(dependents.iter().filter_map(|d| match d.what {
             DependentKind::Relation(r) => Some(r),
-            DependentKind::Default { .. } | DependentKind::Constraint { .. } | DependentKind::Type | DependentKind::Function(_) => None,
+            _ => None,
         })) {
             if let Relation::Table(oid) | Relation::Index(oid, _) | Relation::View(oid) = relation {
                 self.lock_table(oid, TableLock::AccessExclusive).await?;
@@ -248,7 +258,7 @@ impl Ddl<'_> {
         let mut going: Vec<Relation> = targets.clone();
         going.extend(dependents.iter().filter_map(|d| match d.what {
             DependentKind::Relation(r) => Some(r),
-            DependentKind::Default { .. } | DependentKind::Constraint { .. } | DependentKind::Type | DependentKind::Function(_) => None,
+            _ => None,
         }));
         // Sequences owned by tables that go, silently.
         let owned: Vec<Relation> = going
@@ -396,6 +406,15 @@ impl Ddl<'_> {
                 }
                 Relation::Table(oid) => {
                     let on = self.described(*relation);
+                    // Foreign keys that refer to a partitioned table refer to its partitions too.
+                    for above in self.partitioned_above(oid).into_iter().filter(|t| !goes(*t)) {
+                        for (referencing, c, _) in catalog.references_to(above).filter(|(t, c, _)| !goes(t.oid) && c.parent.is_none()) {
+                            if !dependents.iter().any(|d| d.oid == c.oid) {
+                                blocked.get_or_insert_with(|| on.clone());
+                                dependents.push(self.dependent_constraint(referencing, c, on.clone()));
+                            }
+                        }
+                    }
                     for (referencing, c, _) in catalog.references_to(oid).filter(|(t, c, _)| !goes(t.oid) && c.parent.is_none()) {
                         blocked.get_or_insert_with(|| on.clone());
                         dependents.push(self.dependent_constraint(referencing, c, on.clone()));
@@ -417,6 +436,15 @@ impl Ddl<'_> {
                     table.columns[column].default = None;
                     self.change(Change::put(table))?;
                 }
+                DependentKind::Column { table, column } => {
+                    self.lock_table(table, TableLock::AccessExclusive).await?;
+                    let table = (*self.table(table)?).clone();
+                    let name = curia_parse::ast::Ident {
+                        name: table.columns[column].name.clone(),
+                        pos: 0,
+                    };
+                    Box::pin(self.drop_column(table, true, &name, true, crate::inherit::By::Parent)).await?;
+                }
                 DependentKind::Constraint { table } => {
                     self.lock_table(table, TableLock::AccessExclusive).await?;
                     self.drop_constraint_parts(table, d.oid)?;
@@ -437,6 +465,13 @@ impl Ddl<'_> {
             self.drop_one(relation)?;
         }
         Ok(())
+    }
+
+    /// The partitioned tables of which a table is a partition, nearest first.
+    fn partitioned_above(&self, table: Oid) -> Vec<Oid> {
+        let catalog = self.catalog();
+        let parent = |oid: &Oid| catalog.tables.get(oid).and_then(|t| t.partition_of());
+        std::iter::successors(parent(&table), parent).collect()
     }
 
     fn dependent_constraint(&self, table: &Table, c: &Constraint, on: String) -> Dependent {
@@ -608,7 +643,7 @@ impl Ddl<'_> {
 }
 
 /// 2BP01 with the dependents in DETAIL, oldest first.
-fn still_needed(what: &str, several: bool, mut dependents: Vec<Dependent>) -> SqlError {
+pub(crate) fn still_needed(what: &str, several: bool, mut dependents: Vec<Dependent>) -> SqlError {
     dependents.sort_by_key(|d| d.oid);
     let lines: Vec<String> = dependents.iter().map(|d| format!("{} depends on {}", d.shown, d.on)).collect();
     let message = if several {

@@ -67,6 +67,20 @@ impl Ddl<'_> {
             }
         }
         let columns = fk_columns(&table, columns)?;
+        if columns.iter().any(|c| table.columns[*c].generated) {
+            use ast::ForeignKeyAction as Action;
+            let sets = |a: Action| matches!(a, Action::SetNull | Action::SetDefault);
+            let wrong = |what: &str| {
+                let message = format!("invalid {what} action for foreign key constraint containing generated column");
+                Err(SqlError::new(SqlState::SYNTAX_ERROR, message))
+            };
+            if sets(references.on_update) || references.on_update == Action::Cascade {
+                return wrong("ON UPDATE");
+            }
+            if sets(references.on_delete) {
+                return wrong("ON DELETE");
+            }
+        }
         let mut set: Vec<usize> = Vec::new();
         for column in fk_columns(&table, &references.set_columns.iter().collect::<Vec<_>>())? {
             if !set.contains(&column) {

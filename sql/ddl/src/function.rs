@@ -348,7 +348,8 @@ impl Ddl<'_> {
             match found {
                 Some(function) => {
                     self.may_drop(function.oid)?;
-                    self.drop_routine(function.oid)?
+                    self.drop_calls_of(&function, s.cascade).await?;
+                    self.drop_routine(function.oid)?;
                 }
                 None if self.is_built_in(name) => {
                     let message = format!(

@@ -20,6 +20,7 @@
 //! - `materialized`: materialized views.
 //! - `constraint`, `foreign_key`: names and shapes of constraints, shared by CREATE and ALTER TABLE.
 //! - `absent`: DROP of kinds of objects that nobody can make here.
+//! - `calls`: what calls a function that goes.
 //! - `depend`: what goes with an object that is dropped, and what forbids it.
 //! - `fill`: writes the rows of fresh storages.
 //!
@@ -29,6 +30,7 @@
 mod absent;
 mod alter;
 mod authority;
+mod calls;
 mod column;
 mod comment;
 mod constraint;

@@ -179,6 +179,8 @@ impl Ddl<'_> {
             storage: Some(self.new_storage()?),
             keys,
             include,
+            parent: None,
+            incomplete: false,
             ..index.clone()
         };
         let oid = made.oid;

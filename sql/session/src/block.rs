@@ -116,10 +116,23 @@ impl Session {
         }
         match statement {
             None | Some(Statement::Commit { .. } | Statement::Rollback { .. } | Statement::RollbackTo(_)) => Ok(()),
+            Some(Statement::Unsupported { feature }) if feature == "PREPARE TRANSACTION" => Ok(()),
             Some(_) => Err(SqlError::new(
                 SqlState::IN_FAILED_SQL_TRANSACTION,
                 "current transaction is aborted, commands ignored until end of transaction block",
             )),
+        }
+    }
+
+    /// PREPARE TRANSACTION, which ends a block whatever comes of it.
+    pub(crate) fn refuse_prepare(&mut self) -> Result<&'static str> {
+        let failed = self.block.state == State::Failed;
+        if self.block.is_explicit() {
+            self.rollback();
+        }
+        match failed {
+            true => Ok("ROLLBACK"),
+            false => Err(SqlError::unsupported("PREPARE TRANSACTION")),
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::output::{Output, Stop};
 use crate::session::Session;
 use crate::wait::until;
-use curia_catalog::{Catalog, Constraint, Timing};
+use curia_catalog::{Catalog, Constraint, Oid, Timing};
 use curia_execute::{Due, settle};
 use curia_parse::ast::ObjectName;
 use curia_types::{Result, SqlError, SqlState};
@@ -24,7 +24,10 @@ impl Session {
                 )
                 .into());
             }
-            chosen.extend(found.iter().map(|c| c.oid));
+            for c in &found {
+                chosen.push(c.oid);
+                chosen.extend(parts_of(&catalog, c.oid));
+            }
         }
         self.transaction()?.set_deferral((!names.is_empty()).then_some(&chosen), deferred);
         if deferred {
@@ -55,6 +58,19 @@ impl Session {
             stop = until(waits.deadline) => Err(stop.into()),
         }
     }
+}
+
+/// The parts, in partitions, of a partitioned table's constraint.
+fn parts_of(catalog: &Catalog, constraint: Oid) -> Vec<Oid> {
+    let mut found = vec![constraint];
+    let mut at = 0;
+    while at < found.len() {
+        let all = catalog.tables.values().flat_map(|t| &t.constraints);
+        let parts: Vec<Oid> = all.filter(|c| c.parent == Some(found[at])).map(|c| c.oid).collect();
+        found.extend(parts);
+        at += 1;
+    }
+    found.split_off(1)
 }
 
 /// The constraints of a name: those of the first schema of the search path that has any.

@@ -116,6 +116,7 @@ impl Session {
                 let statement = self.checked_settings(s)?;
                 return self.define(&statement, out).await.map(Ran::done);
             }
+            Statement::Unsupported { feature } if feature == "PREPARE TRANSACTION" => return Ok(Ran::done(self.refuse_prepare()?)),
             Statement::Unsupported { feature } => return Err(SqlError::unsupported(feature).into()),
             definition if Ddl::handles(definition) => return self.define(definition, out).await.map(Ran::done),
             other => return Err(SqlError::unsupported(other.tag()).into()),

@@ -30,6 +30,7 @@ impl Ddl<'_> {
                 _ => return Err(not_inheritable(name.name())),
             };
             self.lock_table(oid, TableLock::ShareUpdateExclusive).await?;
+            self.must_own(oid)?;
             let parent = self.table(oid)?;
             if parent.materialized.is_some() {
                 return Err(not_inheritable(&parent.name));

@@ -98,8 +98,9 @@ impl Ddl<'_> {
             Action::DropExpression { name, .. } => {
                 let column = &table.columns[find_column(&table, name)?];
                 if self.only && has_children {
-                    return Err(invalid(
-                        "ALTER TABLE / DROP EXPRESSION must be applied to child tables too".to_owned(),
+                    return Err(SqlError::new(
+                        SqlState::FEATURE_NOT_SUPPORTED,
+                        "ALTER TABLE / DROP EXPRESSION must be applied to child tables too",
                     ));
                 }
                 if column.origin.is_inherited() {
@@ -127,28 +128,31 @@ impl Ddl<'_> {
                 }
                 return self.alter(table, action).await;
             }
-            Action::AlterConstraint(name, _) => {
+            Action::AlterConstraint(name, attributes) => {
+                if attributes.no_inherit {
+                    return Err(crate::constraint::cannot_be_marked("FOREIGN KEY", "NO INHERIT", None));
+                }
                 let at = table.constraints.iter().find(|c| c.name == name.name);
                 if let Some(c) = at
                     && let Some(above) = c.parent
                 {
                     let catalog = self.catalog();
-                    let owner = catalog.ancestors(oid).iter().filter_map(|t| catalog.tables.get(t)).find_map(|t| {
-                        t.constraints
-                            .iter()
-                            .find(|c| c.oid == above)
-                            .map(|c| (c.name.clone(), t.name.clone()))
-                    });
-                    let (parent, of) = owner.unwrap_or_default();
+                    // The constraint at the top of the tree, from which all below derive.
+                    let (mut above, mut parent, mut of) = (Some(above), String::new(), String::new());
+                    for t in catalog.ancestors(oid).iter().filter_map(|t| catalog.tables.get(t)) {
+                        if let Some(c) = t.constraints.iter().find(|c| Some(c.oid) == above) {
+                            (above, parent, of) = (c.parent, c.name.clone(), t.name.clone());
+                        }
+                    }
                     return Err(SqlError::new(
-                        SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                        SqlState::INTERNAL_ERROR,
                         format!("cannot alter constraint \"{}\" on relation \"{}\"", name.name, table.name),
                     )
                     .detail(format!(
                         "Constraint \"{}\" is derived from constraint \"{parent}\" of relation \"{of}\".",
                         name.name
                     ))
-                    .hint("You may alter the constraint it derives from instead."));
+                    .hint("You may alter the constraint it derives from, instead."));
                 }
                 let parts = at.map(|c| self.parts_of(oid, c.oid)).unwrap_or_default();
                 self.alter(table, action).await?;

@@ -38,6 +38,7 @@ impl Ddl<'_> {
         }
         let parent = self.parent_named(name)?;
         self.lock_table(parent, TableLock::ShareUpdateExclusive).await?;
+        self.must_own(parent)?;
         let parent = self.table(parent)?;
         if parent.materialized.is_some() {
             return Err(wrong_type(format!("\"{}\" is not a table or foreign table", parent.name)));
@@ -97,9 +98,8 @@ impl Ddl<'_> {
             if above.not_null && !own.not_null {
                 return mismatch(format!("column \"{}\" in child table must be marked NOT NULL", above.name));
             }
-            if above.generated != own.generated {
-                let must = if above.generated { "must" } else { "must not" };
-                return mismatch(format!("column \"{}\" in child table {must} be a generated column", above.name));
+            if above.generated && !own.generated {
+                return mismatch(format!("column \"{}\" in child table must be a generated column", above.name));
             }
             if above.generated && above.default != own.default {
                 return mismatch(format!(

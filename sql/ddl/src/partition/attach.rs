@@ -26,6 +26,7 @@ impl Ddl<'_> {
         for oid in self.catalog().family(child) {
             self.lock_table(oid, TableLock::AccessExclusive).await?;
         }
+        self.must_own(child)?;
         let table = self.table(child)?;
         if table.materialized.is_some() {
             return Err(wrong_type(format!("\"{}\" is not a table", table.name)));

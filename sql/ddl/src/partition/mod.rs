@@ -45,15 +45,23 @@ impl Ddl<'_> {
                 format!("cannot partition using more than {MAX_KEY_COLUMNS} columns"),
             ));
         }
-        let columns = by.keys.iter().map(|k| self.partition_column(table, strategy, k));
+        let columns = (1..)
+            .zip(&by.keys)
+            .map(|(number, k)| self.partition_column(table, strategy, number, k));
         Ok(PartitionKey {
             strategy,
             columns: columns.collect::<Result<_>>()?,
         })
     }
 
-    fn partition_column(&self, table: &Table, strategy: PartitionStrategy, element: &IndexElement) -> Result<PartitionColumn> {
-        let (of, ty) = curia_bind::partition::partition_key(&self.catalog(), self.env.search_path, &element.expr, table)?;
+    fn partition_column(
+        &self,
+        table: &Table,
+        strategy: PartitionStrategy,
+        number: usize,
+        element: &IndexElement,
+    ) -> Result<PartitionColumn> {
+        let (of, ty) = curia_bind::partition::partition_key(&self.catalog(), self.env.search_path, number, &element.expr, table)?;
         let shown = || type_info::format_type(ty.oid, -1);
         let collation = match &element.collation {
             None => None,

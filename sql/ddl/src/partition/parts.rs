@@ -73,6 +73,9 @@ impl Ddl<'_> {
     async fn make_part(&mut self, parent: &Table, index: &Index, mut table: Table, mut wanted: Index) -> Result<()> {
         let old = table.clone();
         let constraint = of_index(parent, index.oid);
+        if wanted.unique {
+            super::check_unique_key(&table, &wanted, if wanted.primary { "PRIMARY KEY" } else { "UNIQUE" })?;
+        }
         if wanted.primary {
             if table.primary_key().is_some() {
                 return Err(SqlError::new(
@@ -139,6 +142,16 @@ impl Ddl<'_> {
     }
 
     async fn give_foreign_key(&mut self, parent: &Table, c: &Constraint, key: &ForeignKey, child: Oid) -> Result<()> {
+        if key.table == child {
+            return Err(SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                format!(
+                    "cannot attach table \"{}\" as a partition because it is referenced by foreign key \"{}\"",
+                    self.table(child)?.name,
+                    c.name
+                ),
+            ));
+        }
         let mut table = (*self.table(child)?).clone();
         let column = |i: &usize| table.column(&parent.columns[*i].name).map(|(i, _)| i);
         let (Some(columns), Some(set)) = (

@@ -26,7 +26,7 @@ impl Ddl<'_> {
 
     fn new_attribute(&self, def: &AttributeDef, attnum: i16) -> Result<TypeAttribute> {
         let ty = self.resolve_type(&def.ty)?;
-        if type_info::category(ty.oid) == 'P' {
+        if type_info::category(ty.oid) == 'P' || ty.oid == curia_types::oid::UNKNOWN {
             return Err(SqlError::new(
                 SqlState::INVALID_TABLE_DEFINITION,
                 format!("column \"{}\" has pseudo-type {}", def.name.name, self.shown_type(ty.oid)),

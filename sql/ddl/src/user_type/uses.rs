@@ -279,6 +279,10 @@ impl Ddl<'_> {
             User::Column(c) => {
                 self.lock_table(c.table, TableLock::AccessExclusive).await?;
                 let table = (*self.table(c.table)?).clone();
+                // Without its key a partitioned table is nothing.
+                if self.refuse_key_column(&table, c.column, "drop").is_err() {
+                    return self.drop_relations(vec![Relation::Table(c.table)], Vec::new(), true).await;
+                }
                 let name = Ident {
                     name: table.columns[c.column].name.clone(),
                     pos: 0,

@@ -233,9 +233,6 @@ kernels! {
     "array_unnest" = Set(|_, _, args| unnest(args));
     "generate_subscripts" = Set(|_, _, args| subscripts(args));
     "generate_subscripts_nodir" = Set(|_, _, args| subscripts(args));
-    // No table is a partition or has some.
-    "pg_partition_ancestors" = Set(|_, _, _| Ok(Box::new(std::iter::empty())));
-    "pg_partition_tree" = Set(|_, _, _| Ok(Box::new(std::iter::empty())));
     "pg_get_keywords" = Set(|_, _, _| keyword_rows());
     "text_to_table" = Set(|_, _, args| super::arrays::split_rows(args));
     "text_to_table_null" = Set(|_, _, args| super::arrays::split_rows(args));

@@ -36,8 +36,16 @@ impl<'a> Parser<'a> {
                 let name = p.column_id()?;
                 p.accept_kws(&[Kw::With, Kw::Options]);
                 let mut constraints = Vec::new();
-                while let Some(c) = p.column_constraint()? {
-                    constraints.push(c);
+                loop {
+                    // The collation is the parent's, as everything is in order of bytes.
+                    if p.accept_kw(Kw::Collate) {
+                        p.object_name()?;
+                        continue;
+                    }
+                    match p.column_constraint()? {
+                        Some(c) => constraints.push(c),
+                        None => break,
+                    }
                 }
                 columns.push(ColumnOptions { name, constraints });
                 Ok(())

@@ -373,6 +373,16 @@ impl Node {
         self.advance();
     }
 
+    /// The group's snapshot was not what its sender made, and the state is as before: it is copied anew.
+    pub fn install_failed(&mut self, group: GroupId) {
+        let Some(slot) = self.slot(group) else { return };
+        let worker = &mut self.workers[slot];
+        if let Some(pull) = worker.pull.take_if(|pull| pull.whole) {
+            // Asked for with the next heartbeat.
+            worker.pull = Some(Pull::new(pull.from, pull.needs, pull.needs_csn));
+        }
+    }
+
     /// Whether nothing is missing here of what a base stands for, so that the log may begin there without a snapshot: the
     /// state holds it, as durably as the log store will hold the base, or there is no state to bring anywhere.
     pub(crate) fn may_begin_at(&self, base: &Base) -> bool {

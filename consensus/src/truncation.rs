@@ -110,10 +110,11 @@ impl Node {
         }
     }
 
-    /// Where the senate's log could begin now, as far as it moved. A server that stores no logs keeps this with its state, and
-    /// is restored from it: at its next start nobody else may be left who can lead and knows who takes part.
+    /// Where the senate's log could begin now, or begins. A server that stores no logs keeps this with its state, and is restored
+    /// from it: at its next start nobody else may be left who can lead and knows who takes part.
     pub fn senate_base(&self) -> Option<Base> {
-        self.senator.possible_base()
+        let begins = || Some(self.senator.log.base()).filter(|base| base.configuration.is_some());
+        self.senator.possible_base().or_else(|| begins().cloned())
     }
 
     /// Everything up to this CSN is in snapshots that survive the loss of every state server: scribes may truncate it. For

@@ -557,6 +557,8 @@ impl Server {
             for (log, base) in checkpoint.bases.clone() {
                 self.disk.write(&Write::Base { log, base });
             }
+        } else {
+            self.keep_senate();
         }
         self.node().truncate(checkpoint);
         true

@@ -5,14 +5,15 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use curia_consensus::ids::{Csn, PersistSeq, Term};
+use curia_consensus::ids::{Csn, GroupId, PersistSeq, Term};
 use curia_consensus::{AppliedState, AppliedTo, InstallChunk, LogRead, Missing, Office, Persist, SnapshotRead};
 use curia_storage::state::Incoming;
 use curia_storage::{StateStore, StorageError};
+use curia_txn::{StageRef, StageSender};
 use curia_types::{SqlError, SqlState};
 
 use crate::apply::Slice;
-use crate::done::Done;
+use crate::done::{Done, caught};
 use crate::engine::Engine;
 use crate::failure::DriverError;
 use crate::log_side::Handed;
@@ -39,6 +40,11 @@ impl Engine {
             }
             if let Some(persist) = output.persist {
                 self.persist(persist)?;
+            } else if self.log.is_none() {
+                // Without a log the node's memory is all the disk there is.
+                while let Some((_, sender, group, stage)) = self.stages.pop_front() {
+                    self.staged(sender, group, stage);
+                }
             }
             if !output.apply.is_empty() || output.applied.is_some() {
                 self.applying.push(output.apply, output.applied);
@@ -172,10 +178,15 @@ impl Engine {
     fn persisted(&mut self, upto: PersistSeq) {
         self.node.persisted(upto);
         while let Some((_, sender, group, stage)) = self.stages.pop_front_if(|(batch, ..)| batch.is_some_and(|batch| batch <= upto)) {
-            if sender.send(Ok(stage)).is_err() {
-                // Whoever staged it has gone: nobody will name it.
-                self.node.discard(group, &[stage.index]);
-            }
+            self.staged(sender, group, stage);
+        }
+    }
+
+    /// A stage record is in the log.
+    fn staged(&mut self, sender: StageSender, group: GroupId, stage: StageRef) {
+        if sender.send(Ok(stage)).is_err() {
+            // Whoever staged it has gone: nobody will name it.
+            self.node.discard(group, &[stage.index]);
         }
     }
 
@@ -199,9 +210,18 @@ impl Engine {
                     let _ = thread.join(); // it has nothing left to say
                 }
                 self.applying.chunk_done();
-                outcome?;
-                tracing::info!(%group, %csn, "a snapshot is installed");
-                self.node.installed(group, csn);
+                match outcome {
+                    Ok(()) => {
+                        tracing::info!(%group, %csn, "a snapshot is installed");
+                        self.node.installed(group, csn);
+                    }
+                    // It changed nothing; another copy may be sound.
+                    Err(error @ StorageError::Format { .. }) => {
+                        tracing::error!(%group, %csn, %error, "a snapshot is not what was sent");
+                        self.node.install_failed(group);
+                    }
+                    Err(error) => return Err(error.into()),
+                }
             }
         }
         Ok(())
@@ -268,7 +288,7 @@ impl Engine {
             let (stopping, retry) = (self.stopping.clone(), self.options.full_disk_interval);
             let install = move || {
                 let outcome = loop {
-                    match state.install(&incoming) {
+                    match caught(|| state.install(&incoming)) {
                         Err(error) if error.is_no_space() && !stopping.load(Ordering::Acquire) => thread::sleep(retry),
                         outcome => break outcome,
                     }

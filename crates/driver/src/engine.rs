@@ -169,6 +169,7 @@ impl Engine {
             self.published.applied.store(csn.0, Ordering::Release);
             self.published.waiters.send_replace(csn);
         }
+        self.published.readable.store(self.node.is_prefix(), Ordering::Release);
         self.show();
         while self.node.is_lone() && self.term == Term::ZERO {
             self.node.tick(self.started.elapsed());

@@ -32,9 +32,9 @@ impl fmt::Display for DriverError {
             DriverError::Founding => f.write_str("a cluster needs at least one worker group"),
             DriverError::Thread(error) => write!(f, "cannot start the driver thread: {error}"),
             DriverError::Invariant(rule) => write!(f, "broken invariant: {rule}"),
-            DriverError::PromiseLost => {
-                f.write_str("the log is damaged where this server's last promise to the others stood: remove the server and add it anew, under another id")
-            }
+            DriverError::PromiseLost => f.write_str(
+                "the log lacks what this server last promised to the others: remove the server and add it anew, under another id",
+            ),
             DriverError::Stopped => f.write_str("stopped while the disk was full: a restart decides about the last transactions"),
         }
     }

@@ -25,7 +25,7 @@ use curia_storage::StorageError;
 use curia_storage::log::LogStore;
 use parking_lot::{Condvar, Mutex};
 
-use crate::done::Done;
+use crate::done::{Done, caught};
 use crate::failure::DriverError;
 use crate::measure;
 
@@ -85,7 +85,7 @@ impl LogSide {
         let thread = thread::Builder::new()
             .name("curia-log".into())
             .spawn(move || {
-                if let Err(error) = worker.run(&done) {
+                if let Err(error) = caught(|| worker.run(&done)) {
                     // A driver that is gone needs no reason any more.
                     let _ = done.send(Done::LogFailed(error));
                 }

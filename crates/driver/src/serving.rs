@@ -11,7 +11,7 @@ use curia_consensus::{LogRead, Missing, SnapshotPiece, SnapshotRead};
 use curia_storage::state::GroupSnapshot;
 use curia_storage::{Result, StorageError};
 
-use crate::done::Done;
+use crate::done::{Done, caught};
 use crate::failure::DriverError;
 use crate::log_side::Shared;
 
@@ -39,7 +39,15 @@ impl Serving {
         let (asks, receiver) = bounded(READS_MAX);
         let thread = thread::Builder::new()
             .name("curia-reads".into())
-            .spawn(move || serve(log.as_deref(), &receiver, &done))
+            .spawn(move || {
+                let served = caught(|| {
+                    serve(log.as_deref(), &receiver, &done);
+                    Ok(())
+                });
+                if let Err(error) = served {
+                    let _ = done.send(Done::LogFailed(error)); // unless the driver is gone
+                }
+            })
             .map_err(DriverError::Thread)?;
         Ok(Serving {
             asks: Some(asks),
@@ -84,7 +92,12 @@ impl Drop for Serving {
 
 fn serve(log: Option<&Shared>, asks: &Receiver<Ask>, done: &Sender<Done>) {
     let mut snapshots: BTreeMap<ServerId, (GroupSnapshot, Instant)> = BTreeMap::new();
+    let mut looked = Instant::now();
     loop {
+        if looked.elapsed() >= LOOK {
+            looked = Instant::now();
+            snapshots.retain(|_, (_, touched)| touched.elapsed() < IDLE);
+        }
         let report = match asks.recv_timeout(LOOK) {
             Ok(Ask::Log(read)) => {
                 let entries = log.map_or(Err(Missing), |log| answer(read_log(log, &read)));
@@ -100,10 +113,7 @@ fn serve(log: Option<&Shared>, asks: &Receiver<Ask>, done: &Sender<Done>) {
                 });
                 Done::SnapshotRead(read.id, answer(piece))
             }
-            Err(RecvTimeoutError::Timeout) => {
-                snapshots.retain(|_, (_, touched)| touched.elapsed() < IDLE);
-                continue;
-            }
+            Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => return,
         };
         if done.send(report).is_err() {

@@ -8,9 +8,9 @@ use std::sync::atomic::Ordering;
 use std::thread;
 
 use crossbeam_channel::bounded;
-use curia_consensus::ids::{GroupId, Incarnation, Index, LogId};
+use curia_consensus::ids::{GroupId, Incarnation, Index, LogId, Tail};
 use curia_consensus::{Base, Config, Configuration, Entry, Node, Record, Restore, RestoreError};
-use curia_storage::log::{LogStore, Recovery};
+use curia_storage::log::{LogStore, Recovery, Replayed};
 use curia_storage::{StateStore, StorageError};
 use parking_lot::Mutex;
 
@@ -159,13 +159,27 @@ fn restore(
     if let (None, Some(state)) = (log, state) {
         bases.extend(state.senate_base()?.map(|base| (LogId::Senate, base)));
     }
+    let alone = matches!(options.founding, Founding::Alone);
+    if let (Some(_), Some(state), false) = (log, state, alone)
+        && hard_state.is_none()
+        && !state.positions()?.is_empty()
+    {
+        return Err(DriverError::PromiseLost); // its log folder was emptied: it would vote and acknowledge again
+    }
     let mut logs = Logs::default();
     logs.know(&bases);
     let mut restore = Restore::new(config, hard_state, bases, state.map(applied_state).transpose()?.unwrap_or_default())?;
     let mut room = options.replay_bytes_max;
     let mut broken: Option<RestoreError> = None;
     let replayed = log.map_or(Ok(()), |log| {
-        log.replay(&mut |log, mut entry| {
+        log.replay_around_damage(&mut |replayed| {
+            let (log, mut entry) = match replayed {
+                Replayed::Entry(log, entry) => (log, entry),
+                Replayed::Damage => {
+                    logs.pass_damage();
+                    return Ok(());
+                }
+            };
             if !damage.is_empty() && !logs.follows(log, &entry) {
                 return Ok(()); // behind what is damaged
             }
@@ -214,17 +228,30 @@ fn restore(
     }
 }
 
-/// Where the logs of a damaged log store end, as far as each goes without a gap.
+/// Where the logs of a damaged log store end, as far as each can be trusted.
+///
+/// Where records are damaged, some may have replaced the end of a log; what was written after them then follows entries that
+/// are lost, whatever their indexes say. So behind damage a log goes on only with the next entry of the same term, which no
+/// replacement leads to; else it ends where it was, for good.
 #[derive(Default)]
 struct Logs {
-    ends: BTreeMap<LogId, Index>,
+    ends: BTreeMap<LogId, End>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct End {
+    last: Tail,
+    /// Damage was passed since the last entry.
+    doubtful: bool,
+    /// What follows is unknown.
+    frozen: bool,
 }
 
 impl Logs {
     fn know(&mut self, bases: &[(LogId, Base)]) {
-        self.ends.insert(LogId::Senate, Index::ZERO);
+        self.ends.insert(LogId::Senate, End::default());
         for (log, base) in bases {
-            self.ends.insert(*log, base.index);
+            self.ends.entry(*log).or_default().last = base.tail();
             self.know_groups(base.configuration.as_deref());
         }
     }
@@ -235,13 +262,29 @@ impl Logs {
         }
     }
 
+    fn pass_damage(&mut self) {
+        self.ends.values_mut().for_each(|end| end.doubtful = true);
+    }
+
     /// Takes note of an entry, if it follows what was noted.
     fn follows(&mut self, log: LogId, entry: &Entry) -> bool {
         let end = self.ends.entry(log).or_default();
-        if entry.index > end.next() {
+        let next = entry.index == end.last.index.next();
+        let sure = match end.doubtful {
+            true => next && entry.term == end.last.term,
+            false => entry.index <= end.last.index.next(),
+        };
+        if end.frozen || !sure {
+            end.frozen = true;
             return false;
         }
-        *end = entry.index.max(*end);
+        end.doubtful = false;
+        if entry.index.next() > end.last.index {
+            end.last = Tail {
+                term: entry.term,
+                index: entry.index,
+            };
+        }
         if let Record::Configuration(configuration) = &entry.record {
             self.know_groups(Some(configuration));
         }
@@ -249,6 +292,6 @@ impl Logs {
     }
 
     fn ends(self) -> impl Iterator<Item = (LogId, Index)> {
-        self.ends.into_iter()
+        self.ends.into_iter().map(|(log, end)| (log, end.last.index))
     }
 }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use curia_consensus::Checkpoint;
 use curia_storage::StorageError;
 
-use crate::done::Done;
+use crate::done::{Done, caught};
 use crate::engine::Engine;
 use crate::failure::DriverError;
 use crate::log_side::Handed;
@@ -117,7 +117,7 @@ impl Engine {
         let (state, reports) = (state.clone(), self.inlets.reports.clone());
         let flush = move || {
             // A driver that is gone needs no report.
-            let _ = reports.send(Done::Flushed(state.flush()));
+            let _ = reports.send(Done::Flushed(caught(|| state.flush())));
         };
         let thread = thread::Builder::new()
             .name("curia-flush".into())

@@ -2,8 +2,13 @@
 
 mod harness;
 
-use curia_consensus::Roles;
-use curia_consensus::ids::{Csn, Term};
+use std::sync::Arc;
+
+use curia_consensus::ids::{Csn, GroupId, Index, LogId, Term, Timestamp};
+use curia_consensus::{Base, Entry, HardState, Payload, Record, Roles, TermStart, TermStartAt, Write};
+use curia_driver::{DriverError, Founding, NoPeers};
+use curia_storage::StateStore;
+use curia_storage::state::{ApplyBatch, StateOptions};
 use curia_txn::Replication;
 use curia_types::SqlState;
 use harness::cluster::*;
@@ -295,7 +300,7 @@ fn a_large_transaction_in_stages_reaches_all_servers_and_outlives_its_consul() {
                 .put(101, format!("{piece}.{n}").as_bytes(), row.as_bytes())
                 .expect("a small row");
         }
-        stages.push(wait(driver.stage(curia_consensus::GroupId(1), writer.finish().into())).expect("staged"));
+        stages.push(wait(driver.stage(GroupId(1), writer.finish().into())).expect("staged"));
     }
     let mut fragments = vec![row_of(0, "with", "it"), row_of(1, "end", "of it")];
     fragments[1].stages = stages;
@@ -322,7 +327,12 @@ fn two_state_servers_over_three_scribes_survive_the_loss_of_either() {
     cluster.kill(1);
     let new = cluster.consul_after(term);
     assert_eq!(get_of(cluster.driver(new), 29 % 3, "29").as_deref(), Some("v"));
-    let csn = cluster.put(0, "after", "v");
+    // A large transaction, by a consul that keeps no log.
+    let staged = wait(cluster.driver(new).stage(GroupId(1), row_of(1, "staged", "v").payload));
+    let mut fragment = row_of(1, "after", "v");
+    fragment.stages = vec![staged.expect("staged")];
+    let csn = wait(commit(cluster.driver(new), vec![fragment])).expect("committed");
+    assert_eq!(get_of(cluster.driver(new), 1, "staged").as_deref(), Some("v"));
     cluster.start(consul);
     cluster.start(1);
     cluster.agree_at(csn);
@@ -349,7 +359,7 @@ fn a_server_joins_votes_and_another_leaves_while_commits_go_on() {
         cluster.put(n % 3, &format!("{n}"), &row);
     }
     wait(async { cluster.driver(consul).checkpoint() }).expect("it runs");
-    let new = cluster.add(Roles::BOTH, curia_driver::Founding::Join, |_| {});
+    let new = cluster.add(Roles::BOTH, Founding::Join, |_| {});
     cluster.start(new);
     let patience = std::time::Duration::from_secs(20);
     let add = cluster
@@ -379,7 +389,7 @@ fn a_server_that_is_alone_grows_into_three() {
     let before = cluster.put(0, "alone", "1");
     let patience = std::time::Duration::from_secs(20);
     for _ in 0..2 {
-        let new = cluster.add(Roles::BOTH, curia_driver::Founding::Join, |_| {});
+        let new = cluster.add(Roles::BOTH, Founding::Join, |_| {});
         cluster.start(new);
         wait(cluster.driver(1).add_server(curia_consensus::ServerId(new), Roles::BOTH, patience)).expect("it joins");
     }
@@ -414,4 +424,115 @@ fn a_consul_that_stops_hands_its_office_over_first() {
         "somebody else serves after {took:?} only"
     );
     assert_eq!(cluster.put(1, "after", "v"), Csn(last.0 + 1));
+}
+
+/// Catches: a server that votes and acknowledges again after its log was taken away, as if it had promised nothing.
+#[test]
+fn a_server_whose_log_was_emptied_is_refused() {
+    let mut cluster = Cluster::three();
+    let last = cluster.put(0, "k", "v");
+    cluster.agree_at(last);
+    let follower = cluster.consul() % 3 + 1;
+    cluster.driver(follower).checkpoint().expect("it runs");
+    cluster.kill(follower);
+    let at = follower as usize - 1;
+    cluster.places[at].files = curia_storage::file::ForgetfulFiles::new();
+    let error = cluster.places[at]
+        .start_among(Roles::BOTH, Arc::new(NoPeers))
+        .err()
+        .expect("refused");
+    assert!(matches!(error, DriverError::PromiseLost), "{error}");
+}
+
+/// Catches: entries that were replaced, trusted again because what replaced them is damaged and what follows is not.
+#[test]
+fn entries_behind_damage_that_replaced_others_are_not_trusted() {
+    let mut place = Cluster::down(&[Roles::BOTH; 3], |_| {}).places.remove(0);
+    let Founding::Together(founding) = place.options.founding.clone() else {
+        panic!("founded together")
+    };
+    let group = LogId::Group(GroupId(0));
+    let append = |log, index, term, record| Write::Append {
+        log,
+        entry: Entry {
+            index: Index(index),
+            term: Term(term),
+            record,
+        },
+    };
+    let start = || {
+        Record::TermStart(TermStart {
+            cut: Csn(0),
+            timestamp: Timestamp(0),
+        })
+    };
+    let row = |text: &'static str| Record::Stage(Payload::Held(text.as_bytes().into()));
+    let mut log = place.open_log().expect("the log opens").0;
+    let promise = HardState { term: Term(2), vote: None };
+    let first = append(LogId::Senate, 1, 0, Record::Configuration(founding.into()));
+    log.append(Some(&promise), &[first, append(group, 1, 1, start())]).expect("room");
+    for index in 2..=10 {
+        log.append(None, &[append(group, index, 1, row("old"))]).expect("room");
+    }
+    log.append(None, &[append(group, 6, 2, start()), append(group, 7, 2, row("some row"))])
+        .expect("room");
+    log.append(None, &[append(group, 8, 2, row("new"))]).expect("room");
+    log.append(None, &[append(group, 9, 2, row("new"))]).expect("room");
+    drop(log);
+    let path = place
+        .files
+        .paths()
+        .into_iter()
+        .find(|path| path.extension().is_some_and(|e| e == "log"));
+    let path = path.expect("a segment");
+    let bytes = place.files.contents(&path).expect("it has bytes");
+    let at = (0..bytes.len() - 8)
+        .find(|at| &bytes[*at..at + 8] == b"some row")
+        .expect("it is there");
+    assert!(place.files.rot(&path, at as u64, 1));
+    let driver = place.start_among(Roles::BOTH, Arc::new(NoPeers)).expect("others can mend it");
+    let examined = wait(driver.examine()).expect("it runs");
+    assert!(examined.groups[0].damaged);
+    assert!(
+        examined.groups[0].last <= Index(7),
+        "entries 8 and 9 follow others than those that are here: {examined:?}"
+    );
+}
+
+/// Catches: reads of a state whose groups are at different places, after a start in the middle of a catch-up.
+#[test]
+fn a_state_that_is_no_prefix_is_not_readable_after_a_restart() {
+    let source = tempfile::tempdir().expect("a folder");
+    let from = StateStore::open(source.path(), &StateOptions::small()).expect("a state");
+    let base = Base {
+        index: Index(3),
+        term: Term(1),
+        csn: Csn(5),
+        timestamp: Timestamp(5),
+        term_start: TermStartAt {
+            term: Term(1),
+            cut: Csn(0),
+        },
+        configuration: None,
+    };
+    let mut batch = ApplyBatch::new();
+    batch.fragment(GroupId(1), Csn(5), &puts(&[("k", "new")])).expect("a payload");
+    batch.applied(GroupId(1), base.clone());
+    batch.committed(Csn(5), Timestamp(5));
+    from.apply(batch).expect("applied");
+    let mut snapshot = from.snapshot(GroupId(1), base.clone()).expect("taken");
+    let mut place = Cluster::down(&[Roles::BOTH; 3], |_| {}).places.remove(0);
+    let driver = place.start_among(Roles::BOTH, Arc::new(NoPeers)).expect("it starts");
+    assert!(driver.readable());
+    driver.shutdown().expect("it stops");
+    drop(driver);
+    let to = StateStore::open(place.state.path(), &StateOptions::small()).expect("a state");
+    let mut incoming = to.receive(GroupId(1), base).expect("room");
+    let piece = snapshot.piece(0, 1 << 20).expect("readable").expect("the first");
+    assert!(piece.last);
+    incoming.add(&piece.data).expect("room");
+    to.install(&incoming).expect("installed");
+    drop(to);
+    let driver = place.start_among(Roles::BOTH, Arc::new(NoPeers)).expect("it starts");
+    assert!(!driver.readable());
 }

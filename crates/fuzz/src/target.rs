@@ -49,6 +49,7 @@ pub fn all() -> Vec<Target> {
         target("peer-book", peer_books(), |b| {
             curia_peer::Book::decode(Bytes::copy_from_slice(b)).is_some()
         }),
+        target("snapshot", snapshots(), curia_storage::state::fuzz_snapshot),
         target("fragment", fragments(), fragment),
         target("key", keys(), |b| {
             TYPES
@@ -208,6 +209,20 @@ fn text_value(bytes: &[u8]) -> bool {
         .filter(|ty| text_io::parse(**ty, text, &io).is_ok())
         .count()
         > 0
+}
+
+fn snapshots() -> Vec<Vec<u8>> {
+    let head = [&[1][..], &3u32.to_le_bytes(), &9u64.to_le_bytes(), &0u64.to_le_bytes()].concat();
+    let row = [
+        &[1][..],
+        &13u32.to_le_bytes(),
+        &3u32.to_le_bytes(),
+        b"\0\0\0\x0ak\xff\xff\xff\xff\xff\xff\xff\xfe",
+        b"row",
+    ]
+    .concat();
+    let end = |records: u64| [&[0][..], &records.to_le_bytes(), &[0; 4]].concat();
+    vec![[head.clone(), end(0)].concat(), [head, vec![4, 10, 0, 0, 0], row, end(2)].concat()]
 }
 
 fn fragments() -> Vec<Vec<u8>> {

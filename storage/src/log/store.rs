@@ -196,9 +196,9 @@ impl LogStore {
                     Action::Skip
                 }
             },
-            &mut |_, entry| {
-                found = Some(entry);
-                Ok(false)
+            &mut |visited| {
+                found = visited.map(|(_, entry)| entry).or(found.take());
+                Ok(found.is_none())
             },
         )?;
         found.ok_or_else(missing)
@@ -224,7 +224,8 @@ impl LogStore {
                 let stands = at.log == log && at.index == next.get() && known.term_at(at.index) == Some(at.term);
                 if stands { Action::Decode } else { Action::Skip }
             },
-            &mut |_, entry| {
+            &mut |visited| {
+                let Some((_, entry)) = visited else { return Ok(true) };
                 bytes += entry.record.payload().map_or(0, |payload| payload.len());
                 next.set(entry.index.next());
                 found.push(entry);
@@ -240,6 +241,17 @@ impl LogStore {
     /// # Errors
     /// [`StorageError::Damaged`], and what `visit` fails with.
     pub fn replay(&self, visit: &mut dyn FnMut(LogId, Entry) -> Result<()>) -> Result<()> {
+        self.replay_around_damage(&mut |replayed| match replayed {
+            Replayed::Entry(log, entry) => visit(log, entry),
+            Replayed::Damage => Ok(()),
+        })
+    }
+
+    /// The same, told where damage is passed: records of any log may have stood there, replacing what was visited before too.
+    ///
+    /// # Errors
+    /// As [`LogStore::replay`].
+    pub fn replay_around_damage(&self, visit: &mut dyn FnMut(Replayed) -> Result<()>) -> Result<()> {
         let Some(first) = self.segments.front() else { return Ok(()) };
         let from = Position {
             segment: first.number,
@@ -252,16 +264,20 @@ impl LogStore {
                 let stands = self.logs.get(&at.log).and_then(|known| known.term_at(at.index)) == Some(at.term);
                 if stands { Action::Decode } else { Action::Skip }
             },
-            &mut |log, entry| visit(log, entry).map(|()| true),
+            &mut |found| match found {
+                Some((log, entry)) => visit(Replayed::Entry(log, entry)).map(|()| true),
+                None => visit(Replayed::Damage).map(|()| true),
+            },
         )
     }
 
-    /// Walks over entries from a batch on. `choose` says which to decode; `visit` gets those and says whether to go on.
+    /// Walks over entries from a batch on. `choose` says which to decode; `visit` gets those, and nothing where damage is passed, and says
+    /// whether to go on.
     fn scan(
         &self,
         from: Position,
         choose: &mut dyn FnMut(Place) -> Action,
-        visit: &mut dyn FnMut(LogId, Entry) -> Result<bool>,
+        visit: &mut dyn FnMut(Option<(LogId, Entry)>) -> Result<bool>,
     ) -> Result<()> {
         for segment in self.segments.iter().filter(|segment| segment.number >= from.segment) {
             let mut at = if segment.number == from.segment {
@@ -272,6 +288,9 @@ impl LogStore {
             let mut window = Window::new(segment);
             loop {
                 while let Some(to) = self.past_hole(segment.number, at) {
+                    if !visit(None)? {
+                        return Ok(());
+                    }
                     at = if to.segment == segment.number { to.offset } else { u64::MAX };
                 }
                 if at.saturating_add(BATCH_HEADER_BYTES as u64) > segment.end {
@@ -297,7 +316,7 @@ impl LogStore {
                             let body =
                                 Bytes::copy_from_slice(&bytes[RECORD_HEADER_BYTES..RECORD_HEADER_BYTES + record.body_bytes as usize]);
                             let (log, entry) = decode_entry(body).map_err(|e| window.damaged(record_at, &e.to_string()))?;
-                            if !visit(log, entry)? {
+                            if !visit(Some((log, entry)))? {
                                 return Ok(());
                             }
                         }
@@ -410,6 +429,15 @@ impl LogStore {
         }
         Ok(())
     }
+}
+
+/// What a replay comes by.
+#[derive(Debug)]
+pub enum Replayed {
+    /// An entry that stands.
+    Entry(LogId, Entry),
+    /// Records that are not known any more.
+    Damage,
 }
 
 /// Which entry a record holds.

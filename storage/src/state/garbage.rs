@@ -157,6 +157,8 @@ impl StateStore {
     /// are not meant to be used again.
     pub fn drop_storage(&self, storage: u32) -> Result<()> {
         let (from, to) = KeyRange::all().bounds(storage);
+        // Not while a snapshot of its group takes its place.
+        let _settled = self.settled.lock();
         // Whole files go at once and cheaply; the range deletion takes care of the edges.
         self.db.delete_file_in_range(&from, &to)?;
         let mut batch = WriteBatch::new();

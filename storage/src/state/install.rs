@@ -73,7 +73,10 @@ impl StateStore {
     /// Begins to receive a snapshot of a group; an earlier one that is not whole is void.
     pub fn receive(&self, group: GroupId, base: Base) -> Result<Incoming> {
         let folder = self.incoming_folder();
-        fs::create_dir_all(&folder).map_err(|e| StorageError::io("create", &folder, e))?;
+        if !folder.exists() {
+            fs::create_dir_all(&folder).map_err(|e| StorageError::io("create", &folder, e))?;
+            sync_folder(&self.path)?;
+        }
         let path = folder.join(format!("{}.partial", group.0));
         let mut head = Vec::new();
         encode_base(LogId::Group(group), &base, &mut head);
@@ -114,22 +117,25 @@ impl StateStore {
             sync_folder(&self.incoming_folder())?;
         }
         // After a full disk the file is there already, under the number of that attempt.
-        self.finish_installs()
+        self.finish_installs(false)
     }
 
     /// Installs what was wholly received: at a start, what a crash interrupted.
-    pub(super) fn finish_installs(&self) -> Result<()> {
+    pub(super) fn finish_installs(&self, at_start: bool) -> Result<()> {
         let folder = self.incoming_folder();
         let Ok(entries) = fs::read_dir(&folder) else { return Ok(()) };
         for entry in entries {
             let path = entry.map_err(|e| StorageError::io("read", &folder, e))?.path();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             let parts: Vec<_> = name.split('.').collect();
+            if at_start && parts.last() == Some(&"partial") {
+                fs::remove_file(&path).map_err(|e| StorageError::io("remove", &path, e))?;
+            }
             let [group, id, "whole"] = parts.as_slice() else { continue };
             let (Ok(group), Ok(id)) = (group.parse().map(GroupId), id.parse::<u64>()) else {
                 continue;
             };
-            if self.installed(group)? != Some(id) {
+            if self.installed(group)?.is_none_or(|installed| installed < id) {
                 self.replace(group, id, &path)?;
             }
             fs::remove_file(&path).map_err(|e| StorageError::io("remove", &path, e))?;
@@ -156,8 +162,10 @@ impl StateStore {
     }
 
     fn replace(&self, group: GroupId, id: u64, path: &Path) -> Result<()> {
-        let mut stream = Stream::open(path)?;
+        let mut stream = open(path)?;
         let base = stream.base.clone();
+        // Nothing is collected meanwhile: it would be what came, or come back with what went.
+        let mut settled = self.settled.lock();
         for storage in self.storages_of(group) {
             let (from, to) = KeyRange::all().bounds(storage);
             self.db.delete_file_in_range(&from, &to)?;
@@ -201,7 +209,7 @@ impl StateStore {
         batch.put_cf(family, meta::install_key(group), id.to_le_bytes());
         self.write(batch)?;
         // Deletions that came may be older than those settled here.
-        self.settled.lock().clear();
+        settled.clear();
         self.flush()
     }
 }
@@ -214,7 +222,7 @@ fn sync_folder(folder: &Path) -> Result<()> {
 
 /// Reads a whole file, so that nothing is replaced by what is no snapshot.
 fn check(path: &Path) -> Result<()> {
-    let mut stream = Stream::open(path)?;
+    let mut stream = open(path)?;
     while stream.next()?.is_some() {}
     Ok(())
 }
@@ -226,31 +234,66 @@ enum Record {
     Storage(u32),
 }
 
+/// Walks over a stream that may be anything, as far as it is one; for fuzzing. Whether it reached an end.
+pub fn fuzz_snapshot(bytes: &[u8]) -> bool {
+    let Some((group, csn)) = bytes.get(1..).and_then(|b| b.split_first_chunk()) else {
+        return false;
+    };
+    let base = Base {
+        csn: Csn(csn.first_chunk().map_or(0, |csn| u64::from_le_bytes(*csn))),
+        ..Base::default()
+    };
+    let log = LogId::Group(GroupId(u32::from_le_bytes(*group)));
+    let Ok(mut stream) = Stream::begin(Path::new("snapshot"), bytes, log, base) else {
+        return false;
+    };
+    loop {
+        match stream.next() {
+            Ok(Some(_)) => {}
+            Ok(None) => return true,
+            // The checksum would keep a fuzzer out.
+            Err(_) => return stream.ended,
+        }
+    }
+}
+
 /// A received snapshot that is read back.
-struct Stream {
+struct Stream<R> {
     path: PathBuf,
-    file: BufReader<File>,
+    file: R,
+    /// The end's record was met.
+    ended: bool,
     crc: u32,
     records: u64,
     base: Base,
     horizon: u64,
 }
 
-impl Stream {
-    fn open(path: &Path) -> Result<Stream> {
-        let file = File::open(path).map_err(|e| StorageError::io("open", path, e))?;
+/// Opens a file that a snapshot was received into.
+fn open(path: &Path) -> Result<Stream<BufReader<File>>> {
+    let unreadable = |e| StorageError::io("read", path, e);
+    let file = File::open(path).map_err(|e| StorageError::io("open", path, e))?;
+    let mut file = BufReader::with_capacity(256 << 10, file);
+    let mut length = [0; 4];
+    file.read_exact(&mut length).map_err(unreadable)?;
+    let mut base = Vec::new();
+    let length = u32::from_le_bytes(length).min(FIELD_BYTES_MAX);
+    file.by_ref().take(length.into()).read_to_end(&mut base).map_err(unreadable)?;
+    let (log, base) = decode_base(base.into()).map_err(|_| malformed("an unreadable base"))?;
+    Stream::begin(path, file, log, base)
+}
+
+impl<R: Read> Stream<R> {
+    fn begin(path: &Path, file: R, log: LogId, base: Base) -> Result<Stream<R>> {
         let mut stream = Stream {
             path: path.to_owned(),
-            file: BufReader::with_capacity(256 << 10, file),
+            file,
+            ended: false,
             crc: 0,
             records: 0,
             base: Base::default(),
             horizon: 0,
         };
-        let length = stream.u32()?;
-        let base = stream.bytes(length)?;
-        let (log, base) = decode_base(base.into()).map_err(|_| malformed("an unreadable base"))?;
-        stream.crc = 0;
         let [version] = stream.array::<1>()?;
         let group = GroupId(stream.u32()?);
         let csn = Csn(stream.u64()?);
@@ -285,7 +328,8 @@ impl Stream {
             snapshot::END => {
                 let records = self.u64()?;
                 let crc = self.crc;
-                if records + 1 != self.records || self.u32()? != crc {
+                self.ended = records.checked_add(1) == Some(self.records);
+                if !self.ended || self.u32()? != crc {
                     return Err(malformed("not what was sent"));
                 }
                 return Ok(None);

@@ -45,7 +45,7 @@ use iterator::IteratorPool;
 
 pub use apply::ApplyBatch;
 pub use garbage::Collected;
-pub use install::Incoming;
+pub use install::{Incoming, fuzz_snapshot};
 pub use scan::{Direction, KeyRange, Scan};
 pub use snapshot::{GroupSnapshot, Piece};
 pub use tuning::StateOptions;
@@ -94,7 +94,7 @@ impl StateStore {
         };
         store.check_format()?;
         *store.owners.write() = store.load_owners()?;
-        store.finish_installs()?;
+        store.finish_installs(true)?;
         Ok(store)
     }
 

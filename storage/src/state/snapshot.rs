@@ -69,7 +69,8 @@ impl StateStore {
         options.set_total_order_seek(true);
         options.fill_cache(false);
         let storages = self.storages_of(group);
-        let horizon = self.horizon.load(std::sync::atomic::Ordering::Acquire);
+        // Before the iterator is made, so that what is collected in between is in both or its end is known; the horizon after it.
+        let dropped = self.dropped()?;
         let mut snapshot = GroupSnapshot {
             iterator: OwnedIterator::new(self.db.clone(), options),
             at: 0,
@@ -84,6 +85,7 @@ impl StateStore {
             group,
             base,
         };
+        let horizon = self.horizon.load(std::sync::atomic::Ordering::Acquire);
         let head = &mut snapshot.ahead;
         head.push(VERSION);
         head.extend_from_slice(&group.0.to_le_bytes());
@@ -94,7 +96,7 @@ impl StateStore {
             head.extend_from_slice(&storage.to_le_bytes());
             snapshot.records += 1;
         }
-        for (storage, csn) in self.dropped()? {
+        for (storage, csn) in dropped {
             if storages.binary_search(&storage).is_ok() && csn <= snapshot.base.csn {
                 head.push(DROP);
                 head.extend_from_slice(&storage.to_le_bytes());

@@ -81,10 +81,14 @@ impl Place {
         Driver::start_among(self.options.clone(), Incarnation(self.starts), stores, peers)
     }
 
+    /// The log, opened while no driver runs.
+    pub fn open_log(&self) -> curia_storage::Result<(LogStore, curia_storage::log::Recovery)> {
+        LogStore::open(Arc::new(self.files.clone()), Path::new("/log"), LogOptions::new(0))
+    }
+
     /// What a start would find damaged in the log.
     pub fn damage(&self) -> Vec<curia_storage::log::Damage> {
-        let opened = LogStore::open(Arc::new(self.files.clone()), Path::new("/log"), LogOptions::new(0));
-        opened.expect("the log opens").1.damage
+        self.open_log().expect("the log opens").1.damage
     }
 
     /// Stops a driver as a power cut does: what was not synced is lost, and so is what the state did not flush.

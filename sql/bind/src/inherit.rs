@@ -21,6 +21,7 @@ use curia_catalog::partition::{PartitionColumn, Partitions};
 use curia_catalog::{Catalog, KeyOf, Oid, Table};
 use curia_types::{Datum, PgType, Result, SqlError};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -171,7 +172,7 @@ impl Binder<'_> {
         while at.oid != parent.oid
             && let Some(above) = at.partition_of().and_then(|oid| catalog.tables.get(&oid))
         {
-            if !levels.contains_key(&above.oid) {
+            if let Entry::Vacant(level) = levels.entry(above.oid) {
                 let known = match above.partitions(catalog)? {
                     // Another operator class has another order, or another hash.
                     Some(partitions) if above.partition_key.iter().flat_map(|k| &k.columns).all(|c| c.opclass.is_none()) => {
@@ -180,7 +181,7 @@ impl Binder<'_> {
                     }
                     _ => None,
                 };
-                levels.insert(above.oid, known);
+                level.insert(known);
             }
             if let Some(Some((partitions, row, key))) = levels.get(&above.oid) {
                 let places = columns_by_name(above, leaf);

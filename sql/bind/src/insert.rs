@@ -60,6 +60,7 @@ impl ChangeTarget {
     }
 
     /// Generated columns, CHECK constraints and WITH CHECK OPTION over a new row; of a `family` the last, as each table has its own others.
+    #[allow(clippy::type_complexity)] // generated columns, and checks
     pub fn rules(
         &self,
         binder: &Binder<'_>,

@@ -44,7 +44,7 @@ enum Change {
         /// WITH CHECK OPTION of views, over the target's row.
         views: Checks,
         /// Where rows go that leave their partition; `None` where the target has none.
-        router: Option<Router>,
+        router: Option<Box<Router>>,
     },
     Delete,
 }
@@ -70,7 +70,7 @@ impl ChangePlan {
                 .collect::<Result<_>>()?,
             views: Checks::of_views(c, &update.checks, &update.new_row)?,
             router: match update.table.is_partitioned() {
-                true => Some(Router::compile(c, &update.table, Vec::new())?),
+                true => Some(Box::new(Router::compile(c, &update.table, Vec::new())?)),
                 false => None,
             },
         };

@@ -351,7 +351,7 @@ impl Ddl<'_> {
                     ));
                 }
                 own.origin.parents += 1;
-                own.origin.local &= !table.partition_bound.is_some();
+                own.origin.local &= table.partition_bound.is_none();
                 self.notice(format!("merging constraint \"{}\" with inherited definition", check.name));
                 self.change(Change::put(table))?;
                 continue;

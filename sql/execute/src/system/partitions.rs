@@ -63,7 +63,7 @@ pub(super) fn partitioned(catalog: &Catalog, out: &mut Rows) {
         let default = t.partitions(catalog).ok().flatten().and_then(|p| p.default_partition());
         out.add(&[
             ("partrelid", oid_of(t.oid)),
-            ("partstrat", text(&key.strategy.name()[..1].to_lowercase())),
+            ("partstrat", text(key.strategy.name()[..1].to_lowercase())),
             ("partnatts", int2(key.columns.len() as i64)),
             ("partdefid", oid_of(default.unwrap_or(0))),
             ("partattrs", int2s(&attrs)),

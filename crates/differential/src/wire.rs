@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Protocol 3.0.
 const PROTOCOL: u32 = 196_608;
@@ -17,6 +17,8 @@ const CANCEL: u32 = 80_877_102;
 const CANCEL_WITHIN: Duration = Duration::from_secs(20);
 /// Bytes of one COPY message.
 const COPY_CHUNK: usize = 64 << 10;
+/// Bytes of one statement's rows that are kept; one that gives more is cancelled.
+const KEPT_BYTES: usize = 64 << 20;
 /// Longest message that is taken for one.
 const MESSAGE_LIMIT: usize = 1 << 30;
 
@@ -164,8 +166,8 @@ impl Connection {
         }
     }
 
-    /// Sends `sql` and waits for all that it gives. A statement that takes longer than the limit is cancelled; one that goes on
-    /// even then loses the connection.
+    /// Sends `sql` and waits for all that it gives. A statement that takes longer than the limit, or gives more than is kept, is
+    /// cancelled; one that goes on even then loses the connection.
     pub fn query(&mut self, sql: &str, copy: CopySource<'_>) -> Answer {
         let mut answer = Answer::default();
         if let Err(error) = self.run(sql, copy, &mut answer) {
@@ -180,6 +182,8 @@ impl Connection {
         self.send(b'Q', &body)?;
         let mut outcome = Outcome::default();
         let mut cancelled = false;
+        let mut kept = 0;
+        let begin = Instant::now();
         loop {
             let (letter, body) = match self.receive() {
                 Err(error) if is_late(&error) && !cancelled => {
@@ -189,7 +193,13 @@ impl Connection {
                 }
                 other => other?,
             };
+            kept += body.len();
+            if !cancelled && (kept > KEPT_BYTES || begin.elapsed() > self.address.limit) {
+                cancelled = true;
+                self.cancel()?;
+            }
             match letter {
+                b'D' | b'd' if cancelled => {}
                 b'T' => outcome.columns = Some(columns(&body)?),
                 b'D' => outcome.rows.push(row(&body)?),
                 b'd' => outcome.rows.push(vec![Some(text(&body).trim_end_matches('\n').to_owned())]),

@@ -58,6 +58,7 @@ pub(crate) fn bind<'a>(statement: &Statement, depth: Depth<'a>, cx: &'a BindCont
         Statement::Insert(i) => binder.insert(i, Scope::root())?,
         Statement::Update(u) => binder.update(u, Scope::root())?,
         Statement::Delete(d) => binder.delete(d, Scope::root())?,
+        Statement::Merge(m) => binder.merge(m, Scope::root())?,
         Statement::Unsupported { feature } => return Err(SqlError::unsupported(feature)),
         other => return Err(SqlError::internal(format!("{} cannot be bound", other.tag()))),
     };

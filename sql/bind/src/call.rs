@@ -486,6 +486,10 @@ impl Binder<'_> {
             return Err(SqlError::new(SqlState::GROUPING_ERROR, message).at(at(pos)));
         }
         self.check_clause(Kind::Aggregate, level, pos)?;
+        if level.recursing.get() {
+            let message = "aggregate functions are not allowed in a recursive query's recursive term";
+            return Err(SqlError::new(crate::recursion::RECURSION, message).at(at(pos)));
+        }
         let ty = resolved.ret;
         let mut aggregates = level.aggregates.borrow_mut();
         if aggregates.iter().any(|a| used.contains(&a.output.id)) {
@@ -723,6 +727,7 @@ impl Binder<'_> {
             Clause::From => "functions in FROM",
             Clause::Where | Clause::ConflictWhere => "WHERE",
             Clause::On => "JOIN conditions",
+            Clause::MergeWhen => "MERGE WHEN conditions",
             Clause::GroupBy => "GROUP BY",
             Clause::Having => "HAVING",
             Clause::Limit => "LIMIT",

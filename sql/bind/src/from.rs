@@ -94,10 +94,11 @@ impl Binder<'_> {
     fn table_ref(&self, item: &TableRef, scope: &Scope<'_>, left: &[Rc<NsItem>]) -> Result<Part> {
         match item {
             TableRef::Table { name, alias, sample, only } => {
-                if let Some(pos) = sample {
-                    return Err(SqlError::unsupported("TABLESAMPLE").at(at(*pos)));
+                let part = self.named_table(name, *only, alias.as_ref(), scope)?;
+                match sample {
+                    None => Ok(part),
+                    Some(sample) => self.sampled(part, sample, name, scope),
                 }
-                self.named_table(name, *only, alias.as_ref(), scope)
             }
             TableRef::Subquery { lateral, query, alias, .. } => self.subquery_item(*lateral, query, alias.as_ref(), scope, left),
             TableRef::Function {
@@ -142,6 +143,10 @@ impl Binder<'_> {
                 return Err(SqlError::new(*state, why.clone()).at(position.or(at(name.pos()))));
             }
             cte.used.set(true);
+            scope.refer_through(cte);
+            if cte.recursing {
+                scope.recursing.set(true);
+            }
             let columns: Vec<RelColumn> = cte.columns.iter().map(|(_, ty)| self.column(*ty)).collect();
             let names = cte.columns.iter().map(|(n, _)| n.clone());
             let mut item = self.item(alias, name.name(), names.zip(columns.iter().cloned()).collect())?;

@@ -303,6 +303,16 @@ impl Binder<'_> {
             };
         }
         self.notes_assigned(&target, targets.iter().copied(), true);
+        if let (Some(view), Some(SetExpr::Values(values))) = (&target.view, insert.source.as_ref().map(|q| &q.body)) {
+            // A view's own default is a value like any other.
+            let mut given = values.rows.iter().flat_map(|row| row.iter().zip(&targets));
+            let is_default = |(e, i): &(&ast::Expr, &usize)| matches!(e.kind, ast::ExprKind::Default) && view.has_default(**i);
+            if let Some((_, i)) = given.find(is_default)
+                && target.table.columns[*i].generated
+            {
+                self.identity_rule(insert, &target.table.columns[*i])?;
+            }
+        }
         let (source, given) = self.insert_source(insert, &table, &targets, listed, &scope)?;
         let mut values = Vec::with_capacity(table.columns.len());
         for (i, c) in table.columns.iter().enumerate() {

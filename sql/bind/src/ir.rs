@@ -663,6 +663,23 @@ pub struct Delete {
     pub returning: Option<Returning>,
 }
 
+/// MERGE.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Merge {
+    /// Target.
+    pub table: Arc<Table>,
+    /// The source joined with the target.
+    pub joined: Cte,
+    /// The columns by which the actions know those of `joined`.
+    pub columns: Vec<RelColumn>,
+    /// Among them the target's row key, NULL where nothing matched.
+    pub row_key: ColId,
+    /// Among them the number of the action, NULL where none is to be done.
+    pub action: ColId,
+    /// By number: an insertion, update or deletion whose source is the rows of `joined` with that number; `None` is DO NOTHING.
+    pub actions: Vec<Option<Bound>>,
+}
+
 /// A bound statement that reads or writes rows.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)] // named after their content
@@ -671,6 +688,7 @@ pub enum Bound {
     Insert(Insert),
     Update(Update),
     Delete(Delete),
+    Merge(Merge),
 }
 
 /// A common table expression of a statement in which some change rows. All of them, and the statement, read one snapshot: what they
@@ -720,6 +738,7 @@ impl BoundStatement {
             Bound::Insert(i) => returning_output(&i.returning),
             Bound::Update(u) => returning_output(&u.returning),
             Bound::Delete(d) => returning_output(&d.returning),
+            Bound::Merge(_) => Vec::new(),
         }
     }
 }
@@ -728,7 +747,7 @@ impl Bound {
     /// RETURNING of a change.
     pub fn returning(&self) -> Option<&Returning> {
         match self {
-            Bound::Query(_) => None,
+            Bound::Query(_) | Bound::Merge(_) => None,
             Bound::Insert(i) => i.returning.as_ref(),
             Bound::Update(u) => u.returning.as_ref(),
             Bound::Delete(d) => d.returning.as_ref(),

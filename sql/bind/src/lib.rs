@@ -22,6 +22,7 @@
 //! Links neither DataFusion nor storage.
 
 mod access;
+pub mod backward;
 mod binder;
 mod call;
 mod coerce;
@@ -41,13 +42,16 @@ mod indirection;
 pub mod inherit;
 mod insert;
 pub mod ir;
+mod merge;
 mod name;
 mod operator;
 mod order;
 mod ordered_set;
 pub mod partition;
+mod recursion;
 mod regclass;
 mod resolve;
+mod sample;
 mod scope;
 mod select;
 mod setop;

@@ -74,6 +74,10 @@ pub(crate) struct CteInfo {
     pub blocked: Option<(SqlState, String, Option<u32>)>,
     /// Something referred to it.
     pub used: Cell<bool>,
+    /// It is being defined: a reference is to what the recursion has so far.
+    pub recursing: bool,
+    /// Columns of enclosing levels that its definition refers to.
+    pub outer: Vec<ColId>,
 }
 
 /// The clause that is being bound: what aggregates, window functions and set-returning functions may do, and how errors name it.
@@ -107,6 +111,7 @@ pub(crate) enum Clause {
     CopyWhere,
     PartitionKey,
     PartitionBound,
+    MergeWhen,
 }
 
 /// One query level.
@@ -123,6 +128,8 @@ pub(crate) struct Scope<'p> {
     pub named_windows: RefCell<Vec<(Ident, WindowSpec)>>,
     /// Shows a function's arguments.
     pub arguments: bool,
+    /// FROM reads the recursive query that is being defined.
+    pub recursing: Cell<bool>,
 }
 
 impl<'p> Scope<'p> {
@@ -142,6 +149,7 @@ impl<'p> Scope<'p> {
             sets: RefCell::default(),
             named_windows: RefCell::default(),
             arguments: false,
+            recursing: Cell::new(false),
         }
     }
 
@@ -178,6 +186,15 @@ impl<'p> Scope<'p> {
             level.outer.borrow_mut().truncate(*mark);
         }
         self.note_outer(depth, id);
+    }
+
+    /// What refers to a common table expression refers to what its definition does.
+    pub fn refer_through(&self, cte: &CteInfo) {
+        for id in &cte.outer {
+            let holds = |level: &&Scope<'_>| level.items.iter().flat_map(|i| &i.columns).any(|c| c.column.id == *id);
+            let depth = self.levels().take_while(|level| !holds(level)).count();
+            self.note_outer(depth, *id);
+        }
     }
 
     /// Takes over the outer references of a stand-in.

@@ -176,7 +176,8 @@ impl Traversal {
     pub fn with_own_columns(&self, name: &str, term: &SetExpr) -> Result<SetExpr> {
         let unsupported = |message: String| Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
         let SetExpr::Select(select) = term else {
-            return unsupported("with a SEARCH or CYCLE clause, the right side of the UNION must be a SELECT".to_owned());
+            let message = "with a SEARCH or CYCLE clause, the right side of the UNION must be a SELECT";
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
         };
         let Some(alias) = select.from.iter().find_map(|item| reference(item, name)) else {
             return unsupported(format!(

@@ -335,6 +335,11 @@ impl ViewTarget {
         Arc::new(table)
     }
 
+    /// Whether the view has a default of its own for a column of the table.
+    pub fn has_default(&self, column: usize) -> bool {
+        self.values.iter().any(|v| v.column == Some(column) && v.default.is_some())
+    }
+
     /// The table's columns in the view's order, as INSERT without a list of columns fills them with `width` values.
     ///
     /// # Errors

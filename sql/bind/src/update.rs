@@ -12,12 +12,12 @@ use curia_types::{Datum, PgType, Result, SqlError, SqlState};
 use std::rc::Rc;
 
 /// The rows an UPDATE or DELETE finds, and the scan of its target among them.
-struct Rows {
+pub(crate) struct Rows {
     rel: Rel,
-    target: ChangeTarget,
-    row_key: ColId,
-    old_row: Vec<(usize, RelColumn)>,
-    family: bool,
+    pub target: ChangeTarget,
+    pub row_key: ColId,
+    pub old_row: Vec<(usize, RelColumn)>,
+    pub family: bool,
 }
 
 impl Binder<'_> {
@@ -78,7 +78,7 @@ impl Binder<'_> {
     }
 
     /// The scan of the target with its row key, as the first item of `scope`.
-    fn target_scan(
+    pub fn target_scan(
         &self,
         (name, only): (&ast::ObjectName, bool),
         alias: Option<&ast::Alias>,

@@ -192,12 +192,30 @@ pub fn any_expr(e: &Expr, test: &mut dyn FnMut(&Expr) -> bool) -> bool {
 
 /// Whether it may give different results for equal arguments (a volatile function or a subquery, which may hold one).
 pub fn is_volatile(e: &Expr) -> bool {
-    any_expr(e, &mut |e| match &e.kind {
+    any_expr(e, &mut |e| matches!(e.kind, ExprKind::Subquery { .. }) || is_volatile_call(e))
+}
+
+fn is_volatile_call(e: &Expr) -> bool {
+    match &e.kind {
         ExprKind::Call { function, .. } => {
             curia_functions::by_oid(*function).is_none_or(|f| f.volatility == curia_functions::Volatility::Volatile)
         }
-        ExprKind::Subquery { .. } => true,
         _ => false,
+    }
+}
+
+/// Whether leaving it uncomputed could be noticed, but for an error: a volatile function or a row lock, in subqueries too.
+fn has_effects(e: &Expr) -> bool {
+    any_expr(e, &mut |e| match &e.kind {
+        ExprKind::Subquery { query, .. } => {
+            let mut found = false;
+            each_rel(query, &mut |rel| {
+                found |= matches!(rel, Rel::LockRows { .. });
+                rel_children(rel, &mut |e| found = found || has_effects(e), &mut |_| {});
+            });
+            found
+        }
+        _ => is_volatile_call(e),
     })
 }
 
@@ -410,7 +428,7 @@ fn drop_unused(rel: &mut Rel, used: &HashSet<ColId>, dropped: &mut bool) {
         }
         Rel::Project { columns, .. } => {
             let before = columns.len();
-            columns.retain(|(c, e)| used.contains(&c.id) || is_volatile(e));
+            columns.retain(|(c, e)| used.contains(&c.id) || has_effects(e));
             *dropped |= columns.len() < before;
         }
         _ => {}
@@ -462,6 +480,10 @@ fn statement_parts(bound: &mut Bound) -> (&mut Rel, Vec<&mut Expr>, Vec<ColId>) 
             let exprs = d.returning.iter_mut().flat_map(|r| r.columns.iter_mut().map(|(_, e)| e)).collect();
             (&mut d.source, exprs, ids)
         }
+        Bound::Merge(m) => {
+            let ids = m.joined.columns.iter().map(|c| c.id).collect();
+            (&mut m.joined.query, Vec::new(), ids)
+        }
     }
 }
 
@@ -494,6 +516,9 @@ pub fn prune_stage(stage: &mut Stage) {
 /// this repeats while projections shrink, a few times at most.
 pub fn prune(bound: &mut Bound) {
     const ROUNDS: usize = 4;
+    if let Bound::Merge(m) = bound {
+        m.actions.iter_mut().flatten().for_each(prune);
+    }
     for _ in 0..ROUNDS {
         let (rel, mut exprs, ids) = statement_parts(bound);
         let mut used: HashSet<ColId> = ids.into_iter().collect();

@@ -1,18 +1,15 @@
 //! WITH: common table expressions, recursive ones among them (`parse_cte.c`).
 
 use crate::binder::{Binder, at};
-use crate::coerce::type_text;
 use crate::ir::*;
+use crate::recursion::{self, RECURSION};
 use crate::scope::{CteInfo, Scope};
 use crate::select::Unknown;
 use curia_functions::CastContext;
 use curia_parse::ast::{self, CteBody, SetExpr};
-use curia_types::{PgType, Result, SqlError, SqlState};
+use curia_types::{PgType, Result, SqlError, SqlState, type_info};
 use std::cell::Cell;
 use std::rc::Rc;
-
-/// 42P19
-const RECURSION: SqlState = SqlState::new("42P19");
 
 impl Binder<'_> {
     /// Binds the definitions and brings their names into `scope`.
@@ -26,6 +23,15 @@ impl Binder<'_> {
                 let message = format!("WITH query name \"{}\" specified more than once", cte.name.name);
                 return Err(SqlError::new(SqlState::DUPLICATE_ALIAS, message).at(at(cte.name.pos)));
             }
+        }
+        let order = match with.recursive {
+            true => recursion::order(&with.ctes)?,
+            false => (0..with.ctes.len()).collect(),
+        };
+        if with.recursive {
+            order.iter().try_for_each(|i| recursion::check(&with.ctes[*i]))?;
+        }
+        for cte in order.into_iter().map(|i| &with.ctes[i]) {
             let CteBody::Query(query) = &cte.body else {
                 if !outermost {
                     let message = "WITH clause containing a data-modifying statement must be at the top level";
@@ -35,17 +41,19 @@ impl Binder<'_> {
                 self.stages.borrow_mut().push(change);
                 continue;
             };
-            let bound = match self.recursive_cte(with.recursive, cte, query, scope)? {
+            let mut inner = Vec::new();
+            let bound = match self.recursive_cte(with.recursive, cte, query, scope, &mut inner)? {
                 Some(bound) => bound,
                 None if cte.search.is_some() || cte.cycle.is_some() => {
                     return Err(SqlError::new(SqlState::SYNTAX_ERROR, "WITH query is not recursive").at(at(cte.name.pos)));
                 }
                 None => self.plain_cte(with.recursive, cte, query, scope)?,
             };
+            let bound = inner.into_iter().chain([bound]);
             if staged {
-                self.stages.borrow_mut().push(Stage::Query(bound));
+                self.stages.borrow_mut().extend(bound.map(Stage::Query));
             } else {
-                out.push(bound);
+                out.extend(bound);
             }
         }
         Ok(out)
@@ -72,7 +80,14 @@ impl Binder<'_> {
             Some(returning) => {
                 let output: Vec<OutputColumn> = returning.columns.iter().map(|(c, _)| c.clone()).collect();
                 let names = column_names(cte, &output)?;
-                self.register(scope, id, name, names.into_iter().zip(output.iter().map(|c| c.ty)).collect(), 0);
+                self.register(
+                    scope,
+                    id,
+                    name,
+                    names.into_iter().zip(output.iter().map(|c| c.ty)).collect(),
+                    0,
+                    Vec::new(),
+                );
             }
             None => {
                 let why = format!("WITH query \"{name}\" does not have a RETURNING clause");
@@ -86,7 +101,7 @@ impl Binder<'_> {
         })
     }
 
-    fn register(&self, scope: &mut Scope<'_>, id: u32, name: &str, columns: Vec<(String, PgType)>, unexpanded: usize) {
+    fn register(&self, scope: &mut Scope<'_>, id: u32, name: &str, columns: Vec<(String, PgType)>, unexpanded: usize, outer: Vec<ColId>) {
         scope.ctes.push(Rc::new(CteInfo {
             name: name.to_owned(),
             id,
@@ -94,6 +109,8 @@ impl Binder<'_> {
             unexpanded,
             blocked: None,
             used: Cell::new(false),
+            recursing: false,
+            outer,
         }));
     }
 
@@ -111,6 +128,7 @@ impl Binder<'_> {
             self.query_scoped(query, &mut inner, Unknown::ToText)?
         };
         scope.absorb(&stand_in);
+        let outer = stand_in.outer.take();
         let names = column_names(cte, &bound.output)?;
         let columns: Vec<RelColumn> = bound.output.iter().map(|c| RelColumn { id: c.id, ty: c.ty }).collect();
         let id = self.cte_id();
@@ -120,6 +138,7 @@ impl Binder<'_> {
             &cte.name.name,
             names.into_iter().zip(columns.iter().map(|c| c.ty)).collect(),
             0,
+            outer,
         );
         Ok(Cte {
             id,
@@ -131,22 +150,34 @@ impl Binder<'_> {
         })
     }
 
-    /// A definition of the form `a UNION [ALL] b` whose `b` refers to it; `None` when it does not.
-    fn recursive_cte(&self, recursive: bool, cte: &ast::Cte, query: &ast::Query, scope: &mut Scope<'_>) -> Result<Option<Cte>> {
+    /// A definition of the form `a UNION [ALL] b` whose `b` refers to it; `None` when it does not. What the definition has in a WITH of
+    /// its own cannot refer to it, and stands beside it, in `before`.
+    fn recursive_cte(
+        &self,
+        recursive: bool,
+        cte: &ast::Cte,
+        query: &ast::Query,
+        scope: &mut Scope<'_>,
+        before: &mut Vec<Cte>,
+    ) -> Result<Option<Cte>> {
         let SetExpr::SetOp { first, rest } = &query.body else {
             return Ok(None);
         };
-        let Some((last, before)) = rest.split_last().filter(|(l, _)| recursive && l.op == ast::SetOperator::Union) else {
+        let Some((last, earlier)) = rest.split_last().filter(|(l, _)| recursive && l.op == ast::SetOperator::Union) else {
             return Ok(None);
         };
-        let start = if before.is_empty() {
+        let start = if earlier.is_empty() {
             (**first).clone()
         } else {
             SetExpr::SetOp {
                 first: first.clone(),
-                rest: before.to_vec(),
+                rest: earlier.to_vec(),
             }
         };
+        if !earlier.is_empty() && (cte.search.is_some() || cte.cycle.is_some()) {
+            let message = "with a SEARCH or CYCLE clause, the left side of the UNION must be a SELECT";
+            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
+        }
         // The non-recursive term fixes names and types.
         let mut stand_in = scope.stand_in(Vec::new());
         let inner_with = self.with(query.with.as_ref(), &mut stand_in)?;
@@ -175,6 +206,8 @@ impl Binder<'_> {
             unexpanded: added.len(),
             blocked: None,
             used: Cell::new(false),
+            recursing: true,
+            outer: Vec::new(),
         });
         stand_in.ctes.push(Rc::clone(&info));
         let right = match &traversal {
@@ -190,38 +223,23 @@ impl Binder<'_> {
             return Ok(None);
         }
         scope.absorb(&stand_in);
-        let refuse = |what: &str| {
-            Err(SqlError::new(
-                SqlState::FEATURE_NOT_SUPPORTED,
-                format!("{what} in a recursive query is not implemented"),
-            ))
-        };
-        if !query.order_by.is_empty() {
-            return refuse("ORDER BY");
-        }
-        if query.limit.is_some() {
-            return refuse("LIMIT");
-        }
-        if query.offset.is_some() {
-            return refuse("OFFSET");
-        }
-        if !query.locking.is_empty() {
-            return refuse("FOR UPDATE/SHARE");
-        }
+        let outer = stand_in.outer.take();
         if step.output.len() != base.output.len() {
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, "each UNION query must have the same number of columns").at(at(last.pos)));
         }
         let mut targets = Vec::with_capacity(base.output.len());
         for (i, (b, s)) in base.output.iter().zip(&step.output).enumerate() {
             let overall = self.common_type(&[(b.ty, None), (s.ty, None)], "UNION")?;
-            if overall != b.ty.oid || !crate::coerce::can_coerce(s.ty.oid, b.ty.oid, CastContext::Implicit) {
+            let same = (s.ty.oid, s.ty.typmod) == (b.ty.oid, b.ty.typmod);
+            let typmod = if same { b.ty.typmod } else { -1 };
+            if (overall, typmod) != (b.ty.oid, b.ty.typmod) || !crate::coerce::can_coerce(s.ty.oid, b.ty.oid, CastContext::Implicit) {
                 return Err(SqlError::new(
                     SqlState::DATATYPE_MISMATCH,
                     format!(
                         "recursive query \"{name}\" column {} has type {} in non-recursive term but type {} overall",
                         i + 1,
-                        type_text(b.ty.oid),
-                        type_text(overall)
+                        type_info::format_type(b.ty.oid, b.ty.typmod),
+                        type_info::format_type(overall, typmod)
                     ),
                 )
                 .hint("Cast the output of the non-recursive term to the correct type."));
@@ -235,10 +253,8 @@ impl Binder<'_> {
         let columns: Vec<RelColumn> = base.output.iter().map(|c| RelColumn { id: c.id, ty: c.ty }).collect();
         let ids = step.output.iter().map(|c| c.id).collect();
         let names = names.into_iter().chain(added.into_iter().map(|(name, _)| name));
-        self.register(scope, id, name, names.zip(columns.iter().map(|c| c.ty)).collect(), unnamed);
-        if !inner_with.is_empty() {
-            return Err(SqlError::unsupported("WITH inside a recursive common table expression").at(at(cte.name.pos)));
-        }
+        self.register(scope, id, name, names.zip(columns.iter().map(|c| c.ty)).collect(), unnamed, outer);
+        before.extend(inner_with);
         Ok(Some(Cte {
             id,
             name: name.clone(),
@@ -259,6 +275,8 @@ fn blocked(name: &str, state: SqlState, why: String, position: Option<u32>) -> R
         unexpanded: 0,
         blocked: Some((state, why, position)),
         used: Cell::new(false),
+        recursing: false,
+        outer: Vec::new(),
     })
 }
 

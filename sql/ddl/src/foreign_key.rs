@@ -24,7 +24,15 @@ impl Ddl<'_> {
         if attributes.no_inherit {
             return Err(cannot_be_marked("FOREIGN KEY", "NO INHERIT", Some(w.pos)));
         }
-        let found = match self.find_relation(&references.table)? {
+        let temporary = |t: &Table| is_temporary(self.catalog().schema_name(t.schema));
+        // The first temporary table of a session is not on its search path yet.
+        let own = self.table(table)?;
+        let is_own = references.table.parts.len() == 1 && references.table.name() == own.name && temporary(&own);
+        let found = match if is_own {
+            Relation::Table(own.oid)
+        } else {
+            self.find_relation(&references.table)?
+        } {
             Relation::Table(oid) if self.table(oid)?.materialized.is_none() => oid,
             _ => {
                 return Err(SqlError::new(

@@ -22,7 +22,7 @@ use crate::rewrite;
 use crate::rows::{Compiler, Op, describe, positions};
 use crate::source::{Inner, RowSource};
 use crate::walk;
-use crate::write::{ChangePlan, Due, InsertPlan, LockPlan, Pass, Staged, changed_tables, settle};
+use crate::write::{ChangePlan, Due, InsertPlan, LockPlan, MergePlan, Pass, Staged, changed_tables, settle};
 use curia_bind::ir::*;
 use curia_catalog::system::system_table;
 use curia_catalog::{Catalog, Oid};
@@ -43,6 +43,7 @@ pub enum PlanKind {
     Insert,
     Update,
     Delete,
+    Merge,
 }
 
 /// A compiled statement. Immutable; shared by sessions and executions.
@@ -62,6 +63,7 @@ enum Body {
     Locking(LockPlan),
     Insert(InsertPlan),
     Change(ChangePlan),
+    Merge(MergePlan),
 }
 
 /// What running a plan led to.
@@ -324,6 +326,7 @@ impl Plan {
             Bound::Insert(i) => Body::Insert(InsertPlan::compile(c, i, depth)?),
             Bound::Update(u) => Body::Change(ChangePlan::update(c, u, depth)?),
             Bound::Delete(d) => Body::Change(ChangePlan::delete(c, d, depth)?),
+            Bound::Merge(m) => Body::Merge(MergePlan::compile(c, m, depth)?),
         };
         targets.extend(changed_tables(&catalog, &statement.bound));
         let locking = matches!(body, Body::Locking(_));
@@ -384,6 +387,13 @@ impl Plan {
     pub fn output(&self) -> &[OutputColumn] {
         &self.output
     }
+    /// Whether a cursor may go backward over the rows without being declared SCROLL.
+    pub fn goes_backward(&self) -> bool {
+        match &self.statement.bound {
+            Bound::Query(query) => curia_bind::backward::goes_backward(&query.rel),
+            _ => false,
+        }
+    }
     /// Tables whose row keys are the last columns of the result.
     pub fn row_keys(&self) -> &[Oid] {
         &self.statement.row_keys
@@ -406,6 +416,7 @@ impl Plan {
             Body::Query(_) | Body::Locking(_) => PlanKind::Select,
             Body::Insert(_) => PlanKind::Insert,
             Body::Change(p) => p.kind(),
+            Body::Merge(_) => PlanKind::Merge,
         }
     }
     /// The first change in its WITH.
@@ -419,6 +430,7 @@ impl Plan {
             Body::Locking(p) => &p.source,
             Body::Insert(p) => &p.source,
             Body::Change(p) => &p.source,
+            Body::Merge(p) => &p.source,
         }
     }
 
@@ -463,6 +475,7 @@ impl Plan {
             Body::Locking(plan) => plan.execute(&self.engine, tx, execution, self.output.clone()).await,
             Body::Insert(plan) => plan.execute(&self.engine, tx, execution, self.output.clone()).await,
             Body::Change(plan) => plan.execute(&self.engine, tx, execution, self.output.clone()).await,
+            Body::Merge(plan) => plan.execute(&self.engine, tx, execution, self.output.clone()).await,
         }
     }
 
@@ -486,6 +499,7 @@ impl Plan {
                 Body::Locking(_) => return Err(SqlError::unsupported("FOR UPDATE beside a WITH that changes rows")),
                 Body::Insert(plan) => plan.pass(engine, tx, &exec).await?,
                 Body::Change(plan) => plan.pass(engine, tx, &exec).await?,
+                Body::Merge(plan) => plan.pass(engine, tx, &exec).await?,
             };
             match pass {
                 Pass::Again => tx.restart_statement(),
@@ -504,6 +518,7 @@ impl Plan {
             Body::Locking(_) => indented("LockRows".to_owned(), source, choice, &mut lines),
             Body::Insert(p) => indented(format!("Insert on {}", p.layout.table().name), source, choice, &mut lines),
             Body::Change(p) => indented(p.describe(), source, choice, &mut lines),
+            Body::Merge(p) => indented(format!("Merge on {}", p.table.name), source, choice, &mut lines),
         }
         let path = if choice.0 == Choice::InPlace { "point" } else { "analytics pool" };
         lines.push(format!("Path: {path}"));

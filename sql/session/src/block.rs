@@ -41,8 +41,10 @@ pub(crate) struct Block {
     pub(crate) tx: Option<Transaction>,
     /// Start of the transaction (`now()`), microseconds since 2000-01-01 UTC.
     pub(crate) started: i64,
-    /// Names in order, with where the parameters stood.
-    savepoints: Vec<(String, Mark, usize)>,
+    /// DEFERRABLE, which changes nothing.
+    deferrable: bool,
+    /// Names in order, with where the parameters and notifications stood, and READ ONLY.
+    savepoints: Vec<(String, Mark, usize, bool)>,
 }
 
 impl Block {
@@ -51,6 +53,7 @@ impl Block {
             state: State::Idle,
             tx: None,
             started: 0,
+            deferrable: false,
             savepoints: Vec::new(),
         }
     }
@@ -86,9 +89,10 @@ impl Session {
     fn begin_transaction(&mut self, modes: TransactionModes) -> Transaction {
         let catalog = self.shared.database.catalog();
         self.refresh_environment(&catalog);
-        let (isolation, read_only) = {
+        let (deferrable, isolation, read_only) = {
             let settings = self.shared.settings.lock();
             (
+                modes.deferrable.unwrap_or_else(|| settings.is_on("default_transaction_deferrable")),
                 match modes.isolation {
                     Some(level) => level_of(level),
                     None => match settings.get("default_transaction_isolation") {
@@ -100,6 +104,7 @@ impl Session {
                 modes.read_only.unwrap_or_else(|| settings.is_on("default_transaction_read_only")),
             )
         };
+        self.block.deferrable = deferrable;
         let options = Options {
             isolation,
             read_only,
@@ -155,7 +160,7 @@ impl Session {
                 self.block.state = State::Failed;
                 let mut settings = self.shared.settings.lock();
                 match self.block.savepoints.last() {
-                    Some((_, mark, told)) => {
+                    Some((_, mark, told, _)) => {
                         settings.undo_to(*mark);
                         self.shared.notifications.lock().undo_to(*told);
                     }
@@ -288,8 +293,10 @@ impl Session {
                 }
                 let mark = self.shared.settings.lock().mark();
                 let told = self.shared.notifications.lock().mark();
-                self.transaction()?.savepoint(&name.name);
-                self.block.savepoints.push((name.name.clone(), mark, told));
+                let tx = self.transaction()?;
+                tx.savepoint(&name.name);
+                let read_only = tx.read_only();
+                self.block.savepoints.push((name.name.clone(), mark, told, read_only));
                 Ok("SAVEPOINT")
             }
             Statement::Release(name) => {
@@ -304,8 +311,10 @@ impl Session {
                 let at = self.savepoint_named(&name.name)?;
                 self.portals
                     .retain(|_, p| p.savepoints <= at || p.cursor.as_ref().is_some_and(|c| c.held));
-                self.transaction()?.rollback_to_savepoint(&name.name)?;
-                let (_, mark, told) = self.block.savepoints[at];
+                let (_, mark, told, read_only) = self.block.savepoints[at];
+                let tx = self.transaction()?;
+                tx.rollback_to_savepoint(&name.name)?;
+                tx.restore_read_only(read_only);
                 self.block.savepoints.truncate(at + 1);
                 self.shared.settings.lock().undo_to(mark);
                 self.shared.notifications.lock().undo_to(told);
@@ -351,6 +360,9 @@ impl Session {
         if let Some(read_only) = modes.read_only {
             tx.set_read_only(read_only)?;
         }
+        if let Some(deferrable) = modes.deferrable {
+            self.block.deferrable = deferrable;
+        }
         Ok(())
     }
 
@@ -368,6 +380,8 @@ impl Session {
             ),
             ("transaction_isolation", None) => settings.show("default_transaction_isolation"),
             ("transaction_read_only", Some(tx)) => Some(on_off(tx.read_only()).to_owned()),
+            ("transaction_deferrable", Some(_)) => Some(on_off(self.block.deferrable).to_owned()),
+            ("transaction_deferrable", None) => settings.show("default_transaction_deferrable"),
             ("transaction_read_only", None) => settings.show("default_transaction_read_only"),
             _ => None,
         }
@@ -429,7 +443,7 @@ impl Session {
                 Isolation::Serializable => Level::Serializable,
             }),
             read_only: Some(tx.read_only()),
-            deferrable: None,
+            deferrable: Some(self.block.deferrable),
         }
     }
 

@@ -6,8 +6,9 @@
 //!           the first                 last
 //! ```
 //!
-//! A cursor that is declared SCROLL or WITH HOLD keeps the rows that it has passed; any other one passes them on and goes forward only. At
-//! the end of its transaction a cursor WITH HOLD reads what is left, and lives on without the transaction.
+//! A cursor that is declared SCROLL or WITH HOLD keeps the rows that it has passed. One that is declared neither, nor NO SCROLL, over a query
+//! that PostgreSQL's executor runs backward, keeps the first [`KEPT_ROWS`] as long as it has passed no more; any other one goes forward
+//! only. At the end of its transaction a cursor WITH HOLD reads what is left, and lives on without the transaction.
 
 use crate::output::{Field, Output, Stop};
 use crate::planning::Prepared;
@@ -20,10 +21,15 @@ use curia_parse::ast::{Declare, Fetch, FetchDirection};
 use curia_types::{Datum, Result, SqlError, SqlState};
 use std::sync::Arc;
 
+/// Rows that a cursor keeps which nobody declared to go backward.
+const KEPT_ROWS: usize = 10_000;
+
 /// What a cursor has besides its rows.
 pub(crate) struct CursorState {
     /// As declared: SCROLL, NO SCROLL, or neither.
     pub scroll: Option<bool>,
+    /// It may go backward, by its declaration or by its query.
+    pub scrollable: bool,
     /// WITH HOLD.
     pub hold: bool,
     /// Its transaction is over.
@@ -49,6 +55,11 @@ impl CursorState {
             self.place += 1;
         }
         self.current = current;
+    }
+
+    /// Keeps rows for as long as they are few.
+    fn keeps_few(&self) -> bool {
+        self.kept.is_some() && !self.hold && self.scroll.is_none()
     }
 }
 
@@ -125,20 +136,22 @@ impl Session {
         let (Some(mut rows), Some(fields)) = (ran.rows, ran.fields) else {
             return Err(SqlError::internal("a cursor without rows").into());
         };
-        let row_keys = inner
+        let (row_keys, backward) = inner
             .planned
             .lock()
             .as_ref()
-            .map(|p| p.plan.row_keys().to_vec())
+            .map(|p| (p.plan.row_keys().to_vec(), p.plan.goes_backward()))
             .unwrap_or_default();
+        let scrollable = d.scroll.unwrap_or(backward);
         if let Rows::Plan(source) = &mut rows {
             source.show(fields.len());
         }
         inner.fields = Some(fields.clone());
         let format = if d.binary { crate::Format::Binary } else { crate::Format::Text };
-        let keeps = d.hold || d.scroll == Some(true);
+        let keeps = d.hold || scrollable;
         let state = CursorState {
             scroll: d.scroll,
+            scrollable,
             hold: d.hold,
             held: false,
             place: 0,
@@ -168,14 +181,21 @@ impl Session {
         let name = &f.cursor.name;
         self.start_portal(name, out).await?;
         let portal = self.portals.get(name).ok_or_else(|| no_cursor(name))?;
+        if matches!(portal.progress, Progress::Failed) {
+            let message = format!("portal \"{name}\" cannot be run");
+            return Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message).into());
+        }
         let fields: Arc<[Field]> = portal.statement.fields.clone().unwrap_or_else(|| Arc::from([]));
         let values = match &portal.cursor {
-            Some(cursor) if cursor.kept.is_some() => {
-                if cursor.scroll == Some(false) && leads_back(f.direction, cursor.place) {
+            Some(cursor) if cursor.kept.is_some() && (!cursor.keeps_few() || leads_back(f.direction, cursor.place)) => {
+                if !cursor.scrollable && leads_back(f.direction, cursor.place) {
                     return Err(forward_only().into());
                 }
                 let mut portal = self.portals.remove(name).ok_or_else(|| no_cursor(name))?;
                 let found = self.scroll(&mut portal, f.direction, out).await;
+                if found.is_err() {
+                    portal.progress = Progress::Failed;
+                }
                 self.portals.insert(name.clone(), portal);
                 found?
             }
@@ -183,6 +203,9 @@ impl Session {
                 let place = cursor.as_ref().map_or(0, |c| c.place);
                 match way(f.direction, place) {
                     Way::Back => return Err(forward_only().into()),
+                    Way::Here if !f.is_move && cursor.as_ref().is_some_and(|c| !c.scrollable && c.current.is_some()) => {
+                        return Err(forward_only().into());
+                    }
                     Way::Here => cursor.iter().filter_map(|c| c.current.clone()).collect(),
                     Way::Forward { skip, limit } => return self.go_on(name, fields, skip, limit, f.is_move, out).await,
                 }
@@ -312,6 +335,7 @@ impl Session {
         back: bool,
         out: &mut O,
     ) -> Result<Option<Vec<Datum>>, Stop> {
+        let few = cursor.keeps_few();
         let Some(kept) = &mut cursor.kept else {
             return Err(SqlError::internal("a cursor that keeps no rows cannot scroll").into());
         };
@@ -322,6 +346,11 @@ impl Session {
             cursor.place += 1;
             if cursor.place == end(kept) && !cursor.exhausted {
                 match self.take_rows(rows, 1, out).await?.pop() {
+                    Some(row) if few && kept.len() >= KEPT_ROWS => {
+                        cursor.kept = None;
+                        cursor.current = Some(row);
+                        return Ok(cursor.current.clone());
+                    }
                     Some(row) => kept.push(row)?,
                     None => cursor.exhausted = true,
                 }
@@ -330,6 +359,30 @@ impl Session {
         let at = usize::try_from(cursor.place).unwrap_or(usize::MAX);
         cursor.current = at.checked_sub(1).and_then(|at| kept.get(at)).map(<[Datum]>::to_vec);
         Ok(cursor.current.clone())
+    }
+
+    /// Goes on with a cursor that keeps its first rows, until it keeps them no longer; gives each row, and says whether it came to the end
+    /// of its rows.
+    pub(crate) async fn step_on<O: Output>(
+        &mut self,
+        cursor: &mut CursorState,
+        rows: &mut Rows,
+        limit: u64,
+        out: &mut O,
+        give: &mut impl FnMut(&mut O, &[Datum]) -> Result<(), Stop>,
+    ) -> Result<(u64, bool), Stop> {
+        let mut sent = 0;
+        while cursor.keeps_few() && (limit == 0 || sent < limit) {
+            let Some(row) = self.step(cursor, rows, false, out).await? else {
+                return Ok((sent, true));
+            };
+            give(out, &row)?;
+            sent += 1;
+            if out.is_full() {
+                crate::portal::relieve(out).await?;
+            }
+        }
+        Ok((sent, false))
     }
 
     /// Before a commit: cursors WITH HOLD read what is left of their rows.

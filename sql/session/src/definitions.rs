@@ -1,6 +1,7 @@
 //! What DDL needs of the session: queries in its transaction, and CREATE TABLE AS.
 
 use crate::context::StatementContext;
+use crate::notice::Notice;
 use crate::output::{Output, Stop};
 use crate::planning::Prepared;
 use crate::portal::{Ran, Rows, Tag};
@@ -133,7 +134,59 @@ impl Session {
                 (tag, None) => Ran::done(tag),
             });
         }
-        let (query, depth, types, params) = match &c.source {
+        let Some((inner, params)) = self.make_table_as(c, prepared, out).await? else {
+            return Ok(Ran::done("CREATE TABLE AS"));
+        };
+        let ran = self.run_plan(&inner, params, out).await?;
+        match ran.tag {
+            Tag::Affected(_, n) => Ok(Ran {
+                rows: None,
+                fields: None,
+                tag: Tag::Affected("SELECT", n),
+            }),
+            _ => Err(SqlError::internal("CREATE TABLE AS did not insert").into()),
+        }
+    }
+
+    /// What EXPLAIN CREATE TABLE AS shows, and whether it is to be run: the query, or after ANALYZE has made the table the insertion of
+    /// its rows; `None` where the table is there.
+    pub(crate) async fn explained_table_as<O: Output>(
+        &mut self,
+        c: &ast::CreateTableAs,
+        prepared: &Prepared,
+        analyze: bool,
+        out: &mut O,
+    ) -> Result<Option<(Prepared, Arc<[Datum]>, bool)>, Stop> {
+        if self.created(c)?.is_some() {
+            let message = format!("relation \"{}\" already exists", c.name.name());
+            if !c.if_not_exists {
+                return Err(SqlError::new(SqlState::DUPLICATE_TABLE, message).into());
+            }
+            let notice = Notice {
+                code: SqlState::DUPLICATE_TABLE,
+                ..Notice::plain(format!("{message}, skipping"))
+            };
+            self.notify(out, notice);
+            return Ok(None);
+        }
+        if analyze && let Some((inner, params)) = self.make_table_as(c, prepared, out).await? {
+            return Ok(Some((inner, params, true)));
+        }
+        let (query, _, types, params) = self.table_source(c, prepared, out).await?;
+        let mut inner = self.inner(prepared, Statement::Query(query));
+        inner.declared = (!types.is_empty()).then_some(types);
+        Ok(Some((inner, params, false)))
+    }
+
+    /// The query of CREATE TABLE AS with its depth, and types and values of its parameters.
+    #[allow(clippy::type_complexity)] // four results of one step
+    async fn table_source<O: Output>(
+        &mut self,
+        c: &ast::CreateTableAs,
+        prepared: &Prepared,
+        out: &mut O,
+    ) -> Result<(Box<ast::Query>, u32, Vec<u32>, Arc<[Datum]>), Stop> {
+        Ok(match &c.source {
             ast::TableSource::Query { query, .. } => {
                 let depth = prepared.parsed.as_ref().map_or(1, |p| p.depth);
                 (query.clone(), depth, Vec::new(), Arc::from([]))
@@ -147,7 +200,17 @@ impl Session {
                 let types = named.params.iter().map(|t| t.oid).collect();
                 (query.clone(), parsed.depth, types, params)
             }
-        };
+        })
+    }
+
+    /// Makes the table of CREATE TABLE AS; the insertion of its rows, with its parameters, unless it was there or is to stay empty.
+    async fn make_table_as<O: Output>(
+        &mut self,
+        c: &ast::CreateTableAs,
+        prepared: &Prepared,
+        out: &mut O,
+    ) -> Result<Option<(Prepared, Arc<[Datum]>)>, Stop> {
+        let (query, depth, types, params) = self.table_source(c, prepared, out).await?;
         let declared = (!types.is_empty()).then_some(types);
         let catalog = self.transaction()?.catalog();
         self.refresh_environment(&catalog);
@@ -183,7 +246,7 @@ impl Session {
         let before = self.created(c)?;
         self.define(&Statement::CreateTable(Box::new(create)), out).await?;
         if before.is_some() || !c.with_data {
-            return Ok(Ran::done("CREATE TABLE AS"));
+            return Ok(None);
         }
         // By its full name: the search path may find another table of this name first.
         let (schema, _) = self
@@ -209,15 +272,7 @@ impl Session {
         };
         let mut inner = Prepared::transient(&prepared.sql, Arc::new(parsed));
         inner.declared = declared;
-        let ran = self.run_plan(&inner, params, out).await?;
-        match ran.tag {
-            Tag::Affected(_, n) => Ok(Ran {
-                rows: None,
-                fields: None,
-                tag: Tag::Affected("SELECT", n),
-            }),
-            _ => Err(SqlError::internal("CREATE TABLE AS did not insert").into()),
-        }
+        Ok(Some((inner, params)))
     }
 
     /// The relation that CREATE TABLE AS makes, or finds: its schema's name and what it is.
@@ -267,7 +322,12 @@ impl Session {
         self.run_plan(&prepared, params, out).await
     }
 
-    async fn execute_arguments<O: Output>(&mut self, e: &ast::Execute, prepared: &Prepared, out: &mut O) -> Result<Arc<[Datum]>, Stop> {
+    pub(crate) async fn execute_arguments<O: Output>(
+        &mut self,
+        e: &ast::Execute,
+        prepared: &Prepared,
+        out: &mut O,
+    ) -> Result<Arc<[Datum]>, Stop> {
         // As PostgreSQL: arguments of a statement without parameters are not looked at.
         if !prepared.params.is_empty() && e.args.len() != prepared.params.len() {
             return Err(SqlError::new(

@@ -326,16 +326,14 @@ impl Session {
                 }
             }
             // A finished portal has no more rows; one without rows cannot run twice.
-            Progress::Done(tag) => match portal.statement.fields {
-                Some(_) => out.command_complete(&tag.text(0)),
-                None => {
-                    return Err(SqlError::new(
-                        SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
-                        format!("portal \"{name}\" cannot be run"),
-                    )
-                    .into());
-                }
-            },
+            Progress::Done(tag) if portal.statement.fields.is_some() => out.command_complete(&tag.text(0)),
+            Progress::Done(_) | Progress::Failed => {
+                return Err(SqlError::new(
+                    SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                    format!("portal \"{name}\" cannot be run"),
+                )
+                .into());
+            }
         }
         self.portals.insert(name.to_owned(), portal);
         Ok(())

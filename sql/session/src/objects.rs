@@ -43,10 +43,7 @@ impl Session {
                     ("statement", Datum::text(&portal.statement.sql)),
                     ("is_holdable", Datum::Bool(portal.cursor.as_ref().is_some_and(|c| c.hold))),
                     ("is_binary", Datum::Bool(binary)),
-                    (
-                        "is_scrollable",
-                        Datum::Bool(portal.cursor.as_ref().is_some_and(|c| c.scroll == Some(true))),
-                    ),
+                    ("is_scrollable", Datum::Bool(portal.cursor.as_ref().is_some_and(|c| c.scrollable))),
                     ("creation_time", Datum::Timestamptz(portal.opened_at)),
                 ]
             })

@@ -26,8 +26,10 @@ pub struct Planned {
     pub params: Vec<PgType>,
     /// Result columns; `None` when it returns no rows.
     pub fields: Option<Arc<[Field]>>,
-    /// The command that a READ ONLY transaction refuses; `None` for a plain query.
+    /// The command that writes; `None` for a plain query.
     pub writes: Option<&'static str>,
+    /// What it writes are rows of temporary tables only, which a READ ONLY transaction lets change.
+    pub temporary: bool,
     /// The catalog version it was bound to.
     pub catalog_version: u64,
     /// Whether it calls functions that may wait for an advisory lock.
@@ -279,8 +281,12 @@ impl Session {
             PlanKind::Insert => Some("INSERT"),
             PlanKind::Update => Some("UPDATE"),
             PlanKind::Delete => Some("DELETE"),
+            PlanKind::Merge => Some("MERGE"),
         };
+        let targets = |lock: &TableLock| matches!(lock, TableLock::RowExclusive | TableLock::RowShare);
+        let is_temporary = |oid| catalog.tables.get(oid).is_some_and(|t| catalog.is_temporary(t.schema));
         Ok(Planned {
+            temporary: plan.tables().iter().all(|(oid, lock)| !targets(lock) || is_temporary(oid)),
             params: plan.params().to_vec(),
             fields: returns.then(|| fields_of(&plan.output()[..plan.output().len() - plan.row_keys().len()])),
             writes,

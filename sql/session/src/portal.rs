@@ -90,6 +90,8 @@ pub(crate) enum Progress {
     },
     /// At its end.
     Done(Tag),
+    /// An error ended it; a rollback to a savepoint after it was opened left it.
+    Failed,
 }
 
 /// A portal.
@@ -135,16 +137,14 @@ impl Session {
                 limit.wrapping_sub(1).min(*left - 1) + 1
             };
             let mut portal = self.portals.remove(name.as_str()).ok_or_else(|| no_cursor(name))?;
-            if let Progress::Open { rows, fields, .. } = &mut portal.progress {
-                let formats = portal.formats.clone();
-                moved = Box::pin(self.move_rows(rows, &fields.clone(), &formats, limit, send, out)).await?;
-                if let (Some(cursor), Rows::Plan(source)) = (&mut portal.cursor, &*rows) {
-                    cursor.advanced(moved.sent, moved.limited.then(|| source.row().to_vec()));
-                }
+            let outcome = Box::pin(self.move_portal(&mut portal, limit, send, out)).await;
+            if outcome.is_err() {
+                portal.progress = Progress::Failed;
             }
+            self.portals.insert(name.clone(), portal);
+            moved = outcome?;
             *left = left.saturating_sub(moved.sent);
             let finished = *left == 0;
-            self.portals.insert(name.clone(), portal);
             moved.limited &= !finished;
             if finished {
                 *rows = Rows::Values(Vec::new().into_iter());
@@ -185,6 +185,43 @@ impl Session {
                 relieve(out).await?;
             }
         }
+    }
+
+    /// The next rows of a cursor, at most `limit` (0: all).
+    async fn move_portal<O: Output>(&mut self, portal: &mut Portal, limit: u64, send: bool, out: &mut O) -> Result<Moved, Stop> {
+        let mut moved = Moved { sent: 0, limited: false };
+        if let Progress::Open { rows, fields, .. } = &mut portal.progress {
+            let formats = portal.formats.clone();
+            let mut ended = false;
+            if let Some(cursor) = &mut portal.cursor {
+                let (formats, io) = (every_format(&formats, fields.len()), self.io());
+                let give = &mut |out: &mut O, row: &[Datum]| -> Result<(), Stop> {
+                    if send {
+                        out.data_row(fields.len(), &mut |buffer| {
+                            for ((value, field), format) in row.iter().zip(fields.iter()).zip(&formats) {
+                                write_value(value, field.ty, *format, &io, buffer);
+                            }
+                            Ok(())
+                        })?;
+                    }
+                    Ok(())
+                };
+                (moved.sent, ended) = Box::pin(self.step_on(cursor, rows, limit, out, give)).await?;
+            }
+            moved.limited = limit > 0 && moved.sent == limit;
+            if !ended && !moved.limited {
+                let left = limit.saturating_sub(moved.sent);
+                let more = Box::pin(self.move_rows(rows, &fields.clone(), &formats, left, send, out)).await?;
+                if let (Some(cursor), Rows::Plan(source)) = (&mut portal.cursor, &*rows) {
+                    cursor.advanced(more.sent, more.limited.then(|| source.row().to_vec()));
+                }
+                moved = Moved {
+                    sent: moved.sent + more.sent,
+                    limited: more.limited,
+                };
+            }
+        }
+        Ok(moved)
     }
 }
 

@@ -404,6 +404,7 @@ impl Session {
         let tx = self.transaction()?;
         if let Some(command) = planned.writes
             && tx.read_only()
+            && !planned.temporary
         {
             return Err(read_only(command).into());
         }

@@ -307,23 +307,51 @@ impl Session {
         if e.options.format != ExplainFormat::Text {
             return Err(SqlError::unsupported("EXPLAIN in a format other than TEXT").into());
         }
-        if !e.statement.is_bindable() {
-            return Err(SqlError::unsupported(format!("EXPLAIN {}", e.statement.tag())).into());
-        }
-        let parsed = curia_parse::Parsed {
-            statement: e.statement.clone(),
-            span: usize::MAX..usize::MAX,
-            depth: prepared.parsed.as_ref().map_or(1, |p| p.depth),
-            truncated: Vec::new(),
+        let explained = |lines: Vec<String>| {
+            let rows = lines.into_iter().map(|l| vec![Datum::text(l)]).collect();
+            Ran::values("EXPLAIN", Arc::from([text_field("QUERY PLAN")]), rows)
         };
-        let inner = Prepared::transient(&prepared.sql, Arc::new(parsed));
+        let (inner, params, analyze) = match &e.statement {
+            s if s.is_bindable() => (self.inner(prepared, s.clone()), Arc::from([]), e.options.analyze),
+            Statement::Declare(d) => {
+                let query = Statement::Query(d.query.clone());
+                (self.inner(prepared, query), Arc::from([]), e.options.analyze)
+            }
+            Statement::Execute(x) => {
+                let named = self.statement(&x.name.name)?.clone();
+                if !named.statement().is_some_and(Statement::is_bindable) {
+                    return Err(SqlError::unsupported("EXPLAIN EXECUTE of a statement that is no query").into());
+                }
+                let params = self.execute_arguments(x, &named, out).await?;
+                let mut inner = Prepared::transient(
+                    &named.sql,
+                    named
+                        .parsed
+                        .clone()
+                        .ok_or_else(|| SqlError::internal("a prepared statement without a text"))?,
+                );
+                inner.declared = Some(named.params.iter().map(|p| p.oid).collect());
+                (inner, params, e.options.analyze)
+            }
+            Statement::CreateTableAs(c) => {
+                if c.materialized && e.options.analyze {
+                    return Err(SqlError::unsupported("EXPLAIN ANALYZE CREATE MATERIALIZED VIEW").into());
+                }
+                match self.explained_table_as(c, prepared, e.options.analyze, out).await? {
+                    Some(found) => found,
+                    None => return Ok(explained(Vec::new())),
+                }
+            }
+            other => return Err(SqlError::unsupported(format!("EXPLAIN {}", other.tag())).into()),
+        };
         let (planned, catalog) = self.plan_and_lock(&inner, out).await?;
-        let lines = if e.options.analyze {
-            let execution = self.execution(Arc::from([]), catalog, None);
+        let lines = if analyze {
+            let execution = self.execution(params, catalog, None);
             let waits = self.waits.clone();
             let tx = self.transaction()?;
             if let Some(command) = planned.writes
                 && tx.read_only()
+                && !planned.temporary
             {
                 return Err(read_only(command).into());
             }
@@ -334,8 +362,18 @@ impl Session {
             tx.start_statement();
             planned.plan.explain(&tx.read_view())?
         };
-        let rows = lines.into_iter().map(|l| vec![Datum::text(l)]).collect();
-        Ok(Ran::values("EXPLAIN", Arc::from([text_field("QUERY PLAN")]), rows))
+        Ok(explained(lines))
+    }
+
+    /// A statement inside another one's text.
+    pub(crate) fn inner(&self, outer: &Prepared, statement: Statement) -> Prepared {
+        let parsed = curia_parse::Parsed {
+            statement,
+            span: usize::MAX..usize::MAX,
+            depth: outer.parsed.as_ref().map_or(1, |p| p.depth),
+            truncated: Vec::new(),
+        };
+        Prepared::transient(&outer.sql, Arc::new(parsed))
     }
 
     async fn lock_tables<O: Output>(&mut self, lock: &LockTable, out: &mut O) -> Result<(), Stop> {

@@ -226,6 +226,12 @@ impl SqlError {
         self.0.fields.position = None;
         self
     }
+    /// With another message.
+    #[must_use]
+    pub fn reworded(mut self, message: String) -> SqlError {
+        self.0.message = message;
+        self
+    }
     /// Adds CONTEXT.
     #[must_use]
     pub fn context(mut self, text: impl Into<String>) -> SqlError {

@@ -144,6 +144,9 @@ impl TableProvider for Leaf {
 /// Bytes that a column takes in a batch, about.
 const COLUMN_BYTES: usize = 16;
 
+/// The name of a leaf's scan.
+pub const SCAN: &str = "LeafScan";
+
 /// A scan of some columns of a leaf.
 struct LeafScan {
     leaf: Leaf,
@@ -167,7 +170,7 @@ impl DisplayAs for LeafScan {
 
 impl ExecutionPlan for LeafScan {
     fn name(&self) -> &str {
-        "LeafScan"
+        SCAN
     }
     fn properties(&self) -> &Arc<PlanProperties> {
         &self.properties

@@ -26,8 +26,10 @@ use curia_txn::ReadView;
 use curia_types::panic::caught_in;
 use curia_types::{Result, SqlError, SqlState};
 use datafusion::error::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::session_state::SessionState;
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::physical_plan::stream::RecordBatchReceiverStream;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream, execute_stream_partitioned};
 use futures::StreamExt;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -139,13 +141,18 @@ impl Analytic {
         to: &mpsc::Sender<Result<RecordBatch>>,
         sent: &mut bool,
     ) -> Result<()> {
-        let mut stream = execute_stream(physical.clone(), state.task_ctx()).map_err(error)?;
-        while let Some(batch) = stream.next().await {
-            exec.check_cancel()?;
-            if to.send(Ok(batch.map_err(error)?)).await.is_err() {
-                return Ok(());
+        let streams = match reads_in_order(&**physical) {
+            true => side_by_side(execute_stream_partitioned(physical.clone(), state.task_ctx()).map_err(error)?),
+            false => vec![execute_stream(physical.clone(), state.task_ctx()).map_err(error)?],
+        };
+        for mut stream in streams {
+            while let Some(batch) = stream.next().await {
+                exec.check_cancel()?;
+                if to.send(Ok(batch.map_err(error)?)).await.is_err() {
+                    return Ok(());
+                }
+                *sent = true;
             }
-            *sent = true;
         }
         if let Some(measured) = &self.measured {
             measured.lock().plan = datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(&**physical)
@@ -171,6 +178,39 @@ impl Analytic {
             _ => lower::outline(&self.rel, 1, lines),
         }
     }
+}
+
+/// Whether the plan only reads one table, so that its partitions one after the other give the rows in the table's order.
+fn reads_in_order(plan: &dyn ExecutionPlan) -> bool {
+    match plan.children().as_slice() {
+        [] => plan.name() == leaf::SCAN,
+        [input] => {
+            let partitions = |p: &dyn ExecutionPlan| p.properties().partitioning.partition_count();
+            partitions(plan) == partitions(&***input) && reads_in_order(&***input)
+        }
+        _ => false,
+    }
+}
+
+/// Streams that run at once, each some batches ahead of its reader.
+fn side_by_side(streams: Vec<SendableRecordBatchStream>) -> Vec<SendableRecordBatchStream> {
+    if streams.len() < 2 {
+        return streams;
+    }
+    let ahead = |mut stream: SendableRecordBatchStream| -> SendableRecordBatchStream {
+        let mut builder = RecordBatchReceiverStream::builder(stream.schema(), CHANNEL);
+        let to = builder.tx();
+        builder.spawn(async move {
+            while let Some(batch) = stream.next().await {
+                if to.send(batch).await.is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        });
+        builder.build()
+    };
+    streams.into_iter().map(ahead).collect()
 }
 
 fn joins_by_hash(plan: &dyn ExecutionPlan) -> bool {

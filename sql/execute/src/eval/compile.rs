@@ -217,7 +217,7 @@ fn subquery(expr: &Expr, kind: &SubqueryKind, query: &Rel, scope: &Scope, c: &mu
 pub(crate) fn correlated(query: &Rel, scope: &Scope, c: &mut Compiler) -> Result<(Arc<Op>, Vec<Node>)> {
     let mut frame = HashMap::new();
     let mut captures = Vec::new();
-    for id in walk::free(query) {
+    for id in c.free(query) {
         captures.push(scope.resolve(id)?);
         frame.insert(id, captures.len() - 1);
     }

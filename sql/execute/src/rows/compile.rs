@@ -34,6 +34,8 @@ pub struct Compiler {
     catalog: Arc<Catalog>,
     layouts: HashMap<Oid, Arc<TableLayout>>,
     definitions: HashMap<u32, Arc<Definition>>,
+    /// What definitions refer to outside of themselves.
+    free: HashMap<u32, Vec<ColId>>,
     /// Recursive definitions whose recursive term is being compiled.
     recursing: HashMap<u32, String>,
     /// The scan with this column runs in this direction: its order stands in for a sort.
@@ -52,6 +54,7 @@ impl Compiler {
             catalog,
             layouts: HashMap::new(),
             definitions: HashMap::new(),
+            free: HashMap::new(),
             recursing: HashMap::new(),
             ordered: None,
             staged: false,
@@ -63,6 +66,21 @@ impl Compiler {
     pub fn next_id(&mut self) -> usize {
         self.ids += 1;
         self.ids
+    }
+
+    /// The columns that a relation refers to and does not produce, those of the definitions that it reads included.
+    pub fn free(&self, rel: &Rel) -> Vec<ColId> {
+        let mut found: Vec<ColId> = walk::free(rel).into_iter().collect();
+        walk::each_rel(rel, &mut |r| {
+            if let Rel::CteScan { cte, .. } = r {
+                for id in self.free.get(cte).into_iter().flatten() {
+                    if !found.contains(id) {
+                        found.push(*id);
+                    }
+                }
+            }
+        });
+        found
     }
 
     /// Compiles an expression over rows of `columns`.
@@ -274,6 +292,11 @@ impl Compiler {
     }
 
     fn define_in(&mut self, cte: &Cte, passing: bool, frame: &Frame) -> Result<Arc<Definition>> {
+        let terms = std::iter::once(&cte.query).chain(cte.recursive.as_ref().map(|(term, _, _)| term));
+        let free: Vec<ColId> = terms.flat_map(|term| self.free(term)).collect();
+        if !free.is_empty() {
+            self.free.insert(cte.id, free);
+        }
         let query = self.relation(&cte.query, frame)?;
         let ids: Vec<ColId> = cte.columns.iter().map(|c| c.id).collect();
         let recursive = match &cte.recursive {
@@ -287,7 +310,7 @@ impl Compiler {
             }
         };
         let definition = Arc::new(Definition {
-            passing: passing && recursive.is_some(),
+            passing,
             id: cte.id,
             name: cte.name.clone(),
             positions: positions(&*query, &ids)?,
@@ -441,7 +464,7 @@ impl Compiler {
     }
 }
 
-/// Whether one scan reads a definition, but for those of its own recursive term, and computing it twice gives the same rows.
+/// Whether one scan reads a definition, but for those of its own recursive term, and reads it once.
 fn passing(with: &Rel, cte: &Cte) -> bool {
     let count = |rel: &Rel| {
         let mut scans = 0;
@@ -451,9 +474,29 @@ fn passing(with: &Rel, cte: &Cte) -> bool {
         scans
     };
     let own = cte.recursive.as_ref().map_or(0, |(term, _, _)| count(term));
-    let terms = std::iter::once(&cte.query).chain(cte.recursive.as_ref().map(|(term, _, _)| term));
-    let volatile = |rel: &Rel| walk::any_expression(rel, &|e| registry::volatility(e) == curia_functions::Volatility::Volatile);
-    count(with) == own + 1 && !terms.into_iter().any(volatile)
+    count(with) == own + 1 && reads_once(with, cte.id)
+}
+
+/// Whether a definition's scan is found where relations are opened once: in no expression, in nothing that is repeated for other rows.
+fn reads_once(rel: &Rel, id: u32) -> bool {
+    match rel {
+        Rel::CteScan { cte, .. } => *cte == id,
+        Rel::Filter { input, .. }
+        | Rel::Project { input, .. }
+        | Rel::ProjectSet { input, .. }
+        | Rel::Aggregate { input, .. }
+        | Rel::Window { input, .. }
+        | Rel::Sort { input, .. }
+        | Rel::Limit { input, .. }
+        | Rel::Distinct { input, .. }
+        | Rel::LockRows { input, .. } => reads_once(input, id),
+        Rel::Join { left, right, lateral, .. } => {
+            reads_once(left, id) || (!lateral && !matches!(**right, Rel::Join { .. }) && reads_once(right, id))
+        }
+        Rel::SetOp { inputs, .. } => inputs.iter().any(|(input, _)| reads_once(input, id)),
+        Rel::With { ctes, body } => reads_once(body, id) || ctes.iter().any(|other| other.id != id && reads_once(&other.query, id)),
+        Rel::Unit | Rel::Scan(_) | Rel::System { .. } | Rel::Values { .. } | Rel::Function { .. } => false,
+    }
 }
 
 /// Whether a relation is expected to give few rows: everything it reads is bounded by keys.

@@ -1,7 +1,7 @@
 //! Common table expressions: computed on first use, kept for the statement; recursive ones run to their fixed point.
 //!
-//! A recursive one with a single reader is not kept: its rows pass to the reader as they come, so that a reader that stops early ends a
-//! recursion that has no end.
+//! One with a single reader that reads it once is not kept: its rows pass to the reader as they come, so that a reader that stops early
+//! ends a recursion that has no end.
 
 use super::{Cursor, Op, Operator, Row};
 use crate::eval::Env;
@@ -22,7 +22,7 @@ pub struct Definition {
     pub types: Vec<PgType>,
     /// Recursive term, positions of its output columns, and UNION ALL.
     pub recursive: Option<(Arc<Op>, Vec<usize>, bool)>,
-    /// Only one scan reads it, and computing it again gives the same.
+    /// Only one scan reads it, once.
     pub passing: bool,
 }
 
@@ -121,6 +121,25 @@ impl Cursor for Recursion {
     }
 }
 
+/// The rows of a definition that is not recursive, as they come.
+struct Passing {
+    definition: Arc<Definition>,
+    /// The frame that the definition stands in.
+    frame: Vec<Datum>,
+    cursor: Box<dyn Cursor>,
+}
+
+impl Cursor for Passing {
+    fn next(&mut self, env: Env<'_>) -> Result<Option<Row>> {
+        let env = Env {
+            exec: env.exec,
+            frame: &self.frame,
+        };
+        let row = self.cursor.next(env)?;
+        Ok(row.map(|row| Definition::pick(&self.definition.positions, row)))
+    }
+}
+
 /// Brings definitions into scope of its body.
 pub struct With {
     pub definitions: Vec<Arc<Definition>>,
@@ -167,7 +186,15 @@ impl Operator for CteScan {
                 exec: env.exec,
                 frame: &frame,
             };
-            return Ok(Box::new(Recursion::start(&self.definition, env)?));
+            if self.definition.recursive.is_some() {
+                return Ok(Box::new(Recursion::start(&self.definition, env)?));
+            }
+            let cursor = self.definition.query.clone().open(env)?;
+            return Ok(Box::new(Passing {
+                definition: self.definition.clone(),
+                frame,
+                cursor,
+            }));
         }
         let rows = match known {
             Some(rows) => rows,

@@ -59,6 +59,13 @@ impl RangeBound<'_> {
             Sum::Value(sum) => compare(key, sum)?,
             Sum::AboveAll => Ordering::Less,
             Sum::BelowAll => Ordering::Greater,
+            // NaN is above all numbers.
+            Sum::Everywhere => {
+                return Ok(match self.side {
+                    Side::Start => is_nan(key) && self.key.by.descending,
+                    Side::End => !is_nan(key) || self.key.by.descending,
+                });
+            }
         };
         let ordering = if self.key.by.descending { ordering.reverse() } else { ordering };
         Ok(match self.side {
@@ -98,9 +105,8 @@ impl RangeBound<'_> {
                     Datum::Float8(v) => *v,
                     _ => f64::NAN,
                 };
-                // An infinite key less or plus infinity reaches every number.
                 if base.is_infinite() && offset.is_infinite() && (base > 0.0) == minus {
-                    return Ok(beyond);
+                    return Ok(Sum::Everywhere);
                 }
                 Sum::Value(Datum::Float8(if minus { base - offset } else { base + offset }))
             }
@@ -109,7 +115,7 @@ impl RangeBound<'_> {
                     return Err(bad());
                 }
                 if base.is_infinite() && offset.is_infinite() && (base.signum() > 0) == minus {
-                    return Ok(beyond);
+                    return Ok(Sum::Everywhere);
                 }
                 Sum::Value(Datum::Numeric(if minus { base.sub(offset)? } else { base.add(offset)? }))
             }
@@ -123,6 +129,17 @@ impl RangeBound<'_> {
                     base.checked_add(offset.micros)
                 };
                 sum.map_or(beyond, |v| Sum::Value(Datum::Time(v)))
+            }
+            (Datum::Timetz(base), Datum::Interval(offset)) => {
+                if offset.micros < 0 {
+                    return Err(bad());
+                }
+                let sum = if minus {
+                    base.micros.checked_sub(offset.micros)
+                } else {
+                    base.micros.checked_add(offset.micros)
+                };
+                sum.map_or(beyond, |micros| Sum::Value(Datum::Timetz(dt::TimeTz { micros, ..*base })))
             }
             (base, Datum::Interval(offset)) => {
                 if dt::interval_span(*offset) < 0 {
@@ -141,6 +158,17 @@ enum Sum {
     Value(Datum),
     AboveAll,
     BelowAll,
+    /// An infinite key less or plus infinity: within reach of every number.
+    Everywhere,
+}
+
+fn is_nan(key: &Datum) -> bool {
+    match key {
+        Datum::Float4(v) => v.is_nan(),
+        Datum::Float8(v) => v.is_nan(),
+        Datum::Numeric(v) => v.is_nan(),
+        _ => false,
+    }
 }
 
 fn moved(base: &Datum, by: Interval, io: &IoContext) -> Result<Datum> {

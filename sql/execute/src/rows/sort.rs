@@ -21,10 +21,10 @@ pub(crate) fn evaluate(keys: &[Key], env: Env<'_>, row: &[Datum]) -> Result<Vec<
 
 /// A sorter by these keys.
 pub(crate) fn sorter(keys: &[Key], env: Env<'_>) -> Sorter {
-    Sorter::new(&env.exec.room, keys.iter().map(|k| k.by).collect())
+    Sorter::as_postgresql(&env.exec.room, keys.iter().map(|k| k.by).collect())
 }
 
-/// ORDER BY. Stable, so that equal rows keep their input order.
+/// ORDER BY.
 pub struct Sort {
     pub input: Arc<Op>,
     pub keys: Vec<Key>,

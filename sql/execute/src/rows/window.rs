@@ -117,7 +117,7 @@ impl Operator for Window {
         let mut rows = self.input.clone().open(env)?;
         for (n, call) in self.calls.iter().enumerate() {
             let by: Vec<By> = call.partition.iter().chain(&call.order).map(|k| k.by).collect();
-            let mut sorter = Sorter::new(&env.exec.room, by.clone());
+            let mut sorter = Sorter::as_postgresql(&env.exec.room, by.clone());
             while let Some(row) = rows.next(env)? {
                 let mut keys = evaluate(&call.partition, env, &row)?;
                 keys.extend(evaluate(&call.order, env, &row)?);

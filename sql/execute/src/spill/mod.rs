@@ -14,6 +14,7 @@
 //! owner goes; what a crash leaves behind goes at the next start.
 
 mod file;
+mod quicksort;
 mod sorter;
 mod spool;
 

@@ -1,9 +1,11 @@
-//! [`Sorter`]: rows in the order of their keys; equal rows in the order in which they came.
+//! [`Sorter`]: rows in the order of their keys; equal rows in the order in which they came, or, when asked for and few, as PostgreSQL leaves
+//! them.
 //!
 //! Rows are held until there is no room, then sorted and written as a *run*. In the end the runs are merged, the rows still in memory
 //! being the last of them. Runs are merged into one beforehand when there are [`FAN_IN`] of them.
 
 use super::file::{Reading, Writing, Written};
+use super::quicksort::{FEW_ROWS, quicksort};
 use super::{Hold, Room};
 use crate::eval::Env;
 use crate::order;
@@ -70,6 +72,8 @@ pub(crate) struct Sorter {
     hold: Hold,
     rows: Vec<Keyed>,
     runs: Vec<Written>,
+    /// Equal rows as PostgreSQL's sort leaves them.
+    as_postgresql: bool,
 }
 
 impl Sorter {
@@ -80,6 +84,15 @@ impl Sorter {
             hold: Hold::new(room),
             rows: Vec::new(),
             runs: Vec::new(),
+            as_postgresql: false,
+        }
+    }
+
+    /// A sort whose equal rows need not keep their order.
+    pub fn as_postgresql(room: &Room, by: Vec<By>) -> Sorter {
+        Sorter {
+            as_postgresql: true,
+            ..Sorter::new(room, by)
         }
     }
 
@@ -99,7 +112,12 @@ impl Sorter {
 
     fn sort(&mut self) {
         let by = &self.by;
-        self.rows.sort_by(|a, b| compare_keys(by, &a.0, &b.0));
+        let compare = |a: &Keyed, b: &Keyed| compare_keys(by, &a.0, &b.0);
+        if self.as_postgresql && self.runs.is_empty() && self.rows.len() <= FEW_ROWS {
+            quicksort(&mut self.rows, &compare);
+        } else {
+            self.rows.sort_by(compare);
+        }
     }
 
     /// Writes what is held as a run.

@@ -230,6 +230,7 @@ fn describe_object(scope: &CatalogScope<'_>, class: u32, object: u32, sub: i16) 
                         Relation::Index(..) => "index",
                         Relation::Sequence(_) => "sequence",
                         Relation::View(_) => "view",
+                        Relation::Table(oid) if c.tables.get(&oid).is_some_and(|t| t.materialized.is_some()) => "materialized view",
                         _ => "table",
                     },
                     shown(schema, name),

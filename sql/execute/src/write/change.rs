@@ -154,10 +154,11 @@ impl ChangePlan {
 
     /// Runs once, unless it has to start over.
     pub async fn pass(&self, engine: &Arc<Engine>, tx: &mut Transaction, exec: &Arc<Exec>) -> Result<Pass> {
-        tx.require_writable(match self.change {
+        let command = match self.change {
             Change::Update { .. } => "UPDATE",
             Change::Delete => "DELETE",
-        })?;
+        };
+        tx.require_writable_rows(command, self.layout.table())?;
         match &self.keyed {
             Some(keyed) => self.by_key(keyed, tx, exec).await,
             None => self.by_source(engine, tx, exec).await,

@@ -35,7 +35,7 @@ impl CopyInsert {
         catalog: &Arc<Catalog>,
         execution: Execution,
     ) -> Result<CopyInsert> {
-        tx.require_writable("COPY FROM")?;
+        tx.require_writable_rows("COPY FROM", &insert.table)?;
         let mut c = Compiler::new(catalog.clone());
         let columns = crate::walk::columns(&insert.source);
         let values = insert

@@ -81,7 +81,7 @@ impl InsertPlan {
 
     /// Runs once, unless it has to start over.
     pub async fn pass(&self, engine: &Arc<Engine>, tx: &mut Transaction, exec: &Arc<Exec>) -> Result<Pass> {
-        tx.require_writable("INSERT")?;
+        tx.require_writable_rows("INSERT", self.layout.table())?;
         let mut source = self.source.open(engine, exec.clone(), self.source_columns.clone())?;
         let env = Env { exec, frame: &[] };
         let mut written = Written::new(env, self.returning.as_ref());

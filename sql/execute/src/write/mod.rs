@@ -10,6 +10,7 @@ mod insert;
 mod keyed;
 mod lock;
 mod member;
+mod merge;
 mod references;
 mod staged;
 
@@ -19,6 +20,7 @@ pub use copy::CopyInsert;
 pub(crate) use insert::InsertPlan;
 pub(crate) use lock::LockPlan;
 pub(crate) use member::{Destination, Member, Members, Router};
+pub(crate) use merge::MergePlan;
 pub(crate) use references::References;
 pub use references::{Due, ReferencePlans, settle};
 pub(crate) use staged::Staged;
@@ -43,6 +45,11 @@ pub(crate) fn changed_tables(catalog: &Catalog, change: &Bound) -> Vec<Oid> {
         Bound::Insert(i) => (i.table.oid, i.tableoid.is_some()),
         Bound::Update(u) => (u.table.oid, u.tableoid.is_some()),
         Bound::Delete(d) => (d.table.oid, d.family),
+        Bound::Merge(m) => {
+            let mut tables: Vec<Oid> = m.actions.iter().flatten().flat_map(|a| changed_tables(catalog, a)).collect();
+            tables.push(m.table.oid);
+            return tables;
+        }
     };
     if family { catalog.family(table) } else { vec![table] }
 }
@@ -80,6 +87,11 @@ impl Written {
             (Some(returning), Some(returned)) => returned.push(returning.row(env, (table, table_row), source)?),
             _ => Ok(()),
         }
+    }
+
+    /// Counts what another pass wrote, too.
+    pub fn add(&mut self, other: &Written) {
+        self.affected += other.affected;
     }
 
     /// What RETURNING made.

@@ -44,7 +44,7 @@ impl Staged {
                 Bound::Insert(i) => Change::Insert(InsertPlan::compile(c, i, depth)?),
                 Bound::Update(u) => Change::Change(ChangePlan::update(c, u, depth)?),
                 Bound::Delete(d) => Change::Change(ChangePlan::delete(c, d, depth)?),
-                Bound::Query(_) => return Err(SqlError::internal("a query as a change in WITH")),
+                Bound::Query(_) | Bound::Merge(_) => return Err(SqlError::internal("no change of rows in WITH")),
             };
             let columns = change.returning().map_or(Vec::new(), |r| {
                 r.columns.iter().map(|(o, _)| RelColumn { id: o.id, ty: o.ty }).collect()

@@ -7,6 +7,7 @@
 //! - [`authority`]: who may do what.
 //! - [`user_type`]: CREATE and ALTER of types and domains.
 //! - [`function`]: functions and procedures.
+//! - [`walk`]: what is inside what.
 //! - [`statement`]: [`Statement`] and the utility statements.
 //!
 //! Positions (`pos`) are 1-based character positions in the query string; 0 means none.
@@ -19,6 +20,7 @@ pub mod function;
 pub mod query;
 pub mod statement;
 pub mod user_type;
+pub mod walk;
 
 pub use absent::*;
 pub use authority::*;

@@ -305,8 +305,8 @@ pub enum TableRef {
         only: bool,
         /// Alias.
         alias: Option<Alias>,
-        /// TABLESAMPLE present, at this position.
-        sample: Option<u32>,
+        /// TABLESAMPLE
+        sample: Option<Box<Sample>>,
     },
     /// A subquery.
     Subquery {
@@ -338,6 +338,19 @@ pub enum TableRef {
     },
     /// A join.
     Join(Box<Join>),
+}
+
+/// TABLESAMPLE method (args) REPEATABLE (seed)
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// BERNOULLI or SYSTEM.
+    pub method: ObjectName,
+    /// What it is given.
+    pub args: Vec<Expr>,
+    /// REPEATABLE
+    pub repeatable: Option<Expr>,
+    /// Where the method stands.
+    pub pos: u32,
 }
 
 /// A join.
@@ -517,6 +530,56 @@ pub enum Assignment {
     One(TargetColumn, Expr),
     /// `(a, b) = x`: a row, or a subquery of as many columns.
     Many(Vec<TargetColumn>, Expr),
+}
+
+/// MERGE
+#[derive(Clone, Debug, PartialEq)]
+pub struct Merge {
+    /// WITH
+    pub with: Option<With>,
+    /// Target.
+    pub table: ObjectName,
+    /// ONLY
+    pub only: bool,
+    /// Alias.
+    pub alias: Option<Alias>,
+    /// USING
+    pub source: TableRef,
+    /// ON
+    pub on: Expr,
+    /// WHEN clauses in order.
+    pub actions: Vec<MergeAction>,
+}
+
+/// A WHEN clause of MERGE.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MergeAction {
+    /// WHEN MATCHED, or WHEN NOT MATCHED.
+    pub matched: bool,
+    /// AND
+    pub condition: Option<Expr>,
+    /// THEN
+    pub change: MergeChange,
+}
+
+/// What a WHEN clause of MERGE does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MergeChange {
+    /// UPDATE SET
+    Update(Vec<Assignment>),
+    /// DELETE
+    Delete,
+    /// INSERT
+    Insert {
+        /// Column list; empty when not written.
+        columns: Vec<TargetColumn>,
+        /// OVERRIDING SYSTEM VALUE / USER VALUE
+        overriding: Option<Overriding>,
+        /// One row; `None` is DEFAULT VALUES.
+        values: Option<Values>,
+    },
+    /// DO NOTHING
+    Nothing,
 }
 
 /// UPDATE

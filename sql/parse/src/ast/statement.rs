@@ -5,7 +5,7 @@ use super::authority::AuthorityStatement;
 use super::ddl::*;
 use super::expr::{Expr, Ident, ObjectName, TypeName};
 use super::function::*;
-use super::query::{Delete, Insert, Query, Update};
+use super::query::{Delete, Insert, Merge, Query, Update};
 use super::user_type::*;
 
 /// Any statement.
@@ -17,6 +17,7 @@ pub enum Statement {
     Insert(Box<Insert>),
     Update(Box<Update>),
     Delete(Box<Delete>),
+    Merge(Box<Merge>),
     Copy(Box<Copy>),
     Explain(Box<Explain>),
     // Definitions.
@@ -427,6 +428,7 @@ impl Statement {
             Statement::Insert(_) => "INSERT",
             Statement::Update(_) => "UPDATE",
             Statement::Delete(_) => "DELETE",
+            Statement::Merge(_) => "MERGE",
             Statement::Copy(_) => "COPY",
             Statement::Explain(_) => "EXPLAIN",
             Statement::CreateTable(_) => "CREATE TABLE",
@@ -519,7 +521,7 @@ impl Statement {
     pub fn is_bindable(&self) -> bool {
         matches!(
             self,
-            Statement::Query(_) | Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_)
+            Statement::Query(_) | Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) | Statement::Merge(_)
         )
     }
 }

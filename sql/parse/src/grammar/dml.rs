@@ -1,4 +1,4 @@
-//! INSERT, UPDATE, DELETE.
+//! INSERT, UPDATE, DELETE, MERGE.
 
 use super::*;
 
@@ -25,17 +25,107 @@ impl<'a> Parser<'a> {
         if self.peek() == Tok::LParen && !self.opens_query() {
             insert.columns = self.paren_list(|p| p.target_column())?;
         }
-        if self.accept_kw(Kw::Overriding) {
-            insert.overriding = Some(if self.accept_kw(Kw::User) {
-                Overriding::UserValue
-            } else {
-                self.expect_kw(Kw::System)?;
-                Overriding::SystemValue
-            });
-            self.expect_kw(Kw::Value)?;
-        }
+        insert.overriding = self.overriding()?;
         insert.source = Some(Box::new(self.query()?));
         self.insert_tail(insert)
+    }
+
+    fn overriding(&mut self) -> Result<Option<Overriding>> {
+        if !self.accept_kw(Kw::Overriding) {
+            return Ok(None);
+        }
+        let overriding = if self.accept_kw(Kw::User) {
+            Overriding::UserValue
+        } else {
+            self.expect_kw(Kw::System)?;
+            Overriding::SystemValue
+        };
+        self.expect_kw(Kw::Value)?;
+        Ok(Some(overriding))
+    }
+
+    /// MERGE at the cursor, after its WITH.
+    pub(super) fn merge(&mut self, with: Option<With>) -> Result<Merge> {
+        self.expect_kw(Kw::Merge)?;
+        self.expect_kw(Kw::Into)?;
+        let (table, only, alias) = self.target_table()?;
+        self.expect_kw(Kw::Using)?;
+        let source = self.table_ref()?;
+        self.expect_kw(Kw::On)?;
+        let on = self.expr()?;
+        let mut actions = Vec::new();
+        while self.accept_kw(Kw::When) {
+            actions.push(self.merge_action()?);
+        }
+        if actions.is_empty() {
+            return Err(self.unexpected());
+        }
+        Ok(Merge {
+            with,
+            table,
+            only,
+            alias,
+            source,
+            on,
+            actions,
+        })
+    }
+
+    fn merge_action(&mut self) -> Result<MergeAction> {
+        let matched = !self.accept_kw(Kw::Not);
+        self.expect_kw(Kw::Matched)?;
+        let condition = if self.accept_kw(Kw::And) { Some(self.expr()?) } else { None };
+        self.expect_kw(Kw::Then)?;
+        let change = match self.kw() {
+            Some(Kw::Do) => {
+                self.bump();
+                self.expect_kw(Kw::Nothing)?;
+                MergeChange::Nothing
+            }
+            Some(Kw::Update) if matched => {
+                self.bump();
+                self.expect_kw(Kw::Set)?;
+                MergeChange::Update(self.assignments()?)
+            }
+            Some(Kw::Delete) if matched => {
+                self.bump();
+                MergeChange::Delete
+            }
+            Some(Kw::Insert) if !matched => {
+                self.bump();
+                self.merge_insert()?
+            }
+            _ => return Err(self.unexpected()),
+        };
+        Ok(MergeAction {
+            matched,
+            condition,
+            change,
+        })
+    }
+
+    fn merge_insert(&mut self) -> Result<MergeChange> {
+        if self.accept_kws(&[Kw::Default, Kw::Values]) {
+            return Ok(MergeChange::Insert {
+                columns: Vec::new(),
+                overriding: None,
+                values: None,
+            });
+        }
+        let columns = if self.peek() == Tok::LParen {
+            self.paren_list(|p| p.target_column())?
+        } else {
+            Vec::new()
+        };
+        let overriding = self.overriding()?;
+        let pos = self.pos();
+        self.expect_kw(Kw::Values)?;
+        let row = self.paren_list(|p| p.expr())?;
+        Ok(MergeChange::Insert {
+            columns,
+            overriding,
+            values: Some(Values { rows: vec![row], pos }),
+        })
     }
 
     fn insert_tail(&mut self, mut insert: Insert) -> Result<Insert> {

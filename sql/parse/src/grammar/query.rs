@@ -595,7 +595,7 @@ impl<'a> Parser<'a> {
         self.comma_list(|p| p.table_ref())
     }
 
-    fn table_ref(&mut self) -> Result<TableRef> {
+    pub(super) fn table_ref(&mut self) -> Result<TableRef> {
         self.nested(|p| {
             let mut left = p.table_primary()?;
             loop {
@@ -643,6 +643,25 @@ impl<'a> Parser<'a> {
                     pos,
                 }));
             }
+        })
+    }
+
+    /// TABLESAMPLE at the cursor.
+    fn sample(&mut self) -> Result<Sample> {
+        self.bump();
+        let pos = self.pos();
+        let method = self.object_name()?;
+        let args = self.paren_list(|p| p.expr())?;
+        let repeatable = if self.accept_kw(Kw::Repeatable) {
+            Some(self.parenthesized(|p| p.expr())?)
+        } else {
+            None
+        };
+        Ok(Sample {
+            method,
+            args,
+            repeatable,
+            pos,
         })
     }
 
@@ -763,13 +782,7 @@ impl<'a> Parser<'a> {
     fn table_tail(&mut self, name: ObjectName, only: bool) -> Result<TableRef> {
         let alias = self.alias()?;
         let sample = if self.at_kw(Kw::Tablesample) {
-            let pos = self.bump().pos;
-            self.object_name()?;
-            self.paren_list(|p| p.expr())?;
-            if self.accept_kw(Kw::Repeatable) {
-                self.parenthesized(|p| p.expr())?;
-            }
-            Some(pos)
+            Some(Box::new(self.sample()?))
         } else {
             None
         };

@@ -18,13 +18,14 @@ impl<'a> Parser<'a> {
                     Some(Kw::Insert) => Ok(Statement::Insert(Box::new(self.insert(with)?))),
                     Some(Kw::Update) => Ok(Statement::Update(Box::new(self.update(with)?))),
                     Some(Kw::Delete) => Ok(Statement::Delete(Box::new(self.delete(with)?))),
-                    Some(Kw::Merge) => Ok(self.unsupported("MERGE")),
+                    Some(Kw::Merge) => Ok(Statement::Merge(Box::new(self.merge(with)?))),
                     _ => self.select_statement(with),
                 }
             }
             Kw::Insert => Ok(Statement::Insert(Box::new(self.insert(None)?))),
             Kw::Update => Ok(Statement::Update(Box::new(self.update(None)?))),
             Kw::Delete => Ok(Statement::Delete(Box::new(self.delete(None)?))),
+            Kw::Merge => Ok(Statement::Merge(Box::new(self.merge(None)?))),
             Kw::Copy => self.copy(),
             Kw::Explain => self.explain(),
             Kw::Create => self.create(),
@@ -123,9 +124,7 @@ impl<'a> Parser<'a> {
                 self.bump();
                 self.reassign_owned()
             }
-            Kw::Merge | Kw::Call | Kw::Do | Kw::Cluster | Kw::Load | Kw::Security | Kw::Import => {
-                Ok(self.unsupported(kw.word().to_uppercase()))
-            }
+            Kw::Call | Kw::Do | Kw::Cluster | Kw::Load | Kw::Security | Kw::Import => Ok(self.unsupported(kw.word().to_uppercase())),
             _ => Err(self.unexpected()),
         }
     }

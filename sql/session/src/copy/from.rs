@@ -229,10 +229,10 @@ impl Session {
         let CopySource::Table { name, columns } = &copy.source else {
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, "COPY query cannot be used with COPY FROM").into());
         };
-        self.transaction()?.require_writable("COPY FROM")?;
-        let (oid, _, _) = self.copied_columns(name, columns, Way::In)?;
+        let (oid, table, _) = self.copied_columns(name, columns, Way::In)?;
         let waits = self.waits.clone();
         let tx = self.transaction()?;
+        tx.require_writable_rows("COPY FROM", &table)?;
         let mut tables = vec![oid];
         if tx.catalog().tables.get(&oid).is_some_and(|t| t.is_partitioned()) {
             tables = tx.catalog().family(oid);

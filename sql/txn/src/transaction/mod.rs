@@ -35,7 +35,7 @@ use crate::slot::SessionSlot;
 use crate::stage::Stages;
 use crate::tenure::Tenure;
 use crate::view::{OwnWrites, ReadView, View};
-use curia_catalog::{Catalog, Change, Oid, Partition, StorageId};
+use curia_catalog::{Catalog, Change, Oid, Partition, StorageId, Table};
 use curia_consensus::ids::{Csn, Term};
 use curia_types::{IoContext, Result, SqlError, SqlState};
 use hashbrown::{HashMap, HashSet};
@@ -212,6 +212,17 @@ impl Transaction {
             )),
             false => Ok(()),
         }
+    }
+    /// [`require_writable`](Transaction::require_writable) for a change of rows: those of temporary tables may change.
+    pub fn require_writable_rows(&self, command: &str, table: &Table) -> Result<()> {
+        match self.options.read_only && self.catalog().is_temporary(table.schema) {
+            true => Ok(()),
+            false => self.require_writable(command),
+        }
+    }
+    /// READ ONLY or READ WRITE again as it was at a savepoint.
+    pub fn restore_read_only(&mut self, read_only: bool) {
+        self.options.read_only = read_only;
     }
     /// `txid_current()`: drawn when first asked for.
     pub fn txid(&mut self) -> Result<u64> {

@@ -166,6 +166,20 @@ fn log_argument(n: &Numeric) -> Result<()> {
 impl Numeric {
     /// Square root. 2201F on a negative value.
     pub fn sqrt(&self) -> Result<Numeric> {
+        if self.scale().is_none() {
+            return self.sqrt_to(0);
+        }
+        let (weight, _) = self.leading_group();
+        let sweight = if weight >= 0 {
+            (weight + 1) * 4 / 2 - 1
+        } else {
+            1 - (1 - weight * 4) / 2
+        };
+        self.sqrt_to(clamp_scale(16 - sweight, &[self]) as u16)
+    }
+
+    /// Square root with so many digits after the point.
+    pub fn sqrt_to(&self, scale: u16) -> Result<Numeric> {
         if self.is_nan() {
             return Ok(Numeric::NAN);
         }
@@ -178,15 +192,8 @@ impl Numeric {
         if self.is_infinite() {
             return Ok(Numeric::INFINITY);
         }
-        let (weight, _) = self.leading_group();
-        let sweight = if weight >= 0 {
-            (weight + 1) * 4 / 2 - 1
-        } else {
-            1 - (1 - weight * 4) / 2
-        };
-        let scale = clamp_scale(16 - sweight, &[self]);
         // One digit more than wanted, truncated, still rounds right: the root of an integer is never exactly half.
-        let digits = scale as u32 + 1;
+        let digits = u32::from(scale) + 1;
         let (u, s) = self.finite().unwrap_or_default();
         let shift = 2 * i64::from(digits) - i64::from(s);
         let n = if shift >= 0 {
@@ -194,7 +201,7 @@ impl Numeric {
         } else {
             u / pow10((-shift) as u32)
         };
-        Fixed { v: n.sqrt(), digits }.round_to(scale)
+        Fixed { v: n.sqrt(), digits }.round_to(i32::from(scale))
     }
 
     /// e to the power of it. 22003 on overflow.

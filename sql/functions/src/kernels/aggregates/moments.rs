@@ -80,7 +80,10 @@ impl Accumulator for NumericMoments {
         let divisor = if sample { n.mul(&Numeric::from(self.n - 1))? } else { n.mul(&n)? };
         let variance = numerator.div(&divisor)?;
         let root = matches!(self.kind, Kind::StddevSamp | Kind::StddevPop);
-        Ok(Datum::Numeric(if root { variance.sqrt()? } else { variance }))
+        Ok(Datum::Numeric(match variance.scale() {
+            Some(scale) if root => variance.sqrt_to(scale)?,
+            _ => variance,
+        }))
     }
 }
 

@@ -3,11 +3,12 @@
 use crate::House;
 use crate::arrow_form::Column;
 use arrow::array::RecordBatch;
-use curia_session::{CopyPiece, Login, RemotePrepared, RemoteSession};
-use curia_types::{Datum, PgType, Result};
+use curia_session::{CopyPiece, Login, RemotePrepared, RemoteSession, Sessions};
+use curia_types::{Datum, IoContext, PgType, Result};
 use futures::stream::BoxStream;
 use futures::{StreamExt, stream};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// Rows of a query, in the form that the server uses inside.
@@ -42,6 +43,7 @@ impl From<RemotePrepared> for Prepared {
 pub struct Seat {
     session: RemoteSession,
     role: String,
+    sessions: Arc<Sessions>,
 }
 
 impl Seat {
@@ -57,12 +59,21 @@ impl Seat {
             peer,
         };
         let session = RemoteSession::open(&house.cores, &house.sessions, login).await?;
-        Ok(Seat { session, role })
+        let sessions = Arc::clone(&house.sessions);
+        Ok(Seat { session, role, sessions })
     }
 
     /// Whose session it is.
     pub fn role(&self) -> &str {
         &self.role
+    }
+
+    /// How values become text: the published catalog knows the labels of enums.
+    pub fn io(&self) -> IoContext {
+        IoContext {
+            types: Some(self.sessions.catalog()),
+            ..IoContext::default()
+        }
     }
 
     /// Prepares one statement.

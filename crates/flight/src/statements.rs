@@ -68,6 +68,7 @@ pub type DoGetStream = BoxStream<'static, Result<FlightData, Status>>;
 pub fn stream(seat: Arc<Seat>, prepared: Prepared, rows: Vec<Vec<Datum>>) -> DoGetStream {
     let form = ArrowForm::new(prepared.columns.as_deref().unwrap_or_default());
     let schema = Arc::clone(form.schema());
+    let io = seat.io();
     let executions = if prepared.parameters.is_empty() && rows.is_empty() {
         vec![Vec::new()]
     } else {
@@ -93,7 +94,6 @@ pub fn stream(seat: Arc<Seat>, prepared: Prepared, rows: Vec<Vec<Datum>>) -> DoG
             }
         })
         .try_flatten();
-    let io = IoContext::default();
     let converted = batches.map(move |batch| batch.and_then(|batch| form.convert(&batch, &io)));
     encode(
         schema,

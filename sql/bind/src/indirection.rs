@@ -9,7 +9,7 @@ use crate::walk::location;
 use curia_functions::CastContext;
 use curia_parse::ast::{self, Indirection};
 use curia_types::array::MAX_DIMENSIONS;
-use curia_types::{PgType, Result, SqlError, SqlState, oid, type_info};
+use curia_types::{Datum, PgType, Result, SqlError, SqlState, oid, type_info};
 
 /// Bound subscripts of one container.
 struct Subscripts {
@@ -35,9 +35,27 @@ impl Binder<'_> {
             };
             return self.binary(&operator("#>"), array, path, pos);
         }
+        if let ([ast::Subscript::Index(index)], oid::NAME) = (subscripts, array.ty.oid) {
+            return self.character(array, index, scope, pos);
+        }
         let element = element_type(array.ty).map_err(|e| e.at(at(pos)))?;
         let subscripts = self.subscripts(subscripts, scope)?;
         Ok(fetch(array, element, subscripts, at(pos)))
+    }
+
+    /// `name[i]`, counted from 0: a name's character as "char".
+    fn character(&self, name: Expr, index: &ast::Expr, scope: &Scope<'_>, pos: u32) -> Result<Expr> {
+        let wrong = || SqlError::new(SqlState::DATATYPE_MISMATCH, "array subscript must have type integer");
+        let index = self.expr(index, scope)?;
+        let position = location(&index);
+        let index = self.coerce(index, PgType::INT4, CastContext::Assignment)?;
+        let index = index.ok_or_else(|| wrong().at(position))?;
+        let one = || self.constant(Datum::Int4(1), PgType::INT4, None);
+        let from = self.binary(&operator("+"), index, one(), pos)?;
+        let text = self.implicit(name, oid::TEXT)?;
+        let part = self.named_call("substr", vec![text, from, one()], pos)?;
+        let char = self.coerce(part, PgType::with_typmod(oid::CHAR, -1), CastContext::Explicit)?;
+        char.ok_or_else(|| SqlError::internal("text is no character"))
     }
 
     fn subscripts(&self, subscripts: &[ast::Subscript], scope: &Scope<'_>) -> Result<Subscripts> {

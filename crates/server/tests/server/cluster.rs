@@ -89,19 +89,6 @@ fn free_addresses(count: usize) -> Vec<String> {
         .collect()
 }
 
-fn copy_folder(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_folder(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
@@ -248,67 +235,6 @@ async fn a_server_that_waits_for_its_cluster_says_so() {
     assert!(formed.contains("is formed"), "{formed}");
     let client = connect_again(&first).await;
     client.batch_execute("create table t (a int primary key)").await.unwrap();
-}
-
-#[test]
-fn a_copied_data_folder_and_one_of_another_cluster_are_refused() {
-    let cluster = Cluster::of(2, &[]);
-    let mut servers = cluster.form();
-    cluster.consul(&[0, 1]);
-    servers.pop().unwrap().terminate(PATIENCE).unwrap();
-    let copy = cluster.folder.path().join("copy");
-    copy_folder(&cluster.launches[1].data, &copy.join("data"));
-    servers.push(crate::house::start(&cluster.launches[1]));
-    cluster.consul(&[0, 1]);
-
-    let gone = cluster.folder.path().join("gone");
-    std::fs::create_dir(&gone).unwrap();
-    for file in ["format.toml", "cluster.toml"] {
-        std::fs::copy(copy.join("data").join(file), gone.join(file)).unwrap();
-    }
-    let output = run(&["start", "--data", gone.to_str().unwrap()]);
-    assert_eq!(output.status.code(), Some(5), "{}", said(&output));
-    assert!(said(&output).contains("the log of server"), "{}", said(&output));
-
-    let peer = free_addresses(1).remove(0);
-    let pretender = Launch::in_folder(program(), &copy);
-    let output = run(&[
-        "start",
-        "--data",
-        pretender.data.to_str().unwrap(),
-        "--sql-addr",
-        "127.0.0.1:0",
-        "--flight-addr",
-        "127.0.0.1:0",
-        "--http-addr",
-        "127.0.0.1:0",
-        "--peer-addr",
-        &peer,
-    ]);
-    assert_eq!(output.status.code(), Some(5), "{}", said(&output));
-    assert!(said(&output).contains("is running already"), "{}", said(&output));
-    assert!(cluster.ask(&["status", "--host", &cluster.peers[1]]).contains("cluster"));
-
-    let other = Cluster::of(1, &[]);
-    drop(other.form());
-    let output = run(&[
-        "start",
-        "--data",
-        other.launches[0].data.to_str().unwrap(),
-        "--sql-addr",
-        "127.0.0.1:0",
-        "--flight-addr",
-        "127.0.0.1:0",
-        "--http-addr",
-        "127.0.0.1:0",
-        "--peer-addr",
-        &other.peers[0],
-        "--join",
-        &cluster.peers[0],
-    ]);
-    assert_eq!(output.status.code(), Some(5), "{}", said(&output));
-    assert!(said(&output).contains("is of cluster"), "{}", said(&output));
-    drop(servers);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -169,7 +169,7 @@ impl Driver {
     /// # Errors
     /// 57P01 when the driver has stopped. Within: why it can't begin, or not yet; nothing has changed.
     pub async fn reconfigure(&self, change: Change) -> Result<std::result::Result<Index, ReconfigureError>> {
-        self.ask(|sender| Request::Reconfigure(change, sender)).await
+        self.ask(|sender| Request::Reconfigure(Box::new(change), sender)).await
     }
 
     /// Begins to hand the office over: see [`curia_consensus::Node::transfer`].

@@ -20,7 +20,7 @@ pub(crate) enum Request {
     /// Wait until this server may read at this level.
     Read(ReadLevel, oneshot::Sender<Result<Csn, ReadError>>),
     /// Change the configuration.
-    Reconfigure(Change, oneshot::Sender<Result<Index, ReconfigureError>>),
+    Reconfigure(Box<Change>, oneshot::Sender<Result<Index, ReconfigureError>>),
     /// Hand the office over.
     Transfer(ServerId, oneshot::Sender<Result<(), TransferError>>),
     /// Tell how things are.

@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_secs(10);
 enum Ask {
     Log(LogRead),
     /// A piece; of this snapshot, if it is the first.
-    Snapshot(SnapshotRead, Option<GroupSnapshot>),
+    Snapshot(SnapshotRead, Option<Box<GroupSnapshot>>),
 }
 
 /// The driver's end.
@@ -65,7 +65,7 @@ impl Serving {
 
     /// Reads a piece, of a fresh snapshot if there is one; gives the read back when there is no room for it.
     pub(crate) fn snapshot(&self, read: SnapshotRead, fresh: Option<GroupSnapshot>) -> std::result::Result<(), SnapshotRead> {
-        match self.ask(Ask::Snapshot(read, fresh)) {
+        match self.ask(Ask::Snapshot(read, fresh.map(Box::new))) {
             Err(Ask::Snapshot(read, _)) => Err(read),
             _ => Ok(()),
         }
@@ -105,7 +105,7 @@ fn serve(log: Option<&Shared>, asks: &Receiver<Ask>, done: &Sender<Done>) {
             }
             Ok(Ask::Snapshot(read, fresh)) => {
                 if let Some(fresh) = fresh {
-                    snapshots.insert(read.to, (fresh, Instant::now()));
+                    snapshots.insert(read.to, (*fresh, Instant::now()));
                 }
                 let piece = snapshots.get_mut(&read.to).map_or(Ok(None), |(snapshot, touched)| {
                     *touched = Instant::now();

@@ -120,7 +120,10 @@ fn a_killed_consul_loses_nothing_that_it_acknowledged() {
 #[test]
 fn all_acknowledged_commits_survive_a_power_cut_of_all_servers() {
     let mut cluster = Cluster::three();
-    let last = (0..30).map(|n| cluster.put(n % 3, &format!("{n}"), "v")).last().expect("some");
+    let last = (0..30)
+        .map(|n| cluster.put(n % 3, &format!("{n}"), "v"))
+        .reduce(|_, last| last)
+        .expect("some");
     for server in 1..=3 {
         cluster.kill(server);
     }
@@ -142,7 +145,10 @@ fn a_restarted_follower_catches_up_from_the_log() {
     let follower = consul % 3 + 1;
     cluster.put(0, "a", "1");
     cluster.kill(follower);
-    let last = (0..200).map(|n| cluster.put(n % 3, &format!("{n}"), "v")).last().expect("some");
+    let last = (0..200)
+        .map(|n| cluster.put(n % 3, &format!("{n}"), "v"))
+        .reduce(|_, last| last)
+        .expect("some");
     cluster.start(follower);
     cluster.agree_at(last);
 }
@@ -177,7 +183,7 @@ fn a_follower_that_is_far_behind_gets_snapshots_while_commits_go_on() {
     cluster.start(follower);
     let last = (0..50)
         .map(|n| cluster.put(n % 3, &format!("meanwhile {n}"), "v"))
-        .last()
+        .reduce(|_, last| last)
         .expect("some");
     cluster.agree_at(last);
     let pieces = cluster.network.snapshot_pieces.load(std::sync::atomic::Ordering::Relaxed);
@@ -195,7 +201,10 @@ fn an_office_that_is_handed_over_moves_without_a_lost_commit() {
     let cluster = Cluster::three();
     let old = cluster.consul();
     let next = old % 3 + 1;
-    let last = (0..20).map(|n| cluster.put(n % 3, &format!("{n}"), "v")).last().expect("some");
+    let last = (0..20)
+        .map(|n| cluster.put(n % 3, &format!("{n}"), "v"))
+        .reduce(|_, last| last)
+        .expect("some");
     let term = cluster.term(old);
     wait(cluster.driver(old).transfer(curia_consensus::ServerId(next)))
         .expect("it runs")
@@ -214,7 +223,7 @@ fn a_follower_with_a_damaged_log_is_mended_by_the_others() {
     let follower = consul % 3 + 1;
     let last = (0..30)
         .map(|n| cluster.put(n % 3, &format!("{n}"), "some row"))
-        .last()
+        .reduce(|_, last| last)
         .expect("some");
     cluster.agree_at(last);
     cluster.kill(follower);
@@ -267,7 +276,7 @@ fn commits_go_on_while_one_servers_disk_is_full() {
         files.limit_capacity(Some(taken));
         let last = (0..150)
             .map(|n| cluster.put(n % 3, &format!("{full}.{n}"), &row))
-            .last()
+            .reduce(|_, last| last)
             .expect("some");
         files.limit_capacity(None);
         cluster.agree_at(last);
@@ -320,7 +329,10 @@ fn two_state_servers_over_three_scribes_survive_the_loss_of_either() {
     let mut cluster = Cluster::of(&[Roles::LOG, Roles::LOG, Roles::LOG, Roles::STATE, Roles::STATE], |_| {});
     let consul = cluster.consul();
     assert!(consul > 3, "a scribe never leads");
-    let last = (0..30).map(|n| cluster.put(n % 3, &format!("{n}"), "v")).last().expect("some");
+    let last = (0..30)
+        .map(|n| cluster.put(n % 3, &format!("{n}"), "v"))
+        .reduce(|_, last| last)
+        .expect("some");
     cluster.agree_at(last);
     let term = cluster.term(consul);
     cluster.kill(consul);

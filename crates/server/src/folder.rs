@@ -350,6 +350,7 @@ mod tests {
                 sql: address.clone(),
                 flight: address.clone(),
                 http: address,
+                peer: None,
             })
             .unwrap();
         assert!(dir.path().join(RUNNING_FILE).exists());

@@ -231,7 +231,7 @@ impl<'a> Reader<'a> {
             self.eat(',');
         }
         if delimited {
-            if !self.eat(')') && !(open && self.eat(']')) {
+            if !(self.eat(')') || open && self.eat(']')) {
                 return Err(self.syntax());
             }
             self.spaces();

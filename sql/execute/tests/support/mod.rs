@@ -162,17 +162,13 @@ pub const PATH: &str = "public";
 
 impl Session {
     pub async fn begin(&mut self) {
-        self.tx = Some(
-            self.db
-                .begin(
-                    &self.slot,
-                    Options {
-                        isolation: self.isolation,
-                        ..Options::default()
-                    },
-                )
-                .unwrap(),
-        );
+        self.tx = Some(self.db.begin(
+            &self.slot,
+            Options {
+                isolation: self.isolation,
+                ..Options::default()
+            },
+        ));
     }
     pub async fn commit(&mut self) {
         self.tx.take().unwrap().commit().await.unwrap();

@@ -21,7 +21,7 @@ pub fn check(name: &str, value: String, current: &str) -> Result<String> {
             .map(|b| if (32..127).contains(&b) { b as char } else { '?' })
             .take(63)
             .collect()),
-        "standard_conforming_strings" | "array_nulls" if value == "off" => Err(SqlError::unsupported(&format!("{name} = off"))),
+        "standard_conforming_strings" | "array_nulls" if value == "off" => Err(SqlError::unsupported(format!("{name} = off"))),
         "exit_on_error" if value == "on" => Err(SqlError::unsupported("exit_on_error = on")),
         _ => Ok(value),
     }

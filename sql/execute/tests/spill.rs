@@ -120,7 +120,7 @@ async fn what_cannot_spill_fails_at_the_limit_and_leaves_nothing_held() {
     let mut s = filled(&server).await;
     for _ in 0..3 {
         let error = s
-            .error("select count(*) from generate_series(1, 9) i where i::text in (select t from big)")
+            .error("select count(*) from generate_series(1, 9) i where i::text not in (select t from big)")
             .await;
         assert_eq!(error, "53200 out of memory");
         assert_eq!(s.sql("select count(*) from big").await, ROWS.to_string());

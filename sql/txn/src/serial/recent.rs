@@ -266,7 +266,7 @@ mod tests {
     fn an_old_snapshot_keeps_a_limited_number_of_commits_and_forgets_none() {
         let recent = Arc::new(RecentCommits::default());
         let registered = recent.register(|| Csn(1));
-        let row = vec![0; 1 << 16];
+        let row = vec![1; 1 << 16];
         for n in 2..3_000_u64 {
             let key = n.to_be_bytes();
             let storage = if n == 2 { 7 } else { 8 };

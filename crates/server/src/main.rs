@@ -3,6 +3,7 @@
 
 mod cert;
 mod cluster;
+mod demo;
 mod exposure;
 mod failure;
 mod folder;
@@ -46,6 +47,8 @@ enum Command {
     Server(tools::Server),
     /// Make a server consul.
     Transfer(tools::Transfer),
+    /// Start a whole cluster on this machine, to try out what happens when a server dies.
+    Demo(demo::Demo),
     /// Make certificates for the servers of a cluster.
     #[command(subcommand)]
     Cert(cert::Cert),
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Command::Status(whom) => tools::status(&whom),
         Command::Server(command) => tools::server(&command),
         Command::Transfer(transfer) => tools::transfer(&transfer),
+        Command::Demo(demo) => demo::run(&demo),
         Command::Cert(command) => cert::run(&command),
         Command::Start(given) => Options::gather(&given)
             .and_then(|options| logging::start(options.log_format, &options.log).map(|()| options))

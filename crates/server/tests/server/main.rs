@@ -5,6 +5,7 @@
 mod bad_input;
 mod cluster;
 mod damage;
+mod demo;
 mod durability;
 mod exposure;
 mod full_disk;

@@ -4,6 +4,7 @@ use super::request::{Answer, Change, Request, decode, encode};
 use crate::failure::Failure;
 use clap::{Args, Subcommand};
 use curia_peer::{Address, Hello, PeerTls, call};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -126,7 +127,8 @@ fn say(whom: &Whom, request: &Request, patience: Duration) -> Result<(), Failure
     let answer = runtime.block_on(asked).map_err(|error| Failure::Asked(error.to_string()))?;
     match decode(&answer).map_err(Failure::Asked)? {
         Answer::Done(text) => {
-            println!("{}", text.trim_end());
+            // Whoever reads only the first lines has seen enough.
+            let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
             Ok(())
         }
         Answer::Refused(why) => Err(Failure::Asked(why)),

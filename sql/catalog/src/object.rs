@@ -318,6 +318,23 @@ impl Default for KeyOf {
     }
 }
 
+impl KeyOf {
+    /// The column, if it is one: index into `Table::columns`.
+    pub fn as_column(&self) -> Option<usize> {
+        match self {
+            KeyOf::Column(i) => Some(*i),
+            KeyOf::Expression { .. } => None,
+        }
+    }
+    /// The type of its values.
+    pub fn ty(&self, table: &Table) -> PgType {
+        match self {
+            KeyOf::Column(i) => table.columns[*i].ty,
+            KeyOf::Expression { ty, .. } => *ty,
+        }
+    }
+}
+
 impl IndexKey {
     /// A column in ascending order.
     pub fn column(column: usize) -> IndexKey {
@@ -328,17 +345,11 @@ impl IndexKey {
     }
     /// The column, if it is one: index into `Table::columns`.
     pub fn as_column(&self) -> Option<usize> {
-        match self.of {
-            KeyOf::Column(i) => Some(i),
-            KeyOf::Expression { .. } => None,
-        }
+        self.of.as_column()
     }
     /// The type of its values.
     pub fn ty(&self, table: &Table) -> PgType {
-        match &self.of {
-            KeyOf::Column(i) => table.columns[*i].ty,
-            KeyOf::Expression { ty, .. } => *ty,
-        }
+        self.of.ty(table)
     }
     /// The name of the index's column.
     pub fn name<'a>(&'a self, table: &'a Table) -> &'a str {

@@ -71,17 +71,11 @@ pub struct PartitionColumn {
 impl PartitionColumn {
     /// The column, if it is one: index into `Table::columns`.
     pub fn as_column(&self) -> Option<usize> {
-        match self.of {
-            KeyOf::Column(i) => Some(i),
-            KeyOf::Expression { .. } => None,
-        }
+        self.of.as_column()
     }
     /// The type of its values.
     pub fn ty(&self, table: &Table) -> PgType {
-        match &self.of {
-            KeyOf::Column(i) => table.columns[*i].ty,
-            KeyOf::Expression { ty, .. } => *ty,
-        }
+        self.of.ty(table)
     }
 }
 

@@ -113,8 +113,7 @@ impl References<'_> {
             Node::Query(q) if q.with.is_some() => within(q, &mut |step, hide| match step {
                 Some(node) => self.visit(node),
                 None => {
-                    self.hidden.truncate(self.hidden.len() - hide.dropped);
-                    self.hidden.extend(hide.added);
+                    hide.apply(&mut self.hidden);
                     Ok(())
                 }
             }),
@@ -128,6 +127,13 @@ impl References<'_> {
 struct Hide {
     added: Vec<String>,
     dropped: usize,
+}
+
+impl Hide {
+    fn apply(self, hidden: &mut Vec<String>) {
+        hidden.truncate(hidden.len() - self.dropped);
+        hidden.extend(self.added);
+    }
 }
 
 /// Walks a query that has a WITH: its names hide those outside in its body, and in its definitions all of them (RECURSIVE) or those
@@ -262,8 +268,7 @@ impl Own<'_> {
             Node::Query(q) if q.with.is_some() => within(q, &mut |step, hide| match step {
                 Some(node) => self.visit(node),
                 None => {
-                    self.hidden.truncate(self.hidden.len() - hide.dropped);
-                    self.hidden.extend(hide.added);
+                    hide.apply(&mut self.hidden);
                     Ok(())
                 }
             }),

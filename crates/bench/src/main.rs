@@ -10,10 +10,12 @@
 //! curia-bench queries                 count and sum over the loaded table
 //! curia-bench memory                  resident memory, idle and for each connection
 //! curia-bench restart                 kill -9 to the first answer
+//! curia-bench cluster                 three servers, beside replicated PostgreSQL; --part for some of it
 //! ```
 //!
 //! Both servers live at once, one idle while the other is measured, in rounds that swap who goes first.
 
+mod cluster;
 mod copy;
 mod large;
 mod memory;
@@ -27,6 +29,8 @@ mod steps;
 
 use clap::{Args, Parser, Subcommand};
 use peer::Peers;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -72,11 +76,20 @@ struct Setting {
     /// Client counts of pgbench runs.
     #[arg(long, global = true, value_delimiter = ',', default_values_t = [1, 8, 32])]
     clients: Vec<u32>,
+    /// Parts of `cluster`; all when absent.
+    #[arg(long = "part", global = true, value_delimiter = ',', value_enum)]
+    parts: Vec<cluster::Part>,
+    /// Kills of the consul.
+    #[arg(long, global = true, default_value_t = 50)]
+    kills: usize,
+    /// Planned transfers.
+    #[arg(long, global = true, default_value_t = 10)]
+    transfers: usize,
 }
 
 #[derive(Subcommand, Clone, Copy, PartialEq, Eq)]
 enum What {
-    /// Everything.
+    /// Everything but `cluster`.
     All,
     /// pgbench TPC-B and select-only.
     Pgbench,
@@ -92,6 +105,8 @@ enum What {
     Memory,
     /// Restart after kill -9.
     Restart,
+    /// Three servers.
+    Cluster,
 }
 
 fn main() -> ExitCode {
@@ -118,9 +133,15 @@ fn main() -> ExitCode {
 async fn run(what: What, setting: &Setting) -> Result<()> {
     let temporary = tempfile::Builder::new().prefix("curia-bench-").tempdir()?;
     let folder = setting.folder.as_deref().unwrap_or(temporary.path());
+    fs::create_dir_all(folder)?;
+    // The account that runs PostgreSQL must be able to reach its folder below this one.
+    fs::set_permissions(folder, PermissionsExt::from_mode(0o755))?;
     let wanted = |one: What| what == What::All || what == one;
-    let mut peers = Peers::start(setting, folder)?;
     println!("{}", report::heading(setting));
+    if what == What::Cluster {
+        return cluster::measure(setting, folder).await;
+    }
+    let mut peers = Peers::start(setting, folder)?;
     if wanted(What::Memory) {
         // First: memory that a load has grown is not given back.
         memory::measure(&peers).await?.print();

@@ -58,7 +58,7 @@ pub async fn measure(peers: &Peers) -> Result<Table> {
 }
 
 /// KiB of the server and its children.
-fn resident(peer: &Peer) -> Result<f64> {
+pub fn resident(peer: &Peer) -> Result<f64> {
     let mut sum = share(peer.pid()).ok_or("the server's memory cannot be read")?;
     sum += children(peer.pid()).into_iter().filter_map(share).sum::<f64>();
     Ok(sum)

@@ -57,9 +57,6 @@ pub struct Peers {
 impl Peers {
     /// Starts both on fresh folders under `folder`.
     pub fn start(setting: &Setting, folder: &Path) -> Result<Peers> {
-        fs::create_dir_all(folder)?;
-        // The account that runs PostgreSQL must be able to reach its folder below this one.
-        fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
         Ok(Peers {
             postgres: start_postgres(setting, &folder.join("postgres"))?,
             curia: start_curia(setting, folder, &[])?,
@@ -110,6 +107,48 @@ pub fn start_curia(setting: &Setting, folder: &Path, options: &[&str]) -> Result
 }
 
 fn start_postgres(setting: &Setting, folder: &Path) -> Result<Peer> {
+    let start = postgres_in(setting, folder)?;
+    let initdb = setting.pgbin.join("initdb");
+    start.make_data(&initdb, &["-A", "trust", "-U", "postgres", "-D"])?;
+    let configuration = start.data.join("postgresql.conf");
+    let text = fs::read_to_string(&configuration)?
+        + "\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\nshared_buffers = 2GB\nmax_wal_size = 4GB\nmax_connections = 300\n";
+    fs::write(&configuration, text)?;
+    run_postgres(start)
+}
+
+/// Starts PostgreSQL with two streaming standbys, one of which must have flushed each commit. The primary first.
+pub async fn start_replicated_postgres(setting: &Setting, folder: &Path) -> Result<Vec<Peer>> {
+    let primary = start_postgres(setting, &folder.join("primary"))?;
+    let client = primary.connect().await?;
+    let port = primary.port.to_string();
+    let mut peers = vec![primary];
+    for standby in ["standby1", "standby2"] {
+        let start = postgres_in(setting, &folder.join(standby))?;
+        let from = format!("host=127.0.0.1 port={port} user=postgres application_name={standby}");
+        let copy = setting.pgbin.join("pg_basebackup");
+        start.make_data(&copy, &["-d", &from, "-R", "-X", "stream", "-c", "fast", "-D"])?;
+        peers.push(run_postgres(start)?);
+    }
+    for statement in [
+        "alter system set synchronous_standby_names = 'ANY 1 (standby1, standby2)'",
+        "select pg_reload_conf()",
+    ] {
+        client.simple_query(statement).await?;
+    }
+    let from = Instant::now();
+    while from.elapsed() < READY_WITHIN {
+        let quorum = "select count(*) from pg_stat_replication where sync_state = 'quorum' and state = 'streaming'";
+        if client.query_one(quorum, &[]).await?.get::<_, i64>(0) == 2 {
+            return Ok(peers);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Err("the standbys did not come up".into())
+}
+
+/// PostgreSQL below `folder`, which its account owns from now on.
+fn postgres_in(setting: &Setting, folder: &Path) -> Result<Start> {
     let account = if rustix::process::getuid().is_root() {
         Some((number("-u")?, number("-g")?))
     } else {
@@ -119,36 +158,25 @@ fn start_postgres(setting: &Setting, folder: &Path) -> Result<Peer> {
     if let Some((uid, gid)) = account {
         std::os::unix::fs::chown(folder, Some(uid), Some(gid))?;
     }
-    let start = Start {
+    Ok(Start {
         program: setting.pgbin.join("postgres"),
         data: folder.join("data"),
         log: folder.join("postgres.log"),
         account,
         options: Vec::new(),
-    };
-    let made = as_account(Command::new(setting.pgbin.join("initdb")), account)
-        .current_dir(folder)
-        .args(["-A", "trust", "-U", "postgres", "-D"])
-        .arg(&start.data)
-        .stdout(Stdio::null())
-        .status()?;
-    if !made.success() {
-        return Err(format!("initdb: {made}").into());
-    }
-    let configuration = start.data.join("postgresql.conf");
-    let text = fs::read_to_string(&configuration)?
-        + "\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\nshared_buffers = 2GB\nmax_wal_size = 4GB\nmax_connections = 300\n";
-    fs::write(&configuration, text)?;
+    })
+}
+
+fn run_postgres(start: Start) -> Result<Peer> {
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let child = start.spawn(port)?;
-    let peer = Peer {
+    Ok(Peer {
         kind: Kind::Postgres,
         port,
         http: None,
         child,
         start,
-    };
-    Ok(peer)
+    })
 }
 
 /// `id -u postgres` or `id -g postgres`.
@@ -168,6 +196,20 @@ fn as_account(mut command: Command, account: Option<(u32, u32)>) -> Command {
 }
 
 impl Start {
+    /// Runs a program of PostgreSQL's that fills the data folder, which is named last.
+    fn make_data(&self, program: &Path, arguments: &[&str]) -> Result<()> {
+        let made = as_account(Command::new(program), self.account)
+            .current_dir(self.data.parent().ok_or("the data folder has no parent")?)
+            .args(arguments)
+            .arg(&self.data)
+            .stdout(Stdio::null())
+            .status()?;
+        if !made.success() {
+            return Err(format!("{}: {made}", program.display()).into());
+        }
+        Ok(())
+    }
+
     /// Starts the program; `port` matters to PostgreSQL only.
     fn spawn(&self, port: u16) -> Result<Child> {
         let log = File::options().create(true).append(true).open(&self.log)?;
@@ -251,19 +293,31 @@ impl Peer {
     /// whether the server answers yet is for [`Peer::connect`] to find out.
     pub fn kill_and_start(&mut self) -> Result<Instant> {
         let children = crate::memory::children(self.pid());
-        self.child.kill()?;
-        self.child.wait()?;
+        self.kill()?;
         // PostgreSQL's back ends see that the postmaster is gone and leave; a start before that is refused.
         let from = Instant::now();
         while children.iter().any(|pid| Path::new(&format!("/proc/{pid}")).exists()) && from.elapsed() < READY_WITHIN {
             std::thread::sleep(Duration::from_millis(5));
         }
         let started = Instant::now();
+        self.start_again()?;
+        Ok(started)
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// A new start on the same folder, after [`Peer::kill`]. Curia may listen on other ports then.
+    pub fn start_again(&mut self) -> Result<()> {
         self.child = self.start.spawn(self.port)?;
         if self.kind == Kind::Curia {
             self.wait_until_announced()?;
         }
-        Ok(started)
+        Ok(())
     }
 
     fn wait_until_announced(&mut self) -> Result<()> {

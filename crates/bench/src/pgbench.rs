@@ -3,13 +3,16 @@
 use crate::peer::{Kind, Peer, Peers};
 use crate::report::{Row, Table};
 use crate::{Result, Setting, metrics};
+use std::io::Write;
 use std::process::Command;
 
 /// How many times the log was synced.
 const LOG_SYNCS: &str = "curia_log_syncs_total";
 
 /// Scripts: how a table calls it, and pgbench's option.
-const SCRIPTS: [(&str, &str); 2] = [("select-only", "select-only"), ("TPC-B", "tpcb-like")];
+const SCRIPTS: [(&str, &str); 2] = [("select-only", "--builtin=select-only"), ("TPC-B", TPC_B)];
+const TPC_B: &str = "--builtin=tpcb-like";
+const HOT_CLIENTS: u32 = 16;
 const PROTOCOLS: [&str; 2] = ["simple", "prepared"];
 
 /// Creates and fills pgbench's tables.
@@ -37,6 +40,33 @@ pub async fn measure(peers: &Peers, setting: &Setting) -> Result<Vec<Table>> {
         check_balances(peer).await?;
     }
     Ok(tables)
+}
+
+/// TPC-B rows, prepared.
+pub async fn measure_tpc_b(peers: &Peers, setting: &Setting) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for peer in peers.both() {
+        initialise(setting, peer)?;
+    }
+    for clients in &setting.clients {
+        let mut row = compare(peers, setting, TPC_B, "prepared", *clients).await?;
+        row.what = format!("TPC-B, {clients} clients");
+        rows.push(row);
+    }
+    for peer in peers.both() {
+        check_balances(peer).await?;
+    }
+    Ok(rows)
+}
+
+/// Sixteen clients that update one row; needs pgbench's tables.
+pub async fn measure_hot_row(peers: &Peers, setting: &Setting) -> Result<Row> {
+    let mut script = tempfile::NamedTempFile::new()?;
+    script.write_all(b"update pgbench_branches set bbalance = bbalance + 1 where bid = 1;\n")?;
+    let option = format!("--file={}", script.path().display());
+    let mut row = compare(peers, setting, &option, "prepared", HOT_CLIENTS).await?;
+    row.what = format!("one hot row, {HOT_CLIENTS} clients");
+    Ok(row)
 }
 
 async fn compare(peers: &Peers, setting: &Setting, script: &str, protocol: &str, clients: u32) -> Result<Row> {
@@ -79,14 +109,13 @@ struct Outcome {
 }
 
 fn load(setting: &Setting, peer: &Peer, script: &str, protocol: &str, clients: u32) -> Result<Outcome> {
-    let builtin = format!("--builtin={script}");
     let protocol = format!("--protocol={protocol}");
     let (clients, seconds) = (clients.to_string(), setting.seconds.to_string());
     let threads = if clients == "1" { "1" } else { "2" };
     let said = run(
         setting,
         peer,
-        &["-n", &builtin, &protocol, "-c", &clients, "-j", threads, "-T", &seconds],
+        &["-n", script, &protocol, "-c", &clients, "-j", threads, "-T", &seconds],
     )?;
     parse(&said).ok_or_else(|| format!("pgbench said something unexpected: {said}").into())
 }

@@ -136,6 +136,7 @@ impl Node {
                 let last = section.last().index;
                 self.take_entries(Some(slot), section.log, section.entries);
                 self.paces.adopted += u64::from(last > after.index);
+                self.paces.fetched += last.0.saturating_sub(after.index.0);
                 if last >= wanted.index {
                     self.workers[slot].fetching = None;
                 } else if last > after.index {

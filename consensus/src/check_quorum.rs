@@ -44,6 +44,10 @@ pub(crate) struct Paces {
     adoption: Pace,
     /// Steps that were made in learning tails and copying logs.
     pub(crate) adopted: u64,
+    /// Entries that were copied from others while taking office.
+    pub(crate) fetched: u64,
+    /// Transactions of which something was found and that don't count.
+    pub(crate) voided: u64,
 }
 
 impl Node {

@@ -7,6 +7,9 @@ use std::fmt;
 
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident($int:ty), $letter:literal) => {
+        number! { $(#[$doc])* $name($int), $letter, "{}" }
+    };
+    ($(#[$doc:meta])* $name:ident($int:ty), $letter:literal, $shown:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
         pub struct $name(pub $int);
@@ -29,7 +32,7 @@ macro_rules! number {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{}", self.0)
+                write!(f, $shown, self.0)
             }
         }
     };
@@ -61,7 +64,7 @@ number! {
 }
 number! {
     /// Names the cluster, so that servers of two clusters never talk by accident.
-    ClusterId(u64), "k"
+    ClusterId(u64), "k", "{:016x}"
 }
 number! {
     /// Wall-clock microseconds since 1970-01-01 UTC. Commit timestamps grow strictly with the CSN.

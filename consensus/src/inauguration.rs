@@ -195,6 +195,7 @@ impl Node {
             let later = (cut.csn.0 + 1..cut.csn.0 + 8).map(|floor| cut::find(Csn(floor), logs()));
             cut = later.fold(cut, |cut, later| if later.whole.is_empty() { cut } else { later });
         }
+        self.paces.voided = cut.void;
         for worker in &self.workers {
             self.sequencer.raise_timestamp(worker.log.base().timestamp);
             for entry in worker.log.window() {

@@ -108,7 +108,7 @@ pub use record::{Entry, Fragment, Participants, Payload, Record, Stages, TermSta
 pub use refusals::Refusals;
 pub use restore::{AppliedState, Restore, RestoreError};
 pub use senate::{Change, Configuration, ReconfigureError, Roles, Target, Vote};
-pub use status::GroupStatus;
+pub use status::{Accession, GroupStatus, SenateStatus};
 pub use transfer::TransferError;
 pub use truncation::Checkpoint;
 pub use wire::{NotHeld, decode_message, encode_message};

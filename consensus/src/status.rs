@@ -29,6 +29,32 @@ pub struct GroupStatus {
     pub damaged: bool,
 }
 
+/// How the senate's log is doing, as far as this server knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SenateStatus {
+    /// Where the log begins here.
+    pub base: Index,
+    /// The last entry here.
+    pub last: Index,
+    /// The last entry that is durable here.
+    pub durable: Index,
+    /// Every entry up to here is on a quorum.
+    pub commit: Index,
+    /// Bytes of the log here.
+    pub log_bytes: u64,
+    /// How far the members are, durably; of others a consul knows.
+    pub members: Vec<(ServerId, Index)>,
+}
+
+/// What taking office cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Accession {
+    /// Entries of groups' logs that were copied from others.
+    pub fetched: u64,
+    /// Transactions of which something was found and that don't count.
+    pub voided: u64,
+}
+
 impl Node {
     /// Who is consul in this server's term, as far as it knows.
     pub fn consul(&self) -> Option<ServerId> {
@@ -61,6 +87,44 @@ impl Node {
     /// Everything up to here is durable in the state.
     pub fn durable_applied(&self) -> Csn {
         self.durable_applied
+    }
+
+    /// How the senate's log is doing.
+    pub fn senate(&self) -> SenateStatus {
+        let me = self.config.server;
+        let log = &self.senator.log;
+        let members = self.senator.members().all().map(|server| match server == me {
+            true => (server, log.durable()),
+            false => (server, self.senator.peers.matched(server)),
+        });
+        SenateStatus {
+            base: log.base().index,
+            last: log.last(),
+            durable: log.durable(),
+            commit: self.senator.commit,
+            log_bytes: log.bytes_after(log.base().index),
+            members: members.collect(),
+        }
+    }
+
+    /// What it cost to take office; a consul's.
+    pub fn accession(&self) -> Accession {
+        Accession {
+            fetched: self.paces.fetched,
+            voided: self.paces.voided,
+        }
+    }
+
+    /// How far the states of the servers that run one are durable, this one's among them; of others a consul knows.
+    pub fn durable_states(&self) -> Vec<(ServerId, Csn)> {
+        let (me, servers) = (self.config.server, &self.standing.configuration.servers);
+        let states = servers.iter().filter(|(_, roles)| roles.state).map(|(server, _)| *server);
+        states
+            .map(|server| match server == me {
+                true => (server, self.durable_applied),
+                false => (server, self.standing.durable.get(&server).copied().unwrap_or_default()),
+            })
+            .collect()
     }
 
     /// How each group is doing.

@@ -38,6 +38,8 @@ pub struct Cut {
     pub csn: Csn,
     /// The transactions above the floor that count, gap-free and ascending.
     pub whole: Vec<Whole>,
+    /// How many transactions above the floor don't count, though something of them was found.
+    pub void: u64,
 }
 
 /// A fragment that no term-start made void.
@@ -70,7 +72,7 @@ where
 
     let mut cut = Cut {
         csn: floor,
-        whole: Vec::new(),
+        ..Cut::default()
     };
     for same_csn in found.chunk_by(|a, b| a.fragment.csn == b.fragment.csn) {
         if same_csn[0].fragment.csn != cut.csn.next() {
@@ -88,6 +90,8 @@ where
         cut.csn = owner.csn;
         cut.whole.push(owner);
     }
+    let same = |a: &Live<'_>, b: &Live<'_>| (a.fragment.csn, a.entry.term) == (b.fragment.csn, b.entry.term);
+    cut.void = (found.chunk_by(same).count() - cut.whole.len()) as u64;
     cut
 }
 

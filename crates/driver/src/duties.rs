@@ -134,7 +134,8 @@ impl Engine {
     fn note(&mut self, office: Office) {
         let before = self.term;
         measure::office(office);
-        self.inaugurations.note(office, Csn(self.published.applied.load(Ordering::Relaxed)));
+        let applied = Csn(self.published.applied.load(Ordering::Relaxed));
+        self.inaugurations.note(office, applied, self.node.accession());
         self.term = match office {
             Office::Consul { term, cut } => {
                 tracing::info!(%term, %cut, "serving as consul");

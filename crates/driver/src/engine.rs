@@ -406,7 +406,7 @@ impl Engine {
             }
             Request::Reconfigure(change, sender) => drop(sender.send(self.node.reconfigure(&change))),
             Request::Transfer(to, sender) => drop(sender.send(self.node.transfer(to))),
-            Request::Examine(sender) => drop(sender.send(self.examine())),
+            Request::Examine(tell) => tell(self.examine()),
             Request::Checkpoint(sender) => self.checkpoints.push(sender),
             Request::Shutdown => self.ending = Some(Ending::Shutdown),
         }
@@ -418,7 +418,9 @@ impl Engine {
             standing: *self.published.standing.borrow(),
             configuration: self.node.configuration().clone(),
             settled: self.node.is_settled(),
+            senate: self.node.senate(),
             groups: self.node.groups(),
+            durable_states: self.node.durable_states(),
             resolved: self.node.resolved(),
             applied: Csn(self.published.applied.load(Ordering::Relaxed)),
             durable: self.node.durable_applied(),

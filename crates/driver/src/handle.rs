@@ -5,9 +5,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bytes::Bytes;
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use curia_consensus::ids::{Csn, GroupId, Index, ServerId, Term};
 use curia_consensus::{Change, Configuration, Message, ReadError, ReadLevel, ReconfigureError, TransferError};
 use curia_storage::StateStore;
@@ -20,6 +21,9 @@ use crate::failure::DriverError;
 use crate::measure;
 use crate::request::Request;
 use crate::standing::{Examined, Standing};
+
+/// How long somebody waits who asks how things are.
+const EXAMINE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the driver thread shows to everybody.
 pub(crate) struct Published {
@@ -153,7 +157,25 @@ impl Driver {
     /// # Errors
     /// 57P01 when the driver has stopped.
     pub async fn examine(&self) -> Result<Examined> {
-        self.ask(Request::Examine).await
+        self.ask(|sender| Request::Examine(Box::new(move |examined| drop(sender.send(examined)))))
+            .await
+    }
+
+    /// The same, for threads that may wait for a moment.
+    ///
+    /// # Errors
+    /// 57P01 when the driver has stopped, 55000 when it is held up.
+    pub fn examine_now(&self) -> Result<Examined> {
+        let (sender, answer) = bounded(1);
+        let tell = Box::new(move |examined| drop(sender.send(examined)));
+        self.send(Request::Examine(tell)).map_err(|_| self.stopped())?;
+        answer.recv_timeout(EXAMINE_PATIENCE).map_err(|error| match error {
+            RecvTimeoutError::Disconnected => self.stopped(),
+            RecvTimeoutError::Timeout => {
+                let text = "the server is too busy to say how the cluster is, perhaps for a slow disk";
+                SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, text)
+            }
+        })
     }
 
     /// Resolves when this server may read at this level, with the CSN to read at.

@@ -24,7 +24,7 @@ pub(crate) enum Request {
     /// Hand the office over.
     Transfer(ServerId, oneshot::Sender<Result<(), TransferError>>),
     /// Tell how things are.
-    Examine(oneshot::Sender<Examined>),
+    Examine(Box<dyn FnOnce(Examined) + Send>),
     /// Make the state durable and truncate the log now; answered when that is done, or was not possible.
     Checkpoint(Sender<bool>),
     /// Finish what came before, make everything durable and stop.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use curia_consensus::ids::{Csn, ServerId, Term};
-use curia_consensus::{Configuration, GroupStatus, Office};
+use curia_consensus::{Accession, Configuration, GroupStatus, Office, SenateStatus};
 
 /// What a server is, and whom it follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +55,8 @@ pub struct Inauguration {
     pub cut: Csn,
     /// What it had applied when it was elected.
     pub applied_before: Csn,
+    /// What that cost.
+    pub cost: Accession,
 }
 
 /// How a server sees its cluster.
@@ -68,8 +70,12 @@ pub struct Examined {
     pub configuration: Arc<Configuration>,
     /// Whether no change of it is under way.
     pub settled: bool,
+    /// The senate's log.
+    pub senate: SenateStatus,
     /// Its groups.
     pub groups: Vec<GroupStatus>,
+    /// How far the states of the servers that run one are durable; of others a consul knows.
+    pub durable_states: Vec<(ServerId, Csn)>,
     /// Every transaction up to here is on quorums, as far as it knows.
     pub resolved: Csn,
     /// Every transaction up to here is in its state.
@@ -97,7 +103,7 @@ pub(crate) struct Inaugurations {
 }
 
 impl Inaugurations {
-    pub(crate) fn note(&mut self, office: Office, applied: Csn) {
+    pub(crate) fn note(&mut self, office: Office, applied: Csn, cost: Accession) {
         match office {
             Office::Senator { .. } => self.begun = None,
             Office::Inaugurating { term } => self.begun = Some((term, Instant::now(), SystemTime::now(), applied)),
@@ -113,6 +119,7 @@ impl Inaugurations {
                     took: since.elapsed(),
                     cut,
                     applied_before,
+                    cost,
                 });
             }
         }

@@ -18,6 +18,7 @@
 
 use crate::cluster::identity::Identity;
 use crate::cluster::member::{Member, Sockets};
+use crate::cluster::views::Views;
 use crate::failure::Failure;
 use crate::folder::{Folder, Running};
 use crate::house::{self, House, Place};
@@ -101,6 +102,12 @@ pub fn run(options: Options) -> Result<(), Failure> {
         None => {
             let house = service.block_on(House::open(&options, &folder, incarnation, Place::Alone))?;
             exposure::check_password(&options, house.superuser_has_password())?;
+            let views = Views {
+                driver: Arc::clone(&house.driver),
+                host: None,
+                sql: listeners.sql_address.to_string(),
+            };
+            house.sessions.show_cluster(Arc::new(views));
             let front = listeners
                 .sql
                 .serve(Arc::clone(&house.sessions), house.cores.clone(), front)
@@ -125,6 +132,7 @@ pub fn run(options: Options) -> Result<(), Failure> {
                 return store_logs(&service, &folder, &identity, &member, &driver, stop, &health);
             }
             let house = service.block_on(House::open(&options, &folder, incarnation, place))?;
+            house.sessions.show_cluster(Arc::new(member.views(&house.driver)));
             member.seat(&house, front);
             member.serve(&identity, &folder, &house.driver)?;
             (house, Some(member), None)

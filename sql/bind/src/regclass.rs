@@ -172,6 +172,7 @@ impl Binder<'_> {
                 let system = match name.as_str() {
                     "pg_catalog" => Some(curia_catalog::system::PG_CATALOG),
                     "information_schema" => Some(curia_catalog::system::INFORMATION_SCHEMA),
+                    "curia" => Some(curia_catalog::system::CURIA),
                     _ => None,
                 };
                 catalog

@@ -11,6 +11,8 @@ pub const PG_CATALOG: Oid = 11;
 pub const PUBLIC: Oid = 2_200;
 /// OID of the schema `information_schema`.
 pub const INFORMATION_SCHEMA: Oid = 13_200;
+/// OID of the schema `curia`: views of the cluster.
+pub const CURIA: Oid = 15_000;
 /// OID of the first role (`curia`), that of PostgreSQL's bootstrap superuser.
 pub const FIRST_ROLE: Oid = 10;
 /// OID of the first database (`curia`), that of PostgreSQL's `postgres`.

@@ -1,4 +1,5 @@
-//! The static definitions of `pg_catalog` and `information_schema`: names, OIDs and columns as PostgreSQL 15 has them.
+//! The static definitions of `pg_catalog` and `information_schema`: names, OIDs and columns as PostgreSQL 15 has them; and of the
+//! schema `curia`, whose views show the cluster (`system/curia.tsv`). Nobody stores that schema: it is there in every catalog.
 //!
 //! They are data (`system/columns.tsv`, written by `system_facts.sh` from a running PostgreSQL); the rows are computed by
 //! `curia-execute`, which shows nothing for those that describe objects Curia does not have yet. Types that only PostgreSQL's
@@ -9,14 +10,14 @@ use curia_types::PgType;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-pub use crate::lookup::{INFORMATION_SCHEMA, PG_CATALOG, PUBLIC};
+pub use crate::lookup::{CURIA, INFORMATION_SCHEMA, PG_CATALOG, PUBLIC};
 
 /// A system table or view.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SystemTable {
     /// `pg_class.oid`
     pub oid: Oid,
-    /// [`PG_CATALOG`] or [`INFORMATION_SCHEMA`].
+    /// [`PG_CATALOG`], [`INFORMATION_SCHEMA`] or [`CURIA`].
     pub schema: Oid,
     /// Name of that schema.
     pub schema_name: &'static str,
@@ -56,7 +57,10 @@ struct Index {
 
 static INDEX: LazyLock<Index> = LazyLock::new(|| {
     let mut tables: Vec<SystemTable> = Vec::new();
-    for line in include_str!("system/columns.tsv").lines() {
+    for line in include_str!("system/columns.tsv")
+        .lines()
+        .chain(include_str!("system/curia.tsv").lines())
+    {
         let mut fields = line.split('\t');
         let mut next = || fields.next().unwrap_or("");
         let (schema_name, name, oid, kind, row_type) = (next(), next(), number(next()), next(), number(next()));
@@ -72,10 +76,10 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
             Some(t) if t.oid == oid => t.columns.push(column),
             _ => tables.push(SystemTable {
                 oid,
-                schema: if schema_name == "pg_catalog" {
-                    PG_CATALOG
-                } else {
-                    INFORMATION_SCHEMA
+                schema: match schema_name {
+                    "pg_catalog" => PG_CATALOG,
+                    "curia" => CURIA,
+                    _ => INFORMATION_SCHEMA,
                 },
                 schema_name,
                 name,
@@ -93,6 +97,11 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
 /// A number of the committed data file; a test reads every line, so a malformed one cannot reach a server.
 fn number(text: &str) -> u32 {
     text.parse().unwrap_or(0)
+}
+
+/// Whether a schema is the system's: nobody creates or drops anything in it.
+pub fn is_system_schema(name: &str) -> bool {
+    matches!(name, "pg_catalog" | "information_schema" | "curia")
 }
 
 /// Every system table, by schema and name.

@@ -1,6 +1,7 @@
 //! Objects by name, with PostgreSQL's errors.
 
 use crate::Ddl;
+use curia_catalog::system::is_system_schema;
 use curia_catalog::{Oid, Relation, Rights, Schema, Sequence, Table, temporary};
 use curia_parse::ObjectName;
 use curia_parse::ast::{Ident, Persistence, RoleSpec};
@@ -86,7 +87,7 @@ impl Ddl<'_> {
                 .creation_schema(self.env.search_path)
                 .ok_or_else(|| SqlError::new(SqlState::INVALID_SCHEMA_NAME, "no schema has been selected to create in"))?,
         };
-        if matches!(schema.name.as_str(), "pg_catalog" | "information_schema") {
+        if is_system_schema(&schema.name) {
             return Err(SqlError::new(
                 SqlState::INSUFFICIENT_PRIVILEGE,
                 format!("permission denied to create \"{}.{}\"", schema.name, name.name()),
@@ -167,8 +168,7 @@ pub(crate) fn relation_exists(name: &str) -> SqlError {
 }
 
 fn is_system(name: &ObjectName) -> bool {
-    matches!(name.schema(), Some("pg_catalog" | "information_schema"))
-        || (name.schema().is_none() && name.name().starts_with("pg_catalog."))
+    name.schema().is_some_and(is_system_schema) || (name.schema().is_none() && name.name().starts_with("pg_catalog."))
 }
 
 fn permission_denied(name: &str) -> SqlError {

@@ -5,6 +5,7 @@
 
 use crate::advisory::Journal;
 use crate::backends::{Backends, Cause, Interrupt};
+use crate::cluster_views::ClusterViews;
 use crate::identity::{Identity, assume, is_identity};
 use crate::notice::{Notice, Notices};
 use crate::notifications::{Action, Pending};
@@ -61,6 +62,8 @@ pub struct Shared {
     pub(crate) server_start: i64,
     /// Plans of foreign keys.
     pub(crate) reference_plans: Arc<ReferencePlans>,
+    /// What the server knows of its cluster.
+    pub(crate) cluster: Option<Arc<dyn ClusterViews>>,
 }
 
 /// One statement's view of its session.

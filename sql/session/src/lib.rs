@@ -33,6 +33,7 @@
 mod advisory;
 pub mod backends;
 mod block;
+mod cluster_views;
 pub mod constraints;
 mod context;
 pub mod copy;
@@ -63,9 +64,11 @@ mod views;
 mod wait;
 
 pub use backends::{Backends, Cause, Interrupt};
+pub use cluster_views::ClusterViews;
 pub use cores::Cores;
 pub use notice::{Notice, Notices, Severity};
 pub use notifications::Notification;
+pub use objects::ViewRows;
 pub use output::{CopyInput, Disconnected, Field, Format, Output, Stop};
 pub use remote::{CopyPiece, RemotePrepared, RemoteRows, RemoteSession};
 pub use session::Session;

@@ -8,7 +8,7 @@ use curia_types::{Datum, oid};
 pub(crate) const OWN_VIEWS: [&str; 2] = ["pg_prepared_statements", "pg_cursors"];
 
 /// Rows of a system view as named values.
-pub(crate) type ViewRows = Vec<Vec<(&'static str, Datum)>>;
+pub type ViewRows = Vec<Vec<(&'static str, Datum)>>;
 
 /// The rows, as they were when the statement that reads them began.
 pub struct OwnObjects {

@@ -1,6 +1,7 @@
 //! [`Sessions`]: what the sessions of one server share, and how one is opened.
 
 use crate::backends::Backends;
+use crate::cluster_views::ClusterViews;
 use crate::context::{Shared, now_micros};
 use crate::identity::is_identity;
 use crate::password::Verifier;
@@ -13,7 +14,7 @@ use curia_txn::Database;
 use curia_types::{Result, SqlError, SqlState};
 use parking_lot::Mutex;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Limits of the sessions of one server.
 #[derive(Clone, Debug)]
@@ -78,6 +79,7 @@ pub struct Sessions {
     /// Makes decoy verifiers repeatable.
     decoy_secret: [u8; 32],
     started: i64,
+    cluster: OnceLock<Arc<dyn ClusterViews>>,
 }
 
 impl Sessions {
@@ -91,8 +93,14 @@ impl Sessions {
             backends: Backends::new(config.connections),
             decoy_secret: rand::random(),
             started: now_micros(),
+            cluster: OnceLock::new(),
             config,
         })
+    }
+
+    /// From now on sessions that are opened show this in the schema `curia`.
+    pub fn show_cluster(&self, cluster: Arc<dyn ClusterViews>) {
+        let _ = self.cluster.set(cluster);
     }
 
     /// Who is connected.
@@ -217,6 +225,7 @@ impl Sessions {
             peer: login.peer,
             server_start: self.started,
             reference_plans: self.reference_plans.clone(),
+            cluster: self.cluster.get().cloned(),
         };
         Ok(Session::new(self.clone(), Arc::new(shared), registration))
     }

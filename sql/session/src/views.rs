@@ -6,18 +6,21 @@ use crate::settings::known::{Change, KNOWN, Kind};
 use curia_catalog::lookup::FIRST_DATABASE;
 use curia_execute::SessionViews;
 use curia_txn::{ListedLock, LockTarget};
-use curia_types::{Datum, oid};
+use curia_types::{Datum, Result, oid};
 
 impl SessionViews for StatementContext {
-    fn rows(&self, view: &str) -> Option<Vec<Vec<(&'static str, Datum)>>> {
-        match view {
+    fn rows(&self, schema: &str, view: &str) -> Result<Option<ViewRows>> {
+        if schema == "curia" {
+            return self.cluster(view).map(Some);
+        }
+        Ok(match view {
             "pg_settings" => Some(self.pg_settings()),
             "pg_stat_activity" => Some(self.pg_stat_activity()),
             "pg_locks" => Some(self.pg_locks()),
             "pg_prepared_statements" => Some(self.own.as_ref().map_or_else(Vec::new, |own| own.prepared_statements.clone())),
             "pg_cursors" => Some(self.own.as_ref().map_or_else(Vec::new, |own| own.cursors.clone())),
             _ => None,
-        }
+        })
     }
 }
 

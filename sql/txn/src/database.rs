@@ -10,7 +10,8 @@ use crate::tenure::Tenure;
 use crate::transaction::{Options, Transaction};
 use crate::view::ReadView;
 use arc_swap::ArcSwap;
-use curia_catalog::{Catalog, Change, Class, Object, Oid, Sequence, StorageId, codec};
+use curia_catalog::lookup::{CURIA, FIRST_ROLE};
+use curia_catalog::{Catalog, Change, Class, Object, Oid, Schema, Sequence, StorageId, codec};
 use curia_consensus::ids::{Csn, Term};
 use curia_storage::fragment::FragmentWriter;
 use curia_storage::state::{Direction, KeyRange};
@@ -347,6 +348,14 @@ pub(crate) fn load(replication: &dyn Replication) -> Result<Catalog> {
             ));
         }
         catalog.apply(&Change::Put(object));
+    }
+    if !catalog.schemas.is_empty() && catalog.schema("curia").is_none() {
+        let name = "curia".to_owned();
+        catalog.apply(&Change::put(Schema {
+            oid: CURIA,
+            name,
+            owner: FIRST_ROLE,
+        }));
     }
     Ok(catalog)
 }

@@ -4,7 +4,7 @@
 //! step may be asked for again: `curia server add` goes on where it stopped.
 
 use super::host::ClusterHost;
-use super::identity::{Identity, cluster_name};
+use super::identity::Identity;
 use super::request::{Answer, Change, Request};
 use crate::options::roles;
 use curia_consensus::ServerId;
@@ -37,7 +37,7 @@ pub async fn change(host: &ClusterHost, change: Change, passed_on: bool) -> Answ
         Some(address) if !passed_on => {
             let request = Request::Change { change, passed_on: true };
             let answer = host.ask(&address, &request, PASSED_ON_PATIENCE).await;
-            answer.unwrap_or_else(Answer::Refused)
+            answer.unwrap_or_else(|unanswered| Answer::Refused(unanswered.into()))
         }
         _ => Answer::Refused("the cluster has no consul now: it needs a majority of its servers".into()),
     }
@@ -49,7 +49,7 @@ async fn add(host: &ClusterHost, driver: &Arc<Driver>, address: &Address) -> Res
         other => return Err(format!("{address} answers {other:?}")),
     };
     let configuration = driver.configuration().borrow().clone();
-    let cluster = cluster_name(configuration.cluster);
+    let cluster = configuration.cluster.to_string();
     let transport = host.transport().ok_or("the server is stopping")?;
     let its_roles = roles(&who.roles).map_err(|error| error.to_string())?;
     let server = match who.member {

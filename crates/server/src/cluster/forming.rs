@@ -15,9 +15,9 @@
 //!   a second one.
 
 use super::host::{ClusterHost, PATIENCE};
-use super::identity::{Founder, Identity, cluster_name};
+use super::identity::{Founder, Identity};
 use super::request::{Answer, Request, Who};
-use curia_consensus::ClusterId;
+use curia_consensus::{ClusterId, ServerId};
 use curia_peer::Address;
 use std::time::{Duration, Instant};
 
@@ -129,7 +129,7 @@ async fn found(host: &ClusterHost, others: &[Who], by: u64) -> Result<String, St
         .iter()
         .map(|founder| format!("\n  server {} at {}, SQL at {}", founder.server, founder.peer, founder.sql))
         .collect();
-    let mut text = format!("cluster {} is formed:{}", cluster_name(cluster), servers.concat());
+    let mut text = format!("cluster {cluster} is formed:{}", servers.concat());
     for why in missed {
         text.push_str(&format!("\nnot told yet, will be told again: {why}"));
     }
@@ -161,6 +161,10 @@ pub async fn tell_founders(host: &ClusterHost, identity: &Identity) {
         .filter(|founder| founder.server != identity.server().0)
         .collect();
     while !left.is_empty() {
+        if let Some(driver) = host.driver() {
+            let configuration = driver.configuration().borrow().clone();
+            left.retain(|founder| configuration.roles(ServerId(founder.server)).is_some()); // others have left for good
+        }
         let mut still = Vec::new();
         for founder in left {
             match host.ask(&founder.peer, &Request::Who, PATIENCE).await {

@@ -1,13 +1,14 @@
 //! [`ClusterHost`]: takes what comes to the peer port: messages for the driver, requests, sessions of clients.
 
 use super::door::Door;
-use super::identity::{Identity, cluster_name, write_book};
+use super::identity::{Identity, write_book};
+use super::reports::{Reports, report};
 use super::request::{Answer, Request, Who, decode, encode};
 use super::{changes, forming, status};
 use bytes::Bytes;
 use curia_consensus::Message;
 use curia_driver::{Driver, Mailbox};
-use curia_peer::{Address, Book, Caller, Host, Stream, Transport};
+use curia_peer::{Address, Book, Caller, Host, RefusalCode, Stream, Transport};
 use parking_lot::Mutex;
 use std::future::Future;
 use std::path::PathBuf;
@@ -30,6 +31,8 @@ pub struct ClusterHost {
     pub join: Vec<Address>,
     /// Clients' sessions.
     pub door: Arc<Door>,
+    /// What the others last said of themselves.
+    pub reports: Mutex<Reports>,
     folder: PathBuf,
     service: Handle,
     book: Arc<BookFile>,
@@ -38,6 +41,30 @@ pub struct ClusterHost {
     transport: OnceLock<Weak<Transport>>,
     driver: OnceLock<Arc<Driver>>,
     mailbox: OnceLock<Mailbox>,
+}
+
+/// Why a question has no answer.
+#[derive(Debug)]
+pub struct Unanswered {
+    /// In words.
+    pub why: String,
+    /// Whoever was asked is a server of another cluster.
+    pub other_cluster: bool,
+}
+
+impl Unanswered {
+    fn because(why: impl Into<String>) -> Unanswered {
+        Unanswered {
+            why: why.into(),
+            other_cluster: false,
+        }
+    }
+}
+
+impl From<Unanswered> for String {
+    fn from(unanswered: Unanswered) -> String {
+        unanswered.why
+    }
 }
 
 /// The address book that is to be in the data folder.
@@ -68,6 +95,7 @@ impl ClusterHost {
             me,
             join,
             door,
+            reports: Mutex::default(),
             service,
             book: Arc::new(book),
             folder,
@@ -105,6 +133,11 @@ impl ClusterHost {
         self.identity.subscribe()
     }
 
+    /// Whether it lets no new clients in.
+    pub fn draining(&self) -> bool {
+        false
+    }
+
     /// This server, in its own words.
     pub fn who(&self) -> Who {
         let identity = self.identity.borrow();
@@ -120,13 +153,16 @@ impl ClusterHost {
     ///
     /// # Errors
     /// Why there is no answer.
-    pub async fn ask(&self, address: &Address, request: &Request, patience: Duration) -> Result<Answer, String> {
-        let transport = self.transport().ok_or("the server is stopping")?;
+    pub async fn ask(&self, address: &Address, request: &Request, patience: Duration) -> Result<Answer, Unanswered> {
+        let transport = self.transport().ok_or_else(|| Unanswered::because("the server is stopping"))?;
         let answer = transport
             .call(address, &encode(request), patience)
             .await
-            .map_err(|error| error.to_string())?;
-        decode(&answer).map_err(|error| format!("{address}: {error}"))
+            .map_err(|error| Unanswered {
+                other_cluster: error.refused == Some(RefusalCode::Cluster),
+                why: error.to_string(),
+            })?;
+        decode(&answer).map_err(|error| Unanswered::because(format!("{address}: {error}")))
     }
 
     /// Takes no founding of others for a moment.
@@ -206,6 +242,13 @@ impl ClusterHost {
                 let book = self.transport().map(|transport| transport.book()).unwrap_or_default();
                 Answer::Book(book.iter().map(|(server, places)| (server.0, places.clone())).collect())
             }
+            Request::Report => match self.driver() {
+                None => Answer::Refused(format!("{} is in no cluster", self.me.peer)),
+                Some(driver) => match driver.examine().await {
+                    Ok(examined) => Answer::Report(report(Some(self), &examined)),
+                    Err(error) => Answer::Refused(error.to_string()),
+                },
+            },
             Request::Status => Answer::Done(status::page(self).await),
             Request::Servers => Answer::Done(status::servers(self)),
             Request::Change { change, passed_on } => changes::change(self, change, passed_on).await,
@@ -233,11 +276,9 @@ impl Host for ClusterHost {
             let own = self.identity.borrow().as_ref().map(Identity::cluster);
             let answer = match decode(&body) {
                 Err(error) => Answer::Refused(error),
-                Ok(_) if caller.cluster.is_some() && own.is_some() && caller.cluster != own => Answer::Refused(format!(
-                    "{} is of cluster {}",
-                    self.me.peer,
-                    own.map(cluster_name).unwrap_or_default()
-                )),
+                Ok(_) if caller.cluster.is_some() && own.is_some() && caller.cluster != own => {
+                    Answer::Refused(format!("{} is of cluster {}", self.me.peer, own.unwrap_or_default()))
+                }
                 Ok(request) => self.answer(caller, request).await,
             };
             encode(&answer).into()

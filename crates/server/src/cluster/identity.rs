@@ -63,17 +63,12 @@ struct PeerEntry {
     places: Places,
 }
 
-/// How clusters are named where people see them.
-pub fn cluster_name(cluster: ClusterId) -> String {
-    format!("{:016x}", cluster.0)
-}
-
 impl Identity {
     /// That of a server which is added.
     pub fn added(cluster: ClusterId, server: u64, roles: String, groups: u32) -> Identity {
         Identity {
             format: FORMAT,
-            cluster: cluster_name(cluster),
+            cluster: cluster.to_string(),
             server,
             roles,
             groups,

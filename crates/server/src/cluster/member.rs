@@ -10,10 +10,12 @@
 
 use super::door::{Door, Seat};
 use super::forming;
-use super::host::{ClusterHost, PATIENCE};
+use super::host::{ClusterHost, PATIENCE, Unanswered};
 use super::identity::{Identity, read_book};
+use super::reports;
 use super::request::{Answer, Request, Who};
 use super::tools::peer_tls;
+use super::views::Views;
 use crate::exposure;
 use crate::failure::Failure;
 use crate::folder::Folder;
@@ -174,6 +176,15 @@ impl Member {
         });
     }
 
+    /// What sessions see of the cluster.
+    pub fn views(&self, driver: &Arc<Driver>) -> Views {
+        Views {
+            driver: Arc::clone(driver),
+            host: Some(Arc::clone(&self.host)),
+            sql: self.host.me.sql.clone(),
+        }
+    }
+
     /// Joins the driver to everything.
     ///
     /// # Errors
@@ -221,6 +232,7 @@ impl Member {
         };
         let mut tasks = self.tasks.lock();
         tasks.push(self.handle.spawn(telling));
+        tasks.push(self.handle.spawn(reports::collect(host.clone())));
         tasks.push(self.handle.spawn(following));
         Ok(())
     }
@@ -245,12 +257,9 @@ impl Member {
             let mut silent = Vec::new();
             for address in left {
                 match self.host.ask(&address, &Request::Who, PATIENCE).await {
-                    Ok(Answer::Who(Who {
-                        member: Some((cluster, _)),
-                        ..
-                    })) if Some(&cluster) != own.as_ref() => {
+                    Err(Unanswered { why, other_cluster: true }) => {
                         return format!(
-                            "it is of cluster {}, and the server at {address} is of cluster {cluster}",
+                            "it is of cluster {}, and --join names a server of another one, which says: {why}",
                             own.unwrap_or_default()
                         );
                     }

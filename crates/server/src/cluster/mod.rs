@@ -14,7 +14,7 @@
 //! - [`changes`]: servers that come, go, or take the office over.
 //! - [`member`]: the life of a server, from its first start to its stop.
 //! - [`door`]: SQL clients, served here or passed on to the consul.
-//! - [`status`]: the page of `curia status`.
+//! - [`status`]: the page of `curia status`; [`views`]: the schema `curia`; [`reports`]: what servers tell of themselves for both.
 //! - [`tools`]: the commands that ask servers.
 
 pub mod changes;
@@ -23,6 +23,8 @@ pub mod forming;
 pub mod host;
 pub mod identity;
 pub mod member;
+pub mod reports;
 pub mod request;
 pub mod status;
 pub mod tools;
+pub mod views;

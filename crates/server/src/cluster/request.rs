@@ -29,6 +29,8 @@ pub enum Request {
     },
     /// Where is everybody?
     Book,
+    /// How are you?
+    Report,
     /// How is the cluster, as far as you know?
     Status,
     /// Who is in the cluster?
@@ -64,6 +66,46 @@ pub enum Answer {
     Refused(String),
     /// They are there.
     Book(Vec<(u64, Places)>),
+    /// So am I.
+    Report(Report),
+}
+
+/// How a server is. Fields are only added, each with a default.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Report {
+    /// Its program's version.
+    pub version: String,
+    /// Every transaction up to here is in its state.
+    pub applied: u64,
+    /// Every transaction up to here is durable in its state.
+    pub durable: u64,
+    /// Size of its log on disk.
+    pub log_bytes: u64,
+    /// When it took office, the last times since its start, oldest first.
+    pub inaugurations: Vec<Inaugurated>,
+    /// It lets no new clients in.
+    pub draining: bool,
+}
+
+/// A time when a server took office.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Inaugurated {
+    /// In this term.
+    pub term: u64,
+    /// When it was elected, microseconds since 1970.
+    pub elected_micros: u64,
+    /// How long it took from there until it served.
+    pub took_micros: u64,
+    /// Everything up to this CSN is committed, nothing after it was.
+    pub cut: u64,
+    /// What it had applied when it was elected.
+    pub applied_before: u64,
+    /// Transactions of which something was found and that don't count.
+    pub voided: u64,
+    /// Entries of groups' logs that it copied from others.
+    pub fetched: u64,
 }
 
 /// A server, in its own words.

@@ -1,7 +1,8 @@
 //! The page of `curia status`: how the cluster looks from one server, also when there is no consul.
 
 use super::host::ClusterHost;
-use curia_consensus::{Configuration, Office, ServerId};
+use curia_consensus::{Configuration, Office, Roles, ServerId};
+use curia_driver::Standing;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -113,15 +114,10 @@ pub fn servers(host: &ClusterHost) -> String {
             },
             None => "address not known".to_owned(),
         };
-        let roles = match (roles.log, roles.state) {
-            (true, true) => "log,state",
-            (true, false) => "log",
-            _ => "state",
-        };
-        let consul = if standing.consul == Some(*server) || standing.serving().is_some() && server.0 == own {
-            " consul"
-        } else {
-            ""
+        let roles = role_names(*roles);
+        let consul = match consul_of(&standing, ServerId(own)) {
+            Some(consul) if consul == *server => " consul",
+            _ => "",
         };
         let places = book.get(*server);
         let _ = writeln!(
@@ -136,7 +132,25 @@ pub fn servers(host: &ClusterHost) -> String {
     out
 }
 
-fn votes(configuration: &Configuration, server: ServerId) -> &'static str {
+/// How roles are written.
+pub fn role_names(roles: Roles) -> &'static str {
+    match (roles.log, roles.state) {
+        (true, true) => "log,state",
+        (true, false) => "log",
+        _ => "state",
+    }
+}
+
+/// Who is consul, as a server knows that is in this standing.
+pub fn consul_of(standing: &Standing, own: ServerId) -> Option<ServerId> {
+    match standing.serving() {
+        Some(_) => Some(own),
+        None => standing.consul,
+    }
+}
+
+/// Whether a server votes: `yes`, `no`, `coming` or `leaving`.
+pub fn votes(configuration: &Configuration, server: ServerId) -> &'static str {
     match (
         configuration.senate.incoming().contains(&server),
         configuration.senate.outgoing().contains(&server),

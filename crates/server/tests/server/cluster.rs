@@ -10,15 +10,15 @@ use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
 
 /// Servers of one cluster, or that are to be one.
-struct Cluster {
-    folder: TempDir,
-    peers: Vec<String>,
-    launches: Vec<Launch>,
+pub struct Cluster {
+    pub folder: TempDir,
+    pub peers: Vec<String>,
+    pub launches: Vec<Launch>,
 }
 
 impl Cluster {
     /// How to start so many servers that are told to join each other.
-    fn of(count: usize, arguments: &[&str]) -> Cluster {
+    pub fn of(count: usize, arguments: &[&str]) -> Cluster {
         let folder = tempfile::tempdir().unwrap();
         let peers = free_addresses(count);
         let launches = (0..count)
@@ -27,12 +27,12 @@ impl Cluster {
         Cluster { folder, peers, launches }
     }
 
-    fn start(&self) -> Vec<Server> {
+    pub fn start(&self) -> Vec<Server> {
         self.launches.iter().map(crate::house::start).collect()
     }
 
     /// Starts all of them and forms the cluster.
-    fn form(&self) -> Vec<Server> {
+    pub fn form(&self) -> Vec<Server> {
         let servers = self.start();
         let formed = self.ask(&["init", "--host", &self.peers[0]]);
         assert!(formed.contains("is formed"), "{formed}");
@@ -40,13 +40,13 @@ impl Cluster {
     }
 
     /// Runs a command that must succeed; what it prints.
-    fn ask(&self, arguments: &[&str]) -> String {
+    pub fn ask(&self, arguments: &[&str]) -> String {
         let output = run(arguments);
         assert!(output.status.success(), "{arguments:?}: {}\n{}", said(&output), self.logs());
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    fn logs(&self) -> String {
+    pub fn logs(&self) -> String {
         self.launches
             .iter()
             .map(|launch| std::fs::read_to_string(&launch.log).unwrap_or_default())
@@ -55,7 +55,7 @@ impl Cluster {
     }
 
     /// Which of the servers is consul, once one is.
-    fn consul(&self, servers: &[usize]) -> usize {
+    pub fn consul(&self, servers: &[usize]) -> usize {
         let from = Instant::now();
         loop {
             for at in servers {
@@ -70,7 +70,7 @@ impl Cluster {
     }
 }
 
-fn launch(folder: &Path, at: usize, peer: &str, join: &[String], arguments: &[&str]) -> Launch {
+pub fn launch(folder: &Path, at: usize, peer: &str, join: &[String], arguments: &[&str]) -> Launch {
     let place: PathBuf = folder.join(at.to_string());
     std::fs::create_dir_all(&place).unwrap();
     let mut launch = Launch::in_folder(program(), &place);
@@ -81,7 +81,7 @@ fn launch(folder: &Path, at: usize, peer: &str, join: &[String], arguments: &[&s
 }
 
 /// Addresses that nobody listens on.
-fn free_addresses(count: usize) -> Vec<String> {
+pub fn free_addresses(count: usize) -> Vec<String> {
     let listeners: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
     listeners
         .iter()
@@ -89,12 +89,25 @@ fn free_addresses(count: usize) -> Vec<String> {
         .collect()
 }
 
-fn said(output: &Output) -> String {
+pub fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+pub fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// A connection, when it can be had again.
-async fn connect_again(server: &Server) -> Client {
+pub async fn connect_again(server: &Server) -> Client {
     let from = Instant::now();
     loop {
         match tokio_postgres::connect(&format!("postgresql://curia@{}/curia", server.sql), NoTls).await {
@@ -110,7 +123,7 @@ async fn connect_again(server: &Server) -> Client {
     }
 }
 
-async fn count(client: &Client) -> i64 {
+pub async fn count(client: &Client) -> i64 {
     client.query_one("select count(*) from t", &[]).await.unwrap().get(0)
 }
 
@@ -235,6 +248,67 @@ async fn a_server_that_waits_for_its_cluster_says_so() {
     assert!(formed.contains("is formed"), "{formed}");
     let client = connect_again(&first).await;
     client.batch_execute("create table t (a int primary key)").await.unwrap();
+}
+
+#[test]
+fn a_copied_data_folder_and_one_of_another_cluster_are_refused() {
+    let cluster = Cluster::of(2, &[]);
+    let mut servers = cluster.form();
+    cluster.consul(&[0, 1]);
+    servers.pop().unwrap().terminate(PATIENCE).unwrap();
+    let copy = cluster.folder.path().join("copy");
+    copy_folder(&cluster.launches[1].data, &copy.join("data"));
+    servers.push(crate::house::start(&cluster.launches[1]));
+    cluster.consul(&[0, 1]);
+
+    let gone = cluster.folder.path().join("gone");
+    std::fs::create_dir(&gone).unwrap();
+    for file in ["format.toml", "cluster.toml"] {
+        std::fs::copy(copy.join("data").join(file), gone.join(file)).unwrap();
+    }
+    let output = run(&["start", "--data", gone.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(5), "{}", said(&output));
+    assert!(said(&output).contains("the log of server"), "{}", said(&output));
+
+    let peer = free_addresses(1).remove(0);
+    let pretender = Launch::in_folder(program(), &copy);
+    let output = run(&[
+        "start",
+        "--data",
+        pretender.data.to_str().unwrap(),
+        "--sql-addr",
+        "127.0.0.1:0",
+        "--flight-addr",
+        "127.0.0.1:0",
+        "--http-addr",
+        "127.0.0.1:0",
+        "--peer-addr",
+        &peer,
+    ]);
+    assert_eq!(output.status.code(), Some(5), "{}", said(&output));
+    assert!(said(&output).contains("is running already"), "{}", said(&output));
+    assert!(cluster.ask(&["status", "--host", &cluster.peers[1]]).contains("cluster"));
+
+    let other = Cluster::of(1, &[]);
+    drop(other.form());
+    let output = run(&[
+        "start",
+        "--data",
+        other.launches[0].data.to_str().unwrap(),
+        "--sql-addr",
+        "127.0.0.1:0",
+        "--flight-addr",
+        "127.0.0.1:0",
+        "--http-addr",
+        "127.0.0.1:0",
+        "--peer-addr",
+        &other.peers[0],
+        "--join",
+        &cluster.peers[0],
+    ]);
+    assert_eq!(output.status.code(), Some(5), "{}", said(&output));
+    assert!(said(&output).contains("is of cluster"), "{}", said(&output));
+    drop(servers);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

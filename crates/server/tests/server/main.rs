@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod cluster;
+mod cluster_views;
 mod damage;
 mod demo;
 mod durability;

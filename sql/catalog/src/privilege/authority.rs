@@ -9,7 +9,7 @@
 use super::list;
 use super::system;
 use super::{AclItem, Kind, Rights};
-use crate::lookup::{PG_CATALOG, PUBLIC};
+use crate::lookup::{CURIA, INFORMATION_SCHEMA, PG_CATALOG, PUBLIC};
 use crate::object::{Oid, Role};
 use crate::system::{system_table, system_tables};
 use crate::version::Catalog;
@@ -170,7 +170,7 @@ impl Catalog {
         }
         let owner = crate::lookup::FIRST_ROLE;
         if let Some(schema) = self.schemas.get(&object)
-            && (object == PUBLIC || object == PG_CATALOG || object == crate::lookup::INFORMATION_SCHEMA)
+            && [PUBLIC, PG_CATALOG, INFORMATION_SCHEMA, CURIA].contains(&object)
         {
             return Some(system::schema_acl(schema.owner));
         }

@@ -75,7 +75,7 @@ pub fn tablespace(oid: Oid) -> Option<&'static str> {
     }
 }
 
-/// What is granted on `public`, `pg_catalog` and `information_schema`.
+/// What is granted on `public`, `pg_catalog`, `information_schema` and `curia`.
 pub fn schema_acl(owner: Oid) -> Vec<AclItem> {
     vec![
         AclItem::new(owner, owner, Kind::Schema.all()),

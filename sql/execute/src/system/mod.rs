@@ -31,10 +31,14 @@ use curia_types::datum::ArrayValue;
 use curia_types::{Datum, PgType, Result, SqlError, oid};
 use std::sync::Arc;
 
-/// What the session knows and the catalog doesn't: `pg_settings`, `pg_stat_activity`, `pg_prepared_statements`, `pg_cursors`, `pg_locks`.
+/// What the session knows and the catalog doesn't: `pg_settings`, `pg_stat_activity`, `pg_prepared_statements`, `pg_cursors`, `pg_locks`, and
+/// all of the schema `curia`.
 pub trait SessionViews: Send + Sync {
     /// Rows of a view as named values; `None` when the session has nothing to say about it.
-    fn rows(&self, view: &str) -> Option<Vec<Vec<(&'static str, Datum)>>>;
+    ///
+    /// # Errors
+    /// Whoever knows can't be asked.
+    fn rows(&self, schema: &str, view: &str) -> Result<Option<Vec<Vec<(&'static str, Datum)>>>>;
 }
 
 /// Reads a system table.
@@ -62,7 +66,7 @@ impl Operator for SystemScan {
         &self.columns
     }
     fn open(self: Arc<Self>, env: Env<'_>) -> Result<Box<dyn Cursor>> {
-        let rows = rows(self.table, env.exec);
+        let rows = rows(self.table, env.exec)?;
         let picked: Vec<Row> = rows
             .into_iter()
             .map(|r| self.wanted.iter().map(|i| r[*i].clone()).collect())
@@ -75,13 +79,13 @@ impl Operator for SystemScan {
 }
 
 /// All rows of a system table.
-fn rows(table: &'static SystemTable, exec: &Exec) -> Vec<Row> {
+fn rows(table: &'static SystemTable, exec: &Exec) -> Result<Vec<Row>> {
     let mut out = Rows { table, rows: Vec::new() };
     if let Some(views) = exec.session_views()
-        && let Some(rows) = views.rows(table.name)
+        && let Some(rows) = views.rows(table.schema_name, table.name)?
     {
         rows.iter().for_each(|r| out.add(r));
-        return out.rows;
+        return Ok(out.rows);
     }
     let catalog = &*exec.catalog;
     if table.schema_name == "information_schema" {
@@ -101,7 +105,7 @@ fn rows(table: &'static SystemTable, exec: &Exec) -> Vec<Row> {
         facts::produce(table.name, &mut out);
         privileges::fill(table, catalog, &mut out.rows);
     }
-    out.rows
+    Ok(out.rows)
 }
 
 /// Collects rows of one table.

@@ -4,12 +4,16 @@ use super::{Rows, flag, int2, int2s, int4, oid_of, oids, partitions, text};
 use crate::exec::Exec;
 use crate::write::References;
 use curia_bind::deparse;
-use curia_catalog::system::{SystemTable, system_tables};
+use curia_catalog::system::{CURIA, SystemTable, system_tables};
 use curia_catalog::{Catalog, ConstraintKind, ForeignKeyAction, Identity, Index, KeyOf, Oid, Sequence, Table, Timing};
 use curia_types::{Datum, PgType, oid, type_info};
 
 /// OID of `pg_class`, as dependencies and comments name it.
 const CLASS: u32 = 1259;
+/// OID of `pg_extension`.
+const EXTENSIONS: u32 = 3079;
+/// OID of the extension whose the schema `curia` is.
+const EXTENSION: Oid = 15_001;
 
 /// Adds the rows of one of these tables; false for another one.
 pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows) -> bool {
@@ -138,6 +142,14 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
             }
         }
         "pg_depend" => dependencies(catalog, out),
+        // Dumps leave out what is an extension's, and the schema `curia` is there without being made.
+        "pg_extension" => out.add(&[
+            ("oid", oid_of(EXTENSION)),
+            ("extname", text("curia")),
+            ("extowner", oid_of(10)),
+            ("extnamespace", oid_of(CURIA)),
+            ("extversion", text(env!("CARGO_PKG_VERSION"))),
+        ]),
         "pg_description" => {
             for ((object, attnum), c) in catalog.comments.iter() {
                 out.add(&[
@@ -525,6 +537,10 @@ fn dependencies(catalog: &Catalog, out: &mut Rows) {
             ("deptype", text(kind)),
         ]);
     };
+    depend(2615, CURIA, (EXTENSIONS, EXTENSION, 0), "e");
+    for view in system_tables().iter().filter(|view| view.schema == CURIA) {
+        depend(CLASS, view.oid, (EXTENSIONS, EXTENSION, 0), "e");
+    }
     for s in catalog.sequences.values() {
         depend(CLASS, s.oid, (2615, s.schema, 0), "n");
         if let Some((table, attnum)) = s.owned_by {

@@ -1,5 +1,7 @@
 //! Lists of identifiers as `search_path` and `DateStyle` spell them: `"$user", public`.
 
+use curia_catalog::system::is_system_schema;
+
 /// Splits a list into identifiers: unquoted ones fold to lower case, quoted ones keep their spelling. `None` when it is malformed.
 pub fn split(list: &str) -> Option<Vec<String>> {
     let mut names = Vec::new();
@@ -49,11 +51,12 @@ pub fn quote(name: &str) -> String {
     }
 }
 
-/// The schemas of a search path, `$user` replaced.
+/// The schemas of a search path, `$user` replaced. The schema `curia` is the system's, and not that of the user of this name.
 pub fn schemas(list: &str, user: &str) -> Vec<String> {
     split(list)
         .unwrap_or_default()
         .into_iter()
+        .filter(|s| s != "$user" || !is_system_schema(user))
         .map(|s| if s == "$user" { user.to_owned() } else { s })
         .collect()
 }

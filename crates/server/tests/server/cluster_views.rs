@@ -1,0 +1,104 @@
+//! The schema `curia`: the same answer through every server.
+
+use crate::cluster::{Cluster, connect_again};
+use crate::house::{House, PATIENCE, connect, state};
+use std::time::{Duration, Instant};
+use tokio_postgres::Client;
+
+async fn texts(client: &Client, query: &str) -> Vec<String> {
+    let rows = client.query(query, &[]).await.unwrap_or_else(|error| panic!("{query}: {error:?}"));
+    rows.iter().map(|row| row.get::<_, Option<String>>(0).unwrap_or_default()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_server_shows_the_same_cluster() {
+    let cluster = Cluster::of(3, &[]);
+    let servers = cluster.form();
+    // Founders are numbered by their addresses.
+    let mut numbered: Vec<usize> = (0..3).collect();
+    numbered.sort_by_key(|at| &cluster.peers[*at]);
+    let consul = cluster.consul(&[0, 1, 2]);
+    let consul = numbered.iter().position(|at| *at == consul).unwrap() + 1;
+    let client = connect_again(&servers[0]).await;
+    client
+        .batch_execute("create table t (a int primary key, b int unique); insert into t values (1, 1)")
+        .await
+        .unwrap();
+    // What the others say of themselves arrives now and then.
+    let from = Instant::now();
+    let whole = "select count(*)::text from curia.servers where connected and version is not null and applied_csn > 0";
+    while texts(&client, whole).await != ["3"] {
+        assert!(
+            from.elapsed() < PATIENCE,
+            "{:?}",
+            texts(&client, "select row(s.*)::text from curia.servers s").await
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for server in &servers {
+        let client = connect_again(server).await;
+        let shown = texts(
+            &client,
+            "select concat_ws(' ', server_id, sql_addr, peer_addr, roles, votes) from curia.servers order by server_id",
+        )
+        .await;
+        for (line, (number, at)) in shown.iter().zip((1..).zip(&numbered)) {
+            assert_eq!(*line, format!("{number} {} {} log,state t", servers[*at].sql, cluster.peers[*at]));
+        }
+        let consuls =
+            "select concat_ws(' ', (select consul from curia.senate), string_agg(server_id::text, '')) from curia.servers where is_consul";
+        assert_eq!(texts(&client, consuls).await, [format!("{consul} {consul}")]);
+        assert_eq!(
+            texts(&client, "select concat_ws(' ', members, last = commit, settled) from curia.senate").await,
+            ["{1,2,3} t t"]
+        );
+        let groups = "select concat_ws(' ', count(*), min(leader), bool_and(last >= commit and commit >= applied), min(cardinality(lag))) from curia.worker_groups";
+        assert_eq!(texts(&client, groups).await, [format!("8 {consul} t 3")]);
+        let partitions = "select concat_ws(' ', table_name, index_name) from curia.partitions p join curia.worker_groups g using (group_id) \
+                          where schema_name = 'public' order by 1";
+        assert_eq!(texts(&client, partitions).await, ["t", "t t_b_key"]);
+        let last = "select concat_ws(' ', server_id, term = (select term from curia.senate), took_ms > 0, voided, fetched) from curia.inaugurations order by term desc limit 1";
+        assert_eq!(texts(&client, last).await, [format!("{consul} t t 0 0")]);
+    }
+    client.batch_execute("create role reader; set role reader").await.unwrap();
+    assert_eq!(texts(&client, "select count(*)::text from curia.servers").await, ["3"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_of_its_own_shows_itself_and_its_schema_stays() {
+    let house = House::new();
+    let server = house.start();
+    let client = connect(&server).await;
+    let shown = "select concat_ws(' ', server_id, sql_addr, is_consul, connected, version is not null) from curia.servers";
+    assert_eq!(texts(&client, shown).await, [format!("1 {} t t t", server.sql)]);
+    assert_eq!(
+        texts(&client, "select concat_ws(' ', consul, members, lag) from curia.senate").await,
+        ["1 {1} {0}"]
+    );
+    let views = "select string_agg(relname, ' ' order by relname) from pg_class c join pg_namespace n on n.oid = relnamespace where nspname = 'curia' and relkind = 'v'";
+    assert_eq!(
+        texts(&client, views).await,
+        ["inaugurations partitions senate servers worker_groups"]
+    );
+    let kept = "select string_agg(distinct deptype::text, '') from pg_depend join pg_class c on c.oid = objid where relnamespace = 'curia'::regnamespace";
+    assert_eq!(texts(&client, kept).await, ["e"], "dumps leave out what is an extension's");
+    for (refused, code) in [
+        ("create table curia.t ()", "42501"),
+        ("drop schema curia", "2BP01"),
+        ("delete from curia.servers", "42501"),
+        ("create schema curia", "42P06"),
+    ] {
+        let error = client.batch_execute(refused).await.unwrap_err();
+        assert_eq!(state(&error), code, "{refused}: {error:?}");
+    }
+    // The superuser's name is the schema's, and it creates elsewhere.
+    client.batch_execute("create table t (a int)").await.unwrap();
+    assert_eq!(
+        texts(
+            &client,
+            "select concat_ws(' ', current_schema(), 't'::regclass::oid = 'public.t'::regclass::oid)"
+        )
+        .await,
+        ["public t"]
+    );
+}

@@ -525,7 +525,20 @@ impl Binder<'_> {
         let single = columns.len() == 1 && !ordinality;
         columns.extend(ordinal.map(|o| ("ordinality".to_owned(), o)));
         scope.absorb(&stand_in);
-        let mut item = self.item(alias, &name, columns)?;
+        self.function_part(rel, alias, &name, columns, single, refers)
+    }
+
+    /// The item of a function in FROM; a `single` column is called by the item's name, too.
+    pub(crate) fn function_part(
+        &self,
+        rel: Rel,
+        alias: Option<&Alias>,
+        name: &str,
+        columns: Vec<(String, RelColumn)>,
+        single: bool,
+        refers: Vec<ColId>,
+    ) -> Result<Part> {
+        let mut item = self.item(alias, name, columns)?;
         item.hidden_name = None;
         item.scalar_function = single;
         Ok(Part {

@@ -224,14 +224,7 @@ impl Binder<'_> {
         }
         let of_left = |id: &ColId| left.iter().flat_map(|i| &i.columns).any(|c| c.column.id == *id);
         let refers = outer.into_iter().filter(of_left).collect();
-        let mut item = self.item(alias, &name, columns)?;
-        item.hidden_name = None;
-        item.scalar_function = single;
-        Ok(Part {
-            rel,
-            items: vec![Rc::new(item)],
-            refers,
-        })
+        self.function_part(rel, alias, &name, columns, single, refers)
     }
 
     /// The rows of a call, their columns, and the columns around it that its arguments refer to.

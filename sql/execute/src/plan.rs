@@ -455,32 +455,16 @@ impl Plan {
         }
     }
 
-    /// Runs it and leaves the checks that it brings up to the caller.
+    /// Runs the changes in its WITH, then the rest, and leaves the checks that they bring up to the caller.
     pub(crate) async fn execute_unsettled(&self, tx: &mut Transaction, execution: Execution) -> Result<Outcome> {
         if execution.params.len() < self.statement.params.len() {
             return Err(SqlError::internal("too few parameter values"));
         }
-        if !self.stages.is_empty() {
-            return self.execute_staged(tx, execution).await;
+        if let Body::Locking(plan) = &*self.body
+            && self.stages.is_empty()
+        {
+            return plan.execute(&self.engine, tx, execution, self.output.clone()).await;
         }
-        match &*self.body {
-            Body::Query(source) => {
-                let exec = Arc::new(Exec::new(tx.read_view(), execution, &self.engine));
-                let rows = source.open(&self.engine, exec, self.output.clone())?;
-                Ok(Outcome {
-                    affected: 0,
-                    rows: Some(rows),
-                })
-            }
-            Body::Locking(plan) => plan.execute(&self.engine, tx, execution, self.output.clone()).await,
-            Body::Insert(plan) => plan.execute(&self.engine, tx, execution, self.output.clone()).await,
-            Body::Change(plan) => plan.execute(&self.engine, tx, execution, self.output.clone()).await,
-            Body::Merge(plan) => plan.execute(&self.engine, tx, execution, self.output.clone()).await,
-        }
-    }
-
-    /// Runs the changes in its WITH, then the rest.
-    async fn execute_staged(&self, tx: &mut Transaction, execution: Execution) -> Result<Outcome> {
         let engine = &self.engine;
         'again: loop {
             let exec = Arc::new(Exec::new(tx.read_view(), execution.clone(), engine));

@@ -130,55 +130,63 @@ pub fn expressions<'a>(rel: &'a Rel, f: &mut dyn FnMut(&'a Expr)) {
     }
 }
 
+/// Visits every operand directly under an expression, shared or to be changed (not the query of a subquery).
+macro_rules! visit_operands {
+    ($expr:expr, $f:expr, $iter:ident $(, $mutable:tt)?) => {{
+        use ExprKind::*;
+        let f = $f;
+        match &$($mutable)? $expr.kind {
+            Const(_) | Param(_) | Column(_) => {}
+            Call { args, .. } | And(args) | Or(args) | Coalesce(args) | Array(args) | Row(args, _) | MinMax { args, .. } => {
+                args.$iter().for_each(f)
+            }
+            IoCast(a) | Relabel(a) | Not(a) => f(a),
+            IsNull { arg, .. } | IsBool { arg, .. } => f(arg),
+            IsDistinct { args, .. } | NullIf { args, .. } => {
+                f(&$($mutable)? args.0);
+                f(&$($mutable)? args.1);
+            }
+            Case { branches, otherwise } => {
+                for (c, r) in branches {
+                    f(c);
+                    f(r);
+                }
+                otherwise.$iter().for_each(|e| f(e));
+            }
+            InList { arg, list, .. } => {
+                f(arg);
+                list.$iter().for_each(f);
+            }
+            ArrayCompare { arg, array, .. } => {
+                f(arg);
+                f(array);
+            }
+            Field { record, .. } => f(record),
+            Subscript { array, subscripts } => {
+                f(array);
+                subscripts.$iter().for_each(f);
+            }
+            Slice { array, bounds, .. } => {
+                f(array);
+                bounds.$iter().for_each(f);
+            }
+            SetElements { array, bounds, value, .. } => {
+                f(array);
+                bounds.$iter().for_each(&mut *f);
+                f(value);
+            }
+            Subquery { kind, .. } => {
+                if let SubqueryKind::Compare { arg, .. } = kind {
+                    f(arg);
+                }
+            }
+        }
+    }};
+}
+
 /// Calls `f` for every operand directly under `expr` (not for the query of a subquery).
 pub fn operands<'a>(expr: &'a Expr, f: &mut dyn FnMut(&'a Expr)) {
-    use ExprKind::*;
-    match &expr.kind {
-        Const(_) | Param(_) | Column(_) => {}
-        Call { args, .. } | And(args) | Or(args) | Coalesce(args) | Array(args) | Row(args, _) | MinMax { args, .. } => {
-            args.iter().for_each(f)
-        }
-        IoCast(a) | Relabel(a) | Not(a) => f(a),
-        IsNull { arg, .. } | IsBool { arg, .. } => f(arg),
-        IsDistinct { args, .. } | NullIf { args, .. } => {
-            f(&args.0);
-            f(&args.1);
-        }
-        Case { branches, otherwise } => {
-            for (c, r) in branches {
-                f(c);
-                f(r);
-            }
-            otherwise.iter().for_each(|e| f(e));
-        }
-        InList { arg, list, .. } => {
-            f(arg);
-            list.iter().for_each(f);
-        }
-        ArrayCompare { arg, array, .. } => {
-            f(arg);
-            f(array);
-        }
-        Field { record, .. } => f(record),
-        Subscript { array, subscripts } => {
-            f(array);
-            subscripts.iter().for_each(f);
-        }
-        Slice { array, bounds, .. } => {
-            f(array);
-            bounds.iter().for_each(f);
-        }
-        SetElements { array, bounds, value, .. } => {
-            f(array);
-            bounds.iter().for_each(&mut *f);
-            f(value);
-        }
-        Subquery { kind, .. } => {
-            if let SubqueryKind::Compare { arg, .. } = kind {
-                f(arg);
-            }
-        }
-    }
+    visit_operands!(expr, f, iter);
 }
 
 /// Calls `f` for `expr` and everything below it, subqueries' relations excepted; iterative, so that depth costs no stack.
@@ -316,51 +324,5 @@ pub fn depth(rel: &Rel) -> usize {
 
 /// Calls `f` for every operand directly under `expr`, to change it.
 pub fn operands_mut(expr: &mut Expr, f: &mut dyn FnMut(&mut Expr)) {
-    use ExprKind::*;
-    match &mut expr.kind {
-        Const(_) | Param(_) | Column(_) => {}
-        Call { args, .. } | And(args) | Or(args) | Coalesce(args) | Array(args) | Row(args, _) | MinMax { args, .. } => {
-            args.iter_mut().for_each(f);
-        }
-        IoCast(a) | Relabel(a) | Not(a) => f(a),
-        IsNull { arg, .. } | IsBool { arg, .. } => f(arg),
-        IsDistinct { args, .. } | NullIf { args, .. } => {
-            f(&mut args.0);
-            f(&mut args.1);
-        }
-        Case { branches, otherwise } => {
-            for (c, r) in branches {
-                f(c);
-                f(r);
-            }
-            otherwise.iter_mut().for_each(|e| f(e));
-        }
-        InList { arg, list, .. } => {
-            f(arg);
-            list.iter_mut().for_each(f);
-        }
-        ArrayCompare { arg, array, .. } => {
-            f(arg);
-            f(array);
-        }
-        Field { record, .. } => f(record),
-        Subscript { array, subscripts } => {
-            f(array);
-            subscripts.iter_mut().for_each(f);
-        }
-        Slice { array, bounds, .. } => {
-            f(array);
-            bounds.iter_mut().for_each(f);
-        }
-        SetElements { array, bounds, value, .. } => {
-            f(array);
-            bounds.iter_mut().for_each(&mut *f);
-            f(value);
-        }
-        Subquery { kind, .. } => {
-            if let SubqueryKind::Compare { arg, .. } = kind {
-                f(arg);
-            }
-        }
-    }
+    visit_operands!(expr, f, iter_mut, mut);
 }

@@ -21,7 +21,7 @@ pub async fn measure(setting: &Setting, folder: &Path) -> Result<Table> {
     }
     let spread: i64 = client
         .query_one(
-            "select count(distinct group_id) from curia.partitions where relation like 't_'",
+            "select count(distinct group_id) from curia.partitions where table_name like 't_'",
             &[],
         )
         .await?

@@ -79,13 +79,7 @@ impl Asker<'_> {
     /// Whether a relation is shown to the role: it owns it or may do something with it.
     pub fn sees_relation(&self, relation: Oid) -> bool {
         let c = self.catalog;
-        let roles = c.authority();
-        if roles.is_superuser(self.role) {
-            return true;
-        }
-        let Some(g) = c.granted(relation) else { return true };
-        roles.has(self.role, g.owner)
-            || c.rights_on(self.role, relation, g.kind, g.owner).intersects(Kind::Relation.all())
+        self.reaches(relation, Kind::Relation)
             || c.attnums(relation)
                 .iter()
                 .any(|n| c.column_rights(self.role, relation, *n).intersects(Kind::Column.all()))
@@ -93,15 +87,22 @@ impl Asker<'_> {
 
     /// Whether a column is.
     pub fn sees_column(&self, relation: Oid, attnum: i16) -> bool {
+        self.reaches(relation, Kind::Column)
+            || self
+                .catalog
+                .column_rights(self.role, relation, attnum)
+                .intersects(Kind::Column.all())
+    }
+
+    /// Whether the role owns a relation, or has rights on the whole of it that things of a kind can have.
+    fn reaches(&self, relation: Oid, kind: Kind) -> bool {
         let c = self.catalog;
         let roles = c.authority();
         if roles.is_superuser(self.role) {
             return true;
         }
         let Some(g) = c.granted(relation) else { return true };
-        roles.has(self.role, g.owner)
-            || c.rights_on(self.role, relation, g.kind, g.owner).intersects(Kind::Column.all())
-            || c.column_rights(self.role, relation, attnum).intersects(Kind::Column.all())
+        roles.has(self.role, g.owner) || c.rights_on(self.role, relation, g.kind, g.owner).intersects(kind.all())
     }
 }
 

@@ -4,8 +4,8 @@ use super::keyed::Keyed;
 use super::{Checks, Member, Members, Pass, ReturningRow, Router, Written, as_output, key_at};
 use crate::engine::Engine;
 use crate::eval::{Env, Program};
-use crate::exec::{Exec, Execution};
-use crate::plan::{Outcome, PlanKind, Source};
+use crate::exec::Exec;
+use crate::plan::{PlanKind, Source};
 use crate::rows::Compiler;
 use crate::walk;
 use bytes::Bytes;
@@ -140,16 +140,6 @@ impl ChangePlan {
     /// One line for EXPLAIN.
     pub fn describe(&self) -> String {
         format!("{:?} on {}", self.kind(), self.layout.table().name)
-    }
-
-    pub async fn execute(&self, engine: &Arc<Engine>, tx: &mut Transaction, e: Execution, output: Arc<[OutputColumn]>) -> Result<Outcome> {
-        loop {
-            let exec = Arc::new(Exec::new(tx.read_view(), e.clone(), engine));
-            match self.pass(engine, tx, &exec).await? {
-                Pass::Again => tx.restart_statement(),
-                Pass::Done(written) => return written.outcome(exec, output),
-            }
-        }
     }
 
     /// Runs once, unless it has to start over.

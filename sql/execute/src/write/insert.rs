@@ -3,8 +3,8 @@
 use super::{Checks, Destination, Member, Pass, ReturningRow, Written, as_output};
 use crate::engine::Engine;
 use crate::eval::{Env, Program};
-use crate::exec::{Exec, Execution};
-use crate::plan::{Outcome, Source};
+use crate::exec::Exec;
+use crate::plan::Source;
 use crate::rows::{Compiler, Row};
 use crate::walk;
 use curia_bind::ir::*;
@@ -67,16 +67,6 @@ impl InsertPlan {
             returning: ReturningRow::compile(c, insert.returning.as_ref(), &insert.new_row, insert.tableoid, &[])?,
             layout,
         })
-    }
-
-    pub async fn execute(&self, engine: &Arc<Engine>, tx: &mut Transaction, e: Execution, output: Arc<[OutputColumn]>) -> Result<Outcome> {
-        loop {
-            let exec = Arc::new(Exec::new(tx.read_view(), e.clone(), engine));
-            match self.pass(engine, tx, &exec).await? {
-                Pass::Again => tx.restart_statement(),
-                Pass::Done(written) => return written.outcome(exec, output),
-            }
-        }
     }
 
     /// Runs once, unless it has to start over.

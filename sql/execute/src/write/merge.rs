@@ -3,8 +3,8 @@
 use super::{ChangePlan, InsertPlan, Pass, Written};
 use crate::engine::Engine;
 use crate::eval::Env;
-use crate::exec::{Exec, Execution};
-use crate::plan::{Outcome, Source};
+use crate::exec::Exec;
+use crate::plan::Source;
 use crate::rows::Compiler;
 use crate::spill::Hold;
 use curia_bind::ir::*;
@@ -59,16 +59,6 @@ impl MergePlan {
             output: super::as_output(&columns),
             actions,
         })
-    }
-
-    pub async fn execute(&self, engine: &Arc<Engine>, tx: &mut Transaction, e: Execution, output: Arc<[OutputColumn]>) -> Result<Outcome> {
-        loop {
-            let exec = Arc::new(Exec::new(tx.read_view(), e.clone(), engine));
-            match self.pass(engine, tx, &exec).await? {
-                Pass::Again => tx.restart_statement(),
-                Pass::Done(written) => return written.outcome(exec, output),
-            }
-        }
     }
 
     /// Runs once, unless it has to start over.

@@ -7,7 +7,8 @@
 use crate::ledger::{Account, Attempt, Deed, Observation, Said};
 use rand::{Rng, RngExt};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
 use tokio_postgres::{Client, Error, NoTls};
 
 /// Size of the bank.
@@ -86,11 +87,43 @@ impl Bank {
         let Ok(mut client) = connect(sql).await else { return attempts };
         while !client.is_closed() {
             let id = ids.fetch_add(1, Ordering::Relaxed);
-            let deed = self.choose(&mut random);
-            let said = attempt(&mut client, client_number, id, &deed, &mut random).await;
-            attempts.push(Attempt { id, deed, said });
+            attempts.push(self.attempt(&mut client, client_number, id, &mut random, Duration::MAX).await);
         }
         attempts
+    }
+
+    /// Runs one transaction, for `patience` at most; a client that gave up must not be used again.
+    pub async fn attempt(&self, client: &mut Client, number: i32, id: i64, random: &mut impl Rng, patience: Duration) -> Attempt {
+        let deed = self.choose(random);
+        let commit_asked = AtomicBool::new(false);
+        let trying = try_deed(client, number, id, &deed, random.random_ratio(1, 10), &commit_asked);
+        let outcome = tokio::time::timeout(patience, trying).await;
+        let said = match &outcome {
+            Ok(Ok(said)) => *said,
+            Ok(Err(error)) => said(Some(error), &commit_asked),
+            Err(_) => said(None, &commit_asked),
+        };
+        Attempt { id, deed, said }
+    }
+
+    /// The sum of all balances, which no transaction changes.
+    ///
+    /// # Errors
+    /// Any SQL error.
+    pub async fn total(&self, client: &Client) -> Result<i64, Error> {
+        let tables: Vec<_> = (0..self.tables)
+            .map(|table| format!("SELECT balance FROM accounts_{table}"))
+            .collect();
+        let all = tables.join(" UNION ALL ");
+        let row = client
+            .query_one(&format!("SELECT sum(balance)::bigint FROM ({all}) AS balances"), &[])
+            .await?;
+        Ok(row.get(0))
+    }
+
+    /// What [`Bank::total`] must be.
+    pub fn opening_total(&self) -> i64 {
+        self.tables as i64 * self.accounts * OPENING
     }
 
     fn choose(&self, random: &mut impl Rng) -> Deed {
@@ -194,18 +227,19 @@ fn reference(id: i64) -> String {
     format!("reference-{id}")
 }
 
-async fn attempt(client: &mut Client, number: i32, id: i64, deed: &Deed, random: &mut impl Rng) -> Said {
-    match try_deed(client, number, id, deed, random.random_ratio(1, 10)).await {
-        Ok(said) => said,
-        // An error that the server sent is a definite no, but for the one state that says it does not know.
-        Err(error) => match error.as_db_error() {
-            Some(error) if error.code().code() != "08007" && !error.code().code().starts_with("57P") => Said::Failed,
-            _ => Said::Nothing,
-        },
+/// What a client knows after this error, or after it has lost patience.
+pub(crate) fn said(error: Option<&Error>, commit_asked: &AtomicBool) -> Said {
+    if !commit_asked.load(Ordering::Relaxed) {
+        return Said::Failed;
+    }
+    // An error that the server sent is a definite no, but for the one state that says it does not know.
+    match error.and_then(Error::as_db_error) {
+        Some(error) if error.code().code() != "08007" && !error.code().code().starts_with("57P") => Said::Failed,
+        _ => Said::Nothing,
     }
 }
 
-async fn try_deed(client: &mut Client, number: i32, id: i64, deed: &Deed, give_up: bool) -> Result<Said, Error> {
+async fn try_deed(client: &mut Client, number: i32, id: i64, deed: &Deed, give_up: bool, commit_asked: &AtomicBool) -> Result<Said, Error> {
     let transaction = client.transaction().await?;
     match deed {
         Deed::Transfer { from, to, amount } => {
@@ -245,6 +279,7 @@ async fn try_deed(client: &mut Client, number: i32, id: i64, deed: &Deed, give_u
         transaction.rollback().await?;
         return Ok(Said::Failed);
     }
+    commit_asked.store(true, Ordering::Relaxed);
     transaction.commit().await?;
     Ok(Said::Committed)
 }

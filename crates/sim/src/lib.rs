@@ -13,7 +13,22 @@
 //! - [`server`]: starting, killing and restarting the program
 //! - [`bank`]: transfers between tables that different worker groups own, batches, tables made on the fly
 //! - [`ledger`]: what was attempted, what was said, and the comparison with what is found
+//!
+//! The chaos program does the same to several servers that are one database, and to the network between them:
+//!
+//! - [`cluster`], [`network`], [`torn`]: the processes, proxies between them, what a power cut leaves of a write
+//! - [`schedule`], [`havoc`]: which faults a seed draws, and how they happen
+//! - [`load`], [`lists`]: clients at all servers
+//! - [`dependencies`]: whether an order explains what transactions over lists saw
 
 pub mod bank;
+pub mod cluster;
+pub mod dependencies;
+pub mod havoc;
 pub mod ledger;
+pub mod lists;
+pub mod load;
+pub mod network;
+pub mod schedule;
 pub mod server;
+pub mod torn;

@@ -161,6 +161,19 @@ impl Server {
         Err(io::Error::new(io::ErrorKind::TimedOut, "the server did not stop in time"))
     }
 
+    /// Stops the process where it is (SIGSTOP), or lets it go on (SIGCONT).
+    ///
+    /// # Errors
+    /// When the process cannot be signalled.
+    pub fn pause(&self, paused: bool) -> io::Result<()> {
+        let signal = match paused {
+            true => rustix::process::Signal::STOP,
+            false => rustix::process::Signal::CONT,
+        };
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal)?;
+        Ok(())
+    }
+
     /// Whether the process has ended by itself, and how.
     ///
     /// # Errors

@@ -132,6 +132,11 @@ const PIECE: u64 = 50_000;
 const WRITE: usize = 4_096;
 
 impl StateStore {
+    /// Nobody may read below this any more.
+    pub fn horizon(&self) -> Csn {
+        Csn(self.horizon.load(Ordering::Acquire))
+    }
+
     /// Raises the horizon, and does a bounded piece of the work: call it now and then, from any thread, one at a time.
     ///
     /// The caller promises that nobody reads below `horizon` any more, ever. A lower horizon than before is ignored.

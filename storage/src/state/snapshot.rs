@@ -13,6 +13,8 @@
 //! its horizon afterwards. It is taken at one moment, by an iterator that shows the state of that moment for as long as it
 //! lives, so commits go on beside it; what it holds of files and memory tables goes with it.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use curia_consensus::Base;
 use curia_consensus::ids::{Csn, GroupId};
@@ -117,10 +119,13 @@ impl StateStore {
         Ok(snapshot)
     }
 
-    /// A number that states share which hold the same rows of a group at a CSN, and hardly any others.
+    /// A number that states share which hold the same rows of a group at a CSN, and hardly any others. Storages that were given up
+    /// by then don't count: their rows go from each state when it gets to it.
     pub fn digest(&self, group: GroupId, csn: Csn) -> Result<u64> {
         let mut digest = Fnv::default();
-        for storage in self.storages_of(group) {
+        let dropped: BTreeMap<u32, Csn> = self.dropped()?.into_iter().collect();
+        let stands = |storage: &u32| dropped.get(storage).is_none_or(|at| *at > csn);
+        for storage in self.storages_of(group).into_iter().filter(stands) {
             let mut rows = self.scan(storage, &KeyRange::all(), csn, super::Direction::Forward);
             while let Some((key, row)) = rows.next()? {
                 digest.take(&storage.to_le_bytes());

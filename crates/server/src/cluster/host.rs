@@ -4,9 +4,9 @@ use super::door::Door;
 use super::identity::{Identity, write_book};
 use super::reports::{Reports, report};
 use super::request::{Answer, Request, Who, decode, encode};
-use super::{changes, forming, status};
+use super::{changes, digests, forming, status};
 use bytes::Bytes;
-use curia_consensus::Message;
+use curia_consensus::{Csn, Message};
 use curia_driver::{Driver, Mailbox};
 use curia_peer::{Address, Book, Caller, Host, RefusalCode, Stream, Transport};
 use parking_lot::Mutex;
@@ -251,6 +251,9 @@ impl ClusterHost {
             },
             Request::Status => Answer::Done(status::page(self).await),
             Request::Servers => Answer::Done(status::servers(self)),
+            Request::Digests { csn, wait_seconds } => digests::page(self, csn.map(Csn), Duration::from_secs(wait_seconds.min(600)))
+                .await
+                .map_or_else(Answer::Refused, Answer::Done),
             Request::Change { change, passed_on } => changes::change(self, change, passed_on).await,
         }
     }

@@ -15,9 +15,11 @@
 //! - [`member`]: the life of a server, from its first start to its stop.
 //! - [`door`]: SQL clients, served here or passed on to the consul.
 //! - [`status`]: the page of `curia status`; [`views`]: the schema `curia`; [`reports`]: what servers tell of themselves for both.
+//! - [`digests`]: what stands in the state, in a few bytes.
 //! - [`tools`]: the commands that ask servers.
 
 pub mod changes;
+pub mod digests;
 pub mod door;
 pub mod forming;
 pub mod host;

@@ -35,6 +35,13 @@ pub enum Request {
     Status,
     /// Who is in the cluster?
     Servers,
+    /// What stands in your state at this CSN? Wait until you have applied it.
+    Digests {
+        /// As of this, or of what is applied now.
+        csn: Option<u64>,
+        /// Longest wait.
+        wait_seconds: u64,
+    },
     /// Change who is in the cluster, or who is consul.
     Change {
         /// How.

@@ -45,6 +45,17 @@ pub enum Server {
         #[command(flatten)]
         whom: Whom,
     },
+    /// Print a digest of each worker group's rows, which at one CSN is the same on every server that runs the database.
+    Digests {
+        /// As of this CSN instead of what is applied now.
+        #[arg(long)]
+        csn: Option<u64>,
+        /// Wait so long until the server has applied it.
+        #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+        wait: u64,
+        #[command(flatten)]
+        whom: Whom,
+    },
     /// Make a server that was started with --join, and waits, a member.
     Add {
         /// Its peer address.
@@ -97,6 +108,13 @@ pub fn status(whom: &Whom) -> Result<(), Failure> {
 pub fn server(command: &Server) -> Result<(), Failure> {
     match command {
         Server::List { whom } => say(whom, &Request::Servers, PATIENCE),
+        Server::Digests { csn, wait, whom } => {
+            let request = Request::Digests {
+                csn: *csn,
+                wait_seconds: *wait,
+            };
+            say(whom, &request, CHANGE_PATIENCE + Duration::from_secs(*wait))
+        }
         Server::Add { address, whom } => change(whom, Change::Add(address.clone())),
         Server::Remove { server, whom } => change(whom, Change::Remove(*server)),
     }

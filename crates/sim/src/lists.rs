@@ -1,0 +1,207 @@
+//! The list workload: transactions that append unique numbers to lists and read lists, for [`crate::dependencies`].
+//!
+//! Lists are rows of `lists_N`. Each isolation level has lists of its own. A few lists are in use at a time; after so many appends
+//! the oldest gives way to a new one, so that lists stay short and contended.
+
+use crate::bank::said;
+use crate::dependencies::{Level, Micros, Step, Transaction};
+use crate::ledger::Said;
+use rand::{Rng, RngExt};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+use tokio_postgres::{Client, Error, SimpleQueryMessage};
+
+/// Tables that lists are in.
+const TABLES: i64 = 4;
+/// Lists in use at a time, of one level.
+const IN_USE: i64 = 6;
+/// Every so many appends a new list replaces the oldest.
+const APPENDS_A_LIST: i64 = 30;
+/// Most statements of a transaction.
+const STEPS_MAX: usize = 4;
+/// Keys of one level.
+const LEVEL_KEYS: i64 = 1_000_000_000;
+
+/// See the module's page.
+#[derive(Debug)]
+pub struct Lists {
+    begun: Instant,
+    /// Appends so far; each has the number that it appends.
+    appends: [AtomicI64; 3],
+}
+
+impl Lists {
+    /// None yet. Times are from `begun`.
+    pub fn new(begun: Instant) -> Lists {
+        Lists {
+            begun,
+            appends: Default::default(),
+        }
+    }
+
+    /// Creates the tables.
+    ///
+    /// # Errors
+    /// Any SQL error.
+    pub async fn open(&self, client: &Client) -> Result<(), Error> {
+        let create = |table| format!("CREATE TABLE lists_{table} (key bigint PRIMARY KEY, elements text NOT NULL);");
+        client.batch_execute(&(0..TABLES).map(create).collect::<String>()).await
+    }
+
+    /// Time since the beginning.
+    pub fn now(&self) -> Micros {
+        self.begun.elapsed().as_micros() as Micros
+    }
+
+    /// From now on new lists are used only.
+    pub fn turn_over(&self) {
+        for appends in &self.appends {
+            appends.fetch_add(IN_USE * APPENDS_A_LIST, Ordering::Relaxed);
+        }
+    }
+
+    /// Runs one transaction, for `patience` at most; a client that gave up must not be used again.
+    pub async fn attempt(&self, client: &Client, who: String, random: &mut impl Rng, patience: Duration) -> Transaction {
+        let (number, level) = [(0, Level::ReadCommitted), (1, Level::RepeatableRead), (2, Level::Serializable)][random.random_range(0..3)];
+        let steps = if random.random_ratio(1, 4) {
+            1
+        } else {
+            random.random_range(2..=STEPS_MAX)
+        };
+        let plan: Vec<Step> = (0..steps).map(|_| self.choose(number, random)).collect();
+        let mut transaction = Transaction {
+            who,
+            level,
+            asked: self.now(),
+            answered: 0,
+            steps: Vec::new(),
+            said: Said::Nothing,
+            csn: None,
+        };
+        let commit_asked = AtomicBool::new(false);
+        let trying = run(client, level, plan, &mut transaction.steps, &commit_asked);
+        let outcome = tokio::time::timeout(patience, trying).await;
+        transaction.answered = self.now();
+        transaction.said = match &outcome {
+            Ok(Ok(())) => Said::Committed,
+            Ok(Err(error)) => said(Some(error), &commit_asked),
+            Err(_) => said(None, &commit_asked),
+        };
+        let appended = transaction.steps.iter().any(|step| matches!(step, Step::Append(..)));
+        if transaction.said == Said::Committed && appended {
+            transaction.csn = tokio::time::timeout(patience, last_csn(client))
+                .await
+                .ok()
+                .and_then(Result::ok)
+                .flatten();
+        }
+        transaction
+    }
+
+    fn choose(&self, level: usize, random: &mut impl Rng) -> Step {
+        let newest = |appends: i64| level as i64 * LEVEL_KEYS + appends / APPENDS_A_LIST;
+        let among = random.random_range(0..IN_USE);
+        if random.random_ratio(1, 2) {
+            let value = self.appends[level].fetch_add(1, Ordering::Relaxed) + 1;
+            Step::Append(newest(value) + among, value)
+        } else {
+            Step::Read(newest(self.appends[level].load(Ordering::Relaxed)) + among, Vec::new())
+        }
+    }
+
+    /// Reads every list that these transactions touched: the last transaction of their history.
+    ///
+    /// # Errors
+    /// Any SQL error.
+    pub async fn read_all(&self, client: &Client, touched: &[Transaction]) -> Result<Transaction, Error> {
+        let asked = self.now();
+        let mut lists = BTreeMap::new();
+        for step in touched.iter().flat_map(|transaction| &transaction.steps) {
+            let (Step::Append(key, _) | Step::Read(key, _)) = step;
+            if !lists.contains_key(key) {
+                lists.insert(*key, read(client, *key).await?);
+            }
+        }
+        Ok(Transaction {
+            who: "the last look".to_owned(),
+            level: Level::ReadCommitted,
+            asked,
+            answered: self.now(),
+            steps: lists.into_iter().map(|(key, list)| Step::Read(key, list)).collect(),
+            said: Said::Committed,
+            csn: None,
+        })
+    }
+}
+
+async fn run(client: &Client, level: Level, plan: Vec<Step>, done: &mut Vec<Step>, commit_asked: &AtomicBool) -> Result<(), Error> {
+    // A single statement needs no block, and may be repeated by the server itself.
+    let alone = plan.len() == 1 && level == Level::ReadCommitted;
+    if !alone {
+        let level = match level {
+            Level::ReadCommitted => "READ COMMITTED",
+            Level::RepeatableRead => "REPEATABLE READ",
+            Level::Serializable => "SERIALIZABLE",
+        };
+        client.batch_execute(&format!("BEGIN ISOLATION LEVEL {level}")).await?;
+    }
+    commit_asked.store(alone, Ordering::Relaxed);
+    for step in plan {
+        let outcome = match step {
+            Step::Append(key, value) => {
+                // Noted first: what becomes of it isn't known.
+                done.push(Step::Append(key, value));
+                append(client, key, value).await
+            }
+            Step::Read(key, _) => match read(client, key).await {
+                Ok(list) => {
+                    done.push(Step::Read(key, list));
+                    Ok(())
+                }
+                Err(error) => Err(error),
+            },
+        };
+        if let Err(error) = outcome {
+            if !alone {
+                let _ = client.batch_execute("ROLLBACK").await; // the client may be gone with the server
+            }
+            return Err(error);
+        }
+    }
+    if !alone {
+        commit_asked.store(true, Ordering::Relaxed);
+        client.batch_execute("COMMIT").await?;
+    }
+    Ok(())
+}
+
+async fn append(client: &Client, key: i64, value: i64) -> Result<(), Error> {
+    let table = format!("lists_{}", key.rem_euclid(TABLES));
+    client
+        .batch_execute(&format!(
+            "INSERT INTO {table} VALUES ({key}, '{value}')
+             ON CONFLICT (key) DO UPDATE SET elements = {table}.elements || ',' || excluded.elements"
+        ))
+        .await
+}
+
+async fn read(client: &Client, key: i64) -> Result<Vec<i64>, Error> {
+    let question = format!("SELECT elements FROM lists_{} WHERE key = {key}", key.rem_euclid(TABLES));
+    let messages = client.simple_query(&question).await?;
+    let text = messages.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0),
+        _ => None,
+    });
+    // What is no number is none that anybody appended.
+    Ok(text.map_or_else(Vec::new, |text| text.split(',').map(|n| n.parse().unwrap_or(i64::MIN)).collect()))
+}
+
+/// The number of the session's last commit.
+///
+/// # Errors
+/// Any SQL error.
+pub async fn last_csn(client: &Client) -> Result<Option<u64>, Error> {
+    let row = client.query_one("SHOW curia.last_csn", &[]).await?;
+    Ok(row.get::<_, &str>(0).parse().ok())
+}

@@ -1,0 +1,147 @@
+//! Clients at work on all servers at once: transfers and other deeds of the [`Bank`], sums of all balances, transactions over
+//! [`Lists`]. They connect to whatever server comes next, give up on what takes too long, and write down what they were told.
+
+use crate::bank::{Bank, connect};
+use crate::dependencies::{Micros, Transaction};
+use crate::ledger::{Attempt, Said};
+use crate::lists::Lists;
+use parking_lot::Mutex;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::{RwLock, RwLockWriteGuard};
+use tokio::task::JoinHandle;
+use tokio_postgres::Client;
+
+/// How long a client waits for a connection, and how long for a transaction.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// How soon a client that was refused tries another server.
+const AGAIN: Duration = Duration::from_millis(20);
+/// Most transactions on one connection.
+const TRANSACTIONS_A_CONNECTION: u32 = 40;
+
+/// What clients share.
+#[derive(Debug)]
+pub struct Load {
+    /// Transfers, batches, tables.
+    pub bank: Bank,
+    /// Lists.
+    pub lists: Lists,
+    /// Where servers take clients.
+    pub places: Mutex<Vec<String>>,
+    /// What they noted since it was taken last.
+    pub notes: Mutex<Notes>,
+    ids: AtomicI64,
+    /// Clients hold it for reading while they work.
+    turns: RwLock<()>,
+    /// Clients are to let go of it.
+    halting: AtomicBool,
+}
+
+/// What clients saw.
+#[derive(Debug, Default)]
+pub struct Notes {
+    /// Of the bank.
+    pub attempts: Vec<Attempt>,
+    /// Over lists.
+    pub transactions: Vec<Transaction>,
+    /// When each commit that was acknowledged was begun, and when it was answered.
+    pub commits: Vec<(Micros, Micros)>,
+    /// Sums of all balances that were right.
+    pub sums: u64,
+    /// What must not be.
+    pub wrong: Vec<String>,
+}
+
+impl Load {
+    /// Nobody works yet.
+    pub fn new(bank: Bank) -> Load {
+        Load {
+            bank,
+            lists: Lists::new(Instant::now()),
+            places: Mutex::default(),
+            notes: Mutex::default(),
+            ids: AtomicI64::new(1),
+            turns: RwLock::new(()),
+            halting: AtomicBool::new(false),
+        }
+    }
+
+    /// Starts a client.
+    pub fn employ(self: &Arc<Load>, number: i32, random: ChaCha12Rng) -> JoinHandle<()> {
+        tokio::spawn(self.clone().work(number, random))
+    }
+
+    /// Waits until no client works, and keeps them from it as long as the guard lives.
+    pub async fn halt(&self) -> RwLockWriteGuard<'_, ()> {
+        self.halting.store(true, Ordering::Relaxed);
+        let guard = self.turns.write().await;
+        self.halting.store(false, Ordering::Relaxed);
+        guard
+    }
+
+    async fn work(self: Arc<Load>, number: i32, mut random: ChaCha12Rng) {
+        loop {
+            let _turn = self.turns.read().await;
+            let place = {
+                let places = self.places.lock();
+                places[random.random_range(0..places.len())].clone()
+            };
+            match tokio::time::timeout(PATIENCE, connect(&place)).await {
+                Ok(Ok(mut client)) => {
+                    for _ in 0..random.random_range(1..=TRANSACTIONS_A_CONNECTION) {
+                        let over = tokio::time::Instant::now() + PATIENCE;
+                        self.one(&mut client, &place, number, &mut random).await;
+                        if client.is_closed() || self.halting.load(Ordering::Relaxed) || tokio::time::Instant::now() >= over {
+                            break;
+                        }
+                    }
+                }
+                _ => tokio::time::sleep(AGAIN).await,
+            }
+        }
+    }
+
+    /// One transaction, written down.
+    async fn one(&self, client: &mut Client, place: &str, number: i32, random: &mut ChaCha12Rng) {
+        let asked = self.lists.now();
+        // What is left over of a draw doesn't depend on how far this one comes.
+        let mut own = ChaCha12Rng::seed_from_u64(random.random());
+        let committed = match random.random_range(0..10) {
+            0..4 => {
+                let id = self.ids.fetch_add(1, Ordering::Relaxed);
+                let attempt = self.bank.attempt(client, number, id, &mut own, PATIENCE).await;
+                let said = attempt.said;
+                self.notes.lock().attempts.push(attempt);
+                said == Said::Committed
+            }
+            4..9 => {
+                let who = format!("client {number} at {place}");
+                let transaction = self.lists.attempt(client, who, &mut own, PATIENCE).await;
+                let committed = transaction.said == Said::Committed && transaction.csn.is_some();
+                self.notes.lock().transactions.push(transaction);
+                committed
+            }
+            _ => {
+                let sum = tokio::time::timeout(PATIENCE, self.bank.total(client)).await;
+                let mut notes = self.notes.lock();
+                match sum {
+                    Ok(Ok(sum)) if sum == self.bank.opening_total() => notes.sums += 1,
+                    Ok(Ok(sum)) => {
+                        let opening = self.bank.opening_total();
+                        notes
+                            .wrong
+                            .push(format!("at {asked} us at {place} all balances add up to {sum}, not to {opening}"));
+                    }
+                    _ => {}
+                }
+                false
+            }
+        };
+        if committed {
+            self.notes.lock().commits.push((asked, self.lists.now()));
+        }
+    }
+}

@@ -201,12 +201,22 @@ impl Node {
     }
 
     /// Until when nobody else can have been elected: those who echoed a round stick to their consul for an election
-    /// time-out after they heard of it, on clocks that differ from this one by the drift at most.
-    fn lease_until(&self) -> Option<Duration> {
+    /// time-out after they heard of it, on clocks that differ from this one by the drift at most. `None` without a lease, and from the
+    /// moment on when a transfer is begun. Whoever reads under it compares it with the present.
+    pub fn lease_until(&self) -> Option<Duration> {
         let drift = u32::from(self.config.lease_drift_percent.filter(|_| self.lease_may_hold())?.min(100));
         let drift = if mutated!(self.config, LeaseWithoutDrift) { 0 } else { drift };
         let confirmed = self.confirmed_at()?;
         Some(confirmed + self.config.election_timeout * (100 - drift) / 100)
+    }
+
+    /// What bounded reads go by: everything that was acknowledged up to this time is at or below this CSN.
+    pub fn confirmed(&self) -> Option<(Duration, Csn)> {
+        match self.serving {
+            // Everything acknowledged before the round left is resolved here by now.
+            Some(_) => self.confirmed_at().map(|at| (at, self.sequencer.resolved())),
+            None => self.reads.answer,
+        }
     }
 
     fn confirmed_at(&self) -> Option<Duration> {
@@ -221,11 +231,7 @@ impl Node {
         }
         let resolved = self.serving.map(|_| self.sequencer.resolved());
         let lease = self.lease_until().filter(|until| now < *until).and(resolved);
-        let confirmed = match resolved {
-            // Everything acknowledged before the round left is resolved here by now.
-            Some(csn) => self.confirmed_at().map(|at| (at, csn)),
-            None => self.reads.answer,
-        };
+        let confirmed = self.confirmed();
         for (read, age) in std::mem::take(&mut self.reads.for_tick) {
             let known = match age {
                 None => lease,

@@ -22,6 +22,7 @@ use curia_consensus::ids::{GroupId, Index, LogId};
 use curia_consensus::{AppliedTo, Apply, InstallChunk, Payload, Record};
 use curia_storage::state::ApplyBatch;
 use curia_storage::{Result, StateStore, StorageError, log::LogStore};
+use curia_txn::bootstrap::CATALOG;
 use parking_lot::Mutex;
 
 /// What was handed out and is not in the state yet, in CSN order.
@@ -32,6 +33,8 @@ pub(crate) struct Applying {
     bytes: u64,
     /// How far the first of the queue is.
     at: Place,
+    /// The catalog changed since this was looked at last.
+    pub(crate) catalog_changed: bool,
 }
 
 enum Step {
@@ -126,11 +129,17 @@ impl Applying {
         };
         let mut batch = ApplyBatch::new();
         let mut at = self.at;
+        let mut timed = None;
         while let Some(fragment) = work.fragments.get(at.fragment) {
             if batch.bytes() >= slice_bytes {
+                self.catalog_changed |= batch.touches(CATALOG.0);
                 state.apply(batch)?;
                 self.at = at;
                 return Ok(Some(Slice::More));
+            }
+            // Every transaction's, so that a time means the same CSN on every server.
+            if timed.replace(fragment.csn) != Some(fragment.csn) {
+                batch.commit_timestamp(fragment.csn, fragment.timestamp);
             }
             match fragment.stages.as_slice().get(at.stage) {
                 Some(stage) => {
@@ -157,11 +166,9 @@ impl Applying {
                 batch.applied(*group, position.clone());
             }
             batch.committed(to.csn, to.timestamp);
-            if !work.fragments.is_empty() {
-                batch.commit_timestamp(to.csn, to.timestamp);
-            }
         }
         if !batch.is_empty() {
+            self.catalog_changed |= batch.touches(CATALOG.0);
             state.apply(batch)?;
         }
         self.at = Place::default();

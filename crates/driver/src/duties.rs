@@ -30,11 +30,14 @@ impl Engine {
     /// Does what the node asks, and applies what came of it or a slice of that. Whether there is more to apply now.
     pub(crate) fn advance(&mut self) -> Result<bool, DriverError> {
         loop {
+            self.ask_proof();
             let output = self.node.take_output();
             let idle = output.is_empty();
             if let Some(office) = output.office {
                 self.note(office);
             }
+            // Before anything leaves that could make another server consul.
+            self.show_proof();
             for message in output.messages {
                 self.peers.send(message);
             }
@@ -59,7 +62,9 @@ impl Engine {
                 self.applying.install(chunk);
             }
             for ready in output.reads {
-                if let Some(sender) = self.reads.remove(&ready.id) {
+                if !self.proven(ready.id, ready.result)
+                    && let Some(sender) = self.reads.remove(&ready.id)
+                {
                     let _ = sender.send(ready.result); // who no longer waits needs no answer
                 }
             }
@@ -71,6 +76,18 @@ impl Engine {
                 None | Some(Slice::Install) if idle => return Ok(false),
                 None | Some(Slice::Done(..) | Slice::Install) => {}
             }
+        }
+    }
+
+    /// Tells readers what they need not ask.
+    fn show_proof(&mut self) {
+        self.published.alone.store(self.node.is_lone(), Ordering::Release);
+        let lease = self.node.lease_until().unwrap_or_default().as_micros();
+        self.published
+            .lease_until
+            .store(u64::try_from(lease).unwrap_or(u64::MAX), Ordering::Release);
+        if self.term == Term::ZERO {
+            *self.published.confirmed.lock() = self.node.confirmed();
         }
     }
 
@@ -153,6 +170,7 @@ impl Engine {
                 let _ = sender.send(Err(error));
             }
             self.refuse_held();
+            self.deny_proofs();
             self.unwritten_bytes = 0;
             self.published.term.store(0, Ordering::Release);
         }
@@ -284,6 +302,7 @@ impl Engine {
         }
         // What is in the state's groups is of different CSNs until all have caught up with it.
         self.published.readable.store(false, Ordering::Release);
+        self.applying.catalog_changed = true;
         if let Some(incoming) = self.incoming.remove(&group) {
             let (state, reports) = (state.clone(), self.inlets.reports.clone());
             let (stopping, retry) = (self.stopping.clone(), self.options.full_disk_interval);
@@ -309,8 +328,12 @@ impl Engine {
         if !self.node.is_prefix() {
             return; // nothing can be read until it is
         }
-        self.published.readable.store(true, Ordering::Release);
+        if std::mem::take(&mut self.applying.catalog_changed) {
+            self.published.catalog.store(to.csn.0, Ordering::Release);
+        }
         let before = self.published.applied.swap(to.csn.0, Ordering::Release);
+        // Last: whoever finds it readable takes no snapshot of before an install.
+        self.published.readable.store(true, Ordering::Release);
         if before != to.csn.0 {
             self.published.waiters.send_replace(to.csn);
         }

@@ -38,6 +38,7 @@ use crate::handle::Published;
 use crate::log_side::LogSide;
 use crate::options::DriverOptions;
 use crate::peers::Peers;
+use crate::proofs::Proofs;
 use crate::request::Request;
 use crate::serving::Serving;
 use crate::standing::{Examined, Inaugurations};
@@ -71,7 +72,6 @@ pub(crate) struct Engine {
     pub(crate) serving: Serving,
     pub(crate) published: Arc<Published>,
     pub(crate) inlets: Inlets,
-    pub(crate) started: Instant,
     /// The term that this server serves; zero while it doesn't.
     pub(crate) term: Term,
     /// A request that was taken up and found no room in the node.
@@ -92,7 +92,8 @@ pub(crate) struct Engine {
     parts: Vec<Part>,
     /// By their numbers.
     pub(crate) reads: BTreeMap<u64, oneshot::Sender<Result<Csn, ReadError>>>,
-    last_read: u64,
+    pub(crate) last_read: u64,
+    pub(crate) proofs: Proofs,
     /// The snapshot that is being received.
     pub(crate) incoming: BTreeMap<GroupId, Incoming>,
     /// The thread that puts it into the state.
@@ -139,7 +140,6 @@ impl Engine {
             serving,
             published,
             inlets,
-            started: Instant::now(),
             term: Term::ZERO,
             held: None,
             unwritten_bytes: 0,
@@ -151,6 +151,7 @@ impl Engine {
             parts: Vec::new(),
             reads: BTreeMap::new(),
             last_read: 0,
+            proofs: Proofs::default(),
             incoming: BTreeMap::new(),
             installing: None,
             unsealed: None,
@@ -166,13 +167,14 @@ impl Engine {
     pub(crate) fn begin(&mut self) -> Result<(), DriverError> {
         if let Some(state) = &self.state {
             let (csn, _) = state.applied_csn()?;
+            self.published.catalog.store(csn.0, Ordering::Release);
             self.published.applied.store(csn.0, Ordering::Release);
             self.published.waiters.send_replace(csn);
         }
         self.published.readable.store(self.node.is_prefix(), Ordering::Release);
         self.show();
         while self.node.is_lone() && self.term == Term::ZERO {
-            self.node.tick(self.started.elapsed());
+            self.node.tick(self.published.started.elapsed());
             self.settle()?;
             if let Some(error) = self.no_room() {
                 return Err(error.into()); // a server that doesn't serve yet has nothing to wait with
@@ -194,7 +196,7 @@ impl Engine {
 
     fn round(&mut self) -> Result<(), DriverError> {
         self.gather()?;
-        self.node.tick(self.started.elapsed());
+        self.node.tick(self.published.started.elapsed());
         if !self.advance()? {
             self.truncate_if_due()?;
             self.seal_if_quiet()?;
@@ -276,7 +278,7 @@ impl Engine {
                 recv(self.inlets.done) -> done => if let Ok(done) = done { self.take_done(done)? },
                 default(self.patience()) => {}
             }
-            self.node.tick(self.started.elapsed());
+            self.node.tick(self.published.started.elapsed());
             self.settle()?;
         }
         Ok(())
@@ -404,6 +406,7 @@ impl Engine {
                 self.reads.insert(self.last_read, sender);
                 self.node.read(self.last_read, level);
             }
+            Request::Prove(term, sender) => self.prove(term, sender),
             Request::Reconfigure(change, sender) => drop(sender.send(self.node.reconfigure(&change))),
             Request::Transfer(to, sender) => drop(sender.send(self.node.transfer(to))),
             Request::Examine(tell) => tell(self.examine()),
@@ -531,7 +534,12 @@ impl Engine {
             Request::Checkpoint(sender) => drop(sender.send(false)),
             Request::Discard(group, stages) => self.discard(group, &stages),
             // Who asked hears that the driver has gone.
-            Request::Read(..) | Request::Reconfigure(..) | Request::Transfer(..) | Request::Examine(_) | Request::Shutdown => {}
+            Request::Read(..)
+            | Request::Prove(..)
+            | Request::Reconfigure(..)
+            | Request::Transfer(..)
+            | Request::Examine(_)
+            | Request::Shutdown => {}
         }
     }
 

@@ -5,20 +5,21 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use curia_consensus::ids::{Csn, GroupId, Index, ServerId, Term};
 use curia_consensus::{Change, Configuration, Message, ReadError, ReadLevel, ReconfigureError, TransferError};
 use curia_storage::StateStore;
-use curia_txn::{CommitTicket, Replication, StageRef, StageTicket, WriteSet};
+use curia_txn::{CommitTicket, ProofTicket, Replication, StageRef, StageTicket, WriteSet};
 use curia_types::{Result, SqlError, SqlState};
 use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 
 use crate::failure::DriverError;
 use crate::measure;
+use crate::proofs::answered;
 use crate::request::Request;
 use crate::standing::{Examined, Standing};
 
@@ -40,6 +41,15 @@ pub(crate) struct Published {
     pub(crate) dropped: AtomicU64,
     /// The state is one prefix of the commit order: it can be read at `applied`.
     pub(crate) readable: AtomicBool,
+    /// There is no other server, so that office needs no proof.
+    pub(crate) alone: AtomicBool,
+    /// Until when a lease proves the office: microseconds since `started`.
+    pub(crate) lease_until: AtomicU64,
+    pub(crate) started: Instant,
+    /// What bounded reads go by: [`curia_consensus::Node::confirmed`], on the same clock.
+    pub(crate) confirmed: Mutex<Option<(Duration, Csn)>>,
+    /// The newest applied transaction that changed the catalog; stored before `applied` is.
+    pub(crate) catalog: AtomicU64,
     pub(crate) standing: watch::Sender<Standing>,
     pub(crate) configuration: watch::Sender<Arc<Configuration>>,
     /// Why the thread stopped, if it had to.
@@ -52,6 +62,11 @@ impl Published {
             groups: AtomicU32::new(0),
             dropped: AtomicU64::new(0),
             readable: AtomicBool::new(true),
+            alone: AtomicBool::new(false),
+            lease_until: AtomicU64::new(0),
+            started: Instant::now(),
+            confirmed: Mutex::default(),
+            catalog: AtomicU64::new(0),
             standing: watch::channel(Standing::default()).0,
             configuration: watch::channel(configuration).0,
             applied: AtomicU64::new(0),
@@ -144,12 +159,6 @@ impl Driver {
     /// Who takes part, by the latest configuration that this server has.
     pub fn configuration(&self) -> watch::Receiver<Arc<Configuration>> {
         self.published.configuration.subscribe()
-    }
-
-    /// Whether the state is one prefix of the commit order, so that it can be read at [`Replication::applied`]. It isn't while groups'
-    /// snapshots are being installed.
-    pub fn readable(&self) -> bool {
-        self.published.readable.load(Ordering::Acquire)
     }
 
     /// How this server sees its cluster.
@@ -289,6 +298,54 @@ impl Replication for Driver {
 
     fn office(&self) -> Term {
         Term(self.published.term.load(Ordering::Acquire))
+    }
+
+    fn is_alone(&self) -> bool {
+        self.published.alone.load(Ordering::Acquire)
+    }
+
+    fn prove_office(&self, term: Term) -> Option<ProofTicket> {
+        let published = &*self.published;
+        let sure = || {
+            let lease = published.lease_until.load(Ordering::Acquire);
+            lease > 0 && published.started.elapsed().as_micros() < u128::from(lease)
+        };
+        if (self.is_alone() || sure()) && self.office() == term {
+            return None;
+        }
+        let (sender, ticket) = ProofTicket::pair();
+        if let Err(Request::Prove(_, sender)) = self.send(Request::Prove(term, sender)) {
+            let _ = sender.send(Err(self.stopped()));
+        }
+        Some(ticket)
+    }
+
+    fn reach(&self, level: ReadLevel) -> Pin<Box<dyn Future<Output = Result<()>> + Send + '_>> {
+        let published = &*self.published;
+        let known = match level {
+            ReadLevel::Session(csn) | ReadLevel::AsOf(csn) => Some(csn),
+            ReadLevel::Bounded(age) => {
+                let confirmed = *published.confirmed.lock();
+                confirmed
+                    .filter(|(at, _)| published.started.elapsed() < *at + age)
+                    .map(|(_, csn)| csn)
+            }
+            ReadLevel::Strict => None,
+        };
+        Box::pin(async move {
+            match known {
+                Some(csn) if csn <= self.applied() => Ok(()),
+                _ => answered(self.read(level).await?),
+            }
+        })
+    }
+
+    fn readable(&self) -> bool {
+        self.published.readable.load(Ordering::Acquire)
+    }
+
+    fn catalog_changed(&self) -> Csn {
+        Csn(self.published.catalog.load(Ordering::Acquire))
     }
 
     fn refusal(&self) -> SqlError {

@@ -32,6 +32,7 @@ mod measure;
 mod membership;
 mod options;
 mod peers;
+mod proofs;
 mod request;
 mod serving;
 mod standing;

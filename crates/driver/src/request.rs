@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use crossbeam_channel::Sender;
-use curia_consensus::ids::{Csn, GroupId, Index, ServerId};
+use curia_consensus::ids::{Csn, GroupId, Index, ServerId, Term};
 use curia_consensus::{Change, ReadError, ReadLevel, ReconfigureError, TransferError};
-use curia_txn::{CommitSender, StageRef, StageSender, WriteSet};
+use curia_txn::{CommitSender, ProofSender, StageRef, StageSender, WriteSet};
 use tokio::sync::oneshot;
 
 use crate::standing::Examined;
@@ -19,6 +19,8 @@ pub(crate) enum Request {
     Discard(GroupId, Vec<StageRef>),
     /// Wait until this server may read at this level.
     Read(ReadLevel, oneshot::Sender<Result<Csn, ReadError>>),
+    /// Prove that this server is consul of this term.
+    Prove(Term, ProofSender),
     /// Change the configuration.
     Reconfigure(Box<Change>, oneshot::Sender<Result<Index, ReconfigureError>>),
     /// Hand the office over.
@@ -48,6 +50,7 @@ impl Request {
             Request::Stage(_, payload, _) => payload.len() + RECORD_OVERHEAD_BYTES,
             Request::Discard(..)
             | Request::Read(..)
+            | Request::Prove(..)
             | Request::Reconfigure(..)
             | Request::Transfer(..)
             | Request::Examine(_)

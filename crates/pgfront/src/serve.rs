@@ -111,6 +111,7 @@ async fn serve(connection: &mut Connection, session: &mut Session) -> Result<(),
                     let told: String = String::from_utf8_lossy(&body).chars().take(LOGGED_CHARACTERS).collect();
                     tracing::error!(error = ?e, message = told, "internal error");
                 }
+                let e = session.vouch(e).await;
                 session.fail();
                 encode::error(connection.out(), ErrorSeverity::Error, &e);
                 if matches!(frame.kind, b'Q' | b'F' | b'S') {

@@ -13,7 +13,7 @@
 //! computed to its end before the first row leaves. Where a statement cannot run again (COPY TO, EXPLAIN ANALYZE), a lock that is not
 //! free is refused with 0A000.
 
-use crate::context::Shared;
+use crate::context::{Shared, read_only};
 use crate::notice::Notice;
 use curia_txn::{AdvisoryKey, AdvisoryMode, AdvisoryScope};
 use curia_types::{Datum, Result, SqlError, SqlState};
@@ -111,6 +111,9 @@ impl Shared {
             return Ok(Some(void()));
         }
         let Some(call) = Call::of(function, args) else { return Ok(None) };
+        if self.local {
+            return Err(read_only("an advisory lock function")); // the locks are the consul's
+        }
         let mut journal = self.advisory.lock();
         let answer = match journal.before.iter().position(|(done, _)| *done == call) {
             Some(at) => journal.before.swap_remove(at).1,

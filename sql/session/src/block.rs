@@ -101,7 +101,7 @@ impl Session {
                         _ => Isolation::ReadCommitted,
                     },
                 },
-                modes.read_only.unwrap_or_else(|| settings.is_on("default_transaction_read_only")),
+                self.shared.local || modes.read_only.unwrap_or_else(|| settings.is_on("default_transaction_read_only")),
             )
         };
         self.block.deferrable = deferrable;
@@ -111,7 +111,11 @@ impl Session {
             lock_timeout: self.environment.lock_timeout,
             io: Some(self.environment.io_shared.clone()),
         };
-        self.shared.database.begin(&self.shared.slot, options)
+        let database = &self.shared.database;
+        match self.shared.local && !database.serves() {
+            true => database.begin_away(&self.shared.slot, options),
+            false => database.begin(&self.shared.slot, options),
+        }
     }
 
     /// 25P02 for everything but the end of a failed block.
@@ -208,12 +212,10 @@ impl Session {
         // Not to be cut short: once it is handed over, only its outcome ends it.
         match tx.commit().await {
             Ok(committed) => {
-                let mut settings = self.shared.settings.lock();
-                settings.commit();
+                self.shared.settings.lock().commit();
                 if let Some(csn) = committed.csn {
-                    settings.set_internal("curia.last_csn", &csn.0.to_string());
+                    self.shared.saw(csn);
                 }
-                drop(settings);
                 self.act_on_notifications();
                 Ok(())
             }

@@ -20,6 +20,7 @@ use curia_types::{Datum, IoContext, Result, SqlError, SqlState, oid};
 use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Microseconds from 1970-01-01 to 2000-01-01.
@@ -51,6 +52,10 @@ pub struct Shared {
     pub(crate) notifications: Mutex<Pending>,
     /// What advisory lock functions of the running statement did.
     pub(crate) advisory: Mutex<Journal>,
+    /// The newest CSN that was committed or read at.
+    pub(crate) last_csn: AtomicU64,
+    /// The session reads here whether or not this server is the consul, and writes nothing.
+    pub(crate) local: bool,
     pub(crate) process: i32,
     /// Name of its temporary schema, existing or not.
     pub(crate) temporary: String,
@@ -111,7 +116,7 @@ impl Context for StatementContext {
         self.statement_timestamp
     }
     fn setting(&self, name: &str) -> Option<String> {
-        self.shared.settings.lock().show(name)
+        self.shared.settings_now().show(name)
     }
     fn session_call(&self, function: u32, args: &[Datum]) -> Result<Datum> {
         match self.call(function, args)? {
@@ -176,12 +181,32 @@ mod proc {
     pub const PG_NOTIFICATION_QUEUE_USAGE: u32 = 3296;
     pub const PG_SEQUENCE_LAST_VALUE: u32 = 4032;
     pub const PG_IS_IN_RECOVERY: u32 = 3810;
+
+    /// What only the consul knows, and what changes the client's session with it.
+    pub const CONSULS: [u32; 12] = [
+        NEXTVAL,
+        CURRVAL,
+        SETVAL,
+        SETVAL_CALLED,
+        SET_CONFIG,
+        LASTVAL,
+        TXID_CURRENT,
+        TXID_CURRENT_SNAPSHOT,
+        PG_CURRENT_XACT_ID,
+        PG_CURRENT_SNAPSHOT,
+        PG_NOTIFY,
+        PG_SEQUENCE_LAST_VALUE,
+    ];
 }
 
 impl StatementContext {
     /// `Ok(None)`: not ours.
     fn call(&self, function: u32, args: &[Datum]) -> Result<Option<Datum>> {
         let s = &self.shared;
+        if s.local && proc::CONSULS.contains(&function) {
+            let name = curia_functions::by_oid(function).map_or("function", |f| f.name);
+            return Err(read_only(&format!("{name}()")));
+        }
         Ok(Some(match function {
             proc::VERSION => Datum::text(version()),
             proc::CURRENT_USER => Datum::text(&self.identity.current_name),
@@ -240,7 +265,7 @@ impl StatementContext {
             proc::PG_CONF_LOAD_TIME | proc::PG_POSTMASTER_START_TIME => Datum::Timestamptz(s.server_start),
             proc::CURRENT_SETTING | proc::CURRENT_SETTING_MISSING => {
                 let name = text(args, 0)?;
-                match s.settings.lock().show(name) {
+                match s.settings_now().show(name) {
                     Some(v) => Datum::text(v),
                     None if matches!(args.get(1), Some(Datum::Bool(true))) => Datum::Null,
                     None => return Err(unrecognized(name)),

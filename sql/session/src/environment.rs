@@ -5,6 +5,7 @@ use crate::identity::{Identity, usable};
 use crate::names::Names;
 use crate::notice::Severity;
 use curia_catalog::{Catalog, temporary};
+use curia_consensus::ids::Csn;
 use curia_execute::CatalogTypes;
 use curia_types::IoContext;
 use std::sync::Arc;
@@ -26,6 +27,8 @@ pub struct Environment {
     pub key: Arc<str>,
     /// `statement_timeout`
     pub statement_timeout: Option<Duration>,
+    /// `curia.min_csn`
+    pub min_csn: Csn,
     /// `lock_timeout`
     pub lock_timeout: Option<Duration>,
     /// `client_min_messages`
@@ -84,6 +87,7 @@ impl Environment {
             key: key.into(),
             statement_timeout: time("statement_timeout"),
             lock_timeout: time("lock_timeout"),
+            min_csn: Csn(settings.get("curia.min_csn").and_then(|csn| csn.parse().ok()).unwrap_or(0)),
             min_messages: match settings.get("client_min_messages") {
                 Some("log") => Severity::Log,
                 Some("warning") => Severity::Warning,

@@ -25,6 +25,7 @@
 //!   `definitions`: statements that are no queries; `portal`: rows on their way; [`copy`]: COPY.
 //! - `planning`, [`plan_cache`], [`literal`]: from text to a plan, once.
 //! - [`context`], `names`, `environment`: what functions and the binder see of the session.
+//! - [`reading`]: how fresh it reads, and where.
 //! - `temporary`: what becomes of temporary relations.
 //! - [`settings`]: SET and SHOW, transactional. [`password`]: SCRAM verifiers.
 //! - [`sessions`]: opening one. [`backends`]: who is connected; cancel and shutdown. [`cores`]: the threads. [`remote`]: a session for other
@@ -53,6 +54,7 @@ pub mod password;
 pub mod plan_cache;
 mod planning;
 mod portal;
+pub mod reading;
 pub mod remote;
 pub mod session;
 pub mod sessions;
@@ -70,6 +72,7 @@ pub use notice::{Notice, Notices, Severity};
 pub use notifications::Notification;
 pub use objects::ViewRows;
 pub use output::{CopyInput, Disconnected, Field, Format, Output, Stop};
+pub use reading::{ReadLevel, only_reads};
 pub use remote::{CopyPiece, RemotePrepared, RemoteRows, RemoteSession};
 pub use session::Session;
 pub use sessions::{Authentication, Login, Peer, Sessions, SessionsConfig};

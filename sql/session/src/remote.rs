@@ -210,13 +210,17 @@ impl Actor {
             other => other,
         };
         self.session.shared.notices.take();
-        result.map_err(|stop| {
-            self.session.fail();
-            match stop {
-                Stop::Error(e) => e,
-                Stop::Disconnected => SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to user request"),
+        match result {
+            Ok(value) => Ok(value),
+            Err(stop) => {
+                let error = match stop {
+                    Stop::Error(e) => self.session.vouch(e).await,
+                    Stop::Disconnected => SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to user request"),
+                };
+                self.session.fail();
+                Err(error)
             }
-        })
+        }
     }
 
     async fn prepare(&mut self, sql: &str) -> Result<RemotePrepared, Stop> {

@@ -16,6 +16,7 @@ use crate::sessions::Sessions;
 use crate::settings::REPORTED;
 use crate::wait::Waits;
 use curia_catalog::Catalog;
+use curia_consensus::ids::Csn;
 use curia_execute::Execution;
 use curia_parse::Parsed;
 use curia_txn::{LockWait, Transaction};
@@ -49,8 +50,11 @@ pub struct Session {
     /// What the client was told of reported parameters, and the settings' generation then.
     told: Vec<String>,
     told_generation: u64,
+    told_csn: u64,
     /// It has made temporary relations, or may have.
     pub(crate) has_temporary: bool,
+    /// Statements see this CSN at least.
+    pub(crate) observed: Csn,
 }
 
 impl Session {
@@ -73,7 +77,9 @@ impl Session {
             in_string: false,
             told: Vec::new(),
             told_generation: 0,
+            told_csn: 0,
             has_temporary: false,
+            observed: Csn::ZERO,
         };
         session.told = session.reported().into_iter().map(|(_, v)| v).collect();
         session.told_generation = session.shared.settings.lock().generation();
@@ -106,7 +112,7 @@ impl Session {
 
     /// Reported parameters with their values.
     pub fn reported(&self) -> Vec<(String, String)> {
-        let settings = self.shared.settings.lock();
+        let settings = self.shared.settings_now();
         REPORTED
             .iter()
             .map(|n| ((*n).to_owned(), settings.show(n).unwrap_or_default()))
@@ -116,10 +122,13 @@ impl Session {
     /// Tells the client which reported parameters changed. To be called before ReadyForQuery.
     pub fn report_changes(&mut self, out: &mut impl Output) {
         let generation = self.shared.settings.lock().generation();
-        if generation == self.told_generation {
+        let csn = self.last_csn();
+        // Alone, there is nobody whom a client would carry it to.
+        let moved = csn != self.told_csn && !self.shared.database.replication().is_alone();
+        if generation == self.told_generation && !moved {
             return;
         }
-        self.told_generation = generation;
+        (self.told_generation, self.told_csn) = (generation, csn);
         let reported = self.reported();
         for (told, (name, value)) in self.told.iter_mut().zip(reported) {
             if *told != value {
@@ -163,6 +172,11 @@ impl Session {
         self.registration.interrupt.clear_cancel();
         self.statement_start = now_micros();
         self.waits.deadline = None;
+        if self.shared.local
+            && let Err(error) = self.shared.database.follow()
+        {
+            tracing::debug!(%error, "the catalog is behind"); // a statement that reads finds out
+        }
         self.arm_timeout();
     }
 
@@ -411,9 +425,13 @@ impl Session {
         if planned.waits || planned.writes.is_some() {
             shared.note_advisory();
         }
+        let asks = planned.writes.is_none() && !tx.has_writes();
         let rows_and_count = async {
             loop {
                 tx.start_statement();
+                if asks {
+                    tx.ask_proof();
+                }
                 match waits.run(out, run_once(&planned, tx, execution.clone())).await {
                     Err(Stop::Error(error)) => {
                         let wanted = shared.advisory.lock().wanted();
@@ -422,6 +440,16 @@ impl Session {
                         let wait = tx.advisory_lock(call.key, call.mode, call.scope(), LockWait::Block);
                         waits.run(out, wait).await?;
                         shared.advisory.lock().granted(call);
+                    }
+                    Ok(done) => {
+                        // What has written is proven by its commit.
+                        if !tx.is_proven() && !tx.has_writes() {
+                            waits.run(out, tx.prove()).await?;
+                        }
+                        if let Some(csn) = tx.snapshot() {
+                            shared.saw(csn);
+                        }
+                        return Ok(done);
                     }
                     outcome => return outcome,
                 }
@@ -448,12 +476,16 @@ impl Session {
         prepared: &Prepared,
         out: &mut O,
     ) -> Result<(Arc<Planned>, Arc<Catalog>), Stop> {
+        self.take_ground(out).await?;
         loop {
             let catalog = self.transaction()?.catalog();
             let planned = self.plan_prepared(prepared, &catalog, out).await?;
             planned.permit(&catalog)?;
             let waits = self.waits.clone();
             let tx = self.transaction()?;
+            if tx.is_away() {
+                return Ok((planned, catalog));
+            }
             waits.run(out, tx.lock_tables(planned.plan.tables())).await?;
             // While it waited for a lock the table may have changed.
             let now = tx.catalog();

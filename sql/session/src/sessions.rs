@@ -14,6 +14,7 @@ use curia_txn::Database;
 use curia_types::{Result, SqlError, SqlState};
 use parking_lot::Mutex;
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
 /// Limits of the sessions of one server.
@@ -166,6 +167,23 @@ impl Sessions {
     /// 57P03 where this server is not the consul, 53300 when there are too many, 3D000 for an unknown database, 28000 for an unknown role, and the errors of its parameters.
     pub fn open(self: &Arc<Self>, login: Login) -> Result<Session> {
         self.require_office()?;
+        self.open_here(login, false)
+    }
+
+    /// Opens a session that only reads, on any server that runs the state ([`crate::reading`]). It asks for no proof of who the client
+    /// is: the caller has that.
+    ///
+    /// # Errors
+    /// 57P03 before there is a catalog here, and those of [`Sessions::open`].
+    pub fn open_local(self: &Arc<Self>, login: Login) -> Result<Session> {
+        self.database.follow()?;
+        if self.database.catalog().schemas.is_empty() {
+            return Err(self.database.replication().refusal());
+        }
+        self.open_here(login, true)
+    }
+
+    fn open_here(self: &Arc<Self>, login: Login, local: bool) -> Result<Session> {
         let catalog = self.database.catalog();
         let role = catalog.role(&login.user).ok_or_else(|| {
             SqlError::new(
@@ -200,6 +218,9 @@ impl Sessions {
         }
         settings.set_internal("is_superuser", if role.superuser { "on" } else { "off" });
         settings.set_internal("session_authorization", &login.user);
+        if local {
+            settings.set_internal("in_hot_standby", "on");
+        }
         for (name, value) in &login.parameters {
             if is_identity(name) {
                 return Err(SqlError::unsupported(format!("the start-up parameter {name}")));
@@ -217,8 +238,11 @@ impl Sessions {
             notices: Default::default(),
             notifications: Default::default(),
             advisory: Default::default(),
+            last_csn: AtomicU64::new(0),
+            local,
             process: registration.process,
-            temporary: temporary::schema_of(registration.process),
+            // Those that there are belong to sessions of the consul.
+            temporary: temporary::schema_of(if local { -1 } else { registration.process }),
             role: role.oid,
             user: login.user,
             database_name: login.database,

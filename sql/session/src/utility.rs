@@ -10,11 +10,13 @@ use crate::notifications::Action;
 use crate::output::{Field, Output, Stop};
 use crate::planning::Prepared;
 use crate::portal::Ran;
+use crate::reading::refuse_elsewhere;
 use crate::session::Session;
 use crate::settings::{Scope, search_path, unrecognized};
 use curia_catalog::Rights;
 use curia_catalog::privilege::authority::denied;
 use curia_catalog::version::Relation;
+use curia_consensus::ids::Csn;
 use curia_ddl::Ddl;
 use curia_parse::Statement;
 use curia_parse::ast::{
@@ -35,6 +37,9 @@ impl Session {
         out: &mut O,
     ) -> Result<Ran, Stop> {
         let tag = statement.tag();
+        if self.shared.local {
+            refuse_elsewhere(statement)?;
+        }
         match statement {
             Statement::Begin { .. }
             | Statement::Commit { .. }
@@ -43,7 +48,7 @@ impl Session {
             | Statement::Release(_)
             | Statement::RollbackTo(_)
             | Statement::SetTransaction { .. } => return self.control(statement, out).await.map(Ran::done),
-            Statement::Set(set) => self.set(set, out)?,
+            Statement::Set(set) => self.set_and_reach(set, out).await?,
             Statement::Reset(Reset::All) => self.shared.settings.lock().reset_all(),
             Statement::Reset(Reset::Name(name)) if is_identity(name) => self.assume(name, None, Scope::Session)?,
             Statement::Reset(Reset::Name(name)) => self.shared.settings.lock().reset(name, Scope::Session)?,
@@ -140,6 +145,16 @@ impl Session {
                 .clone(),
             _ => None,
         })
+    }
+
+    /// SET. A CSN that is to be seen is waited for at once, so that a client learns here when it can't be had.
+    async fn set_and_reach(&mut self, set: &Set, out: &mut impl Output) -> Result<(), Stop> {
+        self.set(set, out)?;
+        if set.name == "curia.min_csn" {
+            let csn = self.shared.settings.lock().get("curia.min_csn").and_then(|csn| csn.parse().ok());
+            self.reach_csn(Csn(csn.unwrap_or(0)), out).await?;
+        }
+        Ok(())
     }
 
     fn set(&mut self, set: &Set, out: &mut impl Output) -> Result<()> {
@@ -253,7 +268,7 @@ impl Session {
     fn show(&self, show: &Show) -> Result<Ran> {
         match show {
             Show::All => {
-                let rows = self.shared.settings.lock().show_all();
+                let rows = self.shared.settings_now().show_all();
                 let rows = rows
                     .into_iter()
                     .map(|(n, v, d)| vec![Datum::text(n), Datum::text(v), Datum::text(d)])
@@ -264,7 +279,7 @@ impl Session {
                 let spelled = self.shared.settings.lock().spelled(name)?;
                 let value = match self.show_transaction(name) {
                     Some(v) => v,
-                    None => self.shared.settings.lock().show(name).ok_or_else(|| unrecognized(name))?,
+                    None => self.shared.settings_now().show(name).ok_or_else(|| unrecognized(name))?,
                 };
                 Ok(Ran::values(
                     "SHOW",

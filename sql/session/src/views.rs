@@ -26,7 +26,7 @@ impl SessionViews for StatementContext {
 
 impl StatementContext {
     fn pg_settings(&self) -> Vec<Vec<(&'static str, Datum)>> {
-        let settings = self.shared.settings.lock();
+        let settings = self.shared.settings_now();
         KNOWN
             .iter()
             .map(|k| {

@@ -64,6 +64,10 @@ pub struct Database {
     pub(crate) snapshots: Snapshots,
     pub(crate) tenure: ArcSwap<Tenure>,
     catalog: ArcSwap<Catalog>,
+    /// The published catalog has at least what the state had at this CSN.
+    followed: AtomicU64,
+    /// A catalog of the past, with the CSN at which it was read.
+    past: Mutex<Option<(Csn, Arc<Catalog>)>>,
     /// Orders publications, and with them the beginnings of tenures.
     pub(crate) publishing: Mutex<()>,
     private_versions: AtomicU64,
@@ -87,15 +91,19 @@ impl Database {
             }
             _ => {}
         }
-        let catalog = load(&*replication)?;
+        let read_at = replication.applied();
+        let catalog = load(&*replication, read_at)?;
+        let snapshots = Snapshots::new(replication.state().horizon());
         let database = Arc::new(Database {
             tenure: ArcSwap::from_pointee(Tenure::new(&*replication, Term::ZERO)?),
             replication,
             limits,
             locks: LockTable::new(),
             strong: StrongModes::new(),
-            snapshots: Snapshots::default(),
+            snapshots,
             catalog: ArcSwap::from_pointee(catalog),
+            followed: AtomicU64::new(read_at.0),
+            past: Mutex::default(),
             publishing: Mutex::new(()),
             private_versions: AtomicU64::new(1),
             changed: Mutex::default(),
@@ -127,6 +135,7 @@ impl Database {
             csn,
             own: None,
             reads: None,
+            replacements: self.replication.state().replacements(),
             _pin: Arc::new(slot.pin(csn)),
         }
     }
@@ -282,9 +291,37 @@ impl Database {
         self.forget_row_ids(commit::dropped_storages(changes));
     }
 
-    /// Replaces the published catalog. The caller holds `publishing`.
-    pub(crate) fn set_catalog(&self, catalog: Catalog) {
+    /// Replaces the published catalog by one that was read at this CSN. The caller holds `publishing`.
+    pub(crate) fn set_catalog(&self, catalog: Catalog, read_at: Csn) {
         self.catalog.store(Arc::new(catalog));
+        self.followed.store(read_at.0, Ordering::Release);
+    }
+
+    /// The published catalog, and a CSN whose changes it has.
+    pub(crate) fn followed(&self) -> (Csn, Arc<Catalog>) {
+        let followed = Csn(self.followed.load(Ordering::Acquire));
+        (followed, self.catalog.load_full())
+    }
+
+    /// The catalog as of a CSN that is applied and above the horizon.
+    pub(crate) fn past_catalog(&self, csn: Csn) -> Result<Arc<Catalog>> {
+        let kept = self.past.lock().clone();
+        let changed = self.replication.catalog_changed();
+        if let Some((read_at, catalog)) = kept
+            && (changed <= read_at.min(csn) || read_at == csn)
+        {
+            return Ok(catalog);
+        }
+        let mut catalog = load(&*self.replication, csn)?;
+        catalog.version = self.private_version();
+        let catalog = Arc::new(catalog);
+        *self.past.lock() = Some((csn, catalog.clone()));
+        Ok(catalog)
+    }
+
+    /// Nothing before this CSN can be read.
+    pub fn horizon(&self) -> Csn {
+        self.snapshots.horizon().max(self.replication.state().horizon())
     }
 
     /// Whether a table's definition changed after a CSN.
@@ -332,12 +369,10 @@ fn narrow(n: u64) -> Result<u32> {
     u32::try_from(n).map_err(|_| SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "object identifiers are used up"))
 }
 
-/// Reads all catalog rows at the applied CSN.
-pub(crate) fn load(replication: &dyn Replication) -> Result<Catalog> {
+/// Reads all catalog rows as of a CSN.
+pub(crate) fn load(replication: &dyn Replication, csn: Csn) -> Result<Catalog> {
     let mut catalog = Catalog::empty();
-    let mut scan = replication
-        .state()
-        .scan(CATALOG.0, &KeyRange::all(), replication.applied(), Direction::Forward);
+    let mut scan = replication.state().scan(CATALOG.0, &KeyRange::all(), csn, Direction::Forward);
     while let Some((key, row)) = scan.next()? {
         let broken = |e: codec::DecodeError| SqlError::new(SqlState::DATA_CORRUPTED, e.to_string());
         let object: Object = codec::decode(row).map_err(broken)?;

@@ -54,7 +54,10 @@ pub use layout::{Computed, IndexLayout, TableLayout};
 pub use lock::listing::{ListedLock, LockTarget, VirtualTransaction};
 pub use lock::{LockStrength, LockWait, TableLock};
 pub use pending::{Check, CheckKind, Deferral};
-pub use replication::{CommitSender, CommitTicket, FragmentWrites, Replication, StageRef, StageSender, StageTicket, WriteSet};
+pub use replication::{
+    CommitSender, CommitTicket, FragmentWrites, ProofSender, ProofTicket, Replication, StageRef, StageSender, StageTicket, WriteSet,
+    office_lost,
+};
 pub use rows::{Inserted, Locked, Seen};
 pub use slot::SessionSlot;
 pub use transaction::{Committed, Isolation, Options, Transaction};

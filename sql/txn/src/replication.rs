@@ -7,6 +7,7 @@
 //! ```
 
 use bytes::Bytes;
+use curia_consensus::ReadLevel;
 use curia_consensus::ids::{Csn, GroupId, Index, Term};
 use curia_storage::state::StateStore;
 use curia_types::{Result, SqlError, SqlState};
@@ -29,6 +30,36 @@ pub trait Replication: Send + Sync + 'static {
     /// load. Writes of another term are refused with 40001.
     fn office(&self) -> Term {
         Term(1) // an implementation without other servers serves always
+    }
+
+    /// Whether there is no other server.
+    fn is_alone(&self) -> bool {
+        true
+    }
+
+    /// Proof that this server, consul of `term`, was in office at some time after this call, so that nothing was acknowledged elsewhere
+    /// before it: what was read here in that term may be answered. `None` when that is sure already, which costs two atomic loads; those
+    /// who wait at the same time wait for the same proof.
+    fn prove_office(&self, term: Term) -> Option<ProofTicket> {
+        (self.office() != term).then(|| ProofTicket::settled(Err(office_lost())))
+    }
+
+    /// Waits until this server may read at this level, whatever its office; reads at the applied CSN then are as fresh as the level says.
+    fn reach(&self, level: ReadLevel) -> Pin<Box<dyn Future<Output = Result<()>> + Send + '_>> {
+        match level {
+            ReadLevel::Session(csn) | ReadLevel::AsOf(csn) => self.wait_applied(csn),
+            ReadLevel::Strict | ReadLevel::Bounded(_) => Box::pin(std::future::ready(Ok(()))),
+        }
+    }
+
+    /// Whether the state is one prefix of the commit order. It isn't while groups' snapshots are being installed.
+    fn readable(&self) -> bool {
+        true
+    }
+
+    /// A CSN at or above the newest applied transaction that changed the catalog, and at or below the applied CSN.
+    fn catalog_changed(&self) -> Csn {
+        self.applied()
     }
 
     /// Why a server that isn't consul runs no transactions; says who is, if that is known.
@@ -95,6 +126,44 @@ pub struct CommitTicket(oneshot::Receiver<Result<Csn>>);
 /// Resolves to the place of a stage record that is in the log.
 #[derive(Debug)]
 pub struct StageTicket(oneshot::Receiver<Result<StageRef>>);
+
+/// Resolves once the office is proven, or can't be.
+#[derive(Debug)]
+pub struct ProofTicket(oneshot::Receiver<Result<()>>);
+
+/// The driver's end of a [`ProofTicket`].
+pub type ProofSender = oneshot::Sender<Result<()>>;
+
+impl ProofTicket {
+    /// Both ends of a question.
+    pub fn pair() -> (ProofSender, ProofTicket) {
+        let (tx, rx) = oneshot::channel();
+        (tx, ProofTicket(rx))
+    }
+
+    /// One that is answered.
+    pub fn settled(answer: Result<()>) -> ProofTicket {
+        let (tx, ticket) = ProofTicket::pair();
+        let _ = tx.send(answer); // the other end is right here
+        ticket
+    }
+}
+
+impl Future for ProofTicket {
+    type Output = Result<()>;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let gone = || Err(SqlError::new(SqlState::ADMIN_SHUTDOWN, "the server is shutting down"));
+        Pin::new(&mut self.0).poll(cx).map(|r| r.unwrap_or_else(|_| gone()))
+    }
+}
+
+/// What was read in an earlier time in office may be old by now.
+pub fn office_lost() -> SqlError {
+    SqlError::new(
+        SqlState::SERIALIZATION_FAILURE,
+        "could not serialize access because the consul changed",
+    )
+}
 
 /// The driver's end of a [`CommitTicket`].
 pub type CommitSender = oneshot::Sender<Result<Csn>>;

@@ -111,6 +111,11 @@ impl SessionSlot {
         }
     }
 
+    /// Makes a CSN of the past the snapshot; the caller looks at the horizon afterwards.
+    pub(crate) fn hold_snapshot(&self, csn: Csn) {
+        self.snapshot.store(csn.0, Ordering::SeqCst);
+    }
+
     pub(crate) fn drop_snapshot(&self) {
         self.snapshot.store(NONE, Ordering::Release);
     }
@@ -159,6 +164,14 @@ struct Slots {
 }
 
 impl Snapshots {
+    /// Nothing below this horizon can be read.
+    pub(crate) fn new(horizon: Csn) -> Snapshots {
+        Snapshots {
+            horizon: AtomicU64::new(horizon.0),
+            ..Snapshots::default()
+        }
+    }
+
     pub(crate) fn register(&self, process_id: i32) -> Arc<SessionSlot> {
         let mut slots = self.slots.lock();
         slots.next += 1;

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use curia_catalog::StorageId;
 use curia_consensus::ids::Csn;
 use curia_storage::state::{Direction, KeyRange, Scan, StateStore};
-use curia_types::Result;
+use curia_types::{Result, SqlError, SqlState};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -26,6 +26,8 @@ pub struct ReadView {
     pub(crate) own: Option<OwnWrites>,
     /// Where reads of a SERIALIZABLE transaction are noted.
     pub(crate) reads: Option<Arc<ReadSet>>,
+    /// The state is the one that the snapshot was taken of while this many groups of it were replaced.
+    pub(crate) replacements: u64,
     pub(crate) _pin: Arc<Pin>,
 }
 
@@ -43,6 +45,18 @@ pub struct View<'a> {
     pub(crate) csn: Csn,
     pub(crate) own: Option<(&'a Arc<WriteBuffer>, u64)>,
     pub(crate) reads: Option<&'a Arc<ReadSet>>,
+    pub(crate) replacements: u64,
+}
+
+/// 40001 of a read that ran while another server's snapshot took the state's place.
+fn check_state(state: &StateStore, replacements: u64) -> Result<()> {
+    match state.replacements() == replacements {
+        true => Ok(()),
+        false => Err(SqlError::new(
+            SqlState::SERIALIZATION_FAILURE,
+            "could not serialize access because this server's state was replaced by another server's snapshot",
+        )),
+    }
 }
 
 impl ReadView {
@@ -53,6 +67,7 @@ impl ReadView {
             csn: self.csn,
             own: self.own.as_ref().map(|o| (&o.buffer, o.limit)),
             reads: self.reads.as_ref(),
+            replacements: self.replacements,
         }
     }
     /// The same for estimates: reads that no result depends on.
@@ -101,7 +116,9 @@ impl View<'_> {
         if let Some(reads) = self.reads {
             reads.read(storage.0, key);
         }
-        Ok(self.state.read(storage.0, key, self.csn, read)?)
+        let found = self.state.read(storage.0, key, self.csn, read);
+        check_state(self.state, self.replacements)?;
+        Ok(found?)
     }
 
     /// Rows of a range in key order. The scan owns what it reads from.
@@ -112,7 +129,13 @@ impl View<'_> {
             .filter(|(buffer, _)| buffer.touches(storage.0))
             .map(|(buffer, limit)| Box::new(Overlay::new(buffer.clone(), limit, storage.0, range.clone(), direction)));
         let progress = self.reads.and_then(|reads| reads.scan(storage.0, range, direction));
-        ViewScan { state, overlay, progress }
+        ViewScan {
+            state,
+            overlay,
+            progress,
+            store: self.state.clone(),
+            replacements: self.replacements,
+        }
     }
 }
 
@@ -121,6 +144,8 @@ pub struct ViewScan {
     state: Scan,
     overlay: Option<Box<Overlay>>,
     progress: Option<Progress>,
+    store: Arc<StateStore>,
+    replacements: u64,
 }
 
 impl ViewScan {
@@ -129,9 +154,11 @@ impl ViewScan {
     #[inline]
     pub fn next(&mut self) -> Result<Option<(&[u8], &[u8])>> {
         let next = match &mut self.overlay {
-            None => self.state.next()?,
-            Some(overlay) => overlay.next(&mut self.state)?,
+            None => self.state.next().map_err(SqlError::from),
+            Some(overlay) => overlay.next(&mut self.state),
         };
+        check_state(&self.store, self.replacements)?;
+        let next = next?;
         if let Some(progress) = &self.progress {
             match next {
                 Some((key, _)) => progress.reach(key),

@@ -97,7 +97,7 @@ impl ApplyBatch {
         self.commit = Some((csn, timestamp));
     }
 
-    /// Remembers a commit timestamp, for reads as of a time. One of many transactions will do.
+    /// Remembers a transaction's commit timestamp, for reads as of a time.
     pub fn commit_timestamp(&mut self, csn: Csn, timestamp: Timestamp) {
         self.times.push((csn, timestamp));
     }
@@ -105,6 +105,14 @@ impl ApplyBatch {
     /// Bytes of rows and keys so far; apply and start a fresh batch at a limit.
     pub fn bytes(&self) -> usize {
         self.versions.size_in_bytes() + self.deleted.len()
+    }
+
+    /// Whether a fragment in it wrote to this storage.
+    pub fn touches(&self, storage: u32) -> bool {
+        self.touched
+            .range((storage, GroupId(0))..)
+            .next()
+            .is_some_and(|(touched, _)| *touched == storage)
     }
 
     /// Whether it changes nothing.

@@ -141,7 +141,7 @@ impl StateStore {
     ///
     /// The caller promises that nobody reads below `horizon` any more, ever. A lower horizon than before is ignored.
     pub fn collect_garbage(&self, horizon: Csn) -> Result<Collected> {
-        let horizon = Csn(self.horizon.fetch_max(horizon.0, Ordering::AcqRel).max(horizon.0));
+        let horizon = self.raise_horizon(horizon)?;
         // Idle iterators hold memory tables and files that are otherwise done with.
         self.pool.clear();
         let mut collected = Collected::default();

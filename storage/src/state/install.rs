@@ -166,6 +166,8 @@ impl StateStore {
         let base = stream.base.clone();
         // Nothing is collected meanwhile: it would be what came, or come back with what went.
         let mut settled = self.settled.lock();
+        self.replacements.fetch_add(1, Ordering::AcqRel);
+        self.raise_horizon(Csn(stream.horizon))?;
         for storage in self.storages_of(group) {
             let (from, to) = KeyRange::all().bounds(storage);
             self.db.delete_file_in_range(&from, &to)?;
@@ -176,7 +178,6 @@ impl StateStore {
             self.write(batch)?;
             self.owners.write().remove(&storage);
         }
-        self.horizon.fetch_max(stream.horizon, Ordering::AcqRel);
         let (family, listed) = (self.meta_family()?, self.deleted_family()?);
         let mut batch = WriteBatch::new();
         let mut place = Vec::new();
@@ -214,7 +215,7 @@ impl StateStore {
     }
 }
 
-fn sync_folder(folder: &Path) -> Result<()> {
+pub(super) fn sync_folder(folder: &Path) -> Result<()> {
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(|e| StorageError::io("sync", folder, e))

@@ -12,14 +12,14 @@
 //! behind them. Closing the store does not flush either: a test that drops it sees what a crash leaves.
 //!
 //! **Reads** are at a CSN and see, of each row, its newest version at or below that. The store doesn't know which CSN may
-//! be read: callers read at or below the applied CSN that the driver published, and not below the horizon last given to
-//! [`StateStore::collect_garbage`].
+//! be read: callers read at or below the applied CSN that the driver published, and not below [`StateStore::horizon`].
 //!
 //! **Memory**: the block cache and the memory tables have the limits of [`StateOptions`]; indexes and filters of files
 //! live in the block cache. Both start near nothing and grow with use.
 
 mod apply;
 mod garbage;
+mod horizon;
 mod install;
 mod iterator;
 mod meta;
@@ -65,6 +65,8 @@ pub struct StateStore {
     generation: AtomicU64,
     /// What the compaction filter may go by; grows only.
     horizon: Arc<AtomicU64>,
+    /// Counts the groups that were replaced.
+    replacements: AtomicU64,
     /// The list of deletions is empty below this.
     settled: Mutex<Vec<u8>>,
     /// The group that each storage belongs to, as it is noted in the state.
@@ -88,14 +90,28 @@ impl StateStore {
             pool: IteratorPool::new(),
             generation: AtomicU64::new(1),
             horizon,
+            replacements: AtomicU64::new(0),
             settled: Mutex::new(Vec::new()),
             owners: RwLock::new(BTreeMap::new()),
             room: Mutex::new(None),
         };
         store.check_format()?;
         *store.owners.write() = store.load_owners()?;
+        store.load_horizon()?;
         store.finish_installs(true)?;
         Ok(store)
+    }
+
+    /// Grows before a group's state is replaced by another server's snapshot. What was read while this stayed the same was read of one
+    /// state.
+    #[inline]
+    pub fn replacements(&self) -> u64 {
+        self.replacements.load(Ordering::Acquire)
+    }
+
+    /// Below this CSN nothing can be read any more.
+    pub fn horizon(&self) -> Csn {
+        Csn(self.horizon.load(Ordering::Acquire))
     }
 
     /// Reads the row's version at `csn`: the newest at or below it. `read` gets the row's bytes without a copy; `None`

@@ -22,6 +22,8 @@ const CLUSTER: ClusterId = ClusterId(77);
 pub struct Network {
     mailboxes: Mutex<BTreeMap<ServerId, Mailbox>>,
     cut: Mutex<BTreeSet<(ServerId, ServerId)>>,
+    /// Messages that were sent.
+    pub messages: AtomicU64,
     /// Pieces of snapshots that were sent.
     pub snapshot_pieces: AtomicU64,
 }
@@ -30,6 +32,7 @@ struct Wire(Arc<Network>);
 
 impl Peers for Wire {
     fn send(&self, message: Message) {
+        self.0.messages.fetch_add(1, Ordering::Relaxed);
         if self.0.cut.lock().contains(&(message.from, message.to)) {
             return;
         }

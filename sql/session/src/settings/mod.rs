@@ -52,6 +52,9 @@ const VALUE_LIMIT: usize = 1 << 20;
 pub const REPORTED: &[&str] = &[
     "application_name",
     "client_encoding",
+    "curia.last_csn",
+    "curia.min_csn",
+    "curia.read",
     "DateStyle",
     "default_transaction_read_only",
     "in_hot_standby",
@@ -101,6 +104,14 @@ impl Settings {
     pub fn set_internal(&mut self, name: &str, value: &str) {
         self.reset.insert(name.to_ascii_lowercase(), Arc::from(value));
         self.generation += 1;
+    }
+
+    /// Keeps a number that the server shows and nothing is derived from.
+    pub fn note(&mut self, name: &str, number: u64) {
+        let value = number.to_string();
+        if self.reset.get(name).is_none_or(|known| **known != *value) {
+            self.reset.insert(name.to_owned(), Arc::from(value));
+        }
     }
 
     /// SET and SET LOCAL.

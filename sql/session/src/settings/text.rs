@@ -2,6 +2,7 @@
 
 use super::search_path;
 use super::value::invalid;
+use crate::reading::{ReadLevel, check_csn};
 use curia_types::datetime::Zone;
 use curia_types::{Result, SqlError, SqlState};
 
@@ -15,6 +16,8 @@ pub fn check(name: &str, value: String, current: &str) -> Result<String> {
             None => Err(invalid(name, &value).detail("List syntax is invalid.")),
         },
         "TimeZone" => time_zone(value),
+        "curia.read" => value.parse::<ReadLevel>().map(|level| level.to_string()),
+        "curia.min_csn" => check_csn(&value),
         // PostgreSQL replaces what is not printable ASCII, byte by byte.
         "application_name" => Ok(value
             .bytes()

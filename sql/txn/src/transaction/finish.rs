@@ -19,7 +19,7 @@ pub struct Committed {
 }
 
 impl Transaction {
-    /// Commits: returns once the writes are durable and applied. With nothing written it costs nothing. On an error nothing of the
+    /// Commits: returns once the writes are durable and applied; with nothing written, once what was read is proven. On an error nothing of the
     /// transaction happened, except 08007, which says that nobody knows.
     pub async fn commit(mut self) -> Result<Committed> {
         if self.slot.sequences.has_unconfirmed() {
@@ -34,12 +34,12 @@ impl Transaction {
             }
         }
         if !self.has_writes() {
-            return self.without_writes();
+            return self.without_writes().await;
         }
         let catalog = self.catalog();
         let writes = commit::write_set(&mut self, &catalog).await?;
         if writes.fragments.is_empty() {
-            return self.without_writes(); // all that had left memory was undone
+            return self.without_writes().await; // all that had left memory was undone
         }
         let (Some(mut holdings), changes) = (self.holdings.take(), std::mem::take(&mut self.changes)) else {
             return Err(SqlError::internal("a transaction was committed twice"));
@@ -75,7 +75,8 @@ impl Transaction {
     }
 
     /// What a transaction without writes, or that undid them, has seen is one state: its snapshot, or today's too.
-    fn without_writes(&self) -> Result<Committed> {
+    async fn without_writes(&mut self) -> Result<Committed> {
+        self.prove().await?;
         if let Some(serial) = self.serial.as_ref().filter(|s| !s.reads.is_of_snapshot())
             && let Some(conflict) = self.recent.check(&serial.reads, serial.registered.snapshot)?
         {

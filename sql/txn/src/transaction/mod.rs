@@ -3,6 +3,7 @@
 //! - [`locking`]: its locks; [`holdings`]: what it holds until its end.
 //! - [`savepoint`]: what it may undo, a statement or back to a savepoint.
 //! - [`finish`]: commit and rollback.
+//! - [`proof`]: when what was read may be answered; [`away`]: transactions that read elsewhere than on the consul, or in the past.
 //!
 //! How a session runs a statement:
 //!
@@ -43,13 +44,18 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod away;
 mod finish;
 mod holdings;
 mod locking;
+mod proof;
 mod savepoint;
 
+use away::Away;
+pub(crate) use away::unreadable;
 pub use finish::Committed;
 pub(crate) use holdings::Holdings;
+use proof::Proof;
 use savepoint::{Mark, Savepoint};
 
 /// Isolation level. READ UNCOMMITTED is READ COMMITTED, as in PostgreSQL.
@@ -94,6 +100,11 @@ pub struct Transaction {
     recent: Arc<RecentCommits>,
     owner: Owner,
     snapshot: Option<Csn>,
+    /// How many groups of the state had been replaced when the snapshot was taken.
+    replacements: u64,
+    proof: Proof,
+    /// There in a transaction that takes no part in the consul's locks.
+    away: Option<Away>,
     pub(crate) buffer: Option<Arc<WriteBuffer>>,
     /// Where the running statement's own writes begin.
     statement: Mark,
@@ -135,7 +146,6 @@ impl Transaction {
             recorded: None,
         };
         Transaction {
-            db,
             slot,
             options,
             holdings: Some(holdings),
@@ -143,6 +153,10 @@ impl Transaction {
             recent: tenure.recent.clone(),
             owner,
             snapshot: None,
+            replacements: db.replication.state().replacements(),
+            proof: Proof::Due,
+            away: None,
+            db,
             buffer: None,
             statement: Mark::default(),
             savepoints: Vec::new(),
@@ -190,6 +204,12 @@ impl Transaction {
     }
     /// Makes it READ ONLY or READ WRITE. Errors: 25001 when it would become READ WRITE after the first statement.
     pub fn set_read_only(&mut self, read_only: bool) -> Result<()> {
+        if self.is_away() && !read_only {
+            return Err(SqlError::new(
+                SqlState::READ_ONLY_SQL_TRANSACTION,
+                "cannot set transaction read-write mode: it reads a state that cannot be changed",
+            ));
+        }
         if self.options.read_only && !read_only && self.snapshot.is_some() {
             return Err(SqlError::new(
                 SqlState::ACTIVE_SQL_TRANSACTION,
@@ -239,7 +259,9 @@ impl Transaction {
     /// Starts a command: what was written before becomes visible to it; READ COMMITTED takes a new snapshot. Call it after the tables are
     /// locked and the plan is known to be current.
     pub fn start_statement(&mut self) {
-        if self.snapshot.is_none() || self.options.isolation == Isolation::ReadCommitted {
+        if !self.is_away() && (self.snapshot.is_none() || self.options.isolation == Isolation::ReadCommitted) {
+            self.proof = Proof::Due;
+            self.replacements = self.db.replication.state().replacements();
             let take = || self.slot.take_snapshot(&self.db.snapshots, || self.db.replication.applied());
             if self.options.isolation == Isolation::Serializable && !self.options.read_only {
                 let registered = self.recent.register(take);
@@ -282,6 +304,7 @@ impl Transaction {
             csn: self.snapshot_or_applied(),
             own: self.buffer.as_ref().map(|b| (b, self.statement.seq)),
             reads: self.reads(),
+            replacements: self.replacements,
         }
     }
 
@@ -310,32 +333,18 @@ impl Transaction {
             csn,
             own,
             reads: self.reads().cloned(),
+            replacements: self.replacements,
             _pin: Arc::new(self.slot.pin(csn)),
         }
-    }
-
-    /// The state as of an earlier CSN within the retention window, without own writes. Errors: 22023 when it is out of reach.
-    pub fn past_view(&self, csn: Csn) -> Result<ReadView> {
-        let pin = self.slot.pin(csn);
-        if csn > self.db.replication.applied() || csn < self.db.snapshots.horizon() {
-            return Err(SqlError::new(
-                SqlState::INVALID_PARAMETER_VALUE,
-                format!("CSN {csn} is outside of the retention window"),
-            ));
-        }
-        Ok(ReadView {
-            state: self.db.replication.state().clone(),
-            csn,
-            own: None,
-            reads: None,
-            _pin: Arc::new(pin),
-        })
     }
 
     // Catalog.
 
     /// The newest published catalog with this transaction's changes.
     pub fn catalog(&self) -> Arc<Catalog> {
+        if let Some(catalog) = self.away_catalog() {
+            return catalog.clone();
+        }
         if self.changes.is_empty() {
             return self.db.catalog();
         }

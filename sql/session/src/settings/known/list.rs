@@ -44,7 +44,9 @@ pub static KNOWN: &[Known] = parameters! {
         "Sets the planner's estimate of the cost of processing each operator or function call.";
     "cpu_tuple_cost": Real { min: 0.0, max: f64::MAX } => "0.01", User,
         "Sets the planner's estimate of the cost of processing each tuple (row).";
-    "curia.last_csn": Text => "0", Internal, "Shows the commit sequence number of the session's last commit.";
+    "curia.last_csn": Text => "0", Internal, "Shows the newest commit sequence number that the session has committed or read at.";
+    "curia.min_csn": Text => "0", User, "Sets the commit sequence number that statements of the session see at least.";
+    "curia.read": Text => "consul", User, "Sets on which servers the session reads, and how fresh: consul, strict, bounded and a time, session.";
     "cursor_tuple_fraction": Real { min: 0.0, max: 1.0 } => "0.1", User,
         "Sets the planner's estimate of the fraction of a cursor's rows that will be retrieved.";
     "DateStyle": Text => "ISO, MDY", User, "Sets the display format for date and time values.";

@@ -109,11 +109,6 @@ impl StateStore {
         self.replacements.load(Ordering::Acquire)
     }
 
-    /// Below this CSN nothing can be read any more.
-    pub fn horizon(&self) -> Csn {
-        Csn(self.horizon.load(Ordering::Acquire))
-    }
-
     /// Reads the row's version at `csn`: the newest at or below it. `read` gets the row's bytes without a copy; `None`
     /// when the row did not exist then.
     pub fn read<R>(&self, storage: u32, key: &[u8], csn: Csn, read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {

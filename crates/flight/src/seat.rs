@@ -57,6 +57,7 @@ impl Seat {
             database: crate::metadata::DATABASE.to_owned(),
             parameters: vec![("application_name".to_owned(), "flight".to_owned())],
             peer,
+            ..Login::default()
         };
         let session = RemoteSession::open(&house.cores, &house.sessions, login).await?;
         let sessions = Arc::clone(&house.sessions);

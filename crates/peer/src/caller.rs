@@ -40,7 +40,6 @@ impl Hello {
             incarnation: Incarnation::ZERO,
             whom: None,
             places: None,
-            client: String::new(),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! One connection: dialled or accepted, perhaps under TLS, with the handshake done; then frames in both directions.
 
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::rustls::pki_types::ServerName;
@@ -27,7 +29,50 @@ const READ_BYTES: usize = 64 << 10;
 pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 /// Both directions of a connection, whatever carries them.
-pub type Stream = Box<dyn Io>;
+pub enum Stream {
+    /// TCP.
+    Plain(TcpStream),
+    /// TLS over TCP.
+    Tls(Box<dyn Io>),
+}
+
+impl Stream {
+    /// Hands a plain connection to the reactor of the thread that calls, which then hears of its bytes itself. Others stay with theirs.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn rehome(self) -> io::Result<Stream> {
+        match self {
+            Stream::Plain(tcp) => Ok(Stream::Plain(TcpStream::from_std(tcp.into_std()?)?)),
+            tls => Ok(tls),
+        }
+    }
+
+    fn io(self: Pin<&mut Self>) -> Pin<&mut dyn Io> {
+        match self.get_mut() {
+            Stream::Plain(tcp) => Pin::new(tcp),
+            Stream::Tls(tls) => Pin::new(tls.as_mut()),
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.io().poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.io().poll_write(cx, bytes)
+    }
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io().poll_flush(cx)
+    }
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io().poll_shutdown(cx)
+    }
+}
 
 /// Why a connection could not be made, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -59,11 +104,11 @@ pub(crate) async fn dial(address: &Address, tls: Option<&PeerTls>, hello: &Hello
     let attempt = async {
         let tcp = connect(address, hello.purpose).await?;
         let mut stream: Stream = match tls {
-            None => Box::new(tcp),
+            None => Stream::Plain(tcp),
             Some(tls) => {
                 let name =
                     ServerName::try_from(address.host().to_owned()).map_err(|error| ConnectionError::Tls(io::Error::other(error)))?;
-                Box::new(tls.connector.connect(name, tcp).await.map_err(ConnectionError::Tls)?)
+                Stream::Tls(Box::new(tls.connector.connect(name, tcp).await.map_err(ConnectionError::Tls)?))
             }
         };
         stream.write_all(&hello.encode()).await?;

@@ -5,12 +5,12 @@
 //!            8  u16      lowest version that the dialler speaks, u16 highest
 //!           12  u32      bytes of the rest, at most 4 KiB
 //!           16  u32      CRC-32C of bytes 0..16 and the rest
-//!           20  u8       purpose: 1 messages, 2 requests, 3 session; then 3 zero bytes
+//!           20  u8       purpose: 1 messages, 2 requests, 4 session; then 3 zero bytes
 //!           24  u32      feature level
 //!           28  u64      cluster, u64 server, u64 incarnation: the dialler's; zero for none
 //!           52  u64      the server that is meant; zero for any
 //!           60  places   where the dialler is, as the address book has it; empty for none
-//!           ..  text     the client's address, of a session
+//!           ..  text     empty
 //!
 //! answer     0  8 bytes  "CURIANET"
 //!            8  u16      version that both speak, zero in a refusal; u16 zero
@@ -67,8 +67,6 @@ pub struct Hello {
     pub whom: Option<ServerId>,
     /// Where the dialler is.
     pub places: Option<Places>,
-    /// The address of the client whose session it is.
-    pub client: String,
 }
 
 /// Who answers.
@@ -219,7 +217,7 @@ impl Hello {
         let purpose = match self.purpose {
             Purpose::Messages => 1,
             Purpose::Requests => 2,
-            Purpose::Session => 3,
+            Purpose::Session => 4,
         };
         let mut rest = vec![purpose, 0, 0, 0];
         rest.extend_from_slice(&self.feature_level.to_le_bytes());
@@ -235,7 +233,7 @@ impl Hello {
             Some(places) => put_places(&mut rest, places),
             None => rest.extend_from_slice(&[0; 12]),
         }
-        put_text(&mut rest, &self.client);
+        put_text(&mut rest, "");
         encode(VERSIONS, &rest)
     }
 
@@ -256,7 +254,7 @@ impl Hello {
         let purpose = match input.try_get_u32_le().ok()? {
             1 => Purpose::Messages,
             2 => Purpose::Requests,
-            3 => Purpose::Session,
+            4 => Purpose::Session,
             _ => return None,
         };
         let feature_level = input.try_get_u32_le().ok()?;
@@ -268,7 +266,7 @@ impl Hello {
         } else {
             Some(places(&mut input)?)
         };
-        let client = text(&mut input)?;
+        text(&mut input)?;
         input.is_empty().then_some(Hello {
             purpose,
             feature_level,
@@ -277,7 +275,6 @@ impl Hello {
             incarnation: Incarnation(incarnation),
             whom: (whom != 0).then_some(ServerId(whom)),
             places,
-            client,
         })
     }
 }
@@ -371,7 +368,6 @@ mod tests {
                 peer: "a:1".parse().unwrap(),
                 sql: "b:2".to_owned(),
             }),
-            client: "c".to_owned(),
         }
     }
 
@@ -384,9 +380,9 @@ mod tests {
     #[test]
     fn a_hello_has_the_bytes_that_the_format_says_and_reads_back() {
         let bytes = hello().encode();
-        let rest = b"\x03\0\0\0\x03\0\0\0\x07\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x08\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\
-            \x09\0\0\0\0\0\0\0\x03\0a:1\x03\0b:2\x01\0c";
-        assert_eq!(&bytes[..16], b"CURIANET\x01\0\x01\0\x3d\0\0\0");
+        let rest = b"\x04\0\0\0\x03\0\0\0\x07\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x08\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\
+            \x09\0\0\0\0\0\0\0\x03\0a:1\x03\0b:2\0\0";
+        assert_eq!(&bytes[..16], b"CURIANET\x01\0\x01\0\x3c\0\0\0");
         assert_eq!(&bytes[HEAD_BYTES..], rest);
         let (head, rest) = split(&bytes);
         assert_eq!(Hello::decode(&head, rest), Ok(hello()));
@@ -396,7 +392,6 @@ mod tests {
             server: None,
             whom: None,
             places: None,
-            client: String::new(),
             ..hello()
         };
         let (head, rest) = split(&nobody.encode());

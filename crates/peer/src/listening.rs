@@ -126,7 +126,7 @@ async fn serve(
             ended
         }
         (Purpose::Session, ..) => {
-            let session = shared.host.session(stream, hello.client);
+            let session = shared.host.session(stream);
             shared.options.service.spawn(async move {
                 let _connected = connected;
                 session.await;
@@ -154,14 +154,14 @@ async fn serve(
 async fn accept(tcp: TcpStream, shared: &Shared) -> Result<(Stream, Hello, bool), ConnectionError> {
     let mut is_server = true;
     let mut stream: Stream = match &shared.options.tls {
-        None => Box::new(tcp),
+        None => Stream::Plain(tcp),
         Some(tls) => {
             let Some(acceptor) = &tls.acceptor else {
                 return Err(ConnectionError::Nonsense("this server has a client's certificate".into()));
             };
             let stream = acceptor.accept(tcp).await.map_err(ConnectionError::Tls)?;
             is_server = tls.is_servers(stream.get_ref().1.peer_certificates().unwrap_or_default());
-            Box::new(stream)
+            Stream::Tls(Box::new(stream))
         }
     };
     let (head, rest) = connection::read_words(&mut stream).await?;

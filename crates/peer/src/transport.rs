@@ -32,7 +32,7 @@ pub trait Host: Send + Sync + 'static {
     /// Answers a request.
     fn request(&self, caller: Caller, body: Bytes) -> Pin<Box<dyn Future<Output = Bytes> + Send + '_>>;
     /// Serves a client's session that another server passes on.
-    fn session(&self, stream: Stream, client: String) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+    fn session(&self, stream: Stream) -> Pin<Box<dyn Future<Output = ()> + Send>>;
     /// Addresses were learned; they should be kept for the next start. Must not block for long.
     fn learned(&self, book: &Book);
 }
@@ -208,18 +208,17 @@ impl Transport {
         caller::call(address, self.shared.options.tls.as_ref(), &hello, request, patience).await
     }
 
-    /// Opens a client's session at another server.
+    /// Opens a connection for a client's session at another server, of the runtime that calls.
     ///
     /// # Errors
     /// When it can't be reached, or refuses.
-    pub async fn open_session(&self, server: ServerId, client: String) -> io::Result<Stream> {
+    pub async fn open_session(&self, server: ServerId) -> io::Result<Stream> {
         let address = self
             .shared
             .address_of(server)
             .ok_or_else(|| io::Error::other(format!("nobody knows where server {server} is")))?;
         let hello = Hello {
             whom: Some(server),
-            client,
             ..self.shared.hello(Purpose::Session)
         };
         let dialled = connection::dial(&address, self.shared.options.tls.as_ref(), &hello).await;
@@ -281,7 +280,6 @@ impl Shared {
             incarnation: self.options.incarnation,
             whom: None,
             places: self.options.places.clone(),
-            client: String::new(),
         }
     }
 

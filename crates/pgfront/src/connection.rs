@@ -2,7 +2,7 @@
 //!
 //! Input is read into a buffer that belongs to the thread and copied on from there, output buffers are given back when they were flushed:
 //! so an idle connection keeps nothing but the socket. Everything a message burst produces leaves in one write; it is written when the
-//! input is empty, before a wait, and above [`FLUSH_BYTES`].
+//! input is empty, before a wait, and above [`FLUSH_BYTES`]. A session that is passed on has such a connection too: to the other server.
 
 use crate::decode::{self, Frame, FrameError, Message};
 use crate::encode;
@@ -13,7 +13,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
@@ -34,19 +34,44 @@ pub enum Socket {
     Plain(TcpStream),
     /// TLS over TCP.
     Tls(Box<TlsStream<TcpStream>>),
+    /// To another server.
+    Link(Box<dyn Link>),
 }
+
+/// Both directions of a connection between servers.
+pub trait Link: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Link for T {}
 
 impl Socket {
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self {
             Socket::Plain(s) => Pin::new(s).poll_read(cx, buf),
             Socket::Tls(s) => Pin::new(s.as_mut()).poll_read(cx, buf),
+            Socket::Link(s) => Pin::new(s.as_mut()).poll_read(cx, buf),
+        }
+    }
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Socket::Plain(s) => Pin::new(s).poll_write(cx, bytes),
+            Socket::Tls(s) => Pin::new(s.as_mut()).poll_write(cx, bytes),
+            Socket::Link(s) => Pin::new(s.as_mut()).poll_write(cx, bytes),
+        }
+    }
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Socket::Plain(s) => Pin::new(s).poll_flush(cx),
+            Socket::Tls(s) => Pin::new(s.as_mut()).poll_flush(cx),
+            Socket::Link(s) => Pin::new(s.as_mut()).poll_flush(cx),
         }
     }
     async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Socket::Plain(s) => s.write_all(bytes).await,
             Socket::Tls(s) => {
+                s.write_all(bytes).await?;
+                s.flush().await
+            }
+            Socket::Link(s) => {
                 s.write_all(bytes).await?;
                 s.flush().await
             }
@@ -57,6 +82,7 @@ impl Socket {
         let _ = match self {
             Socket::Plain(s) => s.shutdown().await,
             Socket::Tls(s) => AsyncWriteExt::shutdown(s.as_mut()).await,
+            Socket::Link(s) => AsyncWriteExt::shutdown(s.as_mut()).await,
         };
     }
 }
@@ -91,6 +117,10 @@ impl Input {
         }
         self.bytes.extend_from_slice(bytes);
     }
+    fn prepend(&mut self, bytes: &[u8]) {
+        self.bytes.splice(..self.start, bytes.iter().copied());
+        self.start = 0;
+    }
 }
 
 /// A client's connection.
@@ -98,10 +128,26 @@ pub struct Connection {
     socket: Socket,
     input: Input,
     output: Vec<u8>,
+    /// The socket has taken bytes that it may not have sent.
+    unflushed: bool,
     /// Whether the buffered output holds results of a statement that a client may act on before the next one is done.
     results: bool,
     /// Most bytes of one message.
     message_limit: usize,
+}
+
+fn poll_input(socket: &mut Socket, input: &mut Input, cx: &mut Context<'_>) -> Poll<Result<(), Disconnected>> {
+    SCRATCH.with_borrow_mut(|scratch| {
+        let mut buf = ReadBuf::new(scratch);
+        match socket.poll_read(cx, &mut buf) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
+                input.append(buf.filled());
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(_) => Poll::Ready(Err(Disconnected)),
+        }
+    })
 }
 
 /// Why no message could be had.
@@ -120,6 +166,7 @@ impl Connection {
             socket,
             input: Input::default(),
             output: Vec::new(),
+            unflushed: false,
             results: false,
             message_limit,
         }
@@ -148,23 +195,57 @@ impl Connection {
         self.input.consume(n);
     }
 
+    /// Most bytes of one message.
+    pub fn message_limit(&self) -> usize {
+        self.message_limit
+    }
+
+    /// Puts messages back that were consumed and are to be read again.
+    pub fn unconsume(&mut self, bytes: &[u8]) {
+        self.input.prepend(bytes);
+    }
+
+    /// Sends what is buffered and, if `more`, reads; done as soon as either made progress. May be dropped while it waits.
+    pub async fn exchange(&mut self, more: bool) -> Result<(), Disconnected> {
+        poll_fn(|cx| {
+            let mut progress = false;
+            while !self.output.is_empty() {
+                match self.socket.poll_write(cx, &self.output) {
+                    Poll::Ready(Ok(sent)) if sent > 0 => {
+                        self.output.drain(..sent);
+                        (progress, self.unflushed) = (true, true);
+                    }
+                    Poll::Ready(_) => return Poll::Ready(Err(Disconnected)),
+                    Poll::Pending => break,
+                }
+            }
+            if self.unflushed {
+                match self.socket.poll_flush(cx) {
+                    Poll::Ready(Ok(())) => self.unflushed = false,
+                    Poll::Ready(Err(_)) => return Poll::Ready(Err(Disconnected)),
+                    Poll::Pending => {}
+                }
+            }
+            if more {
+                let Connection { socket, input, .. } = self;
+                progress |= match poll_input(socket, input, cx) {
+                    Poll::Ready(Ok(())) => true,
+                    Poll::Ready(Err(gone)) => return Poll::Ready(Err(gone)),
+                    Poll::Pending => false,
+                };
+            }
+            match progress {
+                true => Poll::Ready(Ok(())),
+                false => Poll::Pending,
+            }
+        })
+        .await
+    }
+
     /// Waits for more input. May be dropped while it waits.
     pub async fn read_more(&mut self) -> Result<(), Disconnected> {
         let Connection { socket, input, .. } = self;
-        poll_fn(|cx| {
-            SCRATCH.with_borrow_mut(|scratch| {
-                let mut buf = ReadBuf::new(scratch);
-                match socket.poll_read(cx, &mut buf) {
-                    Poll::Pending => Poll::Pending,
-                    Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
-                        input.append(buf.filled());
-                        Poll::Ready(Ok(()))
-                    }
-                    Poll::Ready(_) => Poll::Ready(Err(Disconnected)),
-                }
-            })
-        })
-        .await
+        poll_fn(|cx| poll_input(socket, input, cx)).await
     }
 
     /// The outline of the next message when all of it has arrived.

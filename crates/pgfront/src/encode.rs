@@ -1,9 +1,10 @@
 //! Backend messages, straight into an output buffer.
 //! <https://www.postgresql.org/docs/15/protocol-message-formats.html>
 
+use crate::decode::Frame;
 use curia_session::{Field, Format, Notice, Notification, TransactionStatus};
 use curia_types::panic::caught;
-use curia_types::{ErrorField, Result, SqlError, type_info};
+use curia_types::{ErrorField, Result, SqlError, SqlState, type_info};
 
 /// How bad an error is for the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,15 @@ pub fn open(out: &mut Vec<u8>, kind: u8) -> usize {
 pub fn close(out: &mut [u8], at: usize) {
     let length = (out.len() - at) as u32;
     out[at..at + 4].copy_from_slice(&length.to_be_bytes());
+}
+
+/// The outline of the backend message that `input` starts with, once five bytes are there. Backend messages come from servers: only a length
+/// that is none is taken for the end of all, a message without end.
+pub fn outline(input: &[u8]) -> Option<Frame> {
+    let (kind, word) = (*input.first()?, input.get(1..5)?);
+    let length = u32::from_be_bytes([word[0], word[1], word[2], word[3]]);
+    let body = length.checked_sub(4).map_or(usize::MAX - Frame::HEADER, |body| body as usize);
+    Some(Frame { kind, body })
 }
 
 /// A message without a body.
@@ -221,6 +231,30 @@ pub fn error(out: &mut Vec<u8>, severity: ErrorSeverity, e: &SqlError) {
     });
 }
 
+/// Reads an ErrorResponse: its code, message, detail and hint.
+pub fn read_error(body: &[u8]) -> SqlError {
+    let (mut code, mut message) = (SqlState::INTERNAL_ERROR, String::new());
+    let (mut detail, mut hint) = (None, None);
+    for field in body.split(|byte| *byte == 0).filter(|field| !field.is_empty()) {
+        let text = String::from_utf8_lossy(&field[1..]).into_owned();
+        match field[0] {
+            b'C' if text.len() == 5 && text.is_ascii() => code = SqlState::new(&text),
+            b'M' => message = text,
+            b'D' => detail = Some(text),
+            b'H' => hint = Some(text),
+            _ => {}
+        }
+    }
+    let mut error = SqlError::new(code, message);
+    if let Some(detail) = detail {
+        error = error.detail(detail);
+    }
+    if let Some(hint) = hint {
+        error = error.hint(hint);
+    }
+    error
+}
+
 /// NoticeResponse.
 pub fn notice(out: &mut Vec<u8>, n: &Notice) {
     message(out, b'N', |o| {
@@ -267,7 +301,6 @@ fn more_fields(o: &mut Vec<u8>, f: &ErrorField) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use curia_types::SqlState;
 
     #[test]
     fn an_error_carries_every_field_in_the_protocols_letters() {
@@ -286,6 +319,9 @@ mod tests {
         assert_eq!(out[0], b'E');
         assert_eq!(out[1..5], (expected.len() as u32 + 4).to_be_bytes());
         assert_eq!(&out[5..], expected);
+        let read = read_error(&out[5..]);
+        assert_eq!((read.code(), read.message()), (e.code(), e.message()));
+        assert_eq!((&read.fields().detail, &read.fields().hint), (&e.fields().detail, &e.fields().hint));
     }
 
     #[test]

@@ -16,14 +16,21 @@
 //! - `startup`: from the first byte to an open session.
 //! - `serve`: the message loop and the rule that an error skips to Sync.
 //! - `listener`: accepting, the drain.
+//! - [`relay`]: a client whose session is at another server; `outstanding`: what it waits for; [`passed_on`]: that server's end; [`inner`]: what
+//!   the two servers say.
 
 mod connection;
 pub mod encode;
+pub mod inner;
 mod listener;
+mod outstanding;
+pub mod passed_on;
+pub mod relay;
 pub mod scram;
 mod serve;
-mod startup;
+pub mod startup;
 
+pub use connection::{Connection, Link, Socket};
 pub use curia_pgprotocol::decode;
 pub use listener::{Front, Listener, drain, receive};
-pub use serve::FrontConfig;
+pub use serve::{End, FrontConfig, serve, take_leave};

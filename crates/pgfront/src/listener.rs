@@ -1,7 +1,7 @@
 //! Accepting connections and the drain at the end.
 
 use crate::serve::{self, FrontConfig};
-use curia_session::{Cause, Cores, Sessions};
+use curia_session::{Backends, Cause, Cores, Sessions};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -107,15 +107,14 @@ pub async fn receive(stream: std::net::TcpStream, peer: SocketAddr, sessions: Ar
 
 /// Ends idle sessions with 57P01 at once and busy ones when their transaction is over, at the latest after `limit`. Blocks;
 /// returns how many had to be cut off.
-pub fn drain(sessions: &Sessions, limit: Duration) -> usize {
-    let backends = sessions.backends();
-    backends.raise_all(Cause::Drain);
-    if wait_until_empty(backends, limit) {
+pub fn drain(all: &[Arc<Backends>], limit: Duration) -> usize {
+    all.iter().for_each(|backends| backends.raise_all(Cause::Drain));
+    if wait_until_empty(all, limit) {
         return 0;
     }
-    let cut = backends.len();
-    backends.raise_all(Cause::Terminate);
-    wait_until_empty(backends, Duration::from_secs(1));
+    let cut = all.iter().map(|backends| backends.len()).max().unwrap_or(0);
+    all.iter().for_each(|backends| backends.raise_all(Cause::Terminate));
+    wait_until_empty(all, Duration::from_secs(1));
     cut
 }
 
@@ -137,7 +136,7 @@ impl Front {
     /// Blocks; returns how many sessions had to be cut off.
     pub fn drain(mut self, limit: Duration) -> usize {
         self.stop_accepting();
-        drain(&self.sessions, limit)
+        drain(&[Arc::clone(self.sessions.backends())], limit)
     }
 
     fn stop_accepting(&mut self) {
@@ -154,9 +153,9 @@ impl Drop for Front {
     }
 }
 
-fn wait_until_empty(backends: &curia_session::Backends, limit: Duration) -> bool {
+fn wait_until_empty(all: &[Arc<Backends>], limit: Duration) -> bool {
     let end = Instant::now() + limit;
-    while !backends.is_empty() {
+    while !all.iter().all(|backends| backends.is_empty()) {
         if Instant::now() >= end {
             return false;
         }

@@ -6,11 +6,13 @@
 use crate::connection::Connection;
 use crate::decode::{self, Frame, Message, Target};
 use crate::encode::{self, ErrorSeverity};
+use crate::inner;
 use crate::startup::{self, Refusal};
 use curia_session::backends::terminated;
-use curia_session::{Output, Session, Sessions, Stop, TransactionStatus};
+use curia_session::{Disconnected, Output, Session, Sessions, Stop, TransactionStatus};
 use curia_types::panic::caught_in;
 use curia_types::{SqlError, SqlState};
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +21,12 @@ use tokio_rustls::TlsAcceptor;
 
 /// Characters of the message that led to an internal error which the log gets.
 const LOGGED_CHARACTERS: usize = 4_000;
+
+impl From<Disconnected> for End {
+    fn from(_: Disconnected) -> End {
+        End::Left
+    }
+}
 
 /// How the front end behaves.
 #[derive(Clone)]
@@ -54,12 +62,8 @@ pub async fn run(stream: TcpStream, peer: SocketAddr, sessions: Arc<Sessions>, c
     match (connection, session) {
         (Some(mut connection), Ok(mut session)) => {
             metrics::counter!("curia_sql_connections_total").increment(1);
-            if let Err(last) = serve(&mut connection, &mut session).await {
-                if let Some(e) = last {
-                    encode::error(connection.out(), ErrorSeverity::Fatal, &e);
-                }
-                connection.close().await;
-            }
+            let end = serve(&mut connection, &mut session).await;
+            take_leave(&mut connection, end).await;
             session.end().await;
         }
         (connection, Err(refusal)) => {
@@ -72,28 +76,60 @@ pub async fn run(stream: TcpStream, peer: SocketAddr, sessions: Arc<Sessions>, c
     }
 }
 
-/// Serves messages until the connection ends: by the client (`None`) or by us, with the error to tell.
-async fn serve(connection: &mut Connection, session: &mut Session) -> Result<(), Option<SqlError>> {
+/// Why messages are not served any more.
+pub enum End {
+    /// The client has left.
+    Left,
+    /// It is to be told why.
+    Told(SqlError),
+    /// This server is not the consul any more. The session is outside of transactions, and what is unread was not acted on.
+    Moves,
+}
+
+/// The last words to a client.
+pub async fn take_leave(connection: &mut Connection, end: End) {
+    if let End::Told(e) = end {
+        encode::error(connection.out(), ErrorSeverity::Fatal, &e);
+    }
+    connection.close().await;
+}
+
+/// Serves messages until the connection ends, or the session must go on elsewhere.
+pub async fn serve(connection: &mut Connection, session: &mut Session) -> End {
+    let Err(end) = messages(connection, session).await;
+    end
+}
+
+async fn messages(connection: &mut Connection, session: &mut Session) -> Result<Infallible, End> {
     let mut body = Vec::new();
     let mut skip_to_sync = false;
+    // Nothing came since ReadyForQuery.
+    let mut at_rest = true;
     loop {
+        if at_rest && session.status() == TransactionStatus::Idle && must_move(session) {
+            session.send_notifications(connection);
+            return Err(match session.stays() {
+                Some(why) => {
+                    End::Told(terminated().detail(format!("The consul changed, and the session can't go on with the next one: {why}.")))
+                }
+                None => End::Moves,
+            });
+        }
         let frame = match connection.next_frame() {
             Ok(Some(frame)) => frame,
             Ok(None) => {
                 // A message that is half here is on its way; only an empty buffer makes a connection idle.
-                if connection.flush().await.is_err() {
-                    return Err(None);
-                }
+                connection.flush().await?;
                 if connection.unread().is_empty() {
                     connection.shrink();
                     if body.capacity() > 256 {
                         body = Vec::new();
                     }
                 }
-                wait_for_input(connection, session).await?;
+                wait_for_input(connection, session, at_rest).await?;
                 continue;
             }
-            Err(e) => return Err(Some(e.to_sql_error())),
+            Err(e) => return Err(End::Told(e.to_sql_error())),
         };
         if skip_to_sync && !matches!(frame.kind, b'S' | b'X') {
             connection.consume(frame.size());
@@ -102,10 +138,10 @@ async fn serve(connection: &mut Connection, session: &mut Session) -> Result<(),
         connection.take_body(frame, &mut body);
         match caught_in(handle(connection, session, frame, &body)).await {
             Ok(()) => {}
-            Err(Stop::Disconnected) => return Err(None),
+            Err(Stop::Disconnected) => return Err(End::Left),
             Err(Stop::Error(e)) => {
                 if session.interrupt().should_end(false) && e == terminated() {
-                    return Err(Some(e));
+                    return Err(End::Told(e));
                 }
                 if e.code() == SqlState::INTERNAL_ERROR {
                     let told: String = String::from_utf8_lossy(&body).chars().take(LOGGED_CHARACTERS).collect();
@@ -124,37 +160,45 @@ async fn serve(connection: &mut Connection, session: &mut Session) -> Result<(),
         if frame.kind == b'S' {
             skip_to_sync = false;
         }
-        if connection.is_full() && connection.flush().await.is_err() {
-            return Err(None);
-        }
+        at_rest = matches!(frame.kind, b'Q' | b'F' | b'S');
+        connection.pressure().await?;
     }
 }
 
-/// Waits until there is something to read, or the session should end.
-async fn wait_for_input(connection: &mut Connection, session: &mut Session) -> Result<(), Option<SqlError>> {
-    let in_transaction = session.status() != TransactionStatus::Idle;
+/// Whether the session is to go on elsewhere. One that is passed on can, also when this server stops.
+fn must_move(session: &Session) -> bool {
+    let interrupt = session.interrupt();
+    !interrupt.should_end(true) && (interrupt.moves() || (session.is_passed_on() && interrupt.drains()))
+}
+
+/// Waits until there is something to read, or the session should end or move.
+async fn wait_for_input(connection: &mut Connection, session: &mut Session, at_rest: bool) -> Result<(), End> {
+    let in_transaction = session.status() != TransactionStatus::Idle || !at_rest;
     let interrupt = session.interrupt().clone();
     let limit = session.idle_limit();
     let read = async {
         loop {
             tokio::select! {
                 biased;
-                r = connection.read_more() => return r.map_err(|_| None),
-                end = interrupt.called(in_transaction) => if end {
-                    return Err(Some(terminated()));
-                },
+                r = connection.read_more() => return Ok(r?),
+                end = interrupt.called(in_transaction) => {
+                    if !in_transaction && must_move(session) {
+                        return Ok(());
+                    }
+                    if end {
+                        return Err(End::Told(terminated()));
+                    }
+                }
             }
             session.send_notifications(connection);
-            if connection.flush().await.is_err() {
-                return Err(None);
-            }
+            connection.flush().await?;
         }
     };
     match limit {
         None => read.await,
         Some((time, error)) => match tokio::time::timeout(time, read).await {
             Ok(r) => r,
-            Err(_) => Err(Some(error)),
+            Err(_) => Err(End::Told(error)),
         },
     }
 }
@@ -162,6 +206,9 @@ async fn wait_for_input(connection: &mut Connection, session: &mut Session) -> R
 fn ready(connection: &mut Connection, session: &mut Session) {
     session.report_changes(connection);
     session.send_notifications(connection);
+    if let Some(news) = session.news() {
+        encode::message(connection.out(), inner::NEWS, |out| out.extend_from_slice(&news));
+    }
     encode::ready(connection.out(), session.status());
 }
 

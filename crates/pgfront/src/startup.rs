@@ -5,7 +5,7 @@ use crate::decode::{self, Startup, violation};
 use crate::encode::{self, ErrorSeverity};
 use crate::scram;
 use crate::serve::FrontConfig;
-use curia_session::{Authentication, Disconnected, Login, Output, Peer, Session, Sessions, TransactionStatus};
+use curia_session::{Authentication, Disconnected, Key, Login, Output, Peer, Session, Sessions, TransactionStatus};
 use curia_types::{Result, SqlError, SqlState};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -47,6 +47,31 @@ pub async fn start(
     sessions: &Arc<Sessions>,
     config: &FrontConfig,
 ) -> (Option<Connection>, Result<Session, Refusal>) {
+    match greet(stream, peer, config).await {
+        Greeting::Cancel(key) => {
+            sessions.backends().cancel(key);
+            (None, Err(Refusal::Silent))
+        }
+        Greeting::Refused(connection, refusal) => (connection, Err(refusal)),
+        Greeting::Login(mut connection, login) => {
+            let opened = open(&mut connection, login, sessions).await;
+            (Some(connection), opened)
+        }
+    }
+}
+
+/// What a client wants.
+pub enum Greeting {
+    /// To cancel what another connection does.
+    Cancel(Key),
+    /// A session.
+    Login(Connection, Login),
+    /// Nothing that it gets.
+    Refused(Option<Connection>, Refusal),
+}
+
+/// Hears out a client up to its start-up parameters, and encrypts.
+pub async fn greet(stream: TcpStream, peer: SocketAddr, config: &FrontConfig) -> Greeting {
     let mut connection = Connection::new(Socket::Plain(stream), config.message_limit);
     let mut encrypted = false;
     let parameters = loop {
@@ -55,18 +80,18 @@ pub async fn start(
                 let accept = config.tls.as_ref().filter(|_| !encrypted);
                 connection.out().push(if accept.is_some() { b'S' } else { b'N' });
                 if connection.flush().await.is_err() {
-                    return (None, Err(Refusal::Silent));
+                    return Greeting::Refused(None, Refusal::Silent);
                 }
                 let Some(acceptor) = accept else { continue };
                 // Plain bytes behind the request would be taken for encrypted ones: a man in the middle could have put them there.
                 let Some(plain) = connection.into_plain() else {
-                    return (None, Err(Refusal::Silent));
+                    return Greeting::Refused(None, Refusal::Silent);
                 };
                 match acceptor.accept(plain).await {
                     Ok(tls) => connection = Connection::new(Socket::Tls(Box::new(tls)), config.message_limit),
                     Err(error) => {
                         tracing::debug!(%peer, %error, "TLS handshake failed");
-                        return (None, Err(Refusal::Silent));
+                        return Greeting::Refused(None, Refusal::Silent);
                     }
                 }
                 encrypted = true;
@@ -74,25 +99,24 @@ pub async fn start(
             Ok(Packet::Gss) => {
                 connection.out().push(b'N');
                 if connection.flush().await.is_err() {
-                    return (None, Err(Refusal::Silent));
+                    return Greeting::Refused(None, Refusal::Silent);
                 }
             }
-            Ok(Packet::Cancel { process, secret }) => {
-                sessions.backends().cancel(process, secret);
-                return (None, Err(Refusal::Silent));
-            }
+            Ok(Packet::Cancel(key)) => return Greeting::Cancel(key),
             Ok(Packet::Session(parameters)) => break parameters,
-            Err(refusal) => return (Some(connection), Err(refusal)),
+            Err(refusal) => return Greeting::Refused(Some(connection), refusal),
         }
     };
-    let opened = open(&mut connection, parameters, peer, encrypted, sessions, config).await;
-    (Some(connection), opened)
+    match asked(&mut connection, parameters, peer, encrypted, config) {
+        Ok(login) => Greeting::Login(connection, login),
+        Err(error) => Greeting::Refused(Some(connection), error.into()),
+    }
 }
 
 enum Packet {
     Tls,
     Gss,
-    Cancel { process: i32, secret: i32 },
+    Cancel(Key),
     Session(Parameters),
 }
 
@@ -109,7 +133,7 @@ async fn first_packet(connection: &mut Connection) -> Result<Packet, Refusal> {
             let packet = match decode::startup(&connection.unread()[4..length])? {
                 Startup::Tls => Packet::Tls,
                 Startup::Gss => Packet::Gss,
-                Startup::Cancel { process, secret } => Packet::Cancel { process, secret },
+                Startup::Cancel { process, secret } => Packet::Cancel(Key { process, secret }),
                 Startup::Session { minor, parameters } => Packet::Session(Parameters {
                     minor,
                     all: parameters.into_iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
@@ -122,14 +146,7 @@ async fn first_packet(connection: &mut Connection) -> Result<Packet, Refusal> {
     }
 }
 
-async fn open(
-    connection: &mut Connection,
-    parameters: Parameters,
-    peer: SocketAddr,
-    encrypted: bool,
-    sessions: &Arc<Sessions>,
-    config: &FrontConfig,
-) -> Result<Session, Refusal> {
+fn asked(connection: &mut Connection, parameters: Parameters, peer: SocketAddr, encrypted: bool, config: &FrontConfig) -> Result<Login> {
     let unknown: Vec<&str> = parameters
         .all
         .iter()
@@ -140,8 +157,7 @@ async fn open(
         encode::negotiate_version(connection.out(), &unknown);
     }
     let login = login(&parameters.all, peer)?;
-    let loopback = peer.ip().is_loopback();
-    if !encrypted && !loopback && config.tls.is_some() && !config.plaintext_beyond_loopback {
+    if !encrypted && !peer.ip().is_loopback() && config.tls.is_some() && !config.plaintext_beyond_loopback {
         return Err(SqlError::new(
             SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
             format!(
@@ -150,25 +166,46 @@ async fn open(
                 login.user,
                 login.database
             ),
-        )
-        .into());
+        ));
     }
-    let from = if loopback { Peer::Loopback } else { Peer::Remote };
-    match sessions.authentication(&login.user, from)? {
-        Authentication::Trust => {}
-        Authentication::Scram(verifier) => authenticate(connection, &login.user, verifier).await?,
-    }
+    Ok(login)
+}
+
+async fn open(connection: &mut Connection, login: Login, sessions: &Arc<Sessions>) -> Result<Session, Refusal> {
+    let asked = sessions.authentication(&login.user, origin(login.peer))?;
+    authenticate(connection, &login.user, asked).await?;
     let session = sessions.open(login)?;
-    encode::authentication_ok(connection.out());
-    for (name, value) in session.reported() {
-        encode::parameter_status(connection.out(), &name, &value);
-    }
-    encode::backend_key(connection.out(), session.process(), session.secret());
-    encode::ready(connection.out(), TransactionStatus::Idle);
+    welcome(connection, &session.reported(), session.key());
     Ok(session)
 }
 
-async fn authenticate(connection: &mut Connection, user: &str, verifier: curia_session::password::Verifier) -> Result<(), Refusal> {
+/// Where a client is.
+pub fn origin(client: Option<SocketAddr>) -> Peer {
+    match client {
+        Some(client) if client.ip().is_loopback() => Peer::Loopback,
+        _ => Peer::Remote,
+    }
+}
+
+/// Tells a client that its session is open.
+pub fn welcome(connection: &mut Connection, reported: &[(String, String)], key: Key) {
+    encode::authentication_ok(connection.out());
+    for (name, value) in reported {
+        encode::parameter_status(connection.out(), name, value);
+    }
+    encode::backend_key(connection.out(), key.process, key.secret);
+    encode::ready(connection.out(), TransactionStatus::Idle);
+}
+
+/// Has a client show what it must.
+///
+/// # Errors
+/// 28P01 and what is wrong with its messages.
+pub async fn authenticate(connection: &mut Connection, user: &str, asked: Authentication) -> Result<(), Refusal> {
+    let verifier = match asked {
+        Authentication::Trust => return Ok(()),
+        Authentication::Scram(verifier) => verifier,
+    };
     encode::authentication_sasl(connection.out(), &[scram::MECHANISM]);
     connection.flush().await?;
     let mut body = Vec::new();

@@ -48,6 +48,10 @@ impl House {
     /// # Errors
     /// [`Failure::Damaged`], [`Failure::Foreign`], [`Failure::Folder`] or [`Failure::Unexpected`], by what was found.
     pub async fn open(options: &Options, folder: &Folder, incarnation: Incarnation, place: Place) -> Result<House, Failure> {
+        let server = match &place {
+            Place::Alone => 0,
+            Place::Among(identity, _) => identity.server().0,
+        };
         let driver = open_driver(options, folder, incarnation, place)?;
         let limits = Limits {
             memory_bytes: bytes(options.transaction_memory.0),
@@ -67,6 +71,7 @@ impl House {
             connections: options.max_connections,
             insecure: options.insecure,
             plans: PLANS,
+            server,
         };
         let sessions = Sessions::new(engine, Arc::clone(&database), config);
         if database.serves() {

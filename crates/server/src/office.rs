@@ -2,12 +2,12 @@
 //!
 //! ```text
 //!   elected, cut applied ─► counters, sequences, catalog go on from the state ─► sessions are let in
-//!   office lost          ─► nobody is let in; idle sessions end, busy ones when their transaction does, or soon
+//!   office lost          ─► nobody is let in; sessions go on at the next consul as soon as they are outside of a transaction
 //! ```
 //!
-//! A session's locks, temporary tables and cursors live in the consul's memory, so no session outlives its consul. A
-//! transaction of an earlier time in office can't commit (40001), and whose commit was under way hears that its outcome is
-//! unknown (08007) before the session ends.
+//! A session's locks, temporary tables and cursors live in the consul's memory, so no transaction outlives its consul. One of an
+//! earlier time in office can't commit (40001), and whose commit was under way hears that its outcome is unknown (08007). A
+//! session that keeps such things beyond its transactions ends (57P01).
 
 use curia_consensus::ids::Term;
 use curia_driver::Driver;
@@ -21,7 +21,7 @@ use std::time::Duration;
 use crate::house::House;
 use crate::stop::StopRequest;
 
-/// For so long a session of an earlier time in office may go on with its transaction, which can only read or fail.
+/// For so long a statement of an earlier time in office may go on, which can only read or fail.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How soon taking office is tried again.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -48,7 +48,7 @@ async fn keep(driver: Arc<Driver>, database: Arc<Database>, sessions: Arc<Sessio
         let serving = standing.borrow_and_update().serving().unwrap_or(Term::ZERO);
         if serving != term {
             if term != Term::ZERO {
-                tracing::info!(%term, "sessions end, as this server's time in office has ended");
+                tracing::info!(%term, "sessions move, as this server's time in office has ended");
                 tokio::spawn(dismiss(Arc::clone(&sessions)));
             }
             term = serving;
@@ -79,15 +79,15 @@ async fn begin(database: &Arc<Database>, sessions: &Arc<Sessions>) -> Result<boo
     Ok(true)
 }
 
-/// Ends the sessions that there are now.
+/// Has the sessions that there are now go on elsewhere.
 async fn dismiss(sessions: Arc<Sessions>) {
     let backends = sessions.backends();
     let there = backends.processes();
     for process in &there {
-        backends.raise(*process, Cause::Drain);
+        backends.raise(*process, Cause::Move);
     }
     tokio::time::sleep(LAST_WORDS).await;
     for process in &there {
-        backends.raise(*process, Cause::Terminate);
+        backends.raise(*process, Cause::Abandon);
     }
 }

@@ -16,7 +16,6 @@
 //! console, data folder                   last
 //! ```
 
-use crate::cluster::identity::Identity;
 use crate::cluster::member::{Member, Sockets};
 use crate::cluster::views::Views;
 use crate::failure::Failure;
@@ -29,6 +28,7 @@ use curia_consensus::ids::Incarnation;
 use curia_console::{Health, ServerFacts, Stage};
 use curia_driver::Driver;
 use curia_pgfront::{Front, FrontConfig, Listener};
+use curia_session::{Backends, Cores};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -39,6 +39,8 @@ use tokio::task::JoinHandle;
 
 /// Threads that serve the console and Flight connections; SQL sessions and queries have their own.
 const SERVICE_THREADS: usize = 2;
+/// Threads that clients of a server without state are passed on by.
+const SCRIBE_THREADS: usize = 1;
 /// How often gauges that nothing else drives are brought up to date.
 const GAUGES: Duration = Duration::from_secs(1);
 /// How often garbage is collected. A storage with recent deletions is read whole each time.
@@ -129,12 +131,19 @@ pub fn run(options: Options) -> Result<(), Failure> {
             let place = Place::Among(identity.clone(), member.peers());
             if !identity.roles().state {
                 let driver = house::open_driver(&options, &folder, incarnation, place)?;
-                return store_logs(&service, &folder, &identity, &member, &driver, stop, &health);
+                let cores = Cores::start(SCRIBE_THREADS).map_err(unexpected)?;
+                member.serve(&identity, &folder, &driver, (cores, front, options.max_connections))?;
+                return store_logs(&options, &service, &folder, &member, &driver, stop, &health);
             }
             let house = service.block_on(House::open(&options, &folder, incarnation, place))?;
             house.sessions.show_cluster(Arc::new(member.views(&house.driver)));
-            member.seat(&house, front);
-            member.serve(&identity, &folder, &house.driver)?;
+            member.seat(&house);
+            member.serve(
+                &identity,
+                &folder,
+                &house.driver,
+                (house.cores.clone(), front, options.max_connections),
+            )?;
             (house, Some(member), None)
         }
     };
@@ -169,7 +178,8 @@ pub fn run(options: Options) -> Result<(), Failure> {
     if let Some(member) = &member {
         member.close_door();
     }
-    drain(&options, &service, front, &house, flight);
+    let clients = member.as_ref().and_then(Member::clients);
+    drain(&options, &service, front, (&house, clients), flight);
     gauges.abort();
     tending.abort();
     // It was asked to stop with everybody else; its panics are in the log.
@@ -186,15 +196,14 @@ pub fn run(options: Options) -> Result<(), Failure> {
 
 /// The life of a server that runs no state: it stores logs, votes, and passes clients on.
 fn store_logs(
+    options: &Options,
     service: &Runtime,
     folder: &Folder,
-    identity: &Identity,
     member: &Member,
     driver: &Arc<Driver>,
     stop: StopRequest,
     health: &Health,
 ) -> Result<(), Failure> {
-    member.serve(identity, folder, driver)?;
     health.advance(Stage::Ready);
     tracing::info!("ready to store logs");
     service.block_on(async {
@@ -206,6 +215,8 @@ fn store_logs(
     })?;
     health.advance(Stage::Draining);
     member.close_door();
+    let clients = member.clients();
+    curia_pgfront::drain(clients.as_slice(), Duration::from_secs(options.drain_seconds));
     driver.shutdown().map_err(|error| Failure::Disk(error.to_string()))?;
     folder.forget_running();
     tracing::info!("stopped");
@@ -303,12 +314,21 @@ async fn keep_gauges(sessions: Arc<curia_session::Sessions>) {
 }
 
 /// Ends all sessions: the idle at once, the busy when they are done or the grace period is over.
-fn drain(options: &Options, service: &Runtime, front: Option<Front>, house: &House, flight: JoinHandle<()>) {
+fn drain(
+    options: &Options,
+    service: &Runtime,
+    front: Option<Front>,
+    (house, clients): (&House, Option<Arc<Backends>>),
+    flight: JoinHandle<()>,
+) {
     let grace = Duration::from_secs(options.drain_seconds);
     // Flight's sessions are among those that are drained here.
     let cut = match front {
         Some(front) => front.drain(grace),
-        None => curia_pgfront::drain(&house.sessions, grace),
+        None => {
+            let all: Vec<_> = clients.into_iter().chain([Arc::clone(house.sessions.backends())]).collect();
+            curia_pgfront::drain(&all, grace)
+        }
     };
     if cut > 0 {
         tracing::warn!(sessions = cut, "cut off after {} s", options.drain_seconds);

@@ -4,6 +4,7 @@ use crate::notifications::Notification;
 use curia_types::{Result, SqlError, SqlState};
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 use tokio::sync::Notify;
@@ -18,10 +19,30 @@ pub enum Cause {
     Drain = 2,
     /// `pg_terminate_backend`, or the end of the drain's time limit: the statement fails and the session ends.
     Terminate = 4,
+    /// This server is not the consul any more: the session goes on with the next one as soon as it is outside a transaction. Until then
+    /// its transaction begins no statement.
+    Move = 16,
+    /// It has had its time to: the statement under way fails too.
+    Abandon = 32,
 }
 
 /// Bit beside those of [`Cause`]: notifications wait for the session.
 const RUNG: u8 = 8;
+
+/// Process numbers of one server: those below belong to the server before. Sessions keep theirs when they move, so no two servers have one in
+/// common, up to so many servers.
+const NUMBERS_BITS: u32 = 20;
+/// See [`NUMBERS_BITS`].
+const SERVERS: u64 = 2_047;
+
+/// What names a session to cancel requests: BackendKeyData.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// What `pg_backend_pid` says. A number of ours, not of the operating system.
+    pub process: i32,
+    /// Who cancels must know it.
+    pub secret: i32,
+}
 
 /// The stop signal of one session: set from any thread, seen by its statement at every wait and every batch of rows.
 #[derive(Debug, Default)]
@@ -39,6 +60,30 @@ impl Interrupt {
 
     fn has(&self, cause: Cause) -> bool {
         self.pending.load(Ordering::Acquire) & cause as u8 != 0
+    }
+
+    /// Whether the session is to go on with another consul.
+    pub fn moves(&self) -> bool {
+        self.has(Cause::Move)
+    }
+
+    /// Whether the server is going down.
+    pub fn drains(&self) -> bool {
+        self.has(Cause::Drain)
+    }
+
+    /// Waits until somebody cancels, which is then forgotten, or the session should end: for who passes it on.
+    pub async fn told(&self, in_transaction: bool) -> Cause {
+        loop {
+            if self.should_end(in_transaction) {
+                return Cause::Terminate;
+            }
+            if self.has(Cause::Cancel) {
+                self.clear_cancel();
+                return Cause::Cancel;
+            }
+            self.wake.notified().await;
+        }
     }
 
     /// Forgets a cancel that came while nothing ran.
@@ -62,22 +107,22 @@ impl Interrupt {
         self.pending.fetch_and(!RUNG, Ordering::AcqRel) & RUNG != 0
     }
 
-    /// Waits until an idle session should end (true) or has notifications to send (false; never inside a transaction).
+    /// Waits until an idle session should end (true), or has notifications to send or is to move (false; never inside a transaction).
     pub async fn called(&self, in_transaction: bool) -> bool {
         loop {
             if self.should_end(in_transaction) {
                 return true;
             }
-            if !in_transaction && self.pending.load(Ordering::Acquire) & RUNG != 0 {
+            if !in_transaction && self.pending.load(Ordering::Acquire) & (RUNG | Cause::Move as u8) != 0 {
                 return false;
             }
             self.wake.notified().await;
         }
     }
 
-    /// Waits until an idle session should end.
+    /// Waits until an idle session should end, one that can't move when it would have to as well.
     pub async fn ended(&self, in_transaction: bool) {
-        while !self.should_end(in_transaction) {
+        while !self.should_end(in_transaction) && (in_transaction || !self.moves()) {
             self.wake.notified().await;
         }
     }
@@ -92,12 +137,13 @@ impl Interrupt {
         }
     }
 
-    /// 57014 or 57P01 when a running statement should stop.
+    /// 57014, 57P01 or 40001 when a running statement should stop.
     pub fn check(&self) -> Result<()> {
         // One load on the path of every row batch.
-        match self.pending.load(Ordering::Acquire) & (Cause::Cancel as u8 | Cause::Terminate as u8) {
+        match self.pending.load(Ordering::Acquire) & (Cause::Cancel as u8 | Cause::Terminate as u8 | Cause::Abandon as u8) {
             0 => Ok(()),
             bits if bits & Cause::Terminate as u8 != 0 => Err(terminated()),
+            bits if bits & Cause::Abandon as u8 != 0 => Err(consul_changed()),
             _ => Err(SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to user request")),
         }
     }
@@ -106,6 +152,15 @@ impl Interrupt {
 /// 57P01 in PostgreSQL's words.
 pub fn terminated() -> SqlError {
     SqlError::new(SqlState::ADMIN_SHUTDOWN, "terminating connection due to administrator command")
+}
+
+/// 40001: what a transaction hears that outlived its consul's time in office.
+pub fn consul_changed() -> SqlError {
+    SqlError::new(
+        SqlState::SERIALIZATION_FAILURE,
+        "could not go on with the transaction because the consul changed",
+    )
+    .hint("Nothing of it has happened: run the transaction again.")
 }
 
 /// One connected session.
@@ -122,66 +177,110 @@ pub(crate) struct Backend {
 pub struct Backends {
     pub(crate) all: Mutex<HashMap<i32, Backend>>,
     limit: usize,
+    /// Process numbers that are given here.
+    numbers: Range<i32>,
     next: AtomicI32,
 }
 
 /// A session's place among the connected ones, given back when dropped.
 pub struct Registration {
     backends: Arc<Backends>,
-    /// What `pg_backend_pid` and BackendKeyData say. A number of ours, not of the operating system.
-    pub process: i32,
-    /// BackendKeyData's key.
-    pub secret: i32,
+    /// What cancel requests name it by.
+    pub key: Key,
     /// The session's stop signal.
     pub interrupt: Arc<Interrupt>,
 }
 
 impl Backends {
-    /// An empty registry for at most `limit` sessions.
-    pub fn new(limit: usize) -> Arc<Backends> {
+    /// An empty registry for at most `limit` sessions that are opened by a server (0: the only one) itself.
+    pub fn new(limit: usize, server: u64) -> Arc<Backends> {
+        Backends::numbered(limit, server, 0)
+    }
+
+    /// One for the clients at the server's door, wherever their sessions are; with other numbers.
+    pub fn at_door(limit: usize, server: u64) -> Arc<Backends> {
+        Backends::numbered(limit, server, 1 << (NUMBERS_BITS - 1))
+    }
+
+    fn numbered(limit: usize, server: u64, from: i32) -> Arc<Backends> {
+        let from = (((server % SERVERS) as i32) << NUMBERS_BITS) + from;
+        let numbers = from + 1..from + (1 << (NUMBERS_BITS - 1));
         Arc::new(Backends {
             all: Mutex::new(HashMap::new()),
             limit,
-            next: AtomicI32::new(1),
+            next: AtomicI32::new(numbers.start),
+            numbers,
         })
     }
 
     /// Takes a place, or 53300.
     pub fn register(self: &Arc<Self>) -> Result<Registration> {
         let mut all = self.all.lock();
-        if all.len() >= self.limit {
-            return Err(SqlError::new(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already"));
+        if all.len() >= self.limit.min(self.numbers.len()) {
+            return Err(too_many());
         }
         let process = loop {
-            let n = self.next.fetch_add(1, Ordering::Relaxed) & i32::MAX;
-            if n > 0 && !all.contains_key(&n) {
+            let n = self.next.fetch_add(1, Ordering::Relaxed);
+            if n >= self.numbers.end {
+                self.next.store(self.numbers.start, Ordering::Relaxed);
+            } else if !all.contains_key(&n) {
                 break n;
             }
         };
         // From a cryptographic generator: whoever guesses it can cancel the session's statements.
         let secret: i32 = rand::random();
+        Ok(self.enter(&mut all, Key { process, secret }))
+    }
+
+    /// Takes a place for a session that has its key already. Where another session has it, that one is asked to end.
+    ///
+    /// # Errors
+    /// 53300; 57P03 while the other one is there.
+    pub fn register_as(self: &Arc<Self>, key: Key) -> Result<Registration> {
+        let mut all = self.all.lock();
+        if let Some(other) = all.get(&key.process) {
+            // The connection over which it was passed on is gone, and nobody has told it yet.
+            if other.secret == key.secret {
+                other.interrupt.raise(Cause::Terminate);
+            }
+            return Err(SqlError::new(
+                SqlState::CANNOT_CONNECT_NOW,
+                "the session is still open on another connection",
+            ));
+        }
+        if all.len() >= self.limit {
+            return Err(too_many());
+        }
+        Ok(self.enter(&mut all, key))
+    }
+
+    fn enter(self: &Arc<Self>, all: &mut HashMap<i32, Backend>, key: Key) -> Registration {
         let interrupt = Arc::new(Interrupt::default());
         all.insert(
-            process,
+            key.process,
             Backend {
-                secret,
+                secret: key.secret,
                 interrupt: interrupt.clone(),
                 channels: BTreeSet::new(),
                 queue: VecDeque::new(),
             },
         );
-        Ok(Registration {
+        Registration {
             backends: self.clone(),
-            process,
-            secret,
+            key,
             interrupt,
-        })
+        }
+    }
+
+    /// Whether a session has this key.
+    pub fn has(&self, key: Key) -> bool {
+        self.all.lock().get(&key.process).is_some_and(|b| b.secret == key.secret)
     }
 
     /// CancelRequest: does nothing when the key is not the session's.
-    pub fn cancel(&self, process: i32, secret: i32) -> bool {
-        match self.all.lock().get(&process) {
-            Some(b) if b.secret == secret => {
+    pub fn cancel(&self, key: Key) -> bool {
+        match self.all.lock().get(&key.process) {
+            Some(b) if b.secret == key.secret => {
                 b.interrupt.raise(Cause::Cancel);
                 true
             }
@@ -191,7 +290,10 @@ impl Backends {
 
     /// `pg_cancel_backend` and `pg_terminate_backend`: false when there is no such session.
     pub fn raise(&self, process: i32, cause: Cause) -> bool {
-        self.all.lock().get(&process).map(|b| b.interrupt.raise(cause)).is_some()
+        let all = self.all.lock();
+        // One that has moved here since is not abandoned.
+        let meant = all.get(&process).filter(|b| cause != Cause::Abandon || b.interrupt.moves());
+        meant.map(|b| b.interrupt.raise(cause)).is_some()
     }
 
     /// Asks every session to end.
@@ -221,8 +323,12 @@ impl Backends {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        self.backends.all.lock().remove(&self.process);
+        self.backends.all.lock().remove(&self.key.process);
     }
+}
+
+fn too_many() -> SqlError {
+    SqlError::new(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already")
 }
 
 #[cfg(test)]
@@ -231,11 +337,14 @@ mod tests {
 
     #[test]
     fn a_cancel_needs_the_sessions_key() {
-        let all = Backends::new(10);
+        let all = Backends::new(10, 0);
         let one = all.register().unwrap();
-        assert!(!all.cancel(one.process, one.secret.wrapping_add(1)));
+        assert!(!all.cancel(Key {
+            secret: one.key.secret.wrapping_add(1),
+            ..one.key
+        }));
         assert!(one.interrupt.check().is_ok());
-        assert!(all.cancel(one.process, one.secret));
+        assert!(all.cancel(one.key));
         assert_eq!(one.interrupt.check().unwrap_err().code(), SqlState::QUERY_CANCELED);
         one.interrupt.clear_cancel();
         assert!(one.interrupt.check().is_ok());
@@ -243,10 +352,33 @@ mod tests {
 
     #[test]
     fn the_limit_counts_connected_sessions_only() {
-        let all = Backends::new(1);
+        let all = Backends::new(1, 0);
         let one = all.register().unwrap();
         assert_eq!(all.register().err().unwrap().code(), SqlState::TOO_MANY_CONNECTIONS);
         drop(one);
         assert!(all.register().is_ok());
+    }
+
+    #[test]
+    fn servers_give_numbers_that_no_other_server_gives() {
+        let all = [
+            Backends::new(9, 0),
+            Backends::at_door(9, 0),
+            Backends::new(9, 2_046),
+            Backends::at_door(9, 2_046),
+        ];
+        let first: Vec<_> = all.iter().map(|b| b.register().unwrap().key.process).collect();
+        assert_eq!(first, [1, (1 << 19) + 1, (2_046 << 20) + 1, (2_046 << 20) + (1 << 19) + 1]);
+    }
+
+    #[test]
+    fn who_has_a_key_already_takes_the_place_of_whom_it_had_before() {
+        let all = Backends::new(2, 1);
+        let one = all.register().unwrap();
+        assert_eq!(all.register_as(one.key).err().unwrap().code(), SqlState::CANNOT_CONNECT_NOW);
+        assert!(one.interrupt.should_end(true));
+        let key = one.key;
+        drop(one);
+        assert_eq!(all.register_as(key).unwrap().key, key);
     }
 }

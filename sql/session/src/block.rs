@@ -227,8 +227,9 @@ impl Session {
         }
     }
 
-    fn act_on_notifications(&self) {
+    fn act_on_notifications(&mut self) {
         let actions = self.shared.notifications.lock().take();
+        self.listening_changed |= !actions.is_empty();
         self.shared.backends.act(self.shared.process, actions);
     }
 
@@ -384,6 +385,8 @@ impl Session {
             ("transaction_read_only", Some(tx)) => Some(on_off(tx.read_only()).to_owned()),
             ("transaction_deferrable", Some(_)) => Some(on_off(self.block.deferrable).to_owned()),
             ("transaction_deferrable", None) => settings.show("default_transaction_deferrable"),
+            // As a standby says it, for clients that look for a server to write at.
+            ("transaction_read_only", None) if settings.is_on("in_hot_standby") => Some(on_off(true).to_owned()),
             ("transaction_read_only", None) => settings.show("default_transaction_read_only"),
             _ => None,
         }

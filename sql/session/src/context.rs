@@ -325,7 +325,7 @@ impl StatementContext {
                 };
                 Datum::Bool(temporary::is_temporary(name) && name != s.temporary)
             }
-            proc::PG_IS_IN_RECOVERY => Datum::Bool(false),
+            proc::PG_IS_IN_RECOVERY => Datum::Bool(s.settings.lock().is_on("in_hot_standby")),
             proc::PG_BLOCKING_PIDS => {
                 let process = i32::try_from(integer(args, 0)?).unwrap_or(0);
                 let blocking = s.database.blocking_sessions(process);

@@ -26,6 +26,7 @@
 //! - `planning`, [`plan_cache`], [`literal`]: from text to a plan, once.
 //! - [`context`], `names`, `environment`: what functions and the binder see of the session.
 //! - [`reading`]: how fresh it reads, and where.
+//! - [`carried`], `moving`: what a session takes along when another server becomes consul.
 //! - `temporary`: what becomes of temporary relations.
 //! - [`settings`]: SET and SHOW, transactional. [`password`]: SCRAM verifiers.
 //! - [`sessions`]: opening one. [`backends`]: who is connected; cancel and shutdown. [`cores`]: the threads. [`remote`]: a session for other
@@ -34,6 +35,7 @@
 mod advisory;
 pub mod backends;
 mod block;
+pub mod carried;
 mod cluster_views;
 pub mod constraints;
 mod context;
@@ -45,6 +47,7 @@ mod environment;
 mod extended;
 pub mod identity;
 mod literal;
+mod moving;
 mod names;
 pub mod notice;
 pub mod notifications;
@@ -65,7 +68,8 @@ mod utility;
 mod views;
 mod wait;
 
-pub use backends::{Backends, Cause, Interrupt};
+pub use backends::{Backends, Cause, Interrupt, Key, Registration};
+pub use carried::Carried;
 pub use cluster_views::ClusterViews;
 pub use cores::Cores;
 pub use notice::{Notice, Notices, Severity};

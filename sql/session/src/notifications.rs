@@ -204,15 +204,15 @@ mod tests {
 
     #[test]
     fn a_notification_reaches_those_who_listen_and_nobody_else() {
-        let all = Backends::new(3);
+        let all = Backends::new(3, 0);
         let (a, b, c) = (all.register().unwrap(), all.register().unwrap(), all.register().unwrap());
-        all.act(a.process, vec![Action::Listen("x".into())]);
-        all.act(b.process, vec![Action::Listen("y".into())]);
-        all.act(c.process, vec![notify("x", "1"), notify("x", "2")]);
+        all.act(a.key.process, vec![Action::Listen("x".into())]);
+        all.act(b.key.process, vec![Action::Listen("y".into())]);
+        all.act(c.key.process, vec![notify("x", "1"), notify("x", "2")]);
         assert!(a.interrupt.take_ring() && !b.interrupt.take_ring());
-        let told = [(); 3].map(|()| all.next_notification(a.process).map(|n| (n.process, n.payload.clone())));
-        assert_eq!(told, [Some((c.process, "1".into())), Some((c.process, "2".into())), None]);
-        assert_eq!(all.next_notification(b.process), None);
+        let told = [(); 3].map(|()| all.next_notification(a.key.process).map(|n| (n.process, n.payload.clone())));
+        assert_eq!(told, [Some((c.key.process, "1".into())), Some((c.key.process, "2".into())), None]);
+        assert_eq!(all.next_notification(b.key.process), None);
     }
 
     #[test]

@@ -338,7 +338,7 @@ impl Actor {
 
 /// An output that keeps nothing but the last command tag, with the input of a COPY.
 #[derive(Default)]
-struct Quiet {
+pub(crate) struct Quiet {
     input: Option<mpsc::Receiver<CopyPiece>>,
     tag: String,
 }

@@ -1,11 +1,13 @@
 //! [`Session`]: one client's conversation with the engine.
 
 use crate::TransactionStatus;
-use crate::backends::{Interrupt, Registration};
+use crate::backends::{Interrupt, Key, Registration};
 use crate::block::{Block, State};
+use crate::carried::Carried;
 use crate::context::{Shared, StatementContext, now_micros, read_only};
 use crate::environment::Environment;
 use crate::literal;
+use crate::moving::{Statements, refuse_while_moving};
 use crate::notice::{Notice, Severity};
 use crate::objects::OwnObjects;
 use crate::output::{Output, Stop};
@@ -39,7 +41,7 @@ pub struct Session {
     pub(crate) block: Block,
     pub(crate) environment: Environment,
     /// By name; the unnamed one is "".
-    pub(crate) statements: HashMap<String, Arc<Prepared>>,
+    pub(crate) statements: Statements,
     /// By name, SQL cursors among them; the unnamed one is "".
     pub(crate) portals: HashMap<String, Portal>,
     /// Start of the running statement, microseconds since 2000-01-01 UTC.
@@ -55,6 +57,11 @@ pub struct Session {
     pub(crate) has_temporary: bool,
     /// Statements see this CSN at least.
     pub(crate) observed: Csn,
+    /// What the server that passes it on was told, and the settings' generation then.
+    pub(crate) told_carried: Option<Box<Carried>>,
+    pub(crate) told_carried_at: u64,
+    /// Its channels are others than were told.
+    pub(crate) listening_changed: bool,
 }
 
 impl Session {
@@ -70,7 +77,7 @@ impl Session {
             registration,
             block: Block::new(),
             environment,
-            statements: HashMap::new(),
+            statements: Statements::default(),
             portals: HashMap::new(),
             statement_start: now_micros(),
             waits,
@@ -80,6 +87,9 @@ impl Session {
             told_csn: 0,
             has_temporary: false,
             observed: Csn::ZERO,
+            told_carried: None,
+            told_carried_at: 0,
+            listening_changed: false,
         };
         session.told = session.reported().into_iter().map(|(_, v)| v).collect();
         session.told_generation = session.shared.settings.lock().generation();
@@ -88,12 +98,12 @@ impl Session {
 
     /// `pg_backend_pid()`.
     pub fn process(&self) -> i32 {
-        self.registration.process
+        self.registration.key.process
     }
 
-    /// The key that a cancel request must show.
-    pub fn secret(&self) -> i32 {
-        self.registration.secret
+    /// What a cancel request must show.
+    pub fn key(&self) -> Key {
+        self.registration.key
     }
 
     /// The session's stop signal.
@@ -368,6 +378,7 @@ impl Session {
 
     /// Runs a statement up to its first row.
     pub(crate) async fn run<O: Output>(&mut self, prepared: &Prepared, params: Arc<[Datum]>, out: &mut O) -> Result<Ran, Stop> {
+        refuse_while_moving(self.interrupt(), prepared.statement())?;
         match prepared.statement() {
             Some(s) if s.is_bindable() => self.run_plan(prepared, params, out).await,
             Some(s) => self.run_utility(prepared, s, params, out).await,

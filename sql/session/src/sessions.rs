@@ -1,6 +1,6 @@
 //! [`Sessions`]: what the sessions of one server share, and how one is opened.
 
-use crate::backends::Backends;
+use crate::backends::{Backends, Key};
 use crate::cluster_views::ClusterViews;
 use crate::context::{Shared, now_micros};
 use crate::identity::is_identity;
@@ -26,6 +26,8 @@ pub struct SessionsConfig {
     pub insecure: bool,
     /// Most plans that are kept for texts.
     pub plans: usize,
+    /// Which server of a cluster this is, 0 for none.
+    pub server: u64,
 }
 
 impl Default for SessionsConfig {
@@ -34,6 +36,7 @@ impl Default for SessionsConfig {
             connections: 100,
             insecure: false,
             plans: 2000,
+            server: 0,
         }
     }
 }
@@ -49,6 +52,10 @@ pub struct Login {
     pub parameters: Vec<(String, String)>,
     /// Where the client is.
     pub peer: Option<SocketAddr>,
+    /// What it was given to cancel with, if that was before its session was opened here.
+    pub key: Option<Key>,
+    /// The server that passes it on, if the client is not connected to this one.
+    pub through: Option<u64>,
 }
 
 /// Where a client comes from.
@@ -91,7 +98,7 @@ impl Sessions {
             database,
             plans: PlanCache::new(config.plans),
             reference_plans: Arc::default(),
-            backends: Backends::new(config.connections),
+            backends: Backends::new(config.connections, config.server),
             decoy_secret: rand::random(),
             started: now_micros(),
             cluster: OnceLock::new(),
@@ -218,7 +225,7 @@ impl Sessions {
         }
         settings.set_internal("is_superuser", if role.superuser { "on" } else { "off" });
         settings.set_internal("session_authorization", &login.user);
-        if local {
+        if local || login.through.is_some() {
             settings.set_internal("in_hot_standby", "on");
         }
         for (name, value) in &login.parameters {
@@ -227,11 +234,14 @@ impl Sessions {
             }
             settings.set_default(name, value)?;
         }
-        let registration = self.backends.register()?;
+        let registration = match login.key {
+            Some(key) => self.backends.register_as(key)?,
+            None => self.backends.register()?,
+        };
         let shared = Shared {
             engine: self.engine.clone(),
             database: self.database.clone(),
-            slot: self.database.session(registration.process),
+            slot: self.database.session(registration.key.process),
             backends: self.backends.clone(),
             interrupt: registration.interrupt.clone(),
             settings: Mutex::new(settings),
@@ -240,9 +250,9 @@ impl Sessions {
             advisory: Default::default(),
             last_csn: AtomicU64::new(0),
             local,
-            process: registration.process,
+            process: registration.key.process,
             // Those that there are belong to sessions of the consul.
-            temporary: temporary::schema_of(if local { -1 } else { registration.process }),
+            temporary: temporary::schema_of(if local { -1 } else { registration.key.process }),
             role: role.oid,
             user: login.user,
             database_name: login.database,

@@ -124,6 +124,11 @@ impl AdvisoryLocks {
         Ok(())
     }
 
+    /// Whether any is held until the end of the session.
+    pub(crate) fn of_session(&self) -> bool {
+        self.0.lock().values().any(|held| held.session > 0)
+    }
+
     /// Changes counts, and gives back what is not held any more.
     fn settle(&self, owner: Owner, locks: &LockTable, mut change: impl FnMut(&mut Held)) {
         self.0.lock().retain(|(_, mode), held| {

@@ -17,6 +17,7 @@ use curia_consensus::ids::Term;
 use curia_types::{Result, SqlError, SqlState};
 use hashbrown::HashMap;
 use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Values of the first reservation, and of the largest.
@@ -321,6 +322,17 @@ impl SequenceUse {
         let mut used = self.0.lock();
         used.values.clear();
         used.last = None;
+    }
+
+    pub(crate) fn drawn(&self) -> (BTreeMap<Oid, i64>, Option<Oid>) {
+        let used = self.0.lock();
+        (used.values.iter().map(|(oid, value)| (*oid, *value)).collect(), used.last)
+    }
+
+    pub(crate) fn restore(&self, values: BTreeMap<Oid, i64>, last: Option<Oid>) {
+        let mut used = self.0.lock();
+        used.values = values.into_iter().collect();
+        used.last = last;
     }
 
     pub(crate) fn has_unconfirmed(&self) -> bool {

@@ -50,6 +50,21 @@ impl SessionSlot {
         self.sequences.discard();
     }
 
+    /// The values that the session has drawn, by the sequence's OID, and the sequence that `lastval` tells.
+    pub fn drawn(&self) -> (BTreeMap<u32, i64>, Option<u32>) {
+        self.sequences.drawn()
+    }
+
+    /// Goes on with values that were drawn elsewhere.
+    pub fn restore_drawn(&self, values: BTreeMap<u32, i64>, last: Option<u32>) {
+        self.sequences.restore(values, last);
+    }
+
+    /// Whether the session itself, and not its transaction, holds advisory locks.
+    pub fn holds_advisory(&self) -> bool {
+        self.advisory.of_session()
+    }
+
     /// Begins a transaction: the owner of its locks.
     pub(crate) fn begin(&self) -> Owner {
         let owner = Owner::new(self.id, self.transactions.fetch_add(1, Ordering::Relaxed));

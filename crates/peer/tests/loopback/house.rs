@@ -37,11 +37,11 @@ impl Host for Guest {
         })
     }
 
-    fn session(&self, mut stream: Stream, client: String) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    fn session(&self, mut stream: Stream) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
             let mut said = Vec::new();
             stream.read_to_end(&mut said).await.unwrap();
-            let answer = format!("{client}[{}]", said.len());
+            let answer = format!("[{}]", said.len());
             stream.write_all(answer.as_bytes()).await.unwrap();
             stream.shutdown().await.unwrap();
         })

@@ -1,4 +1,4 @@
-//! The SQL door of a server in a cluster: clients are served here while this server is consul, and passed on to the
+//! The SQL door of a server in a cluster: clients show here who they are. Their sessions are here while this server is consul, and at the
 //! consul while another one is.
 //!
 //! ```text
@@ -6,17 +6,18 @@
 //!                 └──── elsewhere ════ peer port ════ the consul's door ──► session
 //! ```
 //!
-//! A session that is passed on is bytes in both directions, from the client's first one: encryption and authentication are
-//! between the client and the consul. With no consul for a moment, clients wait; then they are told so (57P03).
+//! What becomes of a client when the consul changes is in [`super::visit`].
 
+use super::request::Request;
+use super::visit;
 use curia_consensus::{Office, ServerId};
 use curia_driver::Standing;
 use curia_peer::{Stream, Transport};
-use curia_pgfront::FrontConfig;
 use curia_pgfront::encode::{self, ErrorSeverity};
-use curia_session::{Cores, Sessions};
+use curia_pgfront::{FrontConfig, passed_on};
+use curia_session::{Backends, Cores, Key, Peer, Sessions};
 use curia_txn::Database;
-use curia_types::{SqlError, SqlState};
+use curia_types::{Result, SqlError, SqlState};
 use parking_lot::RwLock;
 use std::io;
 use std::net::SocketAddr;
@@ -27,37 +28,53 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
-/// Most clients that are being passed on.
-const PASSED_ON_MAX: usize = 2_048;
 /// How long a client waits for a consul: a failover is usually over by then.
-const PATIENCE: Duration = Duration::from_secs(3);
+pub const PATIENCE: Duration = Duration::from_secs(3);
+/// How often it is looked whether somebody serves now, while a client waits for it.
+pub const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// How long a client that is refused may take to say who it is.
 const START_UP: Duration = Duration::from_secs(10);
+/// Sessions that are opened at another consul at a time, so that thousands don't ask it at once.
+const MOVES: usize = 16;
 
-/// How often it is looked whether somebody serves now.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// Where clients are received: in any server of a cluster.
+pub struct Hall {
+    /// The threads that they live on.
+    pub cores: Cores,
+    /// How the front end behaves.
+    pub config: Arc<FrontConfig>,
+    /// Who is connected to this door, wherever the sessions are.
+    pub clients: Arc<Backends>,
+    /// Which server this is.
+    pub server: ServerId,
+}
 
 /// Where sessions are opened while this server is consul.
 #[derive(Clone)]
 pub struct Seat {
     /// Its sessions.
     pub sessions: Arc<Sessions>,
-    /// Where they run.
-    pub cores: Cores,
-    /// How the front end behaves.
-    pub config: Arc<FrontConfig>,
     /// Tells whether the superuser has a password.
     pub database: Arc<Database>,
 }
 
 /// See the module's page.
 pub struct Door {
+    hall: OnceLock<Arc<Hall>>,
     seat: OnceLock<Seat>,
     standing: OnceLock<watch::Receiver<Standing>>,
     transport: RwLock<Weak<Transport>>,
-    room: Semaphore,
+    pub(super) moves: Semaphore,
     insecure: bool,
     closed: AtomicBool,
+}
+
+/// Who serves now.
+pub enum Way {
+    /// This server.
+    Here(Seat),
+    /// Another one.
+    To(ServerId),
 }
 
 impl Door {
@@ -65,24 +82,31 @@ impl Door {
     /// no password.
     pub fn new(insecure: bool) -> Door {
         Door {
+            hall: OnceLock::new(),
             seat: OnceLock::new(),
             standing: OnceLock::new(),
             transport: RwLock::default(),
-            room: Semaphore::new(PASSED_ON_MAX),
+            moves: Semaphore::new(MOVES),
             insecure,
             closed: AtomicBool::new(false),
         }
     }
 
-    /// From now on there is a cluster: how to find its consul, and to reach it.
-    pub fn find(&self, standing: watch::Receiver<Standing>, transport: &Arc<Transport>) {
+    /// From now on there is a cluster: how to find its consul, and to reach it, and where clients are received.
+    pub fn find(&self, standing: watch::Receiver<Standing>, transport: &Arc<Transport>, hall: Hall) {
         *self.transport.write() = Arc::downgrade(transport);
         let _ = self.standing.set(standing);
+        let _ = self.hall.set(Arc::new(hall));
     }
 
     /// Where to serve while this server is consul.
     pub fn seat(&self, seat: Seat) {
         let _ = self.seat.set(seat);
+    }
+
+    /// Where clients are received, once there is a cluster.
+    pub fn hall(&self) -> Option<&Arc<Hall>> {
+        self.hall.get()
     }
 
     /// From now on nobody is served here, whoever passes them on.
@@ -107,37 +131,35 @@ impl Door {
 
     async fn take(self: Arc<Self>, stream: TcpStream, from: SocketAddr) {
         let _ = stream.set_nodelay(true);
-        let way = tokio::time::timeout(PATIENCE, self.way()).await;
-        let why = match way {
-            Ok(Way::Here(seat)) => return self.serve(seat, stream, from).await,
-            Ok(Way::To(server)) => match self.pass_on(server, stream, from).await {
-                Ok(()) => return,
-                Err((stream, why)) => return refuse(stream, &why).await,
-            },
-            Err(_) if self.standing.get().is_none() => cannot_connect(
+        let founded = async {
+            loop {
+                if let Some(hall) = self.hall.get() {
+                    return hall.clone();
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        let Ok(hall) = tokio::time::timeout(PATIENCE, founded).await else {
+            let why = cannot_connect(
                 "this server is in no cluster yet",
                 "Run curia init once, when all servers are started; or curia server add.",
-            ),
-            Err(_) => cannot_connect(
-                "the cluster has no consul",
-                "Without a majority of its servers a cluster neither reads nor writes: see curia status.",
-            ),
+            );
+            return refuse(stream, &why).await;
         };
-        refuse(stream, &why).await;
-    }
-
-    /// Waits until somebody serves.
-    async fn way(&self) -> Way {
-        loop {
-            if let Some(way) = self.look() {
-                return way;
-            }
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
+        // A client belongs to one core's reactor, so the socket moves there as a plain one.
+        let Ok(stream) = stream.into_std() else { return };
+        let cores = hall.cores.clone();
+        cores
+            .spawn(move || async move {
+                if let Ok(stream) = TcpStream::from_std(stream) {
+                    visit::receive(self, hall, stream, from).await;
+                }
+            })
+            .await;
     }
 
     /// Who serves now.
-    fn look(&self) -> Option<Way> {
+    pub fn look(&self) -> Option<Way> {
         if let Some(seat) = self.seated() {
             return Some(Way::Here(seat));
         }
@@ -146,78 +168,104 @@ impl Door {
         now.consul.filter(|_| elsewhere).map(Way::To)
     }
 
+    /// How the server stands in its cluster.
+    pub fn standing(&self) -> Option<watch::Receiver<Standing>> {
+        self.standing.get().cloned()
+    }
+
     /// The seat, while this server is consul and its database has taken notice.
     fn seated(&self) -> Option<Seat> {
         let serves = |seat: &&Seat| seat.database.serves() && !self.closed.load(Ordering::Relaxed);
         self.seat.get().filter(serves).cloned()
     }
 
-    async fn serve(&self, seat: Seat, stream: TcpStream, from: SocketAddr) {
-        if !from.ip().is_loopback() && !self.insecure && !superuser_has_password(&seat.database) {
-            let error = SqlError::new(
-                SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
-                "role curia has no password yet: nobody is let in from beyond loopback",
-            )
-            .hint("Connect at the server itself and run ALTER ROLE curia PASSWORD '...'.");
-            return refuse(stream, &error).await;
+    /// Refuses clients from beyond loopback as long as the superuser has no password.
+    ///
+    /// # Errors
+    /// 28000.
+    pub fn admit(&self, seat: &Seat, from: Peer) -> Result<()> {
+        if from == Peer::Loopback || self.insecure || superuser_has_password(&seat.database) {
+            return Ok(());
         }
-        if let Ok(stream) = stream.into_std() {
-            curia_pgfront::receive(stream, from, seat.sessions, &seat.cores, seat.config).await;
-        }
+        Err(SqlError::new(
+            SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+            "role curia has no password yet: nobody is let in from beyond loopback",
+        )
+        .hint("Connect at the server itself and run ALTER ROLE curia PASSWORD '...'."))
     }
 
-    async fn pass_on(&self, server: ServerId, mut stream: TcpStream, from: SocketAddr) -> Result<(), (TcpStream, SqlError)> {
-        let Ok(_room) = self.room.try_acquire() else {
-            let error = SqlError::new(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already");
-            return Err((stream, error));
-        };
+    /// A connection to another server for a session there.
+    ///
+    /// # Errors
+    /// When it can't be had.
+    pub async fn reach(&self, server: ServerId) -> io::Result<Stream> {
         let transport = self.transport.read().upgrade();
-        let opened = match transport {
-            Some(transport) => transport.open_session(server, from.to_string()).await,
-            None => Err(io::Error::other("the server is stopping")),
-        };
-        match opened {
-            Ok(mut onward) => {
-                metrics::counter!("curia_sessions_passed_on_total").increment(1);
-                let _ = tokio::io::copy_bidirectional(&mut stream, &mut onward).await;
-                Ok(())
-            }
-            Err(error) => {
-                let text = format!("the consul, server {server}, can't be reached: {error}");
-                Err((stream, cannot_connect(&text, "Try again.")))
-            }
+        let transport = transport.ok_or_else(|| io::Error::other("the server is stopping"))?;
+        transport.open_session(server).await
+    }
+
+    /// Cancels what a session does, wherever it is.
+    pub async fn cancel(&self, key: Key) {
+        if let Some(seat) = self.seat.get()
+            && seat.sessions.backends().cancel(key)
+        {
+            return;
+        }
+        match self.hall.get() {
+            // Whoever passes its messages on hears of it, and comes here again if there is a consul.
+            Some(hall) if hall.clients.cancel(key) => {}
+            _ => self.cancel_elsewhere(key).await,
         }
     }
 
-    /// Serves a client that another server passed on.
-    pub async fn take_passed_on(self: Arc<Self>, mut stream: Stream, client: String) {
+    /// Asks the consul to cancel what a session there does. As with PostgreSQL nobody hears whether it was.
+    pub async fn cancel_elsewhere(&self, key: Key) {
+        let (Some(Way::To(server)), Some(transport)) = (self.look(), self.transport.read().upgrade()) else {
+            return;
+        };
+        let Some(address) = transport.book().get(server).map(|places| places.peer.clone()) else {
+            return;
+        };
+        let request = Request::Cancel {
+            process: key.process,
+            secret: key.secret,
+        };
+        if let Err(error) = transport.call(&address, &super::request::encode(&request), PATIENCE).await {
+            tracing::debug!(%server, %error, "cannot pass a cancel request on");
+        }
+    }
+
+    /// Another server asks to cancel what a session here does.
+    pub fn cancel_here(&self, key: Key) {
+        if let Some(seat) = self.seat.get() {
+            seat.sessions.backends().cancel(key);
+        }
+    }
+
+    /// Serves a session that another server passes on.
+    pub async fn take_passed_on(self: Arc<Self>, stream: Stream) {
         // The other server may have heard of this one's office before its own database did.
         let served = async {
             loop {
-                if let Some(seat) = self.seated() {
-                    return seat;
+                if let (Some(seat), Some(hall)) = (self.seated(), self.hall.get()) {
+                    return (seat, hall.clone());
                 }
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
         };
-        let Ok(seat) = tokio::time::timeout(PATIENCE, served).await else {
-            return refuse(stream, &cannot_connect("the consul changed", "Try again.")).await;
+        let Ok((seat, hall)) = tokio::time::timeout(PATIENCE, served).await else {
+            return; // the other server tries again while its client has patience
         };
-        let from = client.parse().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
-        // The front end reads sockets, so there is one in between.
-        match socket_pair().await {
-            Ok((near, mut far)) => {
-                self.serve(seat, near, from).await;
-                let _ = tokio::io::copy_bidirectional(&mut stream, &mut far).await;
-            }
-            Err(error) => tracing::warn!(%error, "cannot serve a client that was passed on"),
-        }
+        metrics::counter!("curia_sessions_passed_on_total").increment(1);
+        hall.clone()
+            .cores
+            .spawn(move || async move {
+                if let Ok(stream) = stream.rehome() {
+                    passed_on::take(Box::new(stream), &seat.sessions, &hall.config, |from| self.admit(&seat, from)).await;
+                }
+            })
+            .await;
     }
-}
-
-enum Way {
-    Here(Seat),
-    To(ServerId),
 }
 
 /// Whether the superuser has a password.
@@ -228,21 +276,8 @@ pub fn superuser_has_password(database: &Database) -> bool {
         .is_some_and(|role| role.password.is_some())
 }
 
-/// Two connected sockets.
-async fn socket_pair() -> io::Result<(TcpStream, TcpStream)> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-    let near = TcpStream::connect(listener.local_addr()?).await?;
-    loop {
-        let (far, from) = listener.accept().await?;
-        if from == near.local_addr()? {
-            near.set_nodelay(true)?;
-            far.set_nodelay(true)?;
-            return Ok((near, far)); // and not whoever else came to that port
-        }
-    }
-}
-
-fn cannot_connect(text: &str, hint: &str) -> SqlError {
+/// 57P03.
+pub fn cannot_connect(text: &str, hint: &str) -> SqlError {
     SqlError::new(SqlState::CANNOT_CONNECT_NOW, text).hint(hint)
 }
 

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use curia_consensus::{Csn, Message};
 use curia_driver::{Driver, Mailbox};
 use curia_peer::{Address, Book, Caller, Host, RefusalCode, Stream, Transport};
+use curia_session::Key;
 use parking_lot::Mutex;
 use std::future::Future;
 use std::path::PathBuf;
@@ -249,6 +250,10 @@ impl ClusterHost {
                     Err(error) => Answer::Refused(error.to_string()),
                 },
             },
+            Request::Cancel { process, secret } => {
+                self.door.cancel_here(Key { process, secret });
+                done(Ok(()))
+            }
             Request::Status => Answer::Done(status::page(self).await),
             Request::Servers => Answer::Done(status::servers(self)),
             Request::Digests { csn, wait_seconds } => digests::page(self, csn.map(Csn), Duration::from_secs(wait_seconds.min(600)))
@@ -288,8 +293,8 @@ impl Host for ClusterHost {
         })
     }
 
-    fn session(&self, stream: Stream, client: String) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        Box::pin(self.door.clone().take_passed_on(stream, client))
+    fn session(&self, stream: Stream) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(self.door.clone().take_passed_on(stream))
     }
 
     fn learned(&self, book: &Book) {

@@ -8,7 +8,7 @@
 //!   close_door  nobody new is let in; the driver then hands the office over
 //! ```
 
-use super::door::{Door, Seat};
+use super::door::{Door, Hall, Seat};
 use super::forming;
 use super::host::{ClusterHost, PATIENCE, Unanswered};
 use super::identity::{Identity, read_book};
@@ -27,6 +27,7 @@ use curia_consensus::{Message, ServerId};
 use curia_driver::{Driver, Peers};
 use curia_peer::{Address, PeerTls, Places, Transport, TransportOptions};
 use curia_pgfront::FrontConfig;
+use curia_session::{Backends, Cores};
 use parking_lot::Mutex;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -167,11 +168,9 @@ impl Member {
     }
 
     /// Serves clients in the house while this server is consul.
-    pub fn seat(&self, house: &House, front: FrontConfig) {
+    pub fn seat(&self, house: &House) {
         self.host.door.seat(Seat {
             sessions: Arc::clone(&house.sessions),
-            cores: house.cores.clone(),
-            config: Arc::new(front),
             database: Arc::clone(&house.database),
         });
     }
@@ -185,11 +184,22 @@ impl Member {
         }
     }
 
-    /// Joins the driver to everything.
+    /// Who is connected to this server's door.
+    pub fn clients(&self) -> Option<Arc<Backends>> {
+        self.host.door.hall().map(|hall| hall.clients.clone())
+    }
+
+    /// Joins the driver to everything, and receives clients on `cores`.
     ///
     /// # Errors
     /// [`Failure::Folder`].
-    pub fn serve(&self, identity: &Identity, folder: &Folder, driver: &Arc<Driver>) -> Result<(), Failure> {
+    pub fn serve(
+        &self,
+        identity: &Identity,
+        folder: &Folder,
+        driver: &Arc<Driver>,
+        (cores, front, connections): (Cores, FrontConfig, usize),
+    ) -> Result<(), Failure> {
         if !identity.begun {
             let mut begun = identity.clone();
             begun.begun = true;
@@ -201,7 +211,13 @@ impl Member {
         }
         let (host, transport) = (&self.host, &self.transport);
         host.drive(Arc::clone(driver));
-        host.door.find(driver.standing(), transport);
+        let hall = Hall {
+            cores,
+            config: Arc::new(front),
+            clients: Backends::at_door(connections, identity.server().0),
+            server: identity.server(),
+        };
+        host.door.find(driver.standing(), transport, hall);
         transport.learn(identity.places());
         transport.become_member(curia_peer::Member {
             cluster: identity.cluster(),

@@ -13,7 +13,7 @@
 //! - [`forming`]: `curia init`.
 //! - [`changes`]: servers that come, go, or take the office over.
 //! - [`member`]: the life of a server, from its first start to its stop.
-//! - [`door`]: SQL clients, served here or passed on to the consul.
+//! - [`door`]: SQL clients, served here or passed on to the consul. [`visit`]: one of them, from session to session.
 //! - [`status`]: the page of `curia status`; [`views`]: the schema `curia`; [`reports`]: what servers tell of themselves for both.
 //! - [`digests`]: what stands in the state, in a few bytes.
 //! - [`tools`]: the commands that ask servers.
@@ -30,3 +30,4 @@ pub mod request;
 pub mod status;
 pub mod tools;
 pub mod views;
+pub mod visit;

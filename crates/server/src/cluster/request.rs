@@ -42,6 +42,13 @@ pub enum Request {
         /// Longest wait.
         wait_seconds: u64,
     },
+    /// Cancel what the session with this key does.
+    Cancel {
+        /// Its process number.
+        process: i32,
+        /// Its secret.
+        secret: i32,
+    },
     /// Change who is in the cluster, or who is consul.
     Change {
         /// How.

@@ -87,6 +87,25 @@ impl Settings {
         Settings::default()
     }
 
+    /// What the session has set, by lower-case name.
+    pub fn carried(&self) -> BTreeMap<String, String> {
+        let set = self
+            .values
+            .iter()
+            .filter(|(name, _)| known::find(name).is_none_or(|i| KNOWN[i].change == Change::User));
+        set.map(|(name, value)| (name.clone(), value.to_string())).collect()
+    }
+
+    /// Sets what the session had set at another server.
+    pub fn take_up<'a>(&mut self, carried: impl Iterator<Item = (&'a String, &'a String)>) {
+        for (name, value) in carried {
+            // A server of another version may not know it.
+            if known::find(name).is_some() || is_custom(name) {
+                self.put(name.clone(), Some(Arc::from(value.as_str())));
+            }
+        }
+    }
+
     /// Grows whenever any value changes.
     pub fn generation(&self) -> u64 {
         self.generation

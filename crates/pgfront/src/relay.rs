@@ -1,0 +1,384 @@
+//! [`Client`]: a client at this server's door, wherever its session is; and passing its messages on while that is at another server.
+//!
+//! ```text
+//!   client ──► unread ──frames──► outgoing ──► link          what it asks is noted in `outstanding`
+//!   client ◄── outgoing ◄──frames── unread ◄── link          ReadyForQuery answers it; messages between servers stop here
+//! ```
+//!
+//! Short messages go on when they are whole, long ones in pieces. Each side is read only while the other has taken what came before, so a
+//! slow client holds back the session, and the other way round.
+
+use crate::connection::Connection;
+use crate::decode::{self, FrameError};
+use crate::encode::{self, ErrorSeverity};
+use crate::inner;
+use crate::outstanding::Outstanding;
+use curia_session::{Carried, Cause, Interrupt, Output, TransactionStatus};
+use curia_types::{SqlError, SqlState};
+use std::collections::HashMap;
+
+/// Messages above this go on in pieces.
+const PIECE_BYTES: usize = 32 << 10;
+/// Nothing more is read for a side that has so much to take.
+const WINDOW_BYTES: usize = 64 << 10;
+
+/// See the module's page.
+pub struct Client {
+    /// To the client.
+    pub connection: Connection,
+    /// What its session carries, as the consul told it last.
+    pub carried: Carried,
+    /// Reported parameters, as the client was told them.
+    told: HashMap<String, String>,
+    outstanding: Outstanding,
+    status: TransactionStatus,
+    /// Bytes of the client's message that is on its way that have not come yet.
+    asking: usize,
+    /// Bytes of the consul's message that is on its way that have not come yet.
+    answering: usize,
+    /// What its next message hears: the transaction is lost.
+    lost: Option<SqlError>,
+    /// A pipeline was answered with an error: what follows is passed over, up to its Sync.
+    skips: bool,
+    /// It has said good-bye.
+    leaves: bool,
+}
+
+/// Why a session is not passed on any more, or not for a moment.
+#[derive(Debug)]
+pub enum Parted {
+    /// The client, or the session, is gone.
+    Over,
+    /// The client sends what is no message.
+    Nonsense(FrameError),
+    /// The consul has given its office up: the session is to be opened at the next one.
+    Moved,
+    /// The connection to the consul broke.
+    Lost,
+    /// Somebody cancels, or this server stops. The session can be passed on further.
+    Told(Cause),
+}
+
+/// What a client has waiting for a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// Nothing.
+    Nothing,
+    /// A message.
+    Message,
+    /// It is gone.
+    Gone,
+}
+
+impl Client {
+    /// A client that has shown who it is, and has no session yet.
+    pub fn new(connection: Connection) -> Client {
+        Client {
+            connection,
+            carried: Carried::default(),
+            told: HashMap::new(),
+            outstanding: Outstanding::default(),
+            status: TransactionStatus::Idle,
+            asking: 0,
+            answering: 0,
+            lost: None,
+            skips: false,
+            leaves: false,
+        }
+    }
+
+    /// Tells the client which reported parameters are others than it knows, and remembers them; only that, when `silently`.
+    pub fn report(&mut self, reported: Vec<(String, String)>, silently: bool) {
+        for (name, value) in reported {
+            if self.told.get(&name) != Some(&value) {
+                if !silently {
+                    encode::parameter_status(self.connection.out(), &name, &value);
+                }
+                self.told.insert(name, value);
+            }
+        }
+    }
+
+    /// Whether it must hear first that its transaction is lost.
+    pub fn owes(&self) -> bool {
+        self.lost.is_some() || self.skips || self.asking > 0
+    }
+
+    /// Whether its session is outside of transactions and has nothing to do.
+    pub fn at_rest(&self) -> bool {
+        self.outstanding.is_empty() && self.status == TransactionStatus::Idle
+    }
+
+    /// Passes messages on in both directions until there is a reason not to. May be dropped while it waits, and called again.
+    pub async fn relay(&mut self, link: &mut Connection, interrupt: &Interrupt) -> Parted {
+        loop {
+            if let Some(parted) = self.pass_answers(link) {
+                return parted;
+            }
+            if let Err(error) = self.pass_questions(link) {
+                return Parted::Nonsense(error);
+            }
+            if self.connection.unread().is_empty() && link.unread().is_empty() && link.out().is_empty() && self.connection.out().is_empty()
+            {
+                self.connection.shrink();
+                link.shrink();
+            }
+            let ask_on = !self.leaves && link.out().len() < WINDOW_BYTES && !self.outstanding.is_full();
+            let answer_on = self.connection.out().len() < WINDOW_BYTES;
+            let busy = !self.at_rest();
+            tokio::select! {
+                client = self.connection.exchange(ask_on) => if client.is_err() {
+                    return Parted::Over;
+                },
+                consul = link.exchange(answer_on) => if consul.is_err() {
+                    return match self.leaves {
+                        true => Parted::Over,
+                        false => Parted::Lost,
+                    };
+                },
+                cause = interrupt.told(busy) => return Parted::Told(cause),
+            }
+        }
+    }
+
+    fn pass_questions(&mut self, link: &mut Connection) -> Result<(), FrameError> {
+        while link.out().len() < WINDOW_BYTES && !self.leaves {
+            let limit = self.connection.message_limit();
+            let unread = self.connection.unread();
+            if self.asking > 0 {
+                let piece = unread.len().min(self.asking);
+                if piece == 0 {
+                    break;
+                }
+                link.out().extend_from_slice(&unread[..piece]);
+                self.connection.consume(piece);
+                self.asking -= piece;
+                continue;
+            }
+            let Some(frame) = decode::frame(unread, limit)? else { break };
+            let here = unread.len().min(frame.size());
+            let whole = here == frame.size();
+            if (!whole && frame.size() <= PIECE_BYTES) || self.outstanding.is_full() {
+                break;
+            }
+            self.outstanding.sent(frame.kind, &unread[..here], whole);
+            self.leaves = frame.kind == b'X';
+            link.out().extend_from_slice(&unread[..here]);
+            self.connection.consume(here);
+            self.asking = frame.size() - here;
+        }
+        Ok(())
+    }
+
+    fn pass_answers(&mut self, link: &mut Connection) -> Option<Parted> {
+        while self.connection.out().len() < WINDOW_BYTES {
+            let unread = link.unread();
+            if self.answering > 0 {
+                let piece = unread.len().min(self.answering);
+                if piece == 0 {
+                    break;
+                }
+                self.connection.out().extend_from_slice(&unread[..piece]);
+                link.consume(piece);
+                self.answering -= piece;
+                continue;
+            }
+            let Some(frame) = encode::outline(unread) else { break };
+            let here = unread.len().min(frame.size());
+            let whole = here == frame.size();
+            let ours = frame.kind < b' ';
+            if !whole && (ours || frame.size() <= PIECE_BYTES) {
+                break;
+            }
+            let message = &unread[..here];
+            let body = &message[decode::Frame::HEADER..];
+            match frame.kind {
+                inner::NEWS => {
+                    if self.carried.take(body).is_none() {
+                        // Better it can't move than that it moves with half of what it has.
+                        self.carried.stays = Some("its consul is of another version".to_owned());
+                    }
+                }
+                inner::MOVED => return Some(Parted::Moved),
+                inner::ENDED => return Some(Parted::Over),
+                b'Z' => {
+                    self.status = status(body.first());
+                    self.outstanding.ready();
+                }
+                b'E' => self.outstanding.failed(),
+                b'G' => self.outstanding.copy_in(),
+                b'S' => {
+                    let mut texts = body.split(|byte| *byte == 0).map(|text| String::from_utf8_lossy(text).into_owned());
+                    if let (Some(name), Some(value)) = (texts.next(), texts.next()) {
+                        self.told.insert(name, value);
+                    }
+                }
+                _ => {}
+            }
+            if !matches!(frame.kind, b'Z' | b'N' | b'A' | b'S') {
+                self.outstanding.begun();
+            }
+            if !ours {
+                self.connection.out().extend_from_slice(message);
+            }
+            link.consume(here);
+            self.answering = frame.size() - here;
+        }
+        None
+    }
+
+    /// The session gave its place up in good order, outside of transactions: what it was asked since, and did not act on, is asked again.
+    pub fn moved(&mut self) {
+        self.status = TransactionStatus::Idle;
+        let again = if self.asking == 0 { self.outstanding.again() } else { None };
+        match again {
+            Some(messages) => self.connection.unconsume(&messages),
+            None => self.give_up(&[]),
+        }
+    }
+
+    /// The session was lost: what the client asked is answered as well as can be. False: nothing more can be said to it.
+    pub fn lost(&mut self) -> bool {
+        if self.answering > 0 {
+            return false; // it has half a message
+        }
+        let idle = self.outstanding.is_empty();
+        let in_block = self.status != TransactionStatus::Idle;
+        let may_have_committed = self.outstanding.may_have_committed(in_block, &self.carried);
+        let any = may_have_committed.contains(&true);
+        if let Some(why) = &self.carried.stays {
+            let error = match any {
+                true => unknown(),
+                false => SqlError::new(SqlState::ADMIN_SHUTDOWN, "terminating connection because the consul was lost")
+                    .detail(format!("The session can't go on with the next one: {why}.")),
+            };
+            encode::error(self.connection.out(), ErrorSeverity::Fatal, &error);
+            return false;
+        }
+        if !in_block && !any {
+            self.moved(); // what only reads is asked again
+            return true;
+        }
+        self.give_up(&may_have_committed);
+        if idle && in_block {
+            self.lost = Some(curia_session::backends::consul_changed());
+        }
+        true
+    }
+
+    /// Answers all that is outstanding: 08007 to the units that may have committed, 40001 to others.
+    fn give_up(&mut self, may_have_committed: &[bool]) {
+        for (at, unit) in self.outstanding.give_up().into_iter().enumerate() {
+            if !unit.failed {
+                let error = match may_have_committed.get(at) {
+                    Some(true) => unknown(),
+                    _ => curia_session::backends::consul_changed(),
+                };
+                encode::error(self.connection.out(), ErrorSeverity::Error, &error);
+            }
+            match unit.complete {
+                true => encode::ready(self.connection.out(), TransactionStatus::Idle),
+                false => self.skips = true,
+            }
+        }
+        self.status = TransactionStatus::Idle;
+    }
+
+    /// Between two sessions: reads on over what nobody is to act on. What the client then waits for.
+    pub async fn waiting(&mut self) -> Waiting {
+        if self.connection.flush().await.is_err() || self.leaves {
+            return Waiting::Gone;
+        }
+        loop {
+            if self.asking > 0 {
+                let gone = self.connection.unread().len().min(self.asking);
+                self.connection.consume(gone);
+                self.asking -= gone;
+            }
+            if self.asking > 0 {
+                return Waiting::Nothing;
+            }
+            let unread = self.connection.unread();
+            let frame = match decode::frame(unread, self.connection.message_limit()) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return Waiting::Nothing,
+                Err(error) => {
+                    encode::error(self.connection.out(), ErrorSeverity::Fatal, &error.to_sql_error());
+                    return Waiting::Gone;
+                }
+            };
+            let here = unread.len().min(frame.size());
+            match frame.kind {
+                b'X' => return Waiting::Gone,
+                b'S' if self.skips => {
+                    self.skips = false;
+                    encode::ready(self.connection.out(), TransactionStatus::Idle);
+                }
+                // Left over from a COPY.
+                b'd' | b'c' | b'f' => {}
+                _ if self.skips => {}
+                _ if self.lost.is_some() && here < frame.size() && frame.size() <= PIECE_BYTES => return Waiting::Nothing,
+                kind => {
+                    let body = &unread[decode::Frame::HEADER.min(here)..here];
+                    match self.lost.take() {
+                        // It is rolled back.
+                        Some(_) if self.rolls_back(kind, body) => return Waiting::Message,
+                        Some(error) => {
+                            self.refuse(&error);
+                            continue;
+                        }
+                        None => return Waiting::Message,
+                    }
+                }
+            }
+            self.connection.consume(here);
+            self.asking = frame.size() - here;
+            if self.connection.flush().await.is_err() {
+                return Waiting::Gone;
+            }
+        }
+    }
+
+    /// Whether a message ends a transaction without wanting anything of it.
+    fn rolls_back(&self, kind: u8, body: &[u8]) -> bool {
+        let text = match decode::message(kind, body) {
+            Ok(decode::Message::Query(sql) | decode::Message::Parse { sql, .. }) => Some(sql),
+            Ok(decode::Message::Bind { statement, .. }) => self.carried.statements.get(statement).map(|s| &*s.sql),
+            _ => None,
+        };
+        let parsed = text.and_then(|text| curia_parse::parse(text).ok()).unwrap_or_default();
+        matches!(&parsed[..], [one] if matches!(one.statement, curia_parse::Statement::Rollback { .. }))
+    }
+
+    /// Answers the message that waits with an error; the session stays.
+    pub fn refuse(&mut self, error: &SqlError) {
+        let unread = self.connection.unread();
+        let Ok(Some(frame)) = decode::frame(unread, self.connection.message_limit()) else {
+            return;
+        };
+        let here = unread.len().min(frame.size());
+        self.connection.consume(here);
+        self.asking = frame.size() - here;
+        encode::error(self.connection.out(), ErrorSeverity::Error, error);
+        match frame.kind {
+            b'Q' | b'S' | b'F' => encode::ready(self.connection.out(), TransactionStatus::Idle),
+            _ => self.skips = true,
+        }
+    }
+}
+
+fn status(letter: Option<&u8>) -> TransactionStatus {
+    match letter {
+        Some(b'T') => TransactionStatus::InTransaction,
+        Some(b'E') => TransactionStatus::Failed,
+        _ => TransactionStatus::Idle,
+    }
+}
+
+fn unknown() -> SqlError {
+    SqlError::new(
+        SqlState::TRANSACTION_RESOLUTION_UNKNOWN,
+        "the consul was lost before the outcome of the transaction was known",
+    )
+    .hint("It may have committed: look before you run it again.")
+}

@@ -380,5 +380,5 @@ fn unknown() -> SqlError {
         SqlState::TRANSACTION_RESOLUTION_UNKNOWN,
         "the consul was lost before the outcome of the transaction was known",
     )
-    .hint("It may have committed: look before you run it again.")
+    .hint("It may have committed: txid_status() tells, of a transaction that asked for its txid_current().")
 }

@@ -166,6 +166,8 @@ mod proc {
     pub const TXID_CURRENT: u32 = 2943;
     pub const TXID_CURRENT_SNAPSHOT: u32 = 2944;
     pub const TXID_CURRENT_IF_ASSIGNED: u32 = 3348;
+    pub const TXID_STATUS: u32 = 3360;
+    pub const PG_XACT_STATUS: u32 = 5066;
     pub const PG_CURRENT_XACT_ID: u32 = 5059;
     pub const PG_CURRENT_XACT_ID_IF_ASSIGNED: u32 = 5060;
     pub const PG_CURRENT_SNAPSHOT: u32 = 5061;
@@ -222,6 +224,15 @@ impl StatementContext {
             proc::PG_CURRENT_XACT_ID => Datum::Word(s.database.txid_current(&s.slot)?),
             proc::TXID_CURRENT_IF_ASSIGNED => s.database.txid_if_assigned(&s.slot).map_or(Datum::Null, |x| Datum::Int8(x as i64)),
             proc::PG_CURRENT_XACT_ID_IF_ASSIGNED => s.database.txid_if_assigned(&s.slot).map_or(Datum::Null, Datum::Word),
+            proc::TXID_STATUS | proc::PG_XACT_STATUS => {
+                let txid = match args.first() {
+                    Some(Datum::Word(txid)) => *txid,
+                    _ => u64::try_from(integer(args, 0)?).unwrap_or(u64::MAX),
+                };
+                s.database
+                    .outcome(txid)?
+                    .map_or(Datum::Null, |outcome| Datum::text(outcome.as_str()))
+            }
             // Other transactions that run are not listed: everything from this one on counts as running.
             proc::TXID_CURRENT_SNAPSHOT | proc::PG_CURRENT_SNAPSHOT => {
                 let own = s.database.txid_current(&s.slot)?;

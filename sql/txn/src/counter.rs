@@ -19,6 +19,8 @@ use std::collections::VecDeque;
 
 /// Reservations that may be under way at once.
 const UNDER_WAY: usize = 8;
+/// The same.
+pub(crate) const BLOCKS_UNDER_WAY: u64 = UNDER_WAY as u64;
 
 pub(crate) struct Counter {
     /// Of the tenure that it belongs to.
@@ -37,15 +39,32 @@ struct State {
 }
 
 impl Counter {
+    /// The number that is given next.
+    pub(crate) fn next(&self) -> u64 {
+        self.state.lock().next
+    }
+
     /// Starts from what is stored, or from `first` in a fresh database.
     pub(crate) fn open(replication: &dyn Replication, term: Term, key: &'static [u8], first: u64, block: u64) -> Result<Counter> {
+        Counter::beyond(replication, term, key, first, block, 0)
+    }
+
+    /// The same, beyond what earlier terms gave without its being stored: less than `gap` numbers each.
+    pub(crate) fn beyond(
+        replication: &dyn Replication,
+        term: Term,
+        key: &'static [u8],
+        first: u64,
+        block: u64,
+        gap: u64,
+    ) -> Result<Counter> {
         let stored = replication.state().read(COUNTERS.0, key, replication.applied(), |row| match row {
             [1, n @ ..] => n.try_into().ok().map(u64::from_le_bytes),
             _ => None,
         })?;
         let start = match stored {
-            Some(n) => n.ok_or_else(|| unreadable(key))?,
-            None => first,
+            Some(n) => n.ok_or_else(|| unreadable(key))? + gap,
+            None => first + gap * term.0.saturating_sub(1),
         };
         let state = State {
             next: start,

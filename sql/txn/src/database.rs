@@ -18,6 +18,7 @@ use curia_storage::state::{Direction, KeyRange};
 use curia_types::{Result, SqlError, SqlState};
 use hashbrown::HashMap;
 use parking_lot::Mutex;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -76,6 +77,8 @@ pub struct Database {
     spills: AtomicU64,
     /// Commits under way whose sessions went away.
     pub(crate) orphans: crate::orphan::Orphans,
+    /// Numbers of transactions whose commit may have been handed over: no more than sessions and orphans.
+    pub(crate) undecided: Mutex<BTreeSet<u64>>,
 }
 
 impl Database {
@@ -109,6 +112,7 @@ impl Database {
             changed: Mutex::default(),
             spills: AtomicU64::new(0),
             orphans: crate::orphan::Orphans::default(),
+            undecided: Mutex::default(),
         });
         database.take_office().await?;
         Ok(database)

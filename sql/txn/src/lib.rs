@@ -32,6 +32,7 @@ mod definition;
 pub mod layout;
 pub mod lock;
 mod orphan;
+mod outcome;
 pub mod pending;
 pub mod replication;
 mod row_id;
@@ -53,6 +54,7 @@ pub use database::{Database, Limits};
 pub use layout::{Computed, IndexLayout, TableLayout};
 pub use lock::listing::{ListedLock, LockTarget, VirtualTransaction};
 pub use lock::{LockStrength, LockWait, TableLock};
+pub use outcome::Outcome;
 pub use pending::{Check, CheckKind, Deferral};
 pub use replication::{
     CommitSender, CommitTicket, FragmentWrites, ProofSender, ProofTicket, Replication, StageRef, StageSender, StageTicket, WriteSet,

@@ -220,4 +220,5 @@ fn unknown() -> SqlError {
         SqlState::TRANSACTION_RESOLUTION_UNKNOWN,
         "the server stopped before the outcome of the commit was known",
     )
+    .hint("It may have committed: txid_status() tells, of a transaction that asked for its txid_current().")
 }

@@ -14,6 +14,10 @@ impl Database {
     async fn collect_now_and_then(self: &Arc<Self>, interval: Duration) {
         loop {
             tokio::time::sleep(interval).await;
+            while self.forget_outcomes().await.unwrap_or_else(|error| {
+                tracing::warn!(%error, "could not forget old outcomes of transactions");
+                false
+            }) {}
             loop {
                 let db = self.clone();
                 match tokio::task::spawn_blocking(move || db.collect_garbage()).await {

@@ -13,6 +13,7 @@
 use crate::bootstrap::{self, FIRST_USER_STORAGE};
 use crate::counter::Counter;
 use crate::database::{Database, load, write_changes};
+use crate::outcome::{FIRST, TERM_GAP, TXIDS};
 use crate::replication::{FragmentWrites, Replication, WriteSet};
 use crate::sequence::Sequences;
 use crate::serial::RecentCommits;
@@ -46,7 +47,7 @@ impl Tenure {
             term,
             oids: Counter::open(replication, term, b"oid", u64::from(FIRST_USER_OID), 256)?,
             storages: Counter::open(replication, term, b"storage", u64::from(FIRST_USER_STORAGE), 256)?,
-            txids: Counter::open(replication, term, b"txid", 1_000, 1 << 20)?,
+            txids: Counter::beyond(replication, term, b"txid", FIRST, TXIDS, TERM_GAP)?,
             sequences: Sequences::new(term),
             recent: Arc::default(),
             row_ids: Mutex::default(),

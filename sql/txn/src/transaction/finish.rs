@@ -33,7 +33,8 @@ impl Transaction {
                 ticket.await?;
             }
         }
-        if !self.has_writes() {
+        let txid = self.slot.assigned_txid();
+        if !self.has_writes() && txid.is_none() {
             return self.without_writes().await;
         }
         let catalog = self.catalog();
@@ -50,6 +51,10 @@ impl Transaction {
         let forgotten = commit::dropped_sequences(&changes, &self.db.catalog());
         let db = self.db.clone();
         let read = self.serial.as_ref().map(|s| (&*s.reads, s.registered.snapshot));
+        if let Some(txid) = txid {
+            db.undecided.lock().insert(txid);
+            holdings.undecided = Some(txid);
+        }
         let hand_over = || db.replication.commit(writes);
         let ticket = match self.recent.hand_over(read, written, db.replication.applied(), hand_over)? {
             Ok((ticket, recorded)) => {

@@ -20,12 +20,17 @@ pub(crate) struct Holdings {
     pub(super) announced: Vec<Oid>,
     /// Whether the slot still serves this transaction.
     pub(super) in_slot: bool,
+    /// Its number, once its commit may have been handed over.
+    pub(super) undecided: Option<u64>,
     /// The commit that was handed over.
     pub(super) recorded: Option<Recorded>,
 }
 
 impl Drop for Holdings {
     fn drop(&mut self) {
+        if let Some(txid) = self.undecided {
+            self.db.undecided.lock().remove(&txid);
+        }
         for key in &self.keys {
             self.db.locks.release(self.owner, key);
         }

@@ -143,6 +143,7 @@ impl Transaction {
             keys: Vec::new(),
             announced: Vec::new(),
             in_slot: true,
+            undecided: None,
             recorded: None,
         };
         Transaction {

@@ -7,6 +7,7 @@ mod cluster;
 mod cluster_views;
 mod damage;
 mod demo;
+mod doors;
 mod durability;
 mod exposure;
 mod full_disk;

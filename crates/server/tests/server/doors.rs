@@ -1,0 +1,295 @@
+//! Clients at the door of a server that is not the consul, and what they see when the consul changes.
+
+use crate::cluster::{Cluster, connect_again};
+use crate::house::{PATIENCE, connect, run, state};
+use curia_sim::server::Server;
+use futures::{SinkExt, TryStreamExt};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+use tokio_postgres::{Client, NoTls};
+
+/// Three servers, which of them is consul, and another one.
+fn three(arguments: &[&str]) -> (Cluster, Vec<Option<Server>>, usize, usize) {
+    let cluster = Cluster::of(3, arguments);
+    let servers = cluster.form();
+    let consul = cluster.consul(&[0, 1, 2]);
+    (cluster, servers.into_iter().map(Some).collect(), consul, (consul + 1) % 3)
+}
+
+fn at(servers: &[Option<Server>], place: usize) -> &Server {
+    servers[place].as_ref().unwrap()
+}
+
+/// Has a server be consul, whoever is.
+fn make_consul(cluster: &Cluster, wanted: usize) {
+    let from = Instant::now();
+    while cluster.consul(&[0, 1, 2]) != wanted {
+        assert!(from.elapsed() < PATIENCE, "{}", cluster.logs());
+        let page = run(&["status", "--host", &cluster.peers[wanted]]);
+        let page = String::from_utf8_lossy(&page.stdout).into_owned();
+        let number = page.split("as server ").nth(1).and_then(|rest| rest.split(' ').next());
+        // It may not be able to take the office at once.
+        run(&["transfer", number.unwrap_or("0"), "--host", &cluster.peers[wanted]]);
+    }
+}
+
+/// Waits until so many sessions are writing to table t, as `watcher` sees it.
+async fn until_writing(watcher: &Client, sessions: &str) {
+    let from = Instant::now();
+    let locked = "select count(*)::text from pg_locks where relation = 't'::regclass and mode = 'RowExclusiveLock'";
+    while text(watcher, locked).await != sessions {
+        assert!(from.elapsed() < PATIENCE);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn text(client: &Client, sql: &str) -> String {
+    client.query_one(sql, &[]).await.unwrap().get(0)
+}
+
+/// Runs psql to its end.
+fn psql(uri: &str, arguments: &[&str]) -> Output {
+    Command::new("psql")
+        .args(["-X", "-A", "-t", "-d", uri])
+        .args(arguments)
+        .env("PGCONNECT_TIMEOUT", "30")
+        .output()
+        .unwrap()
+}
+
+fn said(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn copies_large_values_notifications_and_cancels_pass_through_another_server() {
+    let (_cluster, servers, consul, other) = three(&[]);
+    let client = connect(at(&servers, other)).await;
+    client.batch_execute("create table t (a int, b text)").await.unwrap();
+    let mut sink = Box::pin(client.copy_in::<_, bytes::Bytes>("copy t from stdin").await.unwrap());
+    for a in 0..50 {
+        let rows: String = (0..200).map(|b| format!("{a}\t{b}{}\n", "x".repeat(100))).collect();
+        sink.send(rows.into()).await.unwrap();
+    }
+    assert_eq!(sink.as_mut().finish().await.unwrap(), 10_000);
+    let rows: Vec<_> = client.copy_out("copy t to stdout").await.unwrap().try_collect().await.unwrap();
+    assert_eq!(rows.len(), 10_000);
+    let long = "y".repeat(3 << 20);
+    let back: String = client.query_one("select $1::text", &[&long]).await.unwrap().get(0);
+    assert_eq!(back.len(), long.len());
+
+    // A statement that is under way there is cancelled here, by this connection's key.
+    let cancel = client.cancel_token();
+    let sleeping = client.batch_execute("insert into t select 1 from pg_sleep(60)");
+    let cancelling = async {
+        let watcher = connect(at(&servers, consul)).await;
+        until_writing(&watcher, "1").await;
+        cancel.cancel_query(NoTls).await.unwrap();
+    };
+    let (slept, ()) = tokio::join!(sleeping, cancelling);
+    assert_eq!(state(&slept.unwrap_err()), "57014");
+    assert_eq!(text(&client, "select 'goes on'").await, "goes on");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn passwords_and_tls_are_between_the_client_and_the_server_that_it_chose() {
+    let folder = tempfile::tempdir().unwrap();
+    let certs = folder.path().join("certs");
+    let certs = certs.to_str().unwrap();
+    for arguments in [
+        &["cert", "ca", "--dir", certs][..],
+        &["cert", "server", "127.0.0.1", "--dir", certs],
+        &["cert", "client", "--dir", certs],
+    ] {
+        assert!(run(arguments).status.success());
+    }
+    let cluster = Cluster::of(2, &["--certs", certs]);
+    let servers = cluster.start();
+    cluster.ask(&["init", "--host", &cluster.peers[0], "--certs", certs]);
+    let client = connect_again(&servers[0]).await;
+    client.batch_execute("create role app login password 'right'").await.unwrap();
+    for server in &servers {
+        let uri = |password: &str| format!("postgresql://app:{password}@{}/curia?sslmode=require", server.sql);
+        let inside = psql(&uri("right"), &["-c", "select current_user", "-c", "\\conninfo"]);
+        let (out, err) = said(&inside);
+        assert!(out.starts_with("app") && out.contains("SSL connection"), "{out}\n{err}");
+        let (out, err) = said(&psql(&uri("wrong"), &["-c", "select 1"]));
+        assert!(
+            out.is_empty() && err.contains("password authentication failed for user \"app\""),
+            "{err}"
+        );
+        let (_, err) = said(&psql(&format!("postgresql://nobody@{}/curia", server.sql), &["-c", "select 1"]));
+        assert!(err.contains("role \"nobody\" does not exist"), "{err}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_that_are_idle_outlive_the_consul() {
+    let (cluster, mut servers, consul, other) = three(&[]);
+    let client = connect(at(&servers, other)).await;
+    client
+        .batch_execute("create table t (a int primary key, b int); insert into t values (1, 10); create sequence s; select nextval('s')")
+        .await
+        .unwrap();
+    client
+        .batch_execute("set work_mem = '7MB'; create role r; set role r; listen news")
+        .await
+        .unwrap();
+    client
+        .batch_execute("reset role; grant select on t to r; grant usage on sequence s to r; set role r")
+        .await
+        .unwrap();
+    client
+        .batch_execute("prepare by_sql as select b + 1 from t where a = $1")
+        .await
+        .unwrap();
+    let prepared = client.prepare("select b + $2::int from t where a = $1").await.unwrap();
+    let process = text(&client, "select pg_backend_pid()::text").await;
+    make_consul(&cluster, consul);
+    let busy = connect(at(&servers, other)).await;
+    busy.batch_execute("begin; insert into t values (2, 20)").await.unwrap();
+    let stays = connect(at(&servers, other)).await;
+    stays.batch_execute("select pg_advisory_lock(1)").await.unwrap();
+
+    servers[consul].take().unwrap().kill().unwrap();
+    let sum: i32 = client.query_one(&prepared, &[&1, &5]).await.unwrap().get(0);
+    assert_eq!(sum, 15, "the next statement waits for the next consul:\n{}", cluster.logs());
+    let state_of = [
+        ("show work_mem", "7MB"),
+        ("select current_user::text", "r"),
+        ("select session_user::text", "curia"),
+        ("select currval('s')::text || lastval()::text", "11"),
+        ("select pg_listening_channels()", "news"),
+        ("select pg_backend_pid()::text", &process),
+    ];
+    for (question, answer) in state_of {
+        assert_eq!(text(&client, question).await, answer, "{question}");
+    }
+    let eleven: i32 = client.query_one("execute by_sql (1)", &[]).await.unwrap().get(0);
+    assert_eq!(eleven, 11);
+
+    let lost = busy.batch_execute("insert into t values (3, 30)").await.unwrap_err();
+    assert_eq!(state(&lost), "40001");
+    busy.batch_execute("begin; insert into t values (2, 20); commit").await.unwrap();
+    let ended = stays.batch_execute("select 1").await.unwrap_err();
+    assert!(
+        ended.is_closed() || ended.code().is_some_and(|code| code.code() == "57P01"),
+        "{ended:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transfer_is_invisible_to_idle_sessions_at_any_door() {
+    let (cluster, servers, consul, other) = three(&[]);
+    let mut clients = Vec::new();
+    for server in servers.iter().flatten() {
+        let client = connect(server).await;
+        client
+            .batch_execute("set application_name = 'one'; prepare p as select 'two'")
+            .await
+            .unwrap();
+        clients.push(client);
+    }
+    make_consul(&cluster, consul);
+    let inside = connect(at(&servers, consul)).await;
+    inside
+        .batch_execute("create table t (a int); begin; insert into t values (1)")
+        .await
+        .unwrap();
+    for to in [other, consul] {
+        make_consul(&cluster, to);
+        for client in &clients {
+            assert_eq!(text(client, "show application_name").await, "one");
+            assert_eq!(text(client, "execute p").await, "two");
+        }
+        if to == other {
+            let lost = inside.batch_execute("insert into t values (2)").await.unwrap_err();
+            assert_eq!(state(&lost), "40001");
+            inside.batch_execute("rollback").await.unwrap();
+            inside.batch_execute("insert into t values (3)").await.unwrap();
+        }
+    }
+    assert_eq!(text(&clients[0], "select string_agg(a::text, ',') from t").await, "3");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_under_way_when_the_consul_was_lost_says_whether_it_may_have_happened() {
+    let (cluster, mut servers, consul, other) = three(&[]);
+    make_consul(&cluster, consul);
+    let write = connect(at(&servers, other)).await;
+    write.batch_execute("create table t (a int)").await.unwrap();
+    let block = connect(at(&servers, other)).await;
+    block.batch_execute("begin").await.unwrap();
+    let watcher = connect(at(&servers, other)).await;
+    let killing = async {
+        until_writing(&watcher, "2").await;
+        servers[consul].take().unwrap().kill().unwrap();
+    };
+    let asks = connect(at(&servers, other)).await;
+    asks.batch_execute("begin").await.unwrap();
+    let number = text(&asks, "select txid_current()::text").await;
+    asks.batch_execute("insert into t values (5); commit").await.unwrap();
+    let (write, block, ()) = tokio::join!(
+        async {
+            let lost = write.batch_execute("insert into t select 1 from pg_sleep(90)").await.unwrap_err();
+            (state(&lost).to_owned(), text(&write, "select count(*)::text from t").await)
+        },
+        async {
+            let lost = block.batch_execute("insert into t select 1 from pg_sleep(91)").await.unwrap_err();
+            (state(&lost).to_owned(), text(&block, "select count(*)::text from t").await)
+        },
+        killing,
+    );
+    assert_eq!(write, ("08007".to_owned(), "1".to_owned()));
+    assert_eq!(block, ("40001".to_owned(), "1".to_owned()));
+    assert_eq!(text(&asks, &format!("select txid_status({number})")).await, "committed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_find_the_server_that_they_want() {
+    let (cluster, servers, ..) = three(&[]);
+    let from = Instant::now();
+    loop {
+        let consul = cluster.consul(&[0, 1, 2]);
+        let found = finds(&servers, consul, (consul + 1) % 3);
+        if cluster.consul(&[0, 1, 2]) == consul {
+            found.unwrap();
+            return;
+        }
+        assert!(from.elapsed() < PATIENCE, "the office moves all the time");
+    }
+}
+
+fn finds(servers: &[Option<Server>], consul: usize, other: usize) -> Result<(), String> {
+    let uri = |first: usize, second: usize, attributes: &str| {
+        let (first, second) = (&at(servers, first).sql, &at(servers, second).sql);
+        format!("postgresql://curia@{first},{second}/curia?target_session_attrs={attributes}")
+    };
+    let expect = |uri: &str, arguments: &[&str], wanted: &str| match said(&psql(uri, arguments)) {
+        (out, err) if out == wanted && err.is_empty() => Ok(()),
+        (out, err) => Err(format!("{uri}: {out:?}, not {wanted:?}; {err}")),
+    };
+    for (attributes, wanted) in [
+        ("read-write", consul),
+        ("primary", consul),
+        ("read-only", other),
+        ("standby", other),
+        ("prefer-standby", other),
+    ] {
+        let port = at(servers, wanted).sql.rsplit_once(':').unwrap().1;
+        for (first, second) in [(consul, other), (other, consul)] {
+            expect(&uri(first, second, attributes), &["-c", "\\echo :PORT"], port)?;
+        }
+    }
+    // What versions before 14 ask.
+    let asked = ["-c", "show transaction_read_only", "-c", "select pg_is_in_recovery()"];
+    expect(&uri(other, other, "any"), &asked, "on\nt")?;
+    expect(&uri(consul, consul, "any"), &asked, "off\nf")?;
+    // Sessions that are passed on write all the same.
+    expect(
+        &uri(other, other, "any"),
+        &["-c", "create temporary table x (a int)"],
+        "CREATE TABLE",
+    )
+}

@@ -12,8 +12,9 @@ impl RowLayout {
     /// [`StorageError::Format`] when the bytes are no row of this layout, [`StorageError::Value`] when a builder is of
     /// another type, [`StorageError::Conversion`] when a timestamp is beyond what Arrow can hold.
     pub fn append_columns(&self, row: &[u8], columns: &[usize], builders: &mut [ColumnBuilder]) -> Result<()> {
+        let head = self.head(row)?;
         for (column, builder) in columns.iter().zip(builders) {
-            match self.column(row, *column)? {
+            match self.column_of(row, head, *column)? {
                 Some(value) => append(value, builder)?,
                 None => builder.append(&self.columns[*column].missing).map_err(StorageError::Conversion)?,
             }
@@ -23,6 +24,7 @@ impl RowLayout {
 }
 
 /// Appends a value to a builder of its type, without a detour over [`curia_types::Datum`].
+#[inline]
 fn append(value: ColumnRef<'_>, builder: &mut ColumnBuilder) -> Result<()> {
     use ColumnBuilder as B;
     match (builder, value) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use curia_types::{Datum, Interval, Json, Numeric, PgType, binary_io, numeric};
 
-use super::{Form, HAS_NULLS, HEADER_BYTES, RowLayout, VERSION, VERSION_MASK, WIDE_ENDS, malformed};
+use super::{Column, Form, HAS_NULLS, HEADER_BYTES, RowLayout, VERSION, VERSION_MASK, WIDE_ENDS, malformed};
 use crate::error::{Result, StorageError};
 
 /// A column's value, borrowed from its row.
@@ -94,34 +94,62 @@ fn numeric_of(bytes: &[u8]) -> Result<Numeric, StorageError> {
     numeric::from_arrow_bytes(bytes).map_err(|_| malformed("an impossible numeric"))
 }
 
+/// What stands before a row's values.
+#[derive(Clone, Copy)]
+pub(super) struct Head {
+    flags: u8,
+    /// Columns that the row was written with.
+    columns: usize,
+    /// Bytes of the bits of NULL columns.
+    nulls: usize,
+}
+
 impl RowLayout {
     /// One column, borrowed; `None` when the row was written before the column was added.
     ///
     /// # Errors
     /// [`StorageError::Format`] when the bytes are no row of this layout.
     pub fn column<'a>(&self, row: &'a [u8], column: usize) -> Result<Option<ColumnRef<'a>>> {
-        let form = self.columns.get(column).ok_or(malformed("no such column"))?.form;
-        let (header, _) = row.split_first_chunk::<HEADER_BYTES>().ok_or(malformed("ends too early"))?;
-        let flags = header[0];
+        self.column_of(row, self.head(row)?, column)
+    }
+
+    /// Reads a row's head, once for all columns.
+    #[inline]
+    pub(super) fn head(&self, row: &[u8]) -> Result<Head> {
+        let Some((&[flags, low, high], _)) = row.split_first_chunk::<HEADER_BYTES>() else {
+            return Err(malformed("ends too early"));
+        };
         if flags & VERSION_MASK != VERSION {
             return Err(malformed("an unknown version"));
         }
-        let n = usize::from(u16::from_le_bytes([header[1], header[2]]));
+        let columns = usize::from(u16::from_le_bytes([low, high]));
+        let nulls = if flags & HAS_NULLS != 0 { columns.div_ceil(8) } else { 0 };
+        Ok(Head { flags, columns, nulls })
+    }
+
+    /// [`RowLayout::column`] of a row whose head is known.
+    #[inline]
+    pub(super) fn column_of<'a>(&self, row: &'a [u8], head: Head, column: usize) -> Result<Option<ColumnRef<'a>>> {
+        let Some(Column { form, .. }) = self.columns.get(column) else {
+            return Err(malformed("no such column"));
+        };
+        let Head { flags, columns: n, nulls } = head;
         if column >= n {
             return Ok(None);
         }
         if n > self.columns.len() {
             return Err(malformed("more columns than the table has"));
         }
-        let mut base = HEADER_BYTES;
-        if flags & HAS_NULLS != 0 {
-            let bits = row.get(base + column / 8).ok_or(malformed("ends too early"))?;
+        if nulls > 0 {
+            let Some(bits) = row.get(HEADER_BYTES + column / 8) else {
+                return Err(malformed("ends too early"));
+            };
             if bits >> (column % 8) & 1 == 1 {
                 return Ok(Some(ColumnRef::Null));
             }
-            base += n.div_ceil(8);
         }
-        let Some(form) = form else {
+        let base = HEADER_BYTES + nulls;
+        let Some(form) = *form else {
             return Err(malformed("a value of a type that cannot be stored"));
         };
         if form.width().is_some() {
@@ -142,13 +170,13 @@ impl RowLayout {
                     .and_then(|rest| rest.first_chunk())
                     .map(|bytes| usize::from(u16::from_le_bytes(*bytes)))
             };
-            end.ok_or(malformed("ends too early"))
+            end.ok_or_else(|| malformed("ends too early"))
         };
         let from = if which == 0 { 0 } else { end(which - 1)? };
         let value = row
             .get(data..)
             .and_then(|data| data.get(from..end(which).ok()?))
-            .ok_or(malformed("ends too early"))?;
+            .ok_or_else(|| malformed("ends too early"))?;
         Ok(Some(match form {
             Form::Text => ColumnRef::Text(std::str::from_utf8(value).map_err(|_| malformed("text that is not UTF-8"))?),
             Form::Bytea => ColumnRef::Bytea(value),
@@ -159,9 +187,11 @@ impl RowLayout {
     }
 }
 
+#[inline]
 fn fixed(form: Form, bytes: &[u8]) -> Result<ColumnRef<'_>> {
+    #[inline]
     fn chunk<const N: usize>(bytes: &[u8]) -> Result<&[u8; N]> {
-        bytes.first_chunk().ok_or(malformed("ends too early"))
+        bytes.first_chunk().ok_or_else(|| malformed("ends too early"))
     }
     Ok(match form {
         Form::Bool => ColumnRef::Bool(chunk::<1>(bytes)?[0] != 0),

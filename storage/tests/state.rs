@@ -448,6 +448,34 @@ proptest! {
 }
 
 #[test]
+fn a_scan_of_a_prefix_sees_what_was_applied_before_it_began_and_nothing_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let range = KeyRange::prefix(b"k");
+    let keys = |csn| -> Vec<Vec<u8>> {
+        let found = scan(&store, TABLE, &range, csn, Direction::Forward);
+        found.into_iter().map(|(key, _)| key).collect()
+    };
+    put(&store, 1, b"ka", b"1");
+    put(&store, 2, b"l", b"2");
+    assert_eq!(keys(9), [b"ka"]);
+    let mut under_way = store.scan(TABLE, &range, Csn(9), Direction::Forward);
+    put(&store, 3, b"kb", b"3");
+    assert_eq!(keys(9), [b"ka", b"kb"]);
+    store.flush().unwrap();
+    put(&store, 4, b"kc", b"4");
+    assert_eq!(under_way.next().unwrap(), Some((&b"ka"[..], &b"1"[..])));
+    assert_eq!(under_way.next().unwrap(), None);
+    drop(under_way);
+    // Whatever iterator it gets, one that begins now is up to date, at any CSN.
+    assert_eq!(keys(9), [b"ka", b"kb", b"kc"]);
+    assert_eq!(keys(3), [b"ka", b"kb"]);
+    store.collect_garbage(Csn(4)).unwrap();
+    delete(&store, 5, b"ka");
+    assert_eq!(keys(9), [b"kb", b"kc"]);
+}
+
+#[test]
 fn the_bytes_of_a_fragment_are_these() {
     let mut fragment = FragmentWriter::new();
     fragment.put(0x0102_0304, b"k", b"row").unwrap();

@@ -144,6 +144,7 @@ impl StateStore {
         let horizon = self.raise_horizon(horizon)?;
         // Idle iterators hold memory tables and files that are otherwise done with.
         self.pool.clear();
+        self.scans.clear();
         let mut collected = Collected::default();
         for (storage, csn) in self.dropped()? {
             if csn <= horizon {

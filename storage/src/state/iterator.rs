@@ -1,6 +1,6 @@
-//! RocksDB iterators that own their database, and the reuse of them for point reads.
+//! RocksDB iterators that own their database, and the reuse of them for point reads and short scans.
 //!
-//! Creating an iterator costs several times a seek, so point reads borrow one from a small pool. An iterator shows the
+//! Creating an iterator costs several times a seek, so these borrow one from a small pool. An iterator shows the
 //! state as of its creation or last refresh; each remembers the store's write generation then, and is refreshed when it
 //! is behind. A refresh without a flush in between only takes the newest sequence number.
 
@@ -111,6 +111,78 @@ impl IteratorPool {
         for slot in &self.slots {
             if let Some(mut slot) = slot.try_lock() {
                 *slot = None;
+            }
+        }
+    }
+}
+
+/// How many iterators wait for the next scan; others are dropped with their scan.
+const IDLE: usize = 16;
+
+/// Iterators over the whole keyspace, waiting for the next scan of a few rows, with the write generation that each shows.
+#[derive(Clone, Default)]
+pub(super) struct ScanPool(Arc<Mutex<Vec<(OwnedIterator, u64)>>>);
+
+impl ScanPool {
+    /// An iterator that shows at least `generation`.
+    pub(super) fn take(&self, db: &Arc<DB>, generation: u64) -> ScanIterator {
+        let idle = self.0.lock().pop();
+        let fresh = idle.and_then(|(mut iterator, shown)| {
+            let shows = shown >= generation || iterator.raw.refresh().is_ok();
+            shows.then_some((iterator, shown.max(generation)))
+        });
+        let (iterator, generation) = fresh.unwrap_or_else(|| {
+            let mut options = ReadOptions::default();
+            options.set_total_order_seek(true);
+            (OwnedIterator::new(db.clone(), options), generation)
+        });
+        ScanIterator {
+            iterator: Some(iterator),
+            home: Some((self.clone(), generation)),
+        }
+    }
+
+    /// Lets go of the idle ones.
+    pub(super) fn clear(&self) {
+        self.0.lock().clear();
+    }
+}
+
+/// The iterator of one scan, which goes back to the pool that it came from.
+pub(super) struct ScanIterator {
+    iterator: Option<OwnedIterator>,
+    home: Option<(ScanPool, u64)>,
+}
+
+impl ScanIterator {
+    /// An iterator for one scan only.
+    pub(super) fn own(iterator: OwnedIterator) -> ScanIterator {
+        ScanIterator {
+            iterator: Some(iterator),
+            home: None,
+        }
+    }
+
+    pub(super) fn raw(&mut self) -> &mut DBRawIterator<'static> {
+        match &mut self.iterator {
+            Some(iterator) => iterator.raw(),
+            None => unreachable!("only drop takes it out"),
+        }
+    }
+
+    /// The entry it stands on.
+    #[inline]
+    pub(super) fn item(&self) -> Option<(&[u8], &[u8])> {
+        self.iterator.as_ref().and_then(OwnedIterator::item)
+    }
+}
+
+impl Drop for ScanIterator {
+    fn drop(&mut self) {
+        if let (Some(iterator), Some((pool, generation))) = (self.iterator.take(), self.home.take()) {
+            let mut idle = pool.0.lock();
+            if idle.len() < IDLE {
+                idle.push((iterator, generation));
             }
         }
     }

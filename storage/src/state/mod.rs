@@ -41,7 +41,7 @@ use parking_lot::{Mutex, RwLock};
 use rocksdb::{DB, properties};
 
 use crate::error::{Result, StorageError};
-use iterator::IteratorPool;
+use iterator::{IteratorPool, ScanPool};
 
 pub use apply::ApplyBatch;
 pub use garbage::Collected;
@@ -61,7 +61,8 @@ pub struct StateStore {
     db: Arc<DB>,
     path: PathBuf,
     pool: IteratorPool,
-    /// Counts writes; a point read's iterator must show the generation that was current when the read began.
+    scans: ScanPool,
+    /// Counts writes; an iterator of a pool must show the generation that was current when the read began.
     generation: AtomicU64,
     /// What the compaction filter may go by; grows only.
     horizon: Arc<AtomicU64>,
@@ -88,6 +89,7 @@ impl StateStore {
             db: Arc::new(db),
             path: path.to_owned(),
             pool: IteratorPool::new(),
+            scans: ScanPool::default(),
             generation: AtomicU64::new(1),
             horizon,
             replacements: AtomicU64::new(0),
@@ -144,7 +146,12 @@ impl StateStore {
     ///
     /// The scan is a view of its own: writes that are applied after this call are not in it, whatever their CSN.
     pub fn scan(&self, storage: u32, range: &KeyRange, csn: Csn, direction: Direction) -> Scan {
-        Scan::new(self.db.clone(), storage, range, csn, direction)
+        // Bounded on both sides: what a key finds.
+        if direction == Direction::Forward && !range.start.is_empty() && range.end.is_some() {
+            let generation = self.generation.load(Ordering::Acquire);
+            return Scan::short(&self.db, &self.scans, generation, storage, range, csn);
+        }
+        Scan::new(&self.db, storage, range, csn, direction)
     }
 
     /// Cuts a range into up to `parts` ranges of roughly equal size, in key order, for scans side by side. Fewer when the
@@ -170,6 +177,7 @@ impl StateStore {
         self.db
             .flush_cfs_opt(&[self.default_family()?, self.deleted_family()?, self.meta_family()?], &options)?;
         self.pool.clear();
+        self.scans.clear();
         Ok(())
     }
 

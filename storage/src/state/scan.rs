@@ -12,7 +12,7 @@ use std::sync::Arc;
 use curia_consensus::ids::Csn;
 use rocksdb::{DB, ReadOptions};
 
-use super::iterator::OwnedIterator;
+use super::iterator::{OwnedIterator, ScanIterator, ScanPool};
 use super::version_key::{self, STORAGE_BYTES};
 use crate::error::Result;
 
@@ -129,7 +129,9 @@ pub fn successor(bytes: &[u8]) -> Option<Vec<u8>> {
 ///
 /// It is not an [`Iterator`] because what [`Scan::next`] gives borrows from the scan: no row is copied.
 pub struct Scan {
-    iterator: OwnedIterator,
+    iterator: ScanIterator,
+    /// Where the range ends, when the iterator itself knows no bounds.
+    end: Option<Vec<u8>>,
     csn: Csn,
     direction: Direction,
     /// Storage and key of the row that was given last.
@@ -152,16 +154,29 @@ enum State {
 }
 
 impl Scan {
-    pub(super) fn new(db: Arc<DB>, storage: u32, range: &KeyRange, csn: Csn, direction: Direction) -> Scan {
+    pub(super) fn new(db: &Arc<DB>, storage: u32, range: &KeyRange, csn: Csn, direction: Direction) -> Scan {
         let (from, to) = range.bounds(storage);
         let mut options = ReadOptions::default();
         options.set_total_order_seek(true); // a range crosses prefixes; filters don't apply
         options.set_iterate_lower_bound(from);
         options.set_iterate_upper_bound(to);
-        let iterator = OwnedIterator::new(db, options);
+        let iterator = ScanIterator::own(OwnedIterator::new(db.clone(), options));
+        Scan::over(iterator, range, csn, direction)
+    }
+
+    /// A forward scan of what is likely to be a few rows, over an iterator of the pool.
+    pub(super) fn short(db: &Arc<DB>, pool: &ScanPool, generation: u64, storage: u32, range: &KeyRange, csn: Csn) -> Scan {
+        let (from, to) = range.bounds(storage);
+        let mut scan = Scan::over(pool.take(db, generation), range, csn, Direction::Forward);
+        (scan.target, scan.end) = (from, Some(to));
+        scan
+    }
+
+    fn over(iterator: ScanIterator, range: &KeyRange, csn: Csn, direction: Direction) -> Scan {
         let state = if range.is_empty() { State::End } else { State::Start };
         Scan {
             iterator,
+            end: None,
             csn,
             direction,
             current: Vec::new(),
@@ -204,7 +219,10 @@ impl Scan {
         match self.state {
             State::End => return Ok(false),
             State::Start => {
-                self.iterator.raw().seek_to_first();
+                match self.end {
+                    Some(_) => self.iterator.raw().seek(&self.target),
+                    None => self.iterator.raw().seek_to_first(),
+                }
                 self.state = State::Within;
                 self.current.clear();
             }
@@ -218,6 +236,9 @@ impl Scan {
                 self.iterator.raw().status()?;
                 return Ok(false);
             };
+            if self.end.as_deref().is_some_and(|end| key >= end) {
+                return Ok(false);
+            }
             let Some((prefix, csn)) = version_key::split(key) else {
                 self.iterator.raw().next();
                 continue;

@@ -121,6 +121,16 @@ pub fn orderable(type_oid: u32) -> bool {
     form(type_oid).is_some()
 }
 
+/// Whether a key gives back the very values that were written to it: not numeric, whose scale it lacks, nor others of which several
+/// forms are equal.
+pub fn exact(type_oid: u32) -> bool {
+    use Form::*;
+    matches!(
+        form(type_oid),
+        Some(Bool | Int2 | Int4 | Int8 | Oid | Date | Time | Timestamp | Timestamptz | Uuid | Text | Bytea | Mac | Word)
+    )
+}
+
 /// Appends one column of a key.
 ///
 /// # Errors
@@ -237,7 +247,7 @@ pub fn encode_all<'a>(columns: impl IntoIterator<Item = (&'a Datum, PgType, bool
 /// [`StorageError::Format`] when the bytes are no such column, [`StorageError::Unsupported`] when the type has no order here.
 pub fn decode(key: &[u8], ty: PgType, descending: bool, nulls_first: bool) -> Result<(Datum, &[u8])> {
     let form = form(ty.oid).ok_or_else(|| unsupported(ty))?;
-    let (tag, rest) = key.split_first().ok_or(malformed("ends too early"))?;
+    let (tag, rest) = key.split_first().ok_or_else(|| malformed("ends too early"))?;
     match *tag {
         NULL_FIRST if nulls_first => return Ok((Datum::Null, rest)),
         NULL_LAST if !nulls_first => return Ok((Datum::Null, rest)),
@@ -365,7 +375,7 @@ struct Input<'a> {
 
 impl Input<'_> {
     fn fixed<const N: usize>(&mut self) -> Result<[u8; N]> {
-        let (bytes, rest) = self.rest.split_first_chunk::<N>().ok_or(malformed("ends too early"))?;
+        let (bytes, rest) = self.rest.split_first_chunk::<N>().ok_or_else(|| malformed("ends too early"))?;
         self.rest = rest;
         Ok(bytes.map(|byte| byte ^ self.flip))
     }

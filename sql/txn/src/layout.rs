@@ -50,6 +50,30 @@ struct KeyColumn {
     nulls_first: bool,
 }
 
+/// How an index entry alone gives some columns of its row.
+#[derive(Clone, Debug)]
+pub struct Cover {
+    /// The leading columns of the entry's key, as far as one is asked for, then those of the row key.
+    key: Vec<KeyColumn>,
+    row_key: Vec<KeyColumn>,
+    /// Positions among these, for each column asked for.
+    from: Vec<usize>,
+}
+
+impl Cover {
+    /// The columns, from an entry's key and the row key that its value holds.
+    pub fn decode(&self, key: &[u8], row_key: &[u8]) -> Result<Vec<Datum>> {
+        let mut held = Vec::with_capacity(self.key.len() + self.row_key.len());
+        decode_columns(&self.key, key, &mut held)?;
+        decode_columns(&self.row_key, row_key, &mut held)?;
+        // Mostly they are in order already.
+        if self.from.iter().copied().eq(0..held.len()) {
+            return Ok(held);
+        }
+        Ok(self.from.iter().map(|i| held[*i].clone()).collect())
+    }
+}
+
 /// What became of a row in an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
@@ -162,6 +186,24 @@ impl TableLayout {
     /// The index that is the row key itself.
     pub fn key_index(&self) -> Option<&Index> {
         self.table.indexes.iter().find(|i| i.storage.is_none())
+    }
+
+    /// How an index (by position in [`TableLayout::indexes`]) gives these columns without their rows; `None` when it does not hold them all.
+    pub fn cover(&self, index: usize, columns: &[usize]) -> Option<Cover> {
+        let index = &self.indexes[index].columns;
+        let place = |column: &usize| {
+            let of = |keys: &[KeyColumn]| keys.iter().position(|k| k.column == *column && key::exact(k.ty.oid));
+            of(index).map(Ok).or_else(|| of(&self.row_key).map(Err))
+        };
+        let places = columns.iter().map(place).collect::<Option<Vec<_>>>()?;
+        let length = |n: Option<usize>| n.map_or(0, |n| n + 1);
+        let keys = length(places.iter().filter_map(|p| p.ok()).max());
+        let row_keys = length(places.iter().filter_map(|p| p.err()).max());
+        Some(Cover {
+            key: index[..keys].to_vec(),
+            row_key: self.row_key[..row_keys].to_vec(),
+            from: places.into_iter().map(|p| p.unwrap_or_else(|of_row| keys + of_row)).collect(),
+        })
     }
 
     /// Appends the row key of a row whose table has a primary key.
@@ -283,18 +325,21 @@ impl IndexLayout {
         encode_prefix(&self.columns, values, out)
     }
 
-    /// Decodes the columns of an entry's key, in index order, for scans that need no more than them.
+    /// Decodes the columns of an entry's key, in index order.
     pub fn decode_entry(&self, key: &[u8]) -> Result<Vec<Datum>> {
-        let mut rest = key;
-        self.columns
-            .iter()
-            .map(|c| {
-                let (value, after) = key::decode(rest, c.ty, c.descending, c.nulls_first)?;
-                rest = after;
-                Ok(value)
-            })
-            .collect()
+        let mut out = Vec::with_capacity(self.columns.len());
+        decode_columns(&self.columns, key, &mut out)?;
+        Ok(out)
     }
+}
+
+fn decode_columns(columns: &[KeyColumn], mut key: &[u8], out: &mut Vec<Datum>) -> Result<()> {
+    for c in columns {
+        let (value, rest) = key::decode(key, c.ty, c.descending, c.nulls_first)?;
+        out.push(value);
+        key = rest;
+    }
+    Ok(())
 }
 
 /// The value of an index entry.

@@ -9,7 +9,7 @@ use crate::eval::{Env, Program};
 use crate::prune::Pruning;
 use curia_bind::ir::{RelColumn, Scan};
 use curia_storage::row::RowLayout;
-use curia_txn::layout::entry_row_key;
+use curia_txn::layout::{Cover, entry_row_key};
 use curia_txn::{Direction, KeyRange, ReadView, TableLayout, ViewScan};
 use curia_types::{Datum, PgType, Result, oid};
 use std::collections::VecDeque;
@@ -245,6 +245,8 @@ pub struct TableScan {
     columns: Vec<RelColumn>,
     pub(crate) access: Access,
     pub(crate) filter: Option<Program>,
+    /// How the index gives all that is read: its entries have versions as rows do, so no row needs to be looked at.
+    cover: Option<Cover>,
     pruning: Option<Pruning>,
     pub(crate) direction: Direction,
 }
@@ -259,8 +261,14 @@ impl TableScan {
         direction: Direction,
     ) -> TableScan {
         let mut outputs: Vec<Output> = scan.columns.iter().map(|(i, _)| Output::Column(*i)).collect();
+        let read: Vec<usize> = scan.columns.iter().map(|(i, _)| *i).collect();
         outputs.extend(scan.row_key.map(|_| Output::RowKey));
+        let cover = match &access {
+            Access::Keys(k) => k.index.and_then(|index| layout.cover(index, &read)),
+            Access::Full => None,
+        };
         TableScan {
+            cover,
             layout,
             outputs,
             columns,
@@ -274,6 +282,15 @@ impl TableScan {
     /// Decodes the columns that the scan gives.
     pub(crate) fn decode(&self, key: &[u8], bytes: &[u8]) -> Result<Row> {
         decode(self.layout.row(), &self.outputs, key, bytes)
+    }
+
+    /// The same from an index entry that holds them.
+    fn decode_entry(&self, cover: &Cover, key: &[u8], row_key: &[u8]) -> Result<Row> {
+        let mut row = cover.decode(key, row_key)?;
+        if self.outputs.len() > row.len() {
+            row.push(Datum::Bytea(Arc::from(row_key)));
+        }
+        Ok(row)
     }
 
     /// The row keys of a unique row-key access: what a statement that addresses rows by key locks before it reads.
@@ -336,7 +353,10 @@ impl Operator for TableScan {
         match &self.access {
             Access::Full => format!("Seq Scan{back} on {table}"),
             Access::Keys(k) if k.unique => format!("Point Select on {table} using {}", k.name),
-            Access::Keys(k) => format!("Index Scan{back} using {} on {table}", k.name),
+            Access::Keys(k) => {
+                let only = if self.cover.is_some() { " Only" } else { "" };
+                format!("Index{only} Scan{back} using {} on {table}", k.name)
+            }
         }
     }
     fn details(&self) -> Vec<String> {
@@ -368,13 +388,14 @@ impl ScanCursor {
 
     fn at_key(&mut self, view: &ReadView, key: Vec<u8>) -> Result<Option<Row>> {
         let op = &self.op;
-        let row_key = match self.index() {
+        let row_key = match self.index().map(|i| op.layout.indexes()[i].storage()) {
             None => key,
-            Some(i) => {
-                match view
-                    .read(op.layout.indexes()[i].storage(), &key, |v| entry_row_key(v).map(<[u8]>::to_vec))?
-                    .transpose()?
-                {
+            Some(storage) => {
+                if let Some(cover) = &op.cover {
+                    let row = view.read(storage, &key, |v| op.decode_entry(cover, &key, entry_row_key(v)?))?;
+                    return row.transpose();
+                }
+                match view.read(storage, &key, |v| entry_row_key(v).map(<[u8]>::to_vec))?.transpose()? {
                     Some(k) => k,
                     None => return Ok(None),
                 }
@@ -395,8 +416,12 @@ impl ScanCursor {
         if index.is_none() {
             return op.decode(key, value).map(|r| Some(Some(r)));
         }
+        let row_key = entry_row_key(value)?;
+        if let Some(cover) = &op.cover {
+            return op.decode_entry(cover, key, row_key).map(|r| Some(Some(r)));
+        }
         self.key.clear();
-        self.key.extend_from_slice(entry_row_key(value)?);
+        self.key.extend_from_slice(row_key);
         let row = view
             .read(op.layout.storage(), &self.key, |bytes| op.decode(&self.key, bytes))?
             .transpose()?;

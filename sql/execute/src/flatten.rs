@@ -1,4 +1,4 @@
-//! Subqueries of WHERE, HAVING and the select list as joins, where their link to the enclosing query is an equality.
+//! Subqueries of WHERE, HAVING, the select list and aggregates' arguments as joins, where their link to the enclosing query is an equality.
 //!
 //! ```text
 //!   WHERE EXISTS (SELECT .. FROM t WHERE t.k = o.k AND p)        o semi join (t where p) on t.k = o.k
@@ -105,6 +105,30 @@ impl Flattener {
                 Rel::Project {
                     input: Box::new(base),
                     columns,
+                }
+            }
+            Rel::Aggregate {
+                input,
+                mut group_by,
+                sets,
+                mut aggregates,
+            } => {
+                let outer = ids(&walk::columns(&input));
+                let mut base = *input;
+                let grouped = group_by.iter_mut().map(|(_, e)| e);
+                let called = aggregates.iter_mut().flat_map(|a| {
+                    let ordered = a.order_by.iter_mut().map(|k| &mut k.expr);
+                    a.args.iter_mut().chain(&mut a.filter).chain(ordered)
+                });
+                for e in grouped.chain(called) {
+                    self.once(e);
+                    base = self.scalars(e, &outer, base);
+                }
+                Rel::Aggregate {
+                    input: Box::new(base),
+                    group_by,
+                    sets,
+                    aggregates,
                 }
             }
             mut other => {

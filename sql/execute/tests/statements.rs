@@ -288,6 +288,55 @@ async fn small_tables_are_read_by_row_operators_and_large_ones_by_datafusion() {
 }
 
 #[tokio::test]
+async fn subqueries_of_aggregates_are_applied_to_few_rows_and_joined_to_many() {
+    let server = Server::with(|config| EngineConfig {
+        analytic_start: EngineConfig::default().analytic_start,
+        ..config
+    })
+    .await;
+    let mut s = server.session();
+    s.sql("create table o (id int primary key, k int)").await;
+    s.sql("create table i (id int primary key, k int, v int)").await;
+    s.sql("create index i_k on i (k)").await;
+    s.sql("insert into o select g, g from generate_series(1, 1000) g").await;
+    s.sql("insert into i select g, g % 900 + 1, g % 7 from generate_series(1, 9000) g")
+        .await;
+    let many = "select sum((select count(*) from i where i.k = o.k)), max((select max(v) from i where i.k = o.k)) from o";
+    let plan = s.explain(many).await;
+    assert!(plan.starts_with("Analytic") && plan.matches("Join (Left)").count() == 2, "{plan}");
+    assert_eq!(s.sql(many).await, "9000|6");
+    let few = format!("{many} where id = 5");
+    let plan = s.explain(&few).await;
+    assert!(!plan.contains("Join"), "{plan}");
+    assert_eq!(s.sql(&few).await, "10|6");
+}
+
+#[tokio::test]
+async fn an_index_that_holds_all_that_is_read_is_read_alone() {
+    let server = Server::start().await;
+    let mut s = server.session();
+    s.sql("create table t (id int primary key, a int, b text, n numeric)").await;
+    s.sql("create index t_a on t (a, b)").await;
+    s.sql("create index t_n on t (n)").await;
+    s.sql("insert into t values (1, 1, 'x', 1.0), (2, 1, 'y', 1.00), (3, 2, 'z', 2)")
+        .await;
+    for (query, answer) in [
+        ("select b, id from t where a = 1", "x|1;y|2"),
+        ("select 1 from t where n = 1", "1;1"),
+        ("select id, a from t where a = 1 and b > 'x'", "2|1"),
+    ] {
+        assert!(s.explain(query).await.contains("Index Only Scan"), "{query}");
+        assert_eq!(s.sql(query).await, answer, "{query}");
+    }
+    // An entry lacks the scale of a numeric.
+    assert!(s.explain("select n from t where n = 1").await.contains("Index Scan"));
+    assert_eq!(s.sql("select n from t where n = 1").await, "1.0;1.00");
+    s.sql("update t set a = 2 where id = 1").await;
+    s.sql("delete from t where id = 3").await;
+    assert_eq!(s.sql("select b, id from t where a = 2").await, "x|1");
+}
+
+#[tokio::test]
 async fn joins_inside_of_a_subquery_go_by_their_keys() {
     let server = Server::start().await;
     let mut s = server.session();

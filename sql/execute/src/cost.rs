@@ -28,6 +28,9 @@ const UNKNOWN_ROWS: f64 = 100.0;
 /// What may run on the session's thread, where the sessions of the same thread wait for it.
 const IN_PLACE: f64 = 2000.0;
 
+/// DataFusion's work from which on it is worth to be shared between threads.
+const WIDE: f64 = 10_000.0;
+
 /// How a statement runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Choice {
@@ -36,7 +39,16 @@ pub(crate) enum Choice {
     /// Row operators on the analytics pool.
     Pool,
     /// DataFusion.
-    Analytic,
+    Analytic(Width),
+}
+
+/// How many parts DataFusion cuts work into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Width {
+    /// One: handing rows to other threads and putting partial results together would take longer.
+    One,
+    /// As many as there are threads.
+    Threads,
 }
 
 /// What a relation costs to run.
@@ -46,6 +58,8 @@ pub(crate) struct Price {
     pub rowwise: f64,
     /// Through DataFusion, from its planning on.
     pub analytic: f64,
+    /// How wide that would be.
+    pub width: Width,
     /// Whether row operators may run on the session's thread.
     pub in_place: bool,
 }
@@ -54,7 +68,7 @@ impl Price {
     /// The cheaper way.
     pub fn choice(&self) -> Choice {
         match (self.rowwise > self.analytic, self.in_place) {
-            (true, _) => Choice::Analytic,
+            (true, _) => Choice::Analytic(self.width),
             (false, true) => Choice::InPlace,
             (false, false) => Choice::Pool,
         }
@@ -69,6 +83,7 @@ pub(crate) fn price(rel: &Rel, engine: &Engine, view: &ReadView) -> Result<Price
     Ok(Price {
         rowwise,
         analytic: engine.config.analytic_start + cost.analytic + cost.subqueries,
+        width: if cost.analytic < WIDE { Width::One } else { Width::Threads },
         in_place: cost.counted && rowwise < IN_PLACE,
     })
 }

@@ -63,8 +63,8 @@ pub struct Engine {
     /// Taken out only when the engine goes: a runtime must not be dropped on an asynchronous thread.
     pool: Option<tokio::runtime::Runtime>,
     pub(crate) environment: Arc<RuntimeEnv>,
-    /// DataFusion's state as each query begins with it.
-    pub(crate) planner: SessionState,
+    /// DataFusion's state as each query begins with it: of one part, and of as many as there are threads.
+    pub(crate) planners: [SessionState; 2],
     /// What the row operators of all statements hold.
     pub(crate) rows: Arc<Budget>,
     pub(crate) sizes: Sizes,
@@ -123,7 +123,7 @@ impl Engine {
             database,
             rows: Budget::new(config.memory_bytes, None),
             sizes: Sizes::default(),
-            planner: prototype(&config, environment.clone()),
+            planners: [1, config.threads.max(1)].map(|parts| prototype(&config, parts, environment.clone())),
             config,
             pool: Some(pool),
             environment,

@@ -202,8 +202,8 @@ impl Source {
         }
         let running = exec.clone();
         let inner = match (choice, &self.how) {
-            (Choice::Analytic, How::Analytic(plan)) => Inner::Batches {
-                from: plan.clone().start(engine, exec)?,
+            (Choice::Analytic(width), How::Analytic(plan)) => Inner::Batches {
+                from: plan.clone().start(engine, exec, width)?,
                 held: Vec::new().into_iter(),
             },
             (Choice::InPlace, _) => {

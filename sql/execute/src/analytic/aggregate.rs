@@ -1,6 +1,7 @@
 //! Aggregates of the registry as DataFusion aggregates.
 
 use super::external;
+use super::groups::Groups;
 use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Field, FieldRef};
 use curia_functions::{AggregateKernel, CallTypes};
@@ -8,7 +9,7 @@ use curia_types::arrow_map::{ColumnReader, array_of, data_type};
 use curia_types::{Datum, PgType};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, GroupsAccumulator, Signature, Volatility};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -17,9 +18,9 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub(super) struct Fold {
     name: String,
-    kernel: &'static AggregateKernel,
-    types: Vec<PgType>,
-    ret: PgType,
+    pub(super) kernel: &'static AggregateKernel,
+    pub(super) types: Vec<PgType>,
+    pub(super) ret: PgType,
     signature: Signature,
 }
 
@@ -34,7 +35,7 @@ impl Fold {
             signature,
         }
     }
-    fn call(&self) -> CallTypes<'_> {
+    pub(super) fn call(&self) -> CallTypes<'_> {
         CallTypes {
             args: &self.types,
             ret: self.ret,
@@ -78,6 +79,12 @@ impl AggregateUDFImpl for Fold {
             ret: self.ret,
         }))
     }
+    fn groups_accumulator_supported(&self, _: AccumulatorArgs<'_>) -> bool {
+        true
+    }
+    fn create_groups_accumulator(&self, _: AccumulatorArgs<'_>) -> Result<Box<dyn GroupsAccumulator>> {
+        Ok(Box::new(Groups::new(self.clone())))
+    }
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
         let states = (self.kernel.state)(&self.call());
         Ok(states
@@ -88,7 +95,7 @@ impl AggregateUDFImpl for Fold {
     }
 }
 
-/// One group's accumulator.
+/// The accumulator where there is one group.
 struct Folding {
     inner: Box<dyn curia_functions::Accumulator>,
     types: Vec<PgType>,
@@ -102,7 +109,8 @@ impl fmt::Debug for Folding {
     }
 }
 
-fn rows(types: &[PgType], arrays: &[ArrayRef], mut f: impl FnMut(&[Datum]) -> curia_types::Result<()>) -> Result<()> {
+/// Calls `f` for each row of arrays, with its number.
+pub(super) fn rows(types: &[PgType], arrays: &[ArrayRef], mut f: impl FnMut(usize, &[Datum]) -> curia_types::Result<()>) -> Result<()> {
     let readers = types
         .iter()
         .zip(arrays)
@@ -114,7 +122,7 @@ fn rows(types: &[PgType], arrays: &[ArrayRef], mut f: impl FnMut(&[Datum]) -> cu
         for r in &readers {
             row.push(r.get(i).map_err(external)?);
         }
-        f(&row).map_err(external)?;
+        f(i, &row).map_err(external)?;
     }
     Ok(())
 }
@@ -127,11 +135,11 @@ fn scalar(ty: PgType, value: &Datum) -> Result<ScalarValue> {
 impl Accumulator for Folding {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         let types = self.types.clone();
-        rows(&types, values, |row| self.inner.accumulate(row))
+        rows(&types, values, |_, row| self.inner.accumulate(row))
     }
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
         let types = self.state.clone();
-        rows(&types, states, |row| self.inner.merge(row))
+        rows(&types, states, |_, row| self.inner.merge(row))
     }
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
         let values = self.inner.state().map_err(external)?;

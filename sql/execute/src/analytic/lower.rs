@@ -13,6 +13,7 @@ use crate::prune::Pruning;
 use crate::registry;
 use crate::rows::{Compiler, bounds, equality, ids};
 use crate::walk;
+use arrow::datatypes::DataType;
 use curia_bind::ir::*;
 use curia_catalog::Catalog;
 use curia_types::{Datum, PgType, Result, oid};
@@ -23,7 +24,7 @@ use datafusion::logical_expr::{self as df, AggregateUDF, JoinType, LogicalPlan, 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Scans of one table side by side.
+/// Scans of one table side by side where a plan has parts.
 const SCANS: usize = 4;
 
 /// Terms of AND and OR that DataFusion sees of one statement; the evaluator has the rest. Its optimizer compares terms pairwise and
@@ -140,6 +141,8 @@ pub(super) struct Lowering {
     pub exec: Arc<Exec>,
     pub compiler: Compiler,
     tables: usize,
+    /// Scans of one table side by side.
+    scans: usize,
     /// What is left of [`NATIVE_TERMS`].
     terms: usize,
 }
@@ -147,12 +150,14 @@ pub(super) struct Lowering {
 type Built<T> = std::result::Result<T, datafusion::error::DataFusionError>;
 
 impl Lowering {
-    pub fn new(engine: Arc<Engine>, exec: Arc<Exec>, catalog: Arc<Catalog>) -> Lowering {
+    /// A lowering for plans of so many parts.
+    pub fn new(engine: Arc<Engine>, exec: Arc<Exec>, catalog: Arc<Catalog>, parts: usize) -> Lowering {
         Lowering {
             engine,
             exec,
             compiler: Compiler::new(catalog),
             tables: 0,
+            scans: if parts > 1 { SCANS } else { 1 },
             terms: NATIVE_TERMS,
         }
     }
@@ -317,7 +322,7 @@ impl Lowering {
         let layout = self.compiler.layout(&scan.table)?;
         let mut outputs: Vec<Option<usize>> = scan.columns.iter().map(|(i, _)| Some(*i)).collect();
         outputs.extend(scan.row_key.map(|_| None));
-        let leaf = Leaf::table(self.exec.clone(), layout, outputs, walk::columns(rel), SCANS, self.about(rel)?)?;
+        let leaf = Leaf::table(self.exec.clone(), layout, outputs, walk::columns(rel), self.scans, self.about(rel)?)?;
         self.leaf(leaf)
     }
 
@@ -401,7 +406,14 @@ fn function(a: &Aggregate, args: &mut Vec<df::Expr>) -> Result<Arc<AggregateUDF>
             }
             return Ok(count_udaf());
         }
-        "sum" if matches!(first, oid::INT2 | oid::INT4) => return Ok(sum_udaf()),
+        "sum" if matches!(first, oid::INT2 | oid::INT4) => {
+            let wide = args
+                .drain(..)
+                .map(|e| df::Expr::Cast(df::Cast::new(Box::new(e), DataType::Int64)))
+                .collect();
+            *args = wide;
+            return Ok(sum_udaf());
+        }
         "min" if plainly_ordered(types[0]) && first != oid::BYTEA => return Ok(min_max::min_udaf()),
         "max" if plainly_ordered(types[0]) && first != oid::BYTEA => return Ok(min_max::max_udaf()),
         _ => {}

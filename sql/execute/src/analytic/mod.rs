@@ -9,13 +9,14 @@
 mod aggregate;
 mod expression;
 mod functions;
+mod groups;
 mod leaf;
 mod lower;
 mod passes;
 
 pub(crate) use passes::prototype;
 
-use crate::cost::{self, Choice, Price};
+use crate::cost::{self, Choice, Price, Width};
 use crate::engine::Engine;
 use crate::exec::Exec;
 use crate::rows::{Compiler, Op, describe, positions};
@@ -92,9 +93,9 @@ impl Analytic {
     }
 
     /// Starts it on the analytics pool.
-    pub fn start(self: Arc<Self>, engine: &Arc<Engine>, exec: Arc<Exec>) -> Result<mpsc::Receiver<Result<RecordBatch>>> {
+    pub fn start(self: Arc<Self>, engine: &Arc<Engine>, exec: Arc<Exec>, width: Width) -> Result<mpsc::Receiver<Result<RecordBatch>>> {
         let (to, from) = mpsc::channel(CHANNEL);
-        let (state, of) = (passes::session(engine), engine.clone());
+        let (state, of) = (passes::session(engine, width), engine.clone());
         engine.pool()?.spawn(async move {
             if let Err(e) = caught_in(self.run(of, state, exec, &to)).await {
                 let _ = to.send(Err(e)).await; // a reader that went away needs no error
@@ -113,7 +114,8 @@ impl Analytic {
         to: &mpsc::Sender<Result<RecordBatch>>,
     ) -> Result<()> {
         let start = Instant::now();
-        let logical = lower::Lowering::new(engine, exec.clone(), self.catalog.clone()).statement(&self.rel, &self.wanted)?;
+        let parts = state.config_options().execution.target_partitions;
+        let logical = lower::Lowering::new(engine, exec.clone(), self.catalog.clone(), parts).statement(&self.rel, &self.wanted)?;
         let physical = state.create_physical_plan(&logical).await.map_err(error)?;
         if let Some(measured) = &self.measured {
             measured.lock().planning = start.elapsed();
@@ -169,7 +171,7 @@ impl Analytic {
 
     /// Lines of EXPLAIN: operators with their access; the measured physical plan when it has run.
     pub fn explain(&self, choice: Choice, lines: &mut Vec<String>) {
-        if choice != Choice::Analytic {
+        if !matches!(choice, Choice::Analytic(_)) {
             return describe(&self.rows, 0, lines);
         }
         lines.push("Analytic (DataFusion)".to_owned());

@@ -3,6 +3,7 @@
 //! DataFusion plans a statement each time it runs, while a client waits. Passes that look for what our plans never have (subqueries,
 //! nested fields, files with filters of their own, inputs without end) would walk and copy the whole plan to find nothing.
 
+use crate::cost::Width;
 use crate::engine::{Engine, EngineConfig};
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::runtime_env::RuntimeEnv;
@@ -52,17 +53,19 @@ const BATCH_PART: usize = 64 << 10;
 /// Rows in a batch however little memory there is.
 const LEAST_ROWS: usize = 32;
 
-/// What every query's state begins as.
-pub(crate) fn prototype(config: &EngineConfig, environment: Arc<RuntimeEnv>) -> SessionState {
+/// What every query's state begins as that is cut into so many parts.
+pub(crate) fn prototype(config: &EngineConfig, parts: usize, environment: Arc<RuntimeEnv>) -> SessionState {
     let threads = config.threads.max(1);
     let rows = (config.memory_bytes / BATCH_PART).max(LEAST_ROWS);
     let mut settings = SessionConfig::new()
-        .with_target_partitions(threads)
+        .with_target_partitions(parts)
         .with_sort_spill_reservation_bytes(MERGE_BYTES.min(config.memory_bytes / (32 * threads)))
         .with_batch_size(config.batch_rows.min(rows))
         .with_information_schema(false)
         .with_create_default_catalog_and_schema(false);
     settings.options_mut().optimizer.enable_dynamic_filter_pushdown = false;
+    // Later rounds of the same passes cost as much as the first and find next to nothing.
+    settings.options_mut().optimizer.max_passes = 1;
     let mut logical = Optimizer::new().rules;
     logical.retain(|r| !LOGICAL.contains(&r.name()));
     let mut physical = PhysicalOptimizer::new().rules;
@@ -70,14 +73,19 @@ pub(crate) fn prototype(config: &EngineConfig, environment: Arc<RuntimeEnv>) -> 
     SessionStateBuilder::new()
         .with_config(settings)
         .with_runtime_env(environment)
+        .with_analyzer_rules(Vec::new()) // they would coerce types, which are what they have to be
         .with_optimizer_rules(logical)
         .with_physical_optimizer_rules(physical)
         .build()
 }
 
 /// DataFusion's state for one query.
-pub(super) fn session(engine: &Engine) -> SessionState {
-    engine.planner.clone()
+pub(super) fn session(engine: &Engine, width: Width) -> SessionState {
+    let [one, threads] = &engine.planners;
+    match width {
+        Width::One => one.clone(),
+        Width::Threads => threads.clone(),
+    }
 }
 
 #[cfg(test)]

@@ -118,10 +118,12 @@ impl Estimator<'_> {
             let terms = walk::terms(predicate);
             if let Some(path) = access::choose(scan, &terms) {
                 let mut cost = self.path(scan, &path)?;
-                self.expressions(rel, &mut cost)?;
+                self.expressions(rel, cost.rows, &mut cost)?;
                 return Ok(cost);
             }
         }
+        // An aggregate's expressions see the rows that it reads.
+        let mut read = None;
         let mut cost = match rel {
             Rel::Scan(scan) => {
                 let (rows, counted) = self.sizes.rows(self.view, scan)?;
@@ -140,9 +142,13 @@ impl Estimator<'_> {
                 on,
                 lateral,
             } => self.join(*kind, left, right, on.as_ref(), *lateral)?,
-            _ => self.over_inputs(rel)?,
+            _ => {
+                let (cost, rows) = self.over_inputs(rel)?;
+                read = matches!(rel, Rel::Aggregate { .. }).then_some(rows);
+                cost
+            }
         };
-        self.expressions(rel, &mut cost)?;
+        self.expressions(rel, read.unwrap_or(cost.rows), &mut cost)?;
         Ok(cost)
     }
 
@@ -231,8 +237,8 @@ impl Estimator<'_> {
         })
     }
 
-    /// Operators whose work is a matter of the rows that they read.
-    fn over_inputs(&self, rel: &Rel) -> Result<Cost> {
+    /// Operators whose work is a matter of the rows that they read, with the number of these.
+    fn over_inputs(&self, rel: &Rel) -> Result<(Cost, f64)> {
         let mut cost = Cost {
             rows: 0.0,
             rowwise: 0.0,
@@ -268,11 +274,11 @@ impl Estimator<'_> {
         cost.rows = rows;
         cost.rowwise += read.max(rows) * each;
         cost.analytic += if each > 0.0 { read * ANALYTIC_ROW } else { 0.0 };
-        Ok(cost)
+        Ok((cost, read))
     }
 
-    /// Adds an operator's own expressions: once for each row that it reads.
-    fn expressions(&self, rel: &Rel, cost: &mut Cost) -> Result<()> {
+    /// Adds an operator's own expressions: once for each row that they see.
+    fn expressions(&self, rel: &Rel, rows: f64, cost: &mut Cost) -> Result<()> {
         let mut list = Vec::new();
         walk::expressions(rel, &mut |e| list.push(e));
         let (mut terms, mut queries) = (0u32, Vec::new());
@@ -284,10 +290,10 @@ impl Estimator<'_> {
                 }
             });
         }
-        cost.rowwise += cost.rows * f64::from(terms) * EXPRESSION / 4.0;
+        cost.rowwise += rows * f64::from(terms) * EXPRESSION / 4.0;
         for (query, once) in queries {
             let inner = self.relation(query)?;
-            let times = if once { 1.0 } else { cost.rows.max(1.0) };
+            let times = if once { 1.0 } else { rows.max(1.0) };
             cost.subqueries += times * (inner.rowwise + inner.subqueries);
             cost.counted &= inner.counted;
         }

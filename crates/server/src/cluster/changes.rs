@@ -7,7 +7,7 @@ use super::host::ClusterHost;
 use super::identity::Identity;
 use super::request::{Answer, Change, Request};
 use crate::options::roles;
-use curia_consensus::ServerId;
+use curia_consensus::{Configuration, ServerId};
 use curia_driver::Driver;
 use curia_peer::{Address, Places};
 use std::sync::Arc;
@@ -21,8 +21,17 @@ const PASSED_ON_PATIENCE: Duration = Duration::from_secs(130);
 /// Changes the cluster, at the consul.
 pub async fn change(host: &ClusterHost, change: Change, passed_on: bool) -> Answer {
     let Some(driver) = host.driver() else {
-        return Answer::Refused(format!("{} is in no cluster", host.me.peer));
+        let state = if host.who().member.is_some() { "starting" } else { "in no cluster" };
+        return Answer::Refused(format!("{} is {state}", host.me.peer));
     };
+    let own = host.who().member.map(|(_, server)| server);
+    let leaves = matches!(change, Change::Remove(server) if Some(server) == own);
+    if leaves && driver.standing().borrow().serving().is_some() {
+        // Whoever stays sees to it: this server would need somebody to have made durable all that its own log lacks.
+        if let Err(why) = give_way(driver).await {
+            return Answer::Refused(why);
+        }
+    }
     let standing = *driver.standing().borrow();
     if standing.serving().is_some() {
         let outcome = match change {
@@ -34,7 +43,7 @@ pub async fn change(host: &ClusterHost, change: Change, passed_on: bool) -> Answ
     }
     let place = |server| Some(host.transport()?.book().get(server)?.peer.clone());
     match standing.consul.and_then(place) {
-        Some(address) if !passed_on => {
+        Some(address) if !passed_on || leaves => {
             let request = Request::Change { change, passed_on: true };
             let answer = host.ask(&address, &request, PASSED_ON_PATIENCE).await;
             answer.unwrap_or_else(|unanswered| Answer::Refused(unanswered.into()))
@@ -84,7 +93,15 @@ async fn add(host: &ClusterHost, driver: &Arc<Driver>, address: &Address) -> Res
 }
 
 async fn remove(driver: &Arc<Driver>, server: ServerId) -> Result<String, String> {
-    let configuration = driver.configuration().borrow().clone();
+    may_leave(&driver.configuration().borrow(), server)?;
+    driver.remove_server(server, PATIENCE).await.map_err(|error| error.to_string())?;
+    Ok(format!(
+        "server {server} is no member any more: stop it, and never start it on its data folder again"
+    ))
+}
+
+/// Whether the others are still a cluster.
+fn may_leave(configuration: &Configuration, server: ServerId) -> Result<(), String> {
     if configuration.roles(server).is_none() {
         return Err(format!("there is no server {server}"));
     }
@@ -99,10 +116,21 @@ async fn remove(driver: &Arc<Driver>, server: ServerId) -> Result<String, String
     {
         return Err(format!("without server {server} no server could become consul"));
     }
-    driver.remove_server(server, PATIENCE).await.map_err(|error| error.to_string())?;
-    Ok(format!(
-        "server {server} is no member any more: stop it, and never start it on its data folder again"
-    ))
+    Ok(())
+}
+
+/// The consul is to leave: the server that is closest to it takes the office over.
+async fn give_way(driver: &Arc<Driver>) -> Result<(), String> {
+    let examined = driver.examine().await.map_err(|error| error.to_string())?;
+    may_leave(&examined.configuration, examined.server)?;
+    let has = |server: ServerId| -> u64 {
+        let members = examined.groups.iter().flat_map(|group| &group.members);
+        members.filter(|(member, _)| *member == server).map(|(_, index)| index.0).sum()
+    };
+    let able = examined.configuration.servers.iter().map(|(server, _)| *server);
+    let able = able.filter(|server| *server != examined.server && examined.configuration.may_lead(*server));
+    let next = able.max_by_key(|server| has(*server)).ok_or("no other server could become consul")?;
+    transfer(driver, next).await.map(drop)
 }
 
 /// Hands the office over, and waits until this server has let go of it.

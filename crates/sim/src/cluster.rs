@@ -5,6 +5,7 @@
 
 use crate::network::{Network, SERVERS_MAX};
 use crate::server::{Launch, Server, StartError};
+use crate::small_disk::{Ballast, SmallDisk};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -124,16 +125,25 @@ pub struct Cluster {
     join: String,
     options: Vec<String>,
     members: Vec<Member>,
+    /// Of the first server, if it has one.
+    small_disk: Option<SmallDisk>,
     /// What is between them.
     pub network: Network,
 }
 
 impl Cluster {
-    /// Starts the servers of a layout, each with `options`, and forms a cluster of them. Data and logs are in `folder`.
+    /// Starts the servers of a layout, each with `options`, and forms a cluster of them. Data and logs are in `folder`; with
+    /// `small_disk` the first server's are on a file system of its own, if this process may mount one.
     ///
     /// # Errors
     /// In words.
-    pub async fn form(program: PathBuf, folder: PathBuf, layout: Layout, options: Vec<String>) -> Result<Cluster, String> {
+    pub async fn form(
+        program: PathBuf,
+        folder: PathBuf,
+        layout: Layout,
+        options: Vec<String>,
+        small_disk: bool,
+    ) -> Result<Cluster, String> {
         let id = std::process::id();
         let mut cluster = Cluster {
             program,
@@ -142,8 +152,15 @@ impl Cluster {
             join: String::new(),
             options,
             members: Vec::new(),
+            small_disk: None,
             network: Network::default(),
         };
+        if small_disk {
+            cluster.small_disk = SmallDisk::mount(&cluster.home(0));
+            if cluster.small_disk.is_none() {
+                println!("no disk will be full: this process may not mount a tmpfs");
+            }
+        }
         let peers: Vec<_> = (0..layout.roles().len()).map(|at| cluster.proxy_address(at).to_string()).collect();
         cluster.join = peers.join(",");
         for roles in layout.roles() {
@@ -156,6 +173,10 @@ impl Cluster {
 
     fn address(&self, last: usize, port: u16) -> SocketAddr {
         SocketAddr::from(([127, self.net.0, self.net.1, last as u8], port))
+    }
+
+    fn home(&self, at: usize) -> PathBuf {
+        self.folder.join(format!("server{}", at + 1))
     }
 
     fn proxy_address(&self, at: usize) -> SocketAddr {
@@ -174,10 +195,11 @@ impl Cluster {
         let (peer, real) = (self.proxy_address(at), self.address(1 + at, PEER_PORT));
         let proxy = self.network.join(at, peer, real).await;
         proxy.map_err(|error| format!("the proxy at {peer}: {error}"))?;
-        let home = self.folder.join(format!("server{}", at + 1));
+        let home = self.home(at);
         std::fs::create_dir_all(&home).map_err(|error| error.to_string())?;
         let mut launch = Launch {
             sql: self.address(1 + at, SQL_PORT).to_string(),
+            log: home.with_extension("log"),
             ..Launch::in_folder(self.program.clone(), &home)
         };
         let own = [
@@ -302,6 +324,11 @@ impl Cluster {
             other => *life = other,
         }
         Ok(())
+    }
+
+    /// Takes all room on the small disk, if there is one, until what is returned is dropped. Also: whose disk that is.
+    pub fn fill_small_disk(&self) -> Option<(usize, Ballast)> {
+        self.small_disk.as_ref().map(|disk| (0, disk.fill()))
     }
 
     /// A server has left the cluster: its process ends, and its data goes.

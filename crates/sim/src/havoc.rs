@@ -5,7 +5,10 @@ use crate::dependencies::Micros;
 use crate::schedule::{Kind, Planned, Whom};
 use crate::torn;
 use parking_lot::Mutex as Record;
-use rand::{RngExt, SeedableRng, seq::SliceRandom};
+use rand::{
+    RngExt, SeedableRng,
+    seq::{IndexedRandom, SliceRandom},
+};
 use rand_chacha::ChaCha12Rng;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -49,6 +52,8 @@ pub struct Havoc {
     unfinished: Record<Vec<Unfinished>>,
     /// Links are cut or slow now.
     weather: Record<bool>,
+    /// Whose log is damaged now and then.
+    bad_disk: Record<Option<usize>>,
 }
 
 impl Havoc {
@@ -60,6 +65,7 @@ impl Havoc {
             events: Record::default(),
             unfinished: Record::default(),
             weather: Record::new(false),
+            bad_disk: Record::default(),
         }
     }
 
@@ -89,6 +95,8 @@ impl Havoc {
         let mut dice = ChaCha12Rng::seed_from_u64(fault.dice);
         match fault.kind {
             Kind::Kill | Kind::Torn => self.kill(fault, &mut dice).await,
+            Kind::Rot => self.rot(&mut dice).await,
+            Kind::Full => self.fill(fault).await,
             Kind::Pause => self.pause(fault, &mut dice).await,
             Kind::Restart => self.restart(fault, &mut dice).await,
             Kind::Rolling => self.roll().await,
@@ -139,6 +147,42 @@ impl Havoc {
             cluster.start(at)?;
         }
         self.say(&format!("started {names}"));
+        Ok(())
+    }
+
+    /// Damages the log of the server whose disk is bad: one in a run, as what only two of three have isn't kept by their majority.
+    async fn rot(&self, dice: &mut ChaCha12Rng) -> Result<(), String> {
+        let mut cluster = self.cluster.lock().await;
+        let victim = *self.bad_disk.lock();
+        let able = cluster.those(|member| member.is_up() && member.data().join("log").exists());
+        let Some(at) = victim.or_else(|| able.choose(dice).copied()).filter(|at| able.contains(at)) else {
+            return Ok(());
+        };
+        *self.bad_disk.lock() = Some(at);
+        cluster.kill(at)?;
+        let log = cluster.members()[at].data().join("log");
+        let damaged = torn::rot(&log, dice).map_err(|error| format!("{}: {error}", log.display()))?;
+        if damaged {
+            self.note(Kind::Rot, false, &format!("kill server {}, and damage its log", at + 1));
+        }
+        cluster.start(at)
+    }
+
+    /// Fills the small disk.
+    async fn fill(&self, fault: Planned) -> Result<(), String> {
+        let cluster = self.cluster.lock().await;
+        let Some((at, ballast)) = cluster.fill_small_disk() else {
+            return Ok(());
+        };
+        self.note(
+            Kind::Full,
+            false,
+            &format!("the disk of server {} is full for {:?}", at + 1, fault.hold),
+        );
+        drop(cluster);
+        tokio::time::sleep(fault.hold).await;
+        drop(ballast);
+        self.say("the disk has room again");
         Ok(())
     }
 

@@ -16,7 +16,7 @@
 //!
 //! The chaos program does the same to several servers that are one database, and to the network between them:
 //!
-//! - [`cluster`], [`network`], [`torn`]: the processes, proxies between them, what a power cut leaves of a write
+//! - [`cluster`], [`network`], [`torn`], [`small_disk`]: the processes, proxies between them, what bad disks do
 //! - [`schedule`], [`havoc`]: which faults a seed draws, and how they happen
 //! - [`load`], [`lists`]: clients at all servers
 //! - [`dependencies`]: whether an order explains what transactions over lists saw
@@ -31,4 +31,5 @@ pub mod load;
 pub mod network;
 pub mod schedule;
 pub mod server;
+pub mod small_disk;
 pub mod torn;

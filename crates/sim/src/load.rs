@@ -17,6 +17,8 @@ use tokio_postgres::Client;
 
 /// How long a client waits for a connection, and how long for a transaction.
 const PATIENCE: Duration = Duration::from_secs(4);
+/// How long the one that only looks whether anybody commits waits.
+const PROBE_PATIENCE: Duration = Duration::from_millis(500);
 /// How soon a client that was refused tries another server.
 const AGAIN: Duration = Duration::from_millis(20);
 /// Most transactions on one connection.
@@ -72,6 +74,33 @@ impl Load {
     /// Starts a client.
     pub fn employ(self: &Arc<Load>, number: i32, random: ChaCha12Rng) -> JoinHandle<()> {
         tokio::spawn(self.clone().work(number, random))
+    }
+
+    /// Starts a client that only finds out whether anybody commits, and gives up sooner than others.
+    pub fn probe(self: &Arc<Load>) -> JoinHandle<()> {
+        let load = self.clone();
+        tokio::spawn(async move {
+            for turn in 0.. {
+                let _turn = load.turns.read().await;
+                let place = {
+                    let places = load.places.lock();
+                    places.get(turn % places.len().max(1)).cloned()
+                };
+                let asked = load.lists.now();
+                let pulse = async {
+                    connect(&place?)
+                        .await
+                        .ok()?
+                        .batch_execute("INSERT INTO pulse VALUES (0)")
+                        .await
+                        .ok()
+                };
+                if let Ok(Some(())) = tokio::time::timeout(PROBE_PATIENCE, pulse).await {
+                    load.notes.lock().commits.push((asked, load.lists.now()));
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
+        })
     }
 
     /// Waits until no client works, and keeps them from it as long as the guard lives.

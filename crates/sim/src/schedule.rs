@@ -15,6 +15,10 @@ pub enum Kind {
     Kill,
     /// SIGKILL, and bytes of a write that never ended after the end of the log.
     Torn,
+    /// SIGKILL, and a damaged byte in the log: of one server of the run.
+    Rot,
+    /// The disk of one server is full.
+    Full,
     /// SIGSTOP, later SIGCONT.
     Pause,
     /// SIGTERM, as an operator does.
@@ -49,7 +53,7 @@ impl Kind {
             Kind::Kill | Kind::Partition => 6,
             Kind::Pause => 4,
             Kind::Torn | Kind::Restart | Kind::Transfer | Kind::Slow | Kind::Reset => 2,
-            Kind::Rolling | Kind::Members => 1,
+            Kind::Rolling | Kind::Members | Kind::Rot | Kind::Full => 1,
         }
     }
 }

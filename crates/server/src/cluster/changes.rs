@@ -129,7 +129,9 @@ async fn give_way(driver: &Arc<Driver>) -> Result<(), String> {
     };
     let able = examined.configuration.servers.iter().map(|(server, _)| *server);
     let able = able.filter(|server| *server != examined.server && examined.configuration.may_lead(*server));
-    let next = able.max_by_key(|server| has(*server)).ok_or("no other server could become consul")?;
+    let next = able
+        .max_by_key(|server| has(*server))
+        .ok_or("no other server could become consul")?;
     transfer(driver, next).await.map(drop)
 }
 

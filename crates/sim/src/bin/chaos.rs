@@ -62,6 +62,8 @@ struct Arguments {
 const SERVES_WITHIN: Duration = Duration::from_secs(30);
 /// And all servers must reach the same CSN within this.
 const AGREES_WITHIN: Duration = Duration::from_secs(60);
+/// And what an operator began must be done within this.
+const CHANGES_WITHIN: Duration = Duration::from_secs(60);
 /// Longest that one check may take.
 const CHECK_WITHIN: Duration = Duration::from_secs(120);
 /// What is asked of a server that may have lost its cluster.
@@ -137,16 +139,22 @@ fn again(arguments: &Arguments, seed: u64) -> String {
 }
 
 async fn run(arguments: &Arguments, seed: u64) -> Result<(), String> {
-    let mut folder = tempfile::Builder::new()
-        .prefix("curia-chaos-")
-        .tempdir()
-        .map_err(|error| error.to_string())?;
-    let home = arguments.data.clone().unwrap_or_else(|| folder.path().to_owned());
-    folder.disable_cleanup(true); // evidence; removed below when all is well
+    let home = match &arguments.data {
+        Some(home) => home.clone(),
+        // Evidence; removed below when all is well.
+        None => tempfile::Builder::new()
+            .prefix("curia-chaos-")
+            .disable_cleanup(true)
+            .tempdir()
+            .map_err(|error| error.to_string())?
+            .keep(),
+    };
     let outcome = experiment(arguments, seed, &home).await;
     outcome.map_err(|reason| format!("{reason}\ndata and logs are in {}", home.display()))?;
-    folder.disable_cleanup(false);
-    Ok(())
+    match arguments.data {
+        Some(_) => Ok(()),
+        None => std::fs::remove_dir_all(&home).map_err(|error| format!("{}: {error}", home.display())),
+    }
 }
 
 async fn experiment(arguments: &Arguments, seed: u64, home: &Path) -> Result<(), String> {
@@ -160,7 +168,8 @@ async fn experiment(arguments: &Arguments, seed: u64, home: &Path) -> Result<(),
     };
     let load = Arc::new(Load::new(Bank { tables: 6, accounts: 20 }));
     let begun = Instant::now();
-    let cluster = Cluster::form(arguments.server.clone(), home.to_owned(), arguments.layout, options).await?;
+    let small_disk = kinds.contains(&Kind::Full);
+    let cluster = Cluster::form(arguments.server.clone(), home.to_owned(), arguments.layout, options, small_disk).await?;
     let havoc = Havoc::new(cluster, begun);
     let (mut client, _) = serving(&havoc).await?;
     let opening = load
@@ -179,7 +188,7 @@ async fn experiment(arguments: &Arguments, seed: u64, home: &Path) -> Result<(),
         tally: Tally::default(),
         home: home.to_owned(),
     };
-    let mut clients = Vec::new();
+    let mut clients = vec![load.probe()];
     let end = Instant::now() + Duration::from_secs(arguments.seconds);
     for round in 0.. {
         *load.places.lock() = places(&havoc).await;
@@ -283,7 +292,13 @@ impl Examiner {
         let (first, _) = serving(havoc).await?;
         self.tally.recoveries.push(healed.elapsed());
         drop(first);
-        havoc.finish_changes().await?;
+        // An office that was lost to a fault before may still change hands once.
+        while let Err(why) = havoc.finish_changes().await {
+            if healed.elapsed() > CHANGES_WITHIN {
+                return Err(format!("a change of the members can't be finished: {why}"));
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
         let _halted = load.halt().await;
         let (mut client, csn) = serving(havoc).await?;
         let checks = async {

@@ -395,6 +395,27 @@ fn a_server_joins_votes_and_another_leaves_while_commits_go_on() {
 }
 
 #[test]
+fn a_server_without_a_log_joins_and_takes_the_office() {
+    let mut cluster = Cluster::three();
+    let consul = cluster.consul();
+    cluster.put(0, "key", "before");
+    let added = cluster.add(Roles::STATE, Founding::Join, |_| {});
+    cluster.start(added);
+    let id = curia_consensus::ServerId(added);
+    let patience = std::time::Duration::from_secs(20);
+    wait(cluster.driver(consul).add_server(id, Roles::STATE, patience)).expect("it joins");
+    let csn = cluster.put(0, "key", "after");
+    cluster.agree_at(csn);
+    eventually("it takes the office", || {
+        let consul = cluster.consul();
+        // On a busy machine a transfer may be given up, or come in between.
+        let _ = wait(cluster.driver(consul).transfer(id));
+        consul == added
+    });
+    assert_eq!(get_of(cluster.driver(added), 0, "key").as_deref(), Some("after"));
+}
+
+#[test]
 fn a_server_that_is_alone_grows_into_three() {
     let mut cluster = Cluster::down(&[Roles::BOTH], |_| {});
     cluster.start(1);

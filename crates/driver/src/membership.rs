@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use curia_consensus::ids::ServerId;
-use curia_consensus::{Change, Configuration, Members, ReconfigureError, Roles};
+use curia_consensus::{Change, Configuration, Members, ReconfigureError, Roles, Target};
 use curia_types::{Result, SqlError, SqlState};
 use tokio::time::{Instant, sleep};
 
@@ -29,14 +29,7 @@ impl Driver {
     /// 55000 with the reason; 57P01 when the driver has stopped.
     pub async fn add_server(&self, server: ServerId, roles: Roles, patience: Duration) -> Result<()> {
         let until = Instant::now() + patience;
-        let is_member = |configuration: &Configuration| configuration.roles(server).is_some();
-        if !is_member(&self.configuration().borrow()) {
-            let add = Change {
-                add: vec![(server, roles)],
-                ..Change::default()
-            };
-            self.change(until, |_| Some(add.clone())).await?;
-        }
+        self.change(until, |configuration| learning(configuration, server, roles)).await?;
         if roles.log {
             self.change(until, |configuration| {
                 with_voters(configuration, |voters| {
@@ -100,6 +93,28 @@ impl Driver {
         }
         Ok(())
     }
+}
+
+/// The server becomes a learner of the senate and of all groups; `None` when it has their logs. Who runs the state becomes one by
+/// itself, who only stores logs has to be named.
+fn learning(configuration: &Configuration, server: ServerId, roles: Roles) -> Option<Change> {
+    let lacking = configuration.groups.iter().filter(|(_, members)| !members.contains(server));
+    let groups = lacking.map(|(group, members)| {
+        let target = Target {
+            voters: members.incoming().to_vec(),
+            learners: members.learners().iter().copied().chain([server]).collect(),
+        };
+        (*group, target)
+    });
+    let change = Change {
+        groups: groups.collect(),
+        add: match configuration.roles(server) {
+            Some(_) => Vec::new(),
+            None => vec![(server, roles)],
+        },
+        ..Change::default()
+    };
+    (change != Change::default()).then_some(change)
 }
 
 /// The senate and all groups get other voters; `None` when they have them.

@@ -416,6 +416,25 @@ fn a_server_without_a_log_joins_and_takes_the_office() {
 }
 
 #[test]
+fn a_scribe_joins_and_counts() {
+    let mut cluster = Cluster::of(&[Roles::STATE, Roles::LOG], |_| {});
+    let consul = cluster.consul();
+    cluster.put(0, "key", "before");
+    let patience = std::time::Duration::from_secs(20);
+    for _ in 0..2 {
+        let added = cluster.add(Roles::LOG, Founding::Join, |_| {});
+        cluster.start(added);
+        let add = cluster
+            .driver(consul)
+            .add_server(curia_consensus::ServerId(added), Roles::LOG, patience);
+        wait(add).expect("it joins");
+    }
+    cluster.kill(2); // the first of the three
+    let csn = cluster.put(0, "key", "after");
+    cluster.agree_at(csn);
+}
+
+#[test]
 fn a_server_that_is_alone_grows_into_three() {
     let mut cluster = Cluster::down(&[Roles::BOTH], |_| {});
     cluster.start(1);

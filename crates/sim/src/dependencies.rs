@@ -9,6 +9,7 @@
 //!   write-read    a list read as [3]             3's writer committed before the read
 //!   read-write    a list read as [3], later 3,5  the read came before 5's writer committed
 //!   real time     answered, then asked           the one committed before the other began
+//!   session       one after the other on one connection, or after a CSN that was asked for
 //! ```
 //!
 //! A transaction is the moments that its isolation level gives it, in this order; all of them must fit on one line:
@@ -56,7 +57,7 @@ pub struct Transaction {
     pub who: String,
     /// Its isolation level.
     pub level: Level,
-    /// When its first statement was asked.
+    /// When its first statement was asked; what had been answered by then comes before it. Earlier by as much as it may be stale.
     pub asked: Micros,
     /// When its end was answered, or given up on.
     pub answered: Micros,
@@ -66,6 +67,10 @@ pub struct Transaction {
     pub said: Said,
     /// Its commit sequence number, if it was told.
     pub csn: Option<u64>,
+    /// Its connection: one transaction of a connection comes after the other.
+    pub session: u64,
+    /// It asked to come after the commit with this number.
+    pub floor: Option<u64>,
 }
 
 impl Transaction {
@@ -256,6 +261,7 @@ enum Why {
     WriteRead(i64),
     ReadWrite(i64),
     RealTime,
+    Session,
     Within,
 }
 
@@ -319,6 +325,7 @@ impl Moments {
             }
         }
         moments.tell_time(transactions, &own);
+        moments.tell_sessions(transactions, &own);
         moments
     }
 
@@ -374,6 +381,22 @@ impl Moments {
             let before = clock.partition_point(|(at, _)| *at < transactions[*number].asked);
             if let Some(last) = before.checked_sub(1) {
                 self.edge(clock[last].1, own.first, Why::RealTime);
+            }
+        }
+    }
+
+    fn tell_sessions(&mut self, transactions: &[Transaction], own: &BTreeMap<usize, Own>) {
+        let mut last: BTreeMap<u64, usize> = BTreeMap::new();
+        let numbered = own
+            .iter()
+            .filter_map(|(number, own)| Some((transactions[*number].csn?, own.commit)));
+        let numbered: BTreeMap<u64, usize> = numbered.collect();
+        for (number, own) in own {
+            let transaction = &transactions[*number];
+            let floor = transaction.floor.and_then(|csn| numbered.get(&csn).copied());
+            let before = last.insert(transaction.session, own.commit);
+            for before in floor.into_iter().chain(before) {
+                self.edge(before, own.first, Why::Session);
             }
         }
     }
@@ -486,6 +509,8 @@ mod tests {
             steps: steps.to_vec(),
             said: Said::Committed,
             csn: None,
+            session: asked,
+            floor: None,
         }
     }
 
@@ -497,7 +522,7 @@ mod tests {
     /// Whether two transactions that run beside each other are explained at each level.
     fn explained(one: &[Step], other: &[Step], lists: &[(i64, &[i64])]) -> [bool; 3] {
         [Level::ReadCommitted, Level::RepeatableRead, Level::Serializable]
-            .map(|level| check(&[done(level, 0, 100, one), done(level, 0, 100, other), end(level, lists)]).is_empty())
+            .map(|level| check(&[done(level, 0, 100, one), done(level, 1, 100, other), end(level, lists)]).is_empty())
     }
 
     #[test]
@@ -552,6 +577,27 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_and_who_names_a_csn_see_what_they_know_of() {
+        let level = Level::RepeatableRead;
+        let write = Transaction {
+            csn: Some(7),
+            ..done(level, 0, 10, &[append(KEY, 1)])
+        };
+        // So stale that real time says nothing.
+        let stale = done(level, 0, 30, &[read(KEY, &[])]);
+        let history = |session, floor| {
+            let stale = Transaction {
+                session,
+                floor,
+                ..stale.clone()
+            };
+            check(&[write.clone(), stale, end(level, &[(KEY, &[1])])]).is_empty()
+        };
+        assert!(history(99, None) && history(99, Some(3)));
+        assert!(!history(write.session, None) && !history(99, Some(7)));
+    }
+
+    #[test]
     fn what_was_acknowledged_is_in_its_list() {
         let level = Level::Serializable;
         let lost = check(&[done(level, 0, 10, &[append(KEY, 1)]), end(level, &[(KEY, &[])])]);
@@ -570,7 +616,7 @@ mod tests {
     fn half_of_a_transaction_is_never_read() {
         let level = Level::ReadCommitted;
         let whole = done(level, 0, 10, &[append(KEY, 1), append(KEY, 2)]);
-        let half = done(level, 0, 10, &[read(KEY, &[1])]);
+        let half = done(level, 1, 10, &[read(KEY, &[1])]);
         let wrong = check(&[whole, half, end(level, &[(KEY, &[1, 2])])]);
         assert!(wrong[0].contains("half"), "{wrong:?}");
     }
@@ -578,8 +624,8 @@ mod tests {
     #[test]
     fn reads_of_a_list_are_of_one_order_without_repetition() {
         let level = Level::ReadCommitted;
-        let (one, other) = (done(level, 0, 10, &[append(KEY, 1)]), done(level, 0, 10, &[append(KEY, 2)]));
-        let strange = done(level, 0, 10, &[read(KEY, &[2])]);
+        let (one, other) = (done(level, 0, 10, &[append(KEY, 1)]), done(level, 1, 10, &[append(KEY, 2)]));
+        let strange = done(level, 2, 10, &[read(KEY, &[2])]);
         assert!(!check(&[one.clone(), other.clone(), strange, end(level, &[(KEY, &[1, 2])])]).is_empty());
         assert!(!check(&[one, other, end(level, &[(KEY, &[1, 2, 1])])]).is_empty());
     }
@@ -593,8 +639,8 @@ mod tests {
         };
         assert!(check_order(&[numbered(0, 10, 1, 5), numbered(11, 20, 2, 6)]).is_empty());
         assert!(!check_order(&[numbered(0, 10, 1, 6), numbered(11, 20, 2, 5)]).is_empty());
-        assert!(!check_order(&[numbered(0, 10, 1, 5), numbered(0, 20, 2, 5)]).is_empty());
-        let against = [numbered(0, 10, 1, 6), numbered(0, 20, 2, 5), end(level, &[(KEY, &[1, 2])])];
+        assert!(!check_order(&[numbered(0, 10, 1, 5), numbered(1, 20, 2, 5)]).is_empty());
+        let against = [numbered(0, 10, 1, 6), numbered(1, 20, 2, 5), end(level, &[(KEY, &[1, 2])])];
         assert!(!check(&against).is_empty());
     }
 }

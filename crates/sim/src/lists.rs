@@ -8,7 +8,7 @@ use crate::dependencies::{Level, Micros, Step, Transaction};
 use crate::ledger::Said;
 use rand::{Rng, RngExt};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio_postgres::{Client, Error, SimpleQueryMessage};
 
@@ -23,12 +23,56 @@ const STEPS_MAX: usize = 4;
 /// Keys of one level.
 const LEVEL_KEYS: i64 = 1_000_000_000;
 
+/// How far away from the consul a connection reads: what `curia.read` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// Everything answered before.
+    Strict,
+    /// Everything answered longer than this before.
+    Bounded(Duration),
+    /// What the connection has seen, or is told of.
+    Session,
+}
+
+impl Reading {
+    /// One of them.
+    pub fn draw(random: &mut impl Rng) -> Reading {
+        match random.random_range(0..3) {
+            0 => Reading::Strict,
+            1 => Reading::Bounded(Duration::from_secs(random.random_range(1..=3))),
+            _ => Reading::Session,
+        }
+    }
+
+    /// As a statement.
+    pub fn set(self) -> String {
+        match self {
+            Reading::Strict => "SET curia.read = 'strict'".to_owned(),
+            Reading::Bounded(age) => format!("SET curia.read = 'bounded {}s'", age.as_secs()),
+            Reading::Session => "SET curia.read = 'session'".to_owned(),
+        }
+    }
+}
+
+/// A connection.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// Whose, and where to.
+    pub who: String,
+    /// Different from all others.
+    pub number: u64,
+    /// It only reads, so.
+    pub reading: Option<Reading>,
+}
+
 /// See the module's page.
 #[derive(Debug)]
 pub struct Lists {
     begun: Instant,
     /// Appends so far; each has the number that it appends.
     appends: [AtomicI64; 3],
+    /// The number of a commit of each level that was acknowledged lately.
+    tokens: [AtomicU64; 3],
 }
 
 impl Lists {
@@ -37,6 +81,7 @@ impl Lists {
         Lists {
             begun,
             appends: Default::default(),
+            tokens: Default::default(),
         }
     }
 
@@ -62,25 +107,39 @@ impl Lists {
     }
 
     /// Runs one transaction, for `patience` at most; a client that gave up must not be used again.
-    pub async fn attempt(&self, client: &Client, who: String, random: &mut impl Rng, patience: Duration) -> Transaction {
+    pub async fn attempt(&self, client: &Client, connection: &Connection, random: &mut impl Rng, patience: Duration) -> Transaction {
         let (number, level) = [(0, Level::ReadCommitted), (1, Level::RepeatableRead), (2, Level::Serializable)][random.random_range(0..3)];
         let steps = if random.random_ratio(1, 4) {
             1
         } else {
             random.random_range(2..=STEPS_MAX)
         };
-        let plan: Vec<Step> = (0..steps).map(|_| self.choose(number, random)).collect();
+        let only_reads = connection.reading.is_some();
+        let plan: Vec<Step> = (0..steps).map(|_| self.choose(number, only_reads, random)).collect();
+        let token = self.tokens[number].load(Ordering::Relaxed);
+        let told = connection.reading == Some(Reading::Session) && token > 0 && random.random_ratio(1, 2);
         let mut transaction = Transaction {
-            who,
+            who: format!("{} {:?}", connection.who, connection.reading),
             level,
-            asked: self.now(),
+            asked: match connection.reading {
+                None | Some(Reading::Strict) => self.now(),
+                Some(Reading::Bounded(age)) => self.now().saturating_sub(age.as_micros() as Micros),
+                Some(Reading::Session) => 0,
+            },
             answered: 0,
             steps: Vec::new(),
             said: Said::Nothing,
             csn: None,
+            session: connection.number,
+            floor: told.then_some(token),
         };
         let commit_asked = AtomicBool::new(false);
-        let trying = run(client, level, plan, &mut transaction.steps, &commit_asked);
+        let trying = async {
+            if told {
+                client.batch_execute(&format!("SET curia.min_csn = {token}")).await?;
+            }
+            run(client, level, plan, &mut transaction.steps, &commit_asked).await
+        };
         let outcome = tokio::time::timeout(patience, trying).await;
         transaction.answered = self.now();
         transaction.said = match &outcome {
@@ -99,10 +158,10 @@ impl Lists {
         transaction
     }
 
-    fn choose(&self, level: usize, random: &mut impl Rng) -> Step {
+    fn choose(&self, level: usize, only_reads: bool, random: &mut impl Rng) -> Step {
         let newest = |appends: i64| level as i64 * LEVEL_KEYS + appends / APPENDS_A_LIST;
         let among = random.random_range(0..IN_USE);
-        if random.random_ratio(1, 2) {
+        if !only_reads && random.random_ratio(1, 2) {
             let value = self.appends[level].fetch_add(1, Ordering::Relaxed) + 1;
             Step::Append(newest(value) + among, value)
         } else {
@@ -131,6 +190,8 @@ impl Lists {
             steps: lists.into_iter().map(|(key, list)| Step::Read(key, list)).collect(),
             said: Said::Committed,
             csn: None,
+            session: 0,
+            floor: None,
         })
     }
 }
@@ -197,11 +258,11 @@ async fn read(client: &Client, key: i64) -> Result<Vec<i64>, Error> {
     Ok(text.map_or_else(Vec::new, |text| text.split(',').map(|n| n.parse().unwrap_or(i64::MIN)).collect()))
 }
 
-/// The number of the session's last commit.
+/// The number of the session's last commit, if the session knows it: one that has moved to another consul does not.
 ///
 /// # Errors
 /// Any SQL error.
 pub async fn last_csn(client: &Client) -> Result<Option<u64>, Error> {
     let row = client.query_one("SHOW curia.last_csn", &[]).await?;
-    Ok(row.get::<_, &str>(0).parse().ok())
+    Ok(row.get::<_, &str>(0).parse().ok().filter(|csn| *csn > 0))
 }

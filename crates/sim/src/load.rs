@@ -4,12 +4,12 @@
 use crate::bank::{Bank, connect};
 use crate::dependencies::{Micros, Transaction};
 use crate::ledger::{Attempt, Said};
-use crate::lists::Lists;
+use crate::lists::{Connection, Lists, Reading};
 use parking_lot::Mutex;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{RwLock, RwLockWriteGuard};
 use tokio::task::JoinHandle;
@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(4);
 const PROBE_PATIENCE: Duration = Duration::from_millis(500);
 /// How soon a client that was refused tries another server.
 const AGAIN: Duration = Duration::from_millis(20);
+/// Of how many connections one only reads, where it may read: at any server.
+const READERS: u32 = 3;
 /// Most transactions on one connection.
 const TRANSACTIONS_A_CONNECTION: u32 = 40;
 
@@ -36,6 +38,7 @@ pub struct Load {
     /// What they noted since it was taken last.
     pub notes: Mutex<Notes>,
     ids: AtomicI64,
+    connections: AtomicU64,
     /// Clients hold it for reading while they work.
     turns: RwLock<()>,
     /// Clients are to let go of it.
@@ -66,6 +69,7 @@ impl Load {
             places: Mutex::default(),
             notes: Mutex::default(),
             ids: AtomicI64::new(1),
+            connections: AtomicU64::new(1),
             turns: RwLock::new(()),
             halting: AtomicBool::new(false),
         }
@@ -120,9 +124,22 @@ impl Load {
             };
             match tokio::time::timeout(PATIENCE, connect(&place)).await {
                 Ok(Ok(mut client)) => {
+                    let connection = Connection {
+                        who: format!("client {number} at {place}"),
+                        number: self.connections.fetch_add(1, Ordering::Relaxed),
+                        reading: random.random_ratio(1, READERS).then(|| Reading::draw(&mut random)),
+                    };
+                    if let Some(reading) = connection.reading
+                        && !matches!(
+                            tokio::time::timeout(PATIENCE, client.batch_execute(&reading.set())).await,
+                            Ok(Ok(()))
+                        )
+                    {
+                        continue;
+                    }
                     for _ in 0..random.random_range(1..=TRANSACTIONS_A_CONNECTION) {
                         let over = tokio::time::Instant::now() + PATIENCE;
-                        self.one(&mut client, &place, number, &mut random).await;
+                        self.one(&mut client, &connection, number, &mut random).await;
                         if client.is_closed() || self.halting.load(Ordering::Relaxed) || tokio::time::Instant::now() >= over {
                             break;
                         }
@@ -134,21 +151,21 @@ impl Load {
     }
 
     /// One transaction, written down.
-    async fn one(&self, client: &mut Client, place: &str, number: i32, random: &mut ChaCha12Rng) {
+    async fn one(&self, client: &mut Client, connection: &Connection, number: i32, random: &mut ChaCha12Rng) {
         let asked = self.lists.now();
         // What is left over of a draw doesn't depend on how far this one comes.
         let mut own = ChaCha12Rng::seed_from_u64(random.random());
-        let committed = match random.random_range(0..10) {
-            0..4 => {
+        let what = random.random_range(0..10);
+        let committed = match what {
+            0..4 if connection.reading.is_none() => {
                 let id = self.ids.fetch_add(1, Ordering::Relaxed);
                 let attempt = self.bank.attempt(client, number, id, &mut own, PATIENCE).await;
                 let said = attempt.said;
                 self.notes.lock().attempts.push(attempt);
                 said == Said::Committed
             }
-            4..9 => {
-                let who = format!("client {number} at {place}");
-                let transaction = self.lists.attempt(client, who, &mut own, PATIENCE).await;
+            ..9 => {
+                let transaction = self.lists.attempt(client, connection, &mut own, PATIENCE).await;
                 let committed = transaction.said == Said::Committed && transaction.csn.is_some();
                 self.notes.lock().transactions.push(transaction);
                 committed
@@ -160,9 +177,8 @@ impl Load {
                     Ok(Ok(sum)) if sum == self.bank.opening_total() => notes.sums += 1,
                     Ok(Ok(sum)) => {
                         let opening = self.bank.opening_total();
-                        notes
-                            .wrong
-                            .push(format!("at {asked} us at {place} all balances add up to {sum}, not to {opening}"));
+                        let text = format!("at {asked} us all balances add up to {sum}, not to {opening}: {connection:?}");
+                        notes.wrong.push(text);
                     }
                     _ => {}
                 }

@@ -130,6 +130,8 @@ pub struct Connection {
     output: Vec<u8>,
     /// The socket has taken bytes that it may not have sent.
     unflushed: bool,
+    /// How often output left.
+    flushes: u64,
     /// Whether the buffered output holds results of a statement that a client may act on before the next one is done.
     results: bool,
     /// Most bytes of one message.
@@ -167,6 +169,7 @@ impl Connection {
             input: Input::default(),
             output: Vec::new(),
             unflushed: false,
+            flushes: 0,
             results: false,
             message_limit,
         }
@@ -198,6 +201,11 @@ impl Connection {
     /// Most bytes of one message.
     pub fn message_limit(&self) -> usize {
         self.message_limit
+    }
+
+    /// Grows whenever output leaves: what was buffered before can't be taken back any more.
+    pub fn flushes(&self) -> u64 {
+        self.flushes
     }
 
     /// Puts messages back that were consumed and are to be read again.
@@ -360,6 +368,7 @@ impl Output for Connection {
         if self.output.is_empty() {
             return Ok(());
         }
+        self.flushes += 1;
         let sent = self.socket.write_all(&self.output).await;
         self.output.clear();
         if self.output.capacity() > 4 * FLUSH_BYTES {

@@ -33,4 +33,4 @@ pub mod startup;
 pub use connection::{Connection, Link, Socket};
 pub use curia_pgprotocol::decode;
 pub use listener::{Front, Listener, drain, receive};
-pub use serve::{End, FrontConfig, serve, take_leave};
+pub use serve::{Beside, End, FrontConfig, serve, serve_beside, take_leave};

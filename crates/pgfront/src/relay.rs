@@ -13,6 +13,8 @@ use crate::decode::{self, FrameError};
 use crate::encode::{self, ErrorSeverity};
 use crate::inner;
 use crate::outstanding::Outstanding;
+use curia_parse::Statement;
+use curia_session::reading::only_reads;
 use curia_session::{Carried, Cause, Interrupt, Output, TransactionStatus};
 use curia_types::{SqlError, SqlState};
 use std::collections::HashMap;
@@ -36,6 +38,12 @@ pub struct Client {
     asking: usize,
     /// Bytes of the consul's message that is on its way that have not come yet.
     answering: usize,
+    /// How often what its session carries changed.
+    pub changes: u64,
+    /// This server can read for it.
+    pub reads_here: bool,
+    /// What it asks next does more than read.
+    pub writes: bool,
     /// What its next message hears: the transaction is lost.
     lost: Option<SqlError>,
     /// A pipeline was answered with an error: what follows is passed over, up to its Sync.
@@ -57,6 +65,18 @@ pub enum Parted {
     Lost,
     /// Somebody cancels, or this server stops. The session can be passed on further.
     Told(Cause),
+    /// So many bytes of messages come next that this server may answer itself. Then the session can be passed on further.
+    Reads(usize),
+}
+
+/// Who is to answer what the client asks next.
+enum Next {
+    /// This server may, so many bytes.
+    Here(usize),
+    /// The consul.
+    There,
+    /// Not all of it has come.
+    Unknown,
 }
 
 /// What a client has waiting for a session.
@@ -79,6 +99,9 @@ impl Client {
             told: HashMap::new(),
             outstanding: Outstanding::default(),
             status: TransactionStatus::Idle,
+            changes: 0,
+            reads_here: false,
+            writes: false,
             asking: 0,
             answering: 0,
             lost: None,
@@ -115,8 +138,15 @@ impl Client {
             if let Some(parted) = self.pass_answers(link) {
                 return parted;
             }
-            if let Err(error) = self.pass_questions(link) {
-                return Parted::Nonsense(error);
+            match self.next() {
+                Ok(Next::Here(bytes)) => return Parted::Reads(bytes),
+                Ok(Next::There) => {
+                    if let Err(error) = self.pass_questions(link) {
+                        return Parted::Nonsense(error);
+                    }
+                }
+                Ok(Next::Unknown) => {}
+                Err(error) => return Parted::Nonsense(error),
             }
             if self.connection.unread().is_empty() && link.unread().is_empty() && link.out().is_empty() && self.connection.out().is_empty()
             {
@@ -141,6 +171,52 @@ impl Client {
         }
     }
 
+    /// Messages that this server may answer itself, while it is between two sessions.
+    pub fn reads(&self) -> Option<usize> {
+        match self.next() {
+            Ok(Next::Here(bytes)) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// The newest CSN that the client was told of.
+    pub fn seen(&self) -> u64 {
+        self.told.get("curia.last_csn").and_then(|csn| csn.parse().ok()).unwrap_or(0)
+    }
+
+    /// Outside of transactions a query, or a pipeline up to its Sync, is answered here when all of it only reads and the session wants that.
+    fn next(&self) -> Result<Next, FrameError> {
+        let wanted = || self.told.get("curia.read").is_some_and(|level| level != "consul");
+        if !self.reads_here || self.writes || self.asking > 0 || !self.at_rest() || !wanted() {
+            return Ok(Next::There);
+        }
+        let unread = self.connection.unread();
+        let (mut rest, mut parsed, mut executes) = (unread, false, false);
+        let unknown = || match unread.len() < PIECE_BYTES {
+            true => Next::Unknown,
+            false => Next::There,
+        };
+        loop {
+            let Some(frame) = decode::frame(rest, self.connection.message_limit())? else { return Ok(unknown()) };
+            let Some((message, after)) = rest.split_at_checked(frame.size()) else { return Ok(unknown()) };
+            let first = rest.len() == unread.len();
+            rest = after;
+            match decode::message(frame.kind, &message[decode::Frame::HEADER..]) {
+                Ok(decode::Message::Query(sql)) if first && is_local(sql) => return Ok(Next::Here(frame.size())),
+                Ok(decode::Message::Parse { statement: "", sql, .. }) if is_local(sql) => parsed = true,
+                Ok(decode::Message::Bind { statement: "", .. }) if parsed => {}
+                Ok(decode::Message::Bind { statement, .. })
+                    if !statement.is_empty() && self.carried.statements.get(statement).is_some_and(|s| is_local(&s.sql)) => {}
+                Ok(decode::Message::Describe(decode::Target::Portal, _)) => {}
+                Ok(decode::Message::Describe(_, name)) if !name.is_empty() || parsed => {}
+                Ok(decode::Message::Close(decode::Target::Portal, _)) => {}
+                Ok(decode::Message::Execute { .. }) => executes = true,
+                Ok(decode::Message::Sync) if executes => return Ok(Next::Here(unread.len() - rest.len())),
+                _ => return Ok(Next::There),
+            }
+        }
+    }
+
     fn pass_questions(&mut self, link: &mut Connection) -> Result<(), FrameError> {
         while link.out().len() < WINDOW_BYTES && !self.leaves {
             let limit = self.connection.message_limit();
@@ -161,6 +237,7 @@ impl Client {
             if (!whole && frame.size() <= PIECE_BYTES) || self.outstanding.is_full() {
                 break;
             }
+            self.writes = false;
             self.outstanding.sent(frame.kind, &unread[..here], whole);
             self.leaves = frame.kind == b'X';
             link.out().extend_from_slice(&unread[..here]);
@@ -194,6 +271,7 @@ impl Client {
             let body = &message[decode::Frame::HEADER..];
             match frame.kind {
                 inner::NEWS => {
+                    self.changes += 1;
                     if self.carried.take(body).is_none() {
                         // Better it can't move than that it moves with half of what it has.
                         self.carried.stays = Some("its consul is of another version".to_owned());
@@ -347,7 +425,7 @@ impl Client {
             _ => None,
         };
         let parsed = text.and_then(|text| curia_parse::parse(text).ok()).unwrap_or_default();
-        matches!(&parsed[..], [one] if matches!(one.statement, curia_parse::Statement::Rollback { .. }))
+        matches!(&parsed[..], [one] if matches!(one.statement, Statement::Rollback { .. }))
     }
 
     /// Answers the message that waits with an error; the session stays.
@@ -365,6 +443,17 @@ impl Client {
             _ => self.skips = true,
         }
     }
+}
+
+/// Whether a text has only statements that another server than the consul can answer, outside of a transaction.
+fn is_local(sql: &str) -> bool {
+    let alone = |statement: &Statement| {
+        matches!(
+            statement,
+            Statement::Query(_) | Statement::Explain(_) | Statement::Show(_) | Statement::Copy(_) | Statement::Execute(_)
+        )
+    };
+    only_reads(sql) && curia_parse::parse(sql).is_ok_and(|all| !all.is_empty() && all.iter().all(|parsed| alone(&parsed.statement)))
 }
 
 fn status(letter: Option<&u8>) -> TransactionStatus {

@@ -165,6 +165,58 @@ async fn messages(connection: &mut Connection, session: &mut Session) -> Result<
     }
 }
 
+/// What came of messages that were to be read beside the consul.
+pub enum Beside {
+    /// They are answered.
+    Answered,
+    /// They do more than read, and nothing has happened.
+    Writes,
+    /// The client has left, or is to.
+    End(End),
+}
+
+/// Has a local session answer the next `bytes` of messages, a simple query or a pipeline with its Sync.
+pub async fn serve_beside(connection: &mut Connection, session: &mut Session, bytes: usize) -> Beside {
+    let messages = connection.unread()[..bytes].to_vec();
+    let (buffered, flushes) = (connection.out().len(), connection.flushes());
+    let left = connection.unread().len() - bytes;
+    let mut body = Vec::new();
+    let mut skip_to_sync = false;
+    while connection.unread().len() > left {
+        let Ok(Some(frame)) = connection.next_frame() else { break };
+        if skip_to_sync && frame.kind != b'S' {
+            connection.consume(frame.size());
+            continue;
+        }
+        connection.take_body(frame, &mut body);
+        match caught_in(handle(connection, session, frame, &body)).await {
+            Ok(()) => {}
+            Err(Stop::Disconnected) => return Beside::End(End::Left),
+            Err(Stop::Error(e)) if e == terminated() => return Beside::End(End::Told(e)),
+            Err(Stop::Error(e)) => {
+                session.fail();
+                if e.code() == SqlState::READ_ONLY_SQL_TRANSACTION && connection.flushes() == flushes {
+                    connection.out().truncate(buffered);
+                    let rest = connection.unread().len() - left;
+                    connection.consume(rest);
+                    connection.unconsume(&messages);
+                    return Beside::Writes;
+                }
+                let e = session.vouch(e).await;
+                encode::error(connection.out(), ErrorSeverity::Error, &e);
+                match frame.kind {
+                    b'Q' | b'S' => ready(connection, session),
+                    _ => skip_to_sync = true,
+                }
+            }
+        }
+        if connection.pressure().await.is_err() {
+            return Beside::End(End::Left);
+        }
+    }
+    Beside::Answered
+}
+
 /// Whether the session is to go on elsewhere. One that is passed on can, also when this server stops.
 fn must_move(session: &Session) -> bool {
     let interrupt = session.interrupt();

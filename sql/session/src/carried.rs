@@ -20,6 +20,7 @@
 //!   4  channels     u32 how many, each text                       all
 //!   5  drawn        u32 how many, each u32 sequence, i64 value; u32 the last one or 0
 //!   6  stays        text why; empty: it can move
+//!   7  seen         i64 the newest CSN that it has committed or read at
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +43,8 @@ pub struct Carried {
     pub last_drawn: Option<u32>,
     /// Why the session can't move.
     pub stays: Option<String>,
+    /// The newest CSN that it has committed or read at (`curia.last_csn`).
+    pub seen: u64,
 }
 
 /// A prepared statement.
@@ -65,6 +68,7 @@ pub(crate) enum Part<'a> {
     Channels(&'a BTreeSet<String>),
     Drawn(&'a BTreeMap<u32, i64>, Option<u32>),
     Stays(Option<&'a str>),
+    Seen(u64),
 }
 
 /// An empty list.
@@ -118,6 +122,10 @@ pub(crate) fn put(out: &mut Vec<u8>, part: &Part<'_>) {
             out.push(6);
             put_text(out, why.unwrap_or_default());
         }
+        Part::Seen(csn) => {
+            out.push(7);
+            out.extend_from_slice(&csn.to_le_bytes());
+        }
     }
 }
 
@@ -132,6 +140,7 @@ impl Carried {
         put(&mut out, &Part::Channels(&self.channels));
         put(&mut out, &Part::Drawn(&self.drawn, self.last_drawn));
         put(&mut out, &Part::Stays(self.stays.as_deref()));
+        put(&mut out, &Part::Seen(self.seen));
         out
     }
 
@@ -163,6 +172,7 @@ impl Carried {
                     self.last_drawn = Some(input.u32()?).filter(|last| *last != 0);
                 }
                 6 => self.stays = Some(input.text()?).filter(|why| !why.is_empty()),
+                7 => self.seen = input.i64()? as u64,
                 _ => return None,
             }
         }
@@ -239,6 +249,7 @@ mod tests {
             drawn: BTreeMap::from([(16_384, 7)]),
             last_drawn: Some(16_384),
             stays: Some("x".into()),
+            seen: 9,
         }
     }
 
@@ -250,7 +261,8 @@ mod tests {
             \x02\0\0\0\0\x09\0\0\0select $1\0\xff\xff\xff\xff\xff\xff\xff\xff\x01\0\0\0\x17\0\0\0\
             \x04\x01\0\0\0\x01\0\0\0c\
             \x05\x01\0\0\0\0\x40\0\0\x07\0\0\0\0\0\0\0\0\x40\0\0\
-            \x06\x01\0\0\0x";
+            \x06\x01\0\0\0x\
+            \x07\x09\0\0\0\0\0\0\0";
         assert_eq!(bytes, expected);
         let mut read = Carried::default();
         read.take(&bytes).unwrap();
@@ -272,7 +284,7 @@ mod tests {
             }
         }
         assert_eq!(Carried::default().take(b"\x02"), None);
-        assert_eq!(Carried::default().take(b"\x01\x07"), None);
+        assert_eq!(Carried::default().take(b"\x01\x08"), None);
         assert_eq!(Carried::default().take(b"\x01\x04\xff\xff\xff\xff"), None);
     }
 }

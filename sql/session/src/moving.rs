@@ -12,6 +12,7 @@ use crate::remote::Quiet;
 use crate::session::Session;
 use crate::sessions::{Login, Sessions};
 use crate::settings::Scope;
+use curia_consensus::ids::Csn;
 use curia_parse::Statement;
 use curia_types::{PgType, Result};
 use std::collections::{BTreeSet, HashMap};
@@ -100,7 +101,13 @@ impl Session {
             drawn,
             last_drawn,
             stays: self.stays(),
+            seen: self.last_csn(),
         }
+    }
+
+    /// The client has committed or read at this CSN elsewhere.
+    pub fn saw(&self, csn: u64) {
+        self.shared.saw(Csn(csn));
     }
 
     /// Why the session can't go on elsewhere.
@@ -185,6 +192,7 @@ impl Session {
             settings.commit();
             settings.take_up(carried.settings.iter().filter(|(name, _)| !is_identity(name)));
         }
+        self.saw(carried.seen);
         self.shared.slot.restore_drawn(carried.drawn.clone(), carried.last_drawn);
         let listens = carried.channels.iter().cloned().map(Action::Listen).collect();
         self.shared.backends.act(self.shared.process, listens);
@@ -196,6 +204,7 @@ impl Session {
         }
         // Planning may have begun a transaction.
         self.rollback();
+        self.know_reported();
         Ok(())
     }
 
@@ -245,6 +254,20 @@ impl Sessions {
         if *carried != Carried::default() {
             session.take_up(carried).await?;
         }
+        Ok(session)
+    }
+
+    /// Opens a session beside one at the consul, for its reads.
+    ///
+    /// # Errors
+    /// As [`Sessions::open_local`] and [`Sessions::resume`].
+    pub async fn read_beside(self: &Arc<Self>, login: Login, carried: &Carried) -> Result<Session> {
+        let mut session = self.open_local(login)?;
+        let carried = Carried {
+            channels: BTreeSet::new(), // heard by the session at the consul
+            ..carried.clone()
+        };
+        session.take_up(&carried).await?;
         Ok(session)
     }
 }

@@ -91,9 +91,15 @@ impl Session {
             told_carried_at: 0,
             listening_changed: false,
         };
-        session.told = session.reported().into_iter().map(|(_, v)| v).collect();
-        session.told_generation = session.shared.settings.lock().generation();
+        session.know_reported();
         session
+    }
+
+    /// The client knows the reported parameters as they are now.
+    pub(crate) fn know_reported(&mut self) {
+        self.told = self.reported().into_iter().map(|(_, v)| v).collect();
+        self.told_generation = self.shared.settings.lock().generation();
+        self.told_csn = self.last_csn();
     }
 
     /// `pg_backend_pid()`.

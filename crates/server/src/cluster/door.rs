@@ -15,7 +15,7 @@ use curia_driver::Standing;
 use curia_peer::{Stream, Transport};
 use curia_pgfront::encode::{self, ErrorSeverity};
 use curia_pgfront::{FrontConfig, passed_on};
-use curia_session::{Backends, Cores, Key, Peer, Sessions};
+use curia_session::{Backends, Carried, Cores, Key, Login, Peer, Session, Sessions};
 use curia_txn::Database;
 use curia_types::{Result, SqlError, SqlState};
 use parking_lot::RwLock;
@@ -204,17 +204,28 @@ impl Door {
         transport.open_session(server).await
     }
 
+    /// Whether this server runs the state, and can read.
+    pub fn reads_here(&self) -> bool {
+        self.seat.get().is_some()
+    }
+
+    /// A session for the reads of one that is at the consul.
+    ///
+    /// # Errors
+    /// Why this server can't read.
+    pub async fn read_beside(&self, login: &Login, carried: &Carried) -> Result<Session> {
+        let seat = self.seat.get().filter(|_| !self.closed.load(Ordering::Relaxed));
+        let seat = seat.ok_or_else(|| cannot_connect("this server runs no transactions", "Try another one."))?;
+        seat.sessions.read_beside(login.clone(), carried).await
+    }
+
     /// Cancels what a session does, wherever it is.
     pub async fn cancel(&self, key: Key) {
-        if let Some(seat) = self.seat.get()
-            && seat.sessions.backends().cancel(key)
-        {
-            return;
-        }
-        match self.hall.get() {
-            // Whoever passes its messages on hears of it, and comes here again if there is a consul.
-            Some(hall) if hall.clients.cancel(key) => {}
-            _ => self.cancel_elsewhere(key).await,
+        let here = self.seat.get().is_some_and(|seat| seat.sessions.backends().cancel(key));
+        // Whoever passes its messages on hears of it, and passes this on too.
+        let known = self.hall.get().is_some_and(|hall| hall.clients.cancel(key));
+        if !here && !known {
+            self.cancel_elsewhere(key).await;
         }
     }
 

@@ -14,7 +14,8 @@ use super::door::{Door, Hall, LOOK_AGAIN, PATIENCE, Way, cannot_connect};
 use curia_consensus::ServerId;
 use curia_pgfront::relay::{Client, Parted, Waiting};
 use curia_pgfront::startup::{Greeting, Refusal, authenticate, greet, origin, refuse, welcome};
-use curia_pgfront::{Connection, End, FrontConfig, Link, Socket, encode, inner, passed_on, serve, take_leave};
+use curia_pgfront::encode::ErrorSeverity;
+use curia_pgfront::{Beside, Connection, End, FrontConfig, Link, Socket, encode, inner, passed_on, serve, serve_beside, take_leave};
 use curia_session::backends::terminated;
 use curia_session::{Cause, Login, Output, Registration, Session};
 use curia_types::{SqlError, SqlState};
@@ -51,6 +52,8 @@ struct Visitor {
     /// It has shown who it is.
     proven: bool,
     registration: Registration,
+    /// A session here beside the one at the consul, for reads, and how often that had changed then.
+    beside: Option<(Box<Session>, u64)>,
 }
 
 /// Serves a client to its end.
@@ -99,7 +102,9 @@ async fn admit(
         login,
         proven: false,
         registration,
+        beside: None,
     };
+    visitor.client.reads_here = visitor.door.reads_here();
     let since = Instant::now();
     loop {
         let opened = visitor.open(&hall.config).await;
@@ -122,6 +127,9 @@ async fn admit(
 impl Visitor {
     /// Opens the session at whoever serves now, or opens it again there; with its reported parameters.
     async fn open(&mut self, config: &FrontConfig) -> Result<(Place, Vec<(String, String)>), Closed> {
+        self.close_beside().await;
+        self.client.changes += 1;
+        self.client.carried.seen = self.client.seen();
         match self.door.look() {
             None => Err(Closed::Later(cannot_connect(
                 "the cluster has no consul",
@@ -206,6 +214,7 @@ impl Visitor {
             };
         };
         take_leave(&mut self.client.connection, end).await;
+        self.close_beside().await;
     }
 
     async fn pass_on(&mut self, server: ServerId, link: &mut Connection) -> Parted {
@@ -218,10 +227,53 @@ impl Visitor {
                         let door = door.clone();
                         tokio::task::spawn_local(async move { door.cancel_elsewhere(key).await });
                     }
+                    Parted::Reads(bytes) => if let Some(end) = self.read_here(bytes).await {
+                        return end;
+                    },
                     parted => return parted,
                 },
                 () = &mut deposed => return Parted::Lost,
             }
+        }
+    }
+
+    /// Has the session beside answer what comes next, unless it can't. What ends the client's visit.
+    async fn read_here(&mut self, bytes: usize) -> Option<Parted> {
+        if self.beside.as_ref().is_some_and(|(_, changes)| *changes != self.client.changes) {
+            self.close_beside().await;
+        }
+        let (mut session, changes) = match self.beside.take() {
+            Some(beside) => beside,
+            None => match self.door.read_beside(&self.login, &self.client.carried).await {
+                Ok(session) => (Box::new(session), self.client.changes),
+                Err(error) => {
+                    tracing::debug!(%error, "cannot read here");
+                    self.client.writes = true;
+                    return None;
+                }
+            },
+        };
+        session.saw(self.client.seen());
+        let answered = serve_beside(&mut self.client.connection, &mut session, bytes).await;
+        self.client.report(vec![("curia.last_csn".to_owned(), session.last_csn().to_string())], true);
+        self.beside = Some((session, changes));
+        match answered {
+            Beside::Answered => None,
+            Beside::Writes => {
+                self.client.writes = true;
+                None
+            }
+            Beside::End(End::Told(error)) => {
+                encode::error(self.client.connection.out(), ErrorSeverity::Fatal, &error);
+                Some(Parted::Over)
+            }
+            Beside::End(_) => Some(Parted::Over),
+        }
+    }
+
+    async fn close_beside(&mut self) {
+        if let Some((session, _)) = self.beside.take() {
+            session.end().await;
         }
     }
 
@@ -239,6 +291,12 @@ impl Visitor {
                 Waiting::Message => waits.or_else(|| Some(Instant::now())),
                 Waiting::Nothing => None,
             };
+            if let Some(bytes) = self.client.reads().filter(|_| waits.is_some()) {
+                if self.read_here(bytes).await.is_some() {
+                    return Err(End::Left);
+                }
+                continue;
+            }
             if (waits.is_some() || Instant::now() >= next) && !self.client.owes() {
                 let opened = {
                     let _turn = door.moves.acquire().await;
@@ -259,6 +317,7 @@ impl Visitor {
             }
             if let Some(error) = why.as_ref().filter(|_| waits.is_some_and(|since| since.elapsed() > PATIENCE)) {
                 self.client.refuse(error);
+                self.client.writes = false;
                 waits = None;
                 continue;
             }

@@ -197,8 +197,12 @@ impl Client {
             false => Next::There,
         };
         loop {
-            let Some(frame) = decode::frame(rest, self.connection.message_limit())? else { return Ok(unknown()) };
-            let Some((message, after)) = rest.split_at_checked(frame.size()) else { return Ok(unknown()) };
+            let Some(frame) = decode::frame(rest, self.connection.message_limit())? else {
+                return Ok(unknown());
+            };
+            let Some((message, after)) = rest.split_at_checked(frame.size()) else {
+                return Ok(unknown());
+            };
             let first = rest.len() == unread.len();
             rest = after;
             match decode::message(frame.kind, &message[decode::Frame::HEADER..]) {

@@ -12,9 +12,9 @@
 
 use super::door::{Door, Hall, LOOK_AGAIN, PATIENCE, Way, cannot_connect};
 use curia_consensus::ServerId;
+use curia_pgfront::encode::ErrorSeverity;
 use curia_pgfront::relay::{Client, Parted, Waiting};
 use curia_pgfront::startup::{Greeting, Refusal, authenticate, greet, origin, refuse, welcome};
-use curia_pgfront::encode::ErrorSeverity;
 use curia_pgfront::{Beside, Connection, End, FrontConfig, Link, Socket, encode, inner, passed_on, serve, serve_beside, take_leave};
 use curia_session::backends::terminated;
 use curia_session::{Cause, Login, Output, Registration, Session};
@@ -204,7 +204,8 @@ impl Visitor {
             match parted {
                 Parted::Moved => self.client.moved(),
                 Parted::Lost if self.client.lost() => {}
-                Parted::Lost | Parted::Over => break End::Left,
+                // Reads are answered where sessions are passed on.
+                Parted::Lost | Parted::Over | Parted::Reads(_) => break End::Left,
                 Parted::Nonsense(error) => break End::Told(error.to_sql_error()),
                 Parted::Told(_) => break End::Told(terminated()),
             }
@@ -255,7 +256,8 @@ impl Visitor {
         };
         session.saw(self.client.seen());
         let answered = serve_beside(&mut self.client.connection, &mut session, bytes).await;
-        self.client.report(vec![("curia.last_csn".to_owned(), session.last_csn().to_string())], true);
+        self.client
+            .report(vec![("curia.last_csn".to_owned(), session.last_csn().to_string())], true);
         self.beside = Some((session, changes));
         match answered {
             Beside::Answered => None,

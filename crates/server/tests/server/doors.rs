@@ -222,14 +222,14 @@ async fn what_was_under_way_when_the_consul_was_lost_says_whether_it_may_have_ha
     let block = connect(at(&servers, other)).await;
     block.batch_execute("begin").await.unwrap();
     let watcher = connect(at(&servers, other)).await;
-    let killing = async {
-        until_writing(&watcher, "2").await;
-        servers[consul].take().unwrap().kill().unwrap();
-    };
     let asks = connect(at(&servers, other)).await;
     asks.batch_execute("begin").await.unwrap();
     let number = text(&asks, "select txid_current()::text").await;
     asks.batch_execute("insert into t values (5); commit").await.unwrap();
+    let killing = async {
+        until_writing(&watcher, "2").await;
+        servers[consul].take().unwrap().kill().unwrap();
+    };
     let (write, block, ()) = tokio::join!(
         async {
             let lost = write.batch_execute("insert into t select 1 from pg_sleep(90)").await.unwrap_err();
@@ -292,4 +292,43 @@ fn finds(servers: &[Option<Server>], consul: usize, other: usize) -> Result<(), 
         &["-c", "create temporary table x (a int)"],
         "CREATE TABLE",
     )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_may_read_at_the_server_of_its_client() {
+    let (cluster, mut servers, consul, other) = three(&[]);
+    make_consul(&cluster, consul);
+    let client = connect(at(&servers, other)).await;
+    client
+        .batch_execute("create table t (a int primary key); create sequence s")
+        .await
+        .unwrap();
+    let first = client.prepare("select count(*)::text from t where a > $1").await.unwrap();
+    for level in ["session", "strict", "bounded 10s"] {
+        client.batch_execute(&format!("set curia.read = '{level}'")).await.unwrap();
+        for _ in 0..3 {
+            client.batch_execute("insert into t select count(*) from t").await.unwrap();
+            let rows: i64 = text(&client, "select count(*)::text from t").await.parse().unwrap();
+            if level != "bounded 10s" {
+                assert_eq!(text(&client, "select (max(a) + 1)::text from t").await, rows.to_string(), "{level}");
+                let counted: String = client.query_one(&first, &[&-1]).await.unwrap().get(0);
+                assert_eq!(counted, rows.to_string(), "{level}");
+            }
+        }
+    }
+    // What does more than read goes to the consul, and so do transactions.
+    assert_eq!(text(&client, "select nextval('s')::text").await, "1");
+    client.batch_execute("begin; insert into t values (100)").await.unwrap();
+    assert_eq!(text(&client, "select count(*)::text from t where a = 100").await, "1");
+    client.batch_execute("commit").await.unwrap();
+    let seen: u64 = text(&client, "show curia.last_csn").await.parse().unwrap();
+    assert!(seen > 0);
+
+    // Without a majority there is nothing to write with, and to read what is known.
+    client.batch_execute("set curia.read = 'session'").await.unwrap();
+    servers[consul].take().unwrap().kill().unwrap();
+    servers[3 - consul - other].take().unwrap().kill().unwrap();
+    assert_eq!(text(&client, "select count(*)::text from t where a = 100").await, "1");
+    let refused = client.batch_execute("insert into t values (101)").await.unwrap_err();
+    assert!(["57P03", "08007"].contains(&state(&refused)), "{refused:?}");
 }

@@ -391,7 +391,6 @@ fn peer_hellos() -> Vec<Vec<u8>> {
         cluster: welcome.cluster,
         server: welcome.server,
         places: peer_places(),
-        client: "127.0.0.1:5000".to_owned(),
         ..Hello::of_tool()
     };
     vec![server.encode(), Hello::of_tool().encode(), welcome.encode(), refused.encode()]

@@ -162,7 +162,7 @@ mod tests {
         };
         open(&mut out, &login, &Carried::default());
         let body =
-            b"\x01\x02\0\0\0\0\0\0\0\x05\0\0\0\xff\xff\xff\xff\x01\0\0\0r\x01\0\0\0d\x0b\0\0\0127.0.0.1:7\x01\0\0\0\x01\0\0\0a\x01\0\0\0b";
+            b"\x01\x02\0\0\0\0\0\0\0\x05\0\0\0\xff\xff\xff\xff\x01\0\0\0r\x01\0\0\0d\x0b\0\0\x00127.0.0.1:7\x01\0\0\0\x01\0\0\0a\x01\0\0\0b";
         assert_eq!(out[5..], body[..]);
         let (read, carried) = opened(&out[5..]).unwrap();
         assert_eq!(carried, Carried::default());

@@ -54,5 +54,5 @@ pub use exec::{Execution, Interrupt, Uninterrupted};
 pub use held::HeldRows;
 pub use plan::{Outcome, Plan, PlanKind};
 pub use source::RowSource;
-pub use system::{CatalogScope, SessionViews, catalog_call, support_name, support_named};
+pub use system::{CatalogScope, SessionViews, ViewRows, catalog_call, support_name, support_named};
 pub use write::{CopyInsert, Due, ReferencePlans, settle, table_layout};

@@ -257,7 +257,7 @@ mod tests {
     fn a_list_has_the_bytes_that_the_format_says_and_reads_back() {
         let bytes = carried().encode();
         let expected = b"\x01\
-            \x01\x01\0\0\0\x08\0\0\0work_mem\x04\0\0\01024\
+            \x01\x01\0\0\0\x08\0\0\0work_mem\x04\0\0\x001024\
             \x02\0\0\0\0\x09\0\0\0select $1\0\xff\xff\xff\xff\xff\xff\xff\xff\x01\0\0\0\x17\0\0\0\
             \x04\x01\0\0\0\x01\0\0\0c\
             \x05\x01\0\0\0\0\x40\0\0\x07\0\0\0\0\0\0\0\0\x40\0\0\

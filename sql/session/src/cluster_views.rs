@@ -2,8 +2,8 @@
 //! catalog says.
 
 use crate::context::StatementContext;
-use crate::objects::ViewRows;
 use curia_catalog::StorageId;
+use curia_execute::ViewRows;
 use curia_types::{Datum, Result};
 
 /// What a server knows of its cluster.

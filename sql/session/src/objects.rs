@@ -2,13 +2,11 @@
 
 use crate::portal::Progress;
 use crate::session::Session;
+use curia_execute::ViewRows;
 use curia_types::{Datum, oid};
 
 /// Views that list them.
 pub(crate) const OWN_VIEWS: [&str; 2] = ["pg_prepared_statements", "pg_cursors"];
-
-/// Rows of a system view as named values.
-pub type ViewRows = Vec<Vec<(&'static str, Datum)>>;
 
 /// The rows, as they were when the statement that reads them began.
 pub struct OwnObjects {

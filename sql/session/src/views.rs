@@ -1,10 +1,10 @@
 //! System views that only the session can fill: `pg_settings`, `pg_stat_activity`, `pg_locks`, and those of its own objects.
 
 use crate::context::{StatementContext, micros};
-use crate::objects::ViewRows;
 use crate::settings::known::{Change, KNOWN, Kind};
 use curia_catalog::lookup::FIRST_DATABASE;
 use curia_execute::SessionViews;
+use curia_execute::ViewRows;
 use curia_txn::{ListedLock, LockTarget};
 use curia_types::{Datum, Result, oid};
 

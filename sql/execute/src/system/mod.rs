@@ -31,6 +31,9 @@ use curia_types::datum::ArrayValue;
 use curia_types::{Datum, PgType, Result, SqlError, oid};
 use std::sync::Arc;
 
+/// Rows of a system view as named values.
+pub type ViewRows = Vec<Vec<(&'static str, Datum)>>;
+
 /// What the session knows and the catalog doesn't: `pg_settings`, `pg_stat_activity`, `pg_prepared_statements`, `pg_cursors`, `pg_locks`, and
 /// all of the schema `curia`.
 pub trait SessionViews: Send + Sync {
@@ -38,7 +41,7 @@ pub trait SessionViews: Send + Sync {
     ///
     /// # Errors
     /// Whoever knows can't be asked.
-    fn rows(&self, schema: &str, view: &str) -> Result<Option<Vec<Vec<(&'static str, Datum)>>>>;
+    fn rows(&self, schema: &str, view: &str) -> Result<Option<ViewRows>>;
 }
 
 /// Reads a system table.

@@ -67,7 +67,7 @@ struct House {
 impl House {
     /// What a role must show, by where the client is.
     fn gate(&self) -> impl Fn(&str, Peer) -> curia_types::Result<Authentication> {
-        |role, from| self.sessions.authentication(role, from)
+        |role, from| self.sessions.authentication_here(role, from)
     }
 
     /// The published catalog.

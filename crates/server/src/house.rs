@@ -15,6 +15,7 @@ use curia_storage::state::StateOptions;
 use curia_storage::{StateStore, StorageError};
 use curia_txn::{Database, Limits, Replication};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Statements whose plans are kept for all sessions.
 const PLANS: usize = 2_000;
@@ -55,6 +56,7 @@ impl House {
         let driver = open_driver(options, folder, incarnation, place)?;
         let limits = Limits {
             memory_bytes: bytes(options.transaction_memory.0),
+            retention: Duration::from_secs(options.retention),
             ..Limits::new(folder.spill().join("transactions"))
         };
         let replication: Arc<dyn Replication> = Arc::clone(&driver) as Arc<dyn Replication>;
@@ -124,6 +126,7 @@ pub fn open_driver(options: &Options, folder: &Folder, incarnation: Incarnation,
                 server: identity.server(),
                 cluster: identity.cluster(),
                 founding: identity.founding().unwrap_or(Founding::Join),
+                lease_drift_percent: options.read_lease,
                 ..DriverOptions::default()
             };
             (identity.roles(), among, peers)

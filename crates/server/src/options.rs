@@ -127,6 +127,15 @@ pub struct Given {
     #[arg(long, value_name = "COUNT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     query_threads: Option<usize>,
+    /// For how long the past stays readable (AS OF SYSTEM TIME), in seconds [default: 60].
+    #[arg(long, value_name = "SECONDS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retention: Option<u64>,
+    /// Lets the consul answer reads under a lease, without asking the others each time, on your word that the clocks of the servers
+    /// differ in speed by less than so many percent (1 to 50) [default: off].
+    #[arg(long, value_name = "PERCENT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    read_lease: Option<u8>,
     /// How long sessions may take to finish after SIGTERM, in seconds [default: 10].
     #[arg(long, value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -183,6 +192,10 @@ pub struct Options {
     pub session_threads: usize,
     /// Query threads, at least 1.
     pub query_threads: usize,
+    /// How long versions are kept, seconds.
+    pub retention: u64,
+    /// Bound on the drift of clocks, percent, for reads under a lease; `None` does without.
+    pub read_lease: Option<u8>,
     /// Grace period at shutdown, seconds.
     pub drain_seconds: u64,
     /// Which file layer.
@@ -221,6 +234,8 @@ impl Default for Options {
             max_connections: 500,
             session_threads: cores,
             query_threads: cores,
+            retention: 60,
+            read_lease: None,
             drain_seconds: 10,
             file_layer: FileLayerChoice::Real,
         }
@@ -272,6 +287,9 @@ impl Options {
         }
         if self.worker_groups.is_some_and(|count| count == 0 || count > MOST_WORKER_GROUPS) {
             return wrong(&format!("--worker-groups must be between 1 and {MOST_WORKER_GROUPS}"));
+        }
+        if self.read_lease.is_some_and(|percent| !(1..=50).contains(&percent)) {
+            return wrong("--read-lease must be between 1 and 50");
         }
         if self.session_threads == 0 || self.query_threads == 0 || self.max_connections == 0 {
             return wrong("--session-threads, --query-threads and --max-connections must be at least 1");

@@ -38,6 +38,8 @@ pub struct Parsed {
     pub depth: u32,
     /// Names that were too long, in order; the client is told.
     pub truncated: Vec<Truncated>,
+    /// AS OF SYSTEM TIME, of the statement as a whole.
+    pub as_of: Option<ast::AsOf>,
 }
 
 /// A name that was cut to [`MAX_NAME_BYTES`].

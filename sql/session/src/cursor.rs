@@ -126,6 +126,7 @@ impl Session {
             span: d.span.clone(),
             depth: prepared.parsed.as_ref().map_or(1, |p| p.depth),
             truncated: Vec::new(),
+            as_of: None,
         };
         let mut inner = Prepared::transient(&prepared.sql, Arc::new(parsed));
         inner.row_keys = true;

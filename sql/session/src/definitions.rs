@@ -269,6 +269,7 @@ impl Session {
             span: usize::MAX..usize::MAX,
             depth,
             truncated: Vec::new(),
+            as_of: None,
         };
         let mut inner = Prepared::transient(&prepared.sql, Arc::new(parsed));
         inner.declared = declared;
@@ -378,6 +379,7 @@ impl Session {
                 span: usize::MAX..usize::MAX,
                 depth: curia_parse::INLINE_DEPTH,
                 truncated: Vec::new(),
+                as_of: None,
             };
             let arguments = Prepared::transient(&prepared.sql, Arc::new(parsed));
             let ran = self.run_plan(&arguments, Arc::from([]), out).await?;

@@ -25,7 +25,7 @@
 //!   `definitions`: statements that are no queries; `portal`: rows on their way; [`copy`]: COPY.
 //! - `planning`, [`plan_cache`], [`literal`]: from text to a plan, once.
 //! - [`context`], `names`, `environment`: what functions and the binder see of the session.
-//! - [`reading`]: how fresh it reads, and where.
+//! - [`reading`]: how fresh it reads, and where; `as_of`: reading the past.
 //! - [`carried`], `moving`: what a session takes along when another server becomes consul.
 //! - `temporary`: what becomes of temporary relations.
 //! - [`settings`]: SET and SHOW, transactional. [`password`]: SCRAM verifiers.
@@ -33,6 +33,7 @@
 //!   threads. [`output`], [`notice`]: what a session says. `wait`: waiting that can be cancelled.
 
 mod advisory;
+mod as_of;
 pub mod backends;
 mod block;
 pub mod carried;

@@ -101,6 +101,11 @@ impl Prepared {
         self.parsed.as_ref().map(|p| &p.statement)
     }
 
+    /// The state of the past that it reads.
+    pub fn as_of(&self) -> Option<&ast::AsOf> {
+        self.parsed.as_ref().and_then(|p| p.as_of.as_ref())
+    }
+
     /// Its own text.
     pub fn text(&self) -> &str {
         match &self.parsed {

@@ -267,8 +267,9 @@ impl Session {
         let code = error.code();
         let class = &code.as_str()[..2];
         if self.shared.local && error.code() == SqlState::READ_ONLY_SQL_TRANSACTION && error.fields().hint.is_none() {
-            return error
-                .hint("The session reads on a server that is not the consul: SET curia.read = 'consul' has the consul run what follows.");
+            let consul = self.shared.database.replication().refusal().fields().detail.clone();
+            let error = error.hint("The session reads on a server that need not be the consul: write on the consul.");
+            return consul.into_iter().fold(error, SqlError::detail);
         }
         if matches!(class, "08" | "25" | "40" | "53" | "54" | "57" | "58" | "0A" | "XX") || error.code() == SqlState::SYNTAX_ERROR {
             return error;

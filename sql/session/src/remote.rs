@@ -82,17 +82,17 @@ fn gone() -> SqlError {
 }
 
 impl RemoteSession {
-    /// Opens a session on one of the cores.
+    /// Opens a session on one of the cores; where this server isn't the consul, one that reads locally.
     ///
     /// # Errors
-    /// As [`Sessions::open`].
+    /// As [`Sessions::open_anywhere`].
     pub async fn open(cores: &Cores, sessions: &Arc<Sessions>, login: Login) -> Result<RemoteSession> {
         let (commands, queue) = mpsc::channel(COMMANDS);
         let (answer, opened) = oneshot::channel();
         let sessions = sessions.clone();
         cores
             .spawn(move || async move {
-                match sessions.open(login) {
+                match sessions.open_anywhere(login) {
                     Ok(session) => {
                         if answer.send(Ok(())).is_ok() {
                             Actor {

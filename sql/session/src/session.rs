@@ -398,6 +398,9 @@ impl Session {
         loop {
             // Nothing of an implicit transaction's only statement has left the server yet, so it can start over.
             let alone = !self.block.is_explicit() && !self.in_string && self.block.tx.is_none();
+            if let Some(as_of) = prepared.as_of() {
+                self.stand_as_of(as_of, out).await?;
+            }
             match self.try_plan(prepared, params.clone(), out).await {
                 Err(Stop::Error(e)) if alone && tries < RETRIES && e.code() == SqlState::SERIALIZATION_FAILURE => {
                     self.block.tx = None;

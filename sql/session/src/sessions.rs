@@ -132,6 +132,15 @@ impl Sessions {
     /// 28000 as PostgreSQL words it. From elsewhere an unknown role gets a challenge that nothing answers, like a known one.
     pub fn authentication(&self, user: &str, from: Peer) -> Result<Authentication> {
         self.require_office()?;
+        self.authentication_here(user, from)
+    }
+
+    /// [`Sessions::authentication`] on any server that runs the state, by the roles as they are known here.
+    ///
+    /// # Errors
+    /// The same but for 57P03.
+    pub fn authentication_here(&self, user: &str, from: Peer) -> Result<Authentication> {
+        self.database.follow()?;
         let catalog = self.database.catalog();
         let verifier = match catalog.role(user) {
             Some(role) if !role.login => {
@@ -188,6 +197,19 @@ impl Sessions {
             return Err(self.database.replication().refusal());
         }
         self.open_here(login, true)
+    }
+
+    /// Opens a session on any server that runs the state: on the consul one as any, elsewhere a local one, which reads as strictly as the
+    /// consul unless its parameters say otherwise.
+    ///
+    /// # Errors
+    /// Those of [`Sessions::open`] and [`Sessions::open_local`].
+    pub fn open_anywhere(self: &Arc<Self>, mut login: Login) -> Result<Session> {
+        if self.database.serves() {
+            return self.open(login);
+        }
+        login.parameters.insert(0, ("curia.read".to_owned(), "strict".to_owned()));
+        self.open_local(login)
     }
 
     fn open_here(self: &Arc<Self>, login: Login, local: bool) -> Result<Session> {

@@ -1,5 +1,6 @@
 //! Statements that are neither queries nor changes of rows.
 
+use crate::as_of::takes_as_of;
 use crate::context::read_only;
 use crate::cursor::no_cursor;
 use crate::definitions::DefinitionQueries;
@@ -40,6 +41,9 @@ impl Session {
         if self.shared.local {
             refuse_elsewhere(statement)?;
         }
+        if prepared.as_of().is_some() && !takes_as_of(statement) {
+            return Err(SqlError::unsupported(format!("AS OF SYSTEM TIME in {tag}")).into());
+        }
         match statement {
             Statement::Begin { .. }
             | Statement::Commit { .. }
@@ -47,7 +51,13 @@ impl Session {
             | Statement::Savepoint(_)
             | Statement::Release(_)
             | Statement::RollbackTo(_)
-            | Statement::SetTransaction { .. } => return self.control(statement, out).await.map(Ran::done),
+            | Statement::SetTransaction { .. } => {
+                let tag = self.control(statement, out).await?;
+                if let Some(as_of) = prepared.as_of() {
+                    self.stand_block_as_of(as_of, out).await?;
+                }
+                return Ok(Ran::done(tag));
+            }
             Statement::Set(set) => self.set_and_reach(set, out).await?,
             Statement::Reset(Reset::All) => self.shared.settings.lock().reset_all(),
             Statement::Reset(Reset::Name(name)) if is_identity(name) => self.assume(name, None, Scope::Session)?,
@@ -80,6 +90,7 @@ impl Session {
                     span: p.span.clone(),
                     depth: prepared.parsed.as_ref().map_or(1, |p| p.depth),
                     truncated: Vec::new(),
+                    as_of: prepared.as_of().cloned(),
                 };
                 let mut made = self.prepare(prepared.sql.clone(), Some(Arc::new(parsed)), &types, out).await?;
                 made.from_sql = true;
@@ -359,6 +370,9 @@ impl Session {
             }
             other => return Err(SqlError::unsupported(format!("EXPLAIN {}", other.tag())).into()),
         };
+        if let Some(as_of) = prepared.as_of() {
+            self.stand_as_of(as_of, out).await?;
+        }
         let (planned, catalog) = self.plan_and_lock(&inner, out).await?;
         let lines = if analyze {
             let execution = self.execution(params, catalog, None);
@@ -387,6 +401,7 @@ impl Session {
             span: usize::MAX..usize::MAX,
             depth: outer.parsed.as_ref().map_or(1, |p| p.depth),
             truncated: Vec::new(),
+            as_of: None,
         };
         Prepared::transient(&outer.sql, Arc::new(parsed))
     }

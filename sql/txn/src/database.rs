@@ -12,7 +12,7 @@ use crate::view::ReadView;
 use arc_swap::ArcSwap;
 use curia_catalog::lookup::{CURIA, FIRST_ROLE};
 use curia_catalog::{Catalog, Change, Class, Object, Oid, Schema, Sequence, StorageId, codec};
-use curia_consensus::ids::{Csn, Term};
+use curia_consensus::ids::{Csn, Term, Timestamp};
 use curia_storage::fragment::FragmentWriter;
 use curia_storage::state::{Direction, KeyRange};
 use curia_types::{Result, SqlError, SqlState};
@@ -22,6 +22,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Limits of transactions.
 #[derive(Clone, Debug)]
@@ -36,7 +37,9 @@ pub struct Limits {
     pub row_locks: usize,
     /// Bytes that one transaction may write (54000).
     pub transaction_bytes: u64,
-    /// How many CSNs back snapshots stay readable for reads in the past, beyond the oldest snapshot in use.
+    /// For so long the past stays readable.
+    pub retention: Duration,
+    /// How many CSNs back it stays readable at least.
     pub retention_csns: u64,
     /// Folder for temporary stores; emptied at start.
     pub spill_folder: PathBuf,
@@ -50,6 +53,7 @@ impl Limits {
             stage_bytes: 2 << 20,
             row_locks: 200_000,
             transaction_bytes: 1 << 40,
+            retention: Duration::from_secs(60),
             retention_csns: 10_000,
             spill_folder,
         }
@@ -353,7 +357,17 @@ impl Database {
     /// Does a bounded piece of garbage collection at the horizon that snapshots and retention allow. Blocks on the disk: call it from a
     /// thread of its own, one at a time, now and then; at once again while it says that there is more.
     pub fn collect_garbage(&self) -> Result<curia_storage::state::Collected> {
-        let wanted = Csn(self.replication.applied().0.saturating_sub(self.limits.retention_csns));
+        let applied = self.replication.applied();
+        let before = SystemTime::now()
+            .checked_sub(self.limits.retention)
+            .and_then(|t| t.duration_since(UNIX_EPOCH).ok());
+        let before = before.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX));
+        let recent = match self.limits.retention.is_zero() {
+            true => applied,
+            // Without a timestamp so old, nothing is.
+            false => self.replication.state().csn_at(Timestamp(before))?.unwrap_or(Csn::ZERO),
+        };
+        let wanted = recent.min(Csn(applied.0.saturating_sub(self.limits.retention_csns)));
         let horizon = self.snapshots.advance_horizon(wanted);
         // No snapshot is older, so nobody asks about changes up to there.
         self.changed.lock().retain(|_, at| *at > horizon);

@@ -62,5 +62,5 @@ pub use replication::{
 };
 pub use rows::{Inserted, Locked, Seen};
 pub use slot::SessionSlot;
-pub use transaction::{Committed, Isolation, Options, Transaction};
+pub use transaction::{Committed, Isolation, Options, Transaction, snapshot_too_old};
 pub use view::{ReadView, View, ViewScan};

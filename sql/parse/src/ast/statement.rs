@@ -261,6 +261,15 @@ pub struct TransactionModes {
     pub deferrable: Option<bool>,
 }
 
+/// AS OF SYSTEM TIME: which state of the past is read. Not PostgreSQL's; the syntax is CockroachDB's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AsOf {
+    /// A timestamp, or an interval that leads back from now.
+    Time(String),
+    /// A commit sequence number.
+    Csn(u64),
+}
+
 /// LOCK TABLE
 #[derive(Clone, Debug, PartialEq)]
 pub struct LockTable {

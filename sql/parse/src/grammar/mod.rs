@@ -7,6 +7,7 @@
 //! Each file extends [`Parser`]. A rule that cannot go on answers [`Parser::unexpected`], which names the current token as PostgreSQL does.
 
 mod absent;
+mod as_of;
 mod authority;
 mod call;
 mod dml;
@@ -49,6 +50,8 @@ struct Parser<'a> {
     cramped: bool,
     /// Names cut in the current statement.
     truncated: Vec<Truncated>,
+    /// AS OF SYSTEM TIME of the current statement.
+    as_of: Option<AsOf>,
     /// The closing parenthesis of each opening one; made when first asked for.
     closing: OnceCell<Vec<usize>>,
     /// The run of opening parentheses looked at last, and whether all of it opens queries.
@@ -73,6 +76,7 @@ fn with_parser<T: Send>(sql: &str, work: impl Fn(&mut Parser<'_>) -> Result<T> +
                 room,
                 cramped: false,
                 truncated: Vec::new(),
+                as_of: None,
                 closing: OnceCell::new(),
                 run: (0..0, false),
             };
@@ -107,6 +111,7 @@ pub fn parse_statements(sql: &str) -> Result<Vec<Parsed>> {
                 span: start..end,
                 depth: (p.height + p.steps + 1) as u32,
                 truncated: std::mem::take(&mut p.truncated),
+                as_of: p.as_of.take(),
             });
         }
     })

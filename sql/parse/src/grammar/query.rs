@@ -386,6 +386,7 @@ impl<'a> Parser<'a> {
         }
         if self.accept_kw(Kw::From) {
             select.from = self.table_refs()?;
+            self.as_of()?;
         }
         if self.accept_kw(Kw::Where) {
             select.filter = Some(self.expr()?);
@@ -926,7 +927,7 @@ impl<'a> Parser<'a> {
 
     /// `[AS] name [(columns)]`
     pub(super) fn alias(&mut self) -> Result<Option<Alias>> {
-        if !self.accept_kw(Kw::As) && !self.at_column_id() {
+        if self.at_as_of() || !self.accept_kw(Kw::As) && !self.at_column_id() {
             return Ok(None);
         }
         let name = self.column_id()?;

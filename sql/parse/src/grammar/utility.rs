@@ -239,6 +239,7 @@ impl<'a> Parser<'a> {
                     self.expect_kw(Kw::Deferrable)?;
                     modes.deferrable = Some(false);
                 }
+                Some(Kw::As) if self.at_as_of() => self.as_of()?,
                 _ if after_comma => return Err(self.unexpected()),
                 _ => return Ok(modes),
             }

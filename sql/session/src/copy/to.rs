@@ -36,6 +36,7 @@ impl Session {
             span: usize::MAX..usize::MAX,
             depth,
             truncated: Vec::new(),
+            as_of: None,
         };
         let inner = Prepared::transient(&prepared.sql, Arc::new(parsed));
         let ran = self.run_plan(&inner, Arc::from([]), out).await?;

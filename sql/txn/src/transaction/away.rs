@@ -122,7 +122,7 @@ impl Transaction {
         let horizon = self.db.horizon();
         if csn < horizon {
             self.slot.drop_snapshot();
-            return Err(too_old(horizon));
+            return Err(snapshot_too_old(horizon));
         }
         let catalog = self.db.past_catalog(csn)?;
         self.go_away();
@@ -158,7 +158,7 @@ pub(crate) fn unreadable() -> SqlError {
 }
 
 /// 72000
-pub(crate) fn too_old(horizon: Csn) -> SqlError {
+pub fn snapshot_too_old(horizon: Csn) -> SqlError {
     SqlError::new(SqlState::new("72000"), "snapshot too old")
         .detail(format!(
             "What was there before commit sequence number {horizon} is not kept any more."

@@ -52,6 +52,7 @@ mod proof;
 mod savepoint;
 
 use away::Away;
+pub use away::snapshot_too_old;
 pub(crate) use away::unreadable;
 pub use finish::Committed;
 pub(crate) use holdings::Holdings;

@@ -32,6 +32,33 @@ struct Inner {
     refuse_stages: Option<SqlError>,
 }
 
+/// The same state on a server that follows.
+pub struct Following(pub Arc<Direct>);
+
+impl Replication for Following {
+    fn applied(&self) -> Csn {
+        self.0.applied()
+    }
+    fn state(&self) -> &Arc<StateStore> {
+        self.0.state()
+    }
+    fn office(&self) -> Term {
+        Term::ZERO
+    }
+    fn groups(&self) -> u32 {
+        self.0.groups()
+    }
+    fn commit(&self, _: WriteSet) -> CommitTicket {
+        panic!("a server that follows commits nothing")
+    }
+    fn stage(&self, _: GroupId, _: bytes::Bytes) -> StageTicket {
+        panic!("a server that follows stages nothing")
+    }
+    fn wait_applied(&self, csn: Csn) -> Pin<Box<dyn Future<Output = Result<()>> + Send + '_>> {
+        self.0.wait_applied(csn)
+    }
+}
+
 impl Direct {
     pub fn open(path: &Path) -> Arc<Direct> {
         let state = Arc::new(StateStore::open(path, &StateOptions::small()).unwrap());
@@ -161,6 +188,7 @@ impl Cluster {
         let folder = tempfile::tempdir().unwrap();
         let direct = Direct::open(&folder.path().join("state"));
         let mut limits = Limits::new(folder.path().join("spill"));
+        limits.retention = std::time::Duration::ZERO; // this cluster stamps no commits
         adjust(&mut limits);
         let db = Database::open(direct.clone(), limits).await.unwrap();
         Cluster {
@@ -192,6 +220,14 @@ impl Cluster {
             folder,
             sessions,
         }
+    }
+    /// The database as a server that follows has it.
+    pub async fn following(&self) -> Arc<Database> {
+        let limits = Limits {
+            spill_folder: self.folder.path().join("following"),
+            ..self.db.limits().clone()
+        };
+        Database::open(Arc::new(Following(self.direct.clone())), limits).await.unwrap()
     }
     pub fn session(&self) -> Arc<SessionSlot> {
         self.sessions.set(self.sessions.get() + 1);

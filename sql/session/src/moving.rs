@@ -219,6 +219,7 @@ impl Session {
                     span: p.span.clone(),
                     depth: parsed.depth,
                     truncated: Vec::new(),
+                    as_of: parsed.as_of.clone(),
                 }),
                 _ => None,
             });

@@ -100,7 +100,10 @@ impl Database {
         }
         let read_at = replication.applied();
         let catalog = load(&*replication, read_at)?;
-        let snapshots = Snapshots::new(replication.state().horizon());
+        let horizon = replication.state().horizon();
+        // After a crash the state may be behind the horizon, and the catalog in it not whole, until the log has caught up.
+        let followed = if read_at < horizon { 0 } else { read_at.0 };
+        let snapshots = Snapshots::new(horizon);
         let database = Arc::new(Database {
             tenure: ArcSwap::from_pointee(Tenure::new(&*replication, Term::ZERO)?),
             replication,
@@ -109,7 +112,7 @@ impl Database {
             strong: StrongModes::new(),
             snapshots,
             catalog: ArcSwap::from_pointee(catalog),
-            followed: AtomicU64::new(read_at.0),
+            followed: AtomicU64::new(followed),
             past: Mutex::default(),
             publishing: Mutex::new(()),
             private_versions: AtomicU64::new(1),

@@ -98,8 +98,9 @@ impl Database {
     /// The state can't be read.
     pub fn follow(&self) -> Result<()> {
         let behind = || self.replication.catalog_changed() > self.followed().0;
-        if !behind() || self.serves() || !self.replication.readable() {
-            return Ok(()); // on the consul those who commit publish
+        // On the consul those who commit publish.
+        if !behind() || self.serves() || !self.replication.readable() || self.replication.applied() < self.horizon() {
+            return Ok(());
         }
         let _order = self.publishing.lock();
         match behind() {

@@ -12,6 +12,7 @@ mod durability;
 mod exposure;
 mod full_disk;
 mod house;
+mod reads;
 mod refusals;
 mod round_trip;
 mod wire;

@@ -33,7 +33,7 @@ impl Parser<'_> {
                 AsOf::Time(self.string()?)
             }
         };
-        if self.queries > 1 || self.as_of.as_ref().is_some_and(|before| *before != as_of) {
+        if self.queries > 0 || self.as_of.as_ref().is_some_and(|before| *before != as_of) {
             let message = "AS OF SYSTEM TIME must stand in the outermost query, once";
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(Some(pos)));
         }

@@ -141,7 +141,8 @@ impl Transaction {
 
     fn readable(&self) -> Result<u64> {
         let replacements = self.db.replication.state().replacements();
-        match self.db.replication.readable() {
+        // After a crash the state may be behind what was collected, until the log has caught up.
+        match self.db.replication.readable() && self.db.replication.applied() >= self.db.horizon() {
             true => Ok(replacements),
             false => Err(unreadable()),
         }

@@ -283,7 +283,9 @@ impl StatementContext {
                 }
             }
             proc::SET_CONFIG => {
-                let name = text(args, 0)?;
+                let Some(Datum::Text(name)) = args.first() else {
+                    return Err(SqlError::new(SqlState::NULL_VALUE_NOT_ALLOWED, "SET requires parameter name"));
+                };
                 let scope = if matches!(args.get(2), Some(Datum::Bool(true))) {
                     Scope::Local
                 } else {

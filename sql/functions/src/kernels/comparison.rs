@@ -25,6 +25,15 @@ fn numeric(a: &Numeric, b: &Numeric) -> Ordering {
     a.compare(b)
 }
 
+/// Whether a value is a transaction's number; xid compares with xid and with integer.
+fn is_xid(value: &Datum, xid: u32) -> bool {
+    match value {
+        Datum::Oid(v) => *v == xid,
+        Datum::Int4(v) => *v as u32 == xid,
+        _ => false,
+    }
+}
+
 /// date against timestamp: the date at midnight, infinities kept.
 fn date_timestamp(d: i32, t: i64) -> Ordering {
     match d {
@@ -127,8 +136,8 @@ six! { []
         "array_le" = array_test!(is_le);
         "array_gt" = array_test!(is_gt);
         "array_ge" = array_test!(is_ge);
-        "xideq" = pure!(|a: u32, b: u32| -> Bool a == b);
-        "xidneq" = pure!(|a: u32, b: u32| -> Bool a != b);
+        "xideq" = pure!(|a: u32, b: &Datum| -> Bool is_xid(b, a));
+        "xidneq" = pure!(|a: u32, b: &Datum| -> Bool !is_xid(b, a));
         "text_pattern_lt" = pure!(|a: &str, b: &str| -> Bool a.as_bytes() < b.as_bytes());
         "text_pattern_le" = pure!(|a: &str, b: &str| -> Bool a.as_bytes() <= b.as_bytes());
         "text_pattern_gt" = pure!(|a: &str, b: &str| -> Bool a.as_bytes() > b.as_bytes());

@@ -5,6 +5,8 @@ use crate::Kernel::{Session, Typed};
 use curia_types::{Datum, type_info};
 
 const UTF8: i32 = 6;
+/// `pg_proc.oid` of format_type().
+const FORMAT_TYPE: u32 = 1081;
 
 kernels! {
     "acldefault_sql" => Session;
@@ -237,7 +239,13 @@ kernels! {
     "to_regtype" => Session;
 
     "pg_typeof" = Typed(|_, types, _| Ok(Datum::Oid(types.args.first().map_or(0, |t| t.oid))));
-    "format_type" = pure!(|ty: Option<u32>, typmod: Option<i32>| ? Ok(ty.map_or(Datum::Null, |t| Datum::text(formatted(t, typmod)))));
+    "format_type" = Typed(|cx, _, args| match args {
+        // A user's type has its name in the catalog, and its schema's where the search path does not find it.
+        [Datum::Oid(ty), _] if type_info::user::kind(*ty).is_some() => cx.session_call(FORMAT_TYPE, args),
+        [Datum::Oid(ty), Datum::Int4(typmod)] => Ok(Datum::text(formatted(*ty, Some(*typmod)))),
+        [Datum::Oid(ty), _] => Ok(Datum::text(formatted(*ty, None))),
+        _ => Ok(Datum::Null),
+    });
     "PG_encoding_to_char" = pure!(|n: i32| ? Ok(Datum::text(if n == UTF8 { "UTF8" } else if n == 0 { "SQL_ASCII" } else { "" })));
     "PG_char_to_encoding" = pure!(|s: &str| -> Int4 if matches!(s.to_ascii_lowercase().as_str(), "utf8" | "utf-8" | "unicode") { UTF8 } else if s.eq_ignore_ascii_case("sql_ascii") { 0 } else { -1 });
     "pg_encoding_max_length_sql" = pure!(|n: i32| ? Ok(if n == UTF8 { Datum::Int4(4) } else if n == 0 { Datum::Int4(1) } else { Datum::Null }));

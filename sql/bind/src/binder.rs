@@ -5,6 +5,7 @@ use crate::context::BindContext;
 use crate::ir::*;
 use crate::scope::Scope;
 use crate::view::{Depth, Meanings};
+use crate::viewdef::Record;
 use crate::walk;
 use curia_catalog::{Oid, View};
 use curia_parse::{Statement, ast};
@@ -43,6 +44,8 @@ pub(crate) struct Binder<'a> {
     /// Fields of the columns that are records of set-returning functions.
     pub records: RefCell<HashMap<ColId, RecordFields>>,
     pub ledger: Ledger,
+    /// What a view's query is found to say, where it is to be shown.
+    pub record: Option<RefCell<Record>>,
 }
 
 /// 1-based position of an AST node.
@@ -102,6 +105,7 @@ impl<'a> Binder<'a> {
             meanings: Meanings::default(),
             records: RefCell::default(),
             ledger: Ledger::new(cx.role.unwrap_or(0)),
+            record: None,
         }
     }
 

@@ -587,6 +587,9 @@ impl Binder<'_> {
         let output = self.column(resolved.ret);
         let kind = ExprKind::Column(output.id);
         let (function, args, ty) = (resolved.function.oid, resolved.args, resolved.ret);
+        if let Some(Over::Named(name)) = &call.over {
+            self.note_window(output.id, name);
+        }
         scope.windows.borrow_mut().push(WindowCall {
             output,
             function,

@@ -142,6 +142,7 @@ pub fn default_text(catalog: &Catalog, search_path: &[String], expr: &ast::Expr,
             names: None,
             pretty: false,
             catalog: b.cx.catalog,
+            special: None,
         }
         .text(&bound))
     })
@@ -157,6 +158,7 @@ pub fn stored_text_shown(catalog: &Catalog, search_path: &[String], text: &str, 
                 names,
                 pretty,
                 catalog: b.cx.catalog,
+                special: None,
             }
             .text(&b.default_expr(&expr)?)),
             Some(t) => {
@@ -369,6 +371,7 @@ impl Binder<'_> {
                 names: shown.names,
                 pretty: shown.pretty,
                 catalog: self.cx.catalog,
+                special: None,
             }
             .text(&bound),
             columns,

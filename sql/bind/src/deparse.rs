@@ -6,7 +6,7 @@
 use crate::ir::*;
 use curia_catalog::{Catalog, Constraint, ConstraintKind, ForeignKey, ForeignKeyAction, Index, IndexKey, KeyOf, Table, Timing};
 use curia_functions::{CastMethod, Function};
-use curia_parse::{ast, quote_identifier, quote_literal};
+use curia_parse::{ast, quote_identifier};
 use curia_types::{Datum, IoContext, PgType, oid, text_io, type_info};
 use std::sync::Arc;
 
@@ -20,6 +20,8 @@ pub struct Deparse<'a> {
     pub pretty: bool,
     /// Where functions that are not built in have their names.
     pub catalog: &'a Catalog,
+    /// What is shown in another way.
+    pub special: Option<&'a dyn Fn(&Expr) -> Option<String>>,
 }
 
 /// `pg_proc.oid` of now().
@@ -28,6 +30,9 @@ const NOW: u32 = 1299;
 impl Deparse<'_> {
     /// The text of an expression.
     pub fn text(&self, e: &Expr) -> String {
+        if let Some(text) = self.special.and_then(|special| special(e)) {
+            return text;
+        }
         let list = |items: &[Expr]| items.iter().map(|e| self.text(e)).collect::<Vec<_>>().join(", ");
         let joined = |items: &[Expr], word: &str| {
             // An OR inside an AND, or the reverse, keeps its parentheses.
@@ -144,6 +149,16 @@ impl Deparse<'_> {
         }
         let mut list: Vec<String> = args.iter().map(|e| self.text(e)).collect();
         if let Some(f) = self.catalog.functions.get(&function) {
+            // Defaults that a call did not write stand nowhere.
+            let written = |(p, arg): (&curia_catalog::Parameter, &Expr)| p.default.is_none() || crate::walk::location(arg).is_some();
+            let shown = f
+                .inputs()
+                .zip(args)
+                .collect::<Vec<_>>()
+                .into_iter()
+                .rposition(written)
+                .map_or(0, |i| i + 1);
+            list.truncate(shown);
             if f.inputs().last().is_some_and(|p| p.mode == 'v')
                 && let Some(last) = list.last_mut()
             {
@@ -191,7 +206,14 @@ impl Deparse<'_> {
 
     /// An operand: what [`Deparse::wrapped`] left bare gets its parentheses here.
     fn operand(&self, e: &Expr) -> String {
-        if self.pretty && self.is_operator(e) {
+        let query = matches!(
+            e.kind,
+            ExprKind::Subquery {
+                kind: SubqueryKind::Scalar,
+                ..
+            }
+        );
+        if self.pretty && (query || self.is_operator(e)) {
             format!("({})", self.text(e))
         } else {
             self.text(e)
@@ -234,7 +256,7 @@ impl Deparse<'_> {
                     }
                     None => oid.to_string(),
                 };
-                format!("{}::regclass", quote_literal(&text))
+                format!("{}::regclass", literal(&text))
             }
             // An enum's label may be renamed, its value stays.
             Datum::Array(a) if self.names.is_none() && a.dimensions.len() == 1 && type_info::user::kind(a.element).is_some() => {
@@ -247,13 +269,14 @@ impl Deparse<'_> {
                 format!("ROW({})::{}", list.join(", "), type_name(ty, None))
             }
             Datum::Int8(v) if self.names.is_none() && type_info::is_enum(ty.oid) => format!("{v}::{}", type_name(ty, None)),
-            other => format!(
-                "{}::{}",
-                quote_literal(&text_io::to_string(ty, other, &cx)),
-                type_name(ty, self.names)
-            ),
+            other => format!("{}::{}", literal(&text_io::to_string(ty, other, &cx)), type_name(ty, self.names)),
         }
     }
+}
+
+/// A literal as `standard_conforming_strings` reads it (`simple_quote_literal`).
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
 }
 
 fn not(negated: bool) -> &'static str {

@@ -77,6 +77,7 @@ fn shown(
             names,
             pretty,
             catalog: b.cx.catalog,
+            special: None,
         }
         .text(&bound))
     })

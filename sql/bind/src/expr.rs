@@ -52,7 +52,7 @@ impl Binder<'_> {
                 Ok(boolean(ExprKind::Not(Box::new(arg)), pos))
             }
             A::IsNull { arg, negated } => {
-                let arg = self.expr(arg, scope)?;
+                let arg = present_row(self.expr(arg, scope)?);
                 if let ExprKind::Row(fields, _) = arg.kind {
                     // A row is null when all its fields are, not null when none is.
                     let terms = fields
@@ -542,6 +542,17 @@ impl Binder<'_> {
     /// A condition of a clause.
     pub fn condition(&self, e: &ast::Expr, scope: &Scope<'_>, clause: Clause, what: &str) -> Result<Expr> {
         self.boolean(self.expr_in(e, scope, clause)?, what)
+    }
+}
+
+/// A whole row of the nullable side of an outer join as if it were there: where it is not, its fields are NULL as well.
+fn present_row(e: Expr) -> Expr {
+    match e.kind {
+        ExprKind::Case {
+            ref branches,
+            otherwise: Some(ref row),
+        } if matches!(row.kind, ExprKind::Row(..)) && branches.iter().all(|(absent, _)| absent.position.is_none()) => (**row).clone(),
+        _ => e,
     }
 }
 

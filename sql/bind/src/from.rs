@@ -9,6 +9,7 @@ use crate::regclass::{Named, check_database, no_relation, refuse_foreign_tempora
 use crate::scope::{Clause, NsColumn, NsItem, Scope};
 use crate::select::Unknown;
 use crate::view::KnownColumn;
+use crate::viewdef::JoinRecord;
 use crate::walk;
 use curia_catalog::Table;
 use curia_parse::ast::{self, Alias, JoinCondition, TableRef};
@@ -473,6 +474,10 @@ impl Binder<'_> {
             ast::ExprKind::Call(c) => self.function_in_from(c, &stand_in, call.pos)?,
             _ => Err(self.expr_in(call, &stand_in, Clause::From)?),
         };
+        match &bound {
+            Ok(r) => self.note_loose(call.pos, &self.call_function(r.function.oid, r.args.clone(), r.ret, at(call.pos))),
+            Err(value) => self.note_loose(call.pos, value),
+        }
         let (bound, row) = self.row_columns(bound, definitions, call.pos)?;
         let column_name = alias.map_or_else(|| name.clone(), |a| a.name.name.clone());
         let mut refers = Vec::new();
@@ -573,6 +578,8 @@ impl Binder<'_> {
             if !resolved.function.columns.is_empty() {
                 return Err(several());
             }
+            let shown = self.call_function(resolved.function.oid, resolved.args.clone(), resolved.ret, at(call.pos));
+            self.note_loose(call.pos, &shown);
             for arg in &resolved.args {
                 walk::columns_of(arg, &mut |id| refers.extend(is_of(left, id).then_some(id)));
             }
@@ -729,6 +736,15 @@ impl Binder<'_> {
             }
             JoinCondition::Using(names, alias) => self.using(kind, names, alias.as_ref(), left_items, right_items)?,
         };
+        if let Some(record) = self.noting() {
+            record.borrow_mut().joins.insert(
+                join.pos,
+                JoinRecord {
+                    items: items.clone(),
+                    on: on.clone(),
+                },
+            );
+        }
         if let Some(alias) = &join.alias {
             let columns: Vec<NsColumn> = items
                 .iter()
@@ -822,7 +838,12 @@ impl Binder<'_> {
             let ty = PgType { oid: ty, typmod };
             let convert = |c: &NsColumn| self.to_common(value(c), PgType { oid: ty.oid, typmod: -1 }, "JOIN/USING");
             let expr = match kind {
-                JoinKind::Inner | JoinKind::Left | JoinKind::Semi | JoinKind::Anti => convert(&l)?,
+                // Either will do; one that is a column as it is goes first.
+                JoinKind::Inner => match (convert(&l)?, convert(&r)?) {
+                    (l, r) if !matches!(l.kind, ExprKind::Column(_)) && matches!(r.kind, ExprKind::Column(_)) => r,
+                    (l, _) => l,
+                },
+                JoinKind::Left | JoinKind::Semi | JoinKind::Anti => convert(&l)?,
                 JoinKind::Right => convert(&r)?,
                 JoinKind::Full => Expr {
                     kind: ExprKind::Coalesce(vec![convert(&l)?, convert(&r)?]),
@@ -834,7 +855,7 @@ impl Binder<'_> {
                 ExprKind::Column(id) => Some(id),
                 _ => None,
             };
-            let origin = if kind == JoinKind::Right { r.origin } else { l.origin };
+            let origin = if plain == Some(r.column.id) { r.origin } else { l.origin };
             merged.push(NsColumn {
                 name: name.name.clone(),
                 column: RelColumn {

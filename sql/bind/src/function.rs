@@ -215,6 +215,17 @@ impl Binder<'_> {
         pos: u32,
     ) -> Result<Part> {
         let name = call.function.name.clone();
+        self.note_loose(
+            pos,
+            &Expr {
+                kind: ExprKind::Call {
+                    function: call.function.oid,
+                    args: call.args.clone(),
+                },
+                ty: call.returns,
+                position: at(pos),
+            },
+        );
         let (rel, mut columns, outer) = self.user_rows(call, Some(definitions), pos)?;
         let single = columns.len() == 1;
         if let ([one], Some(alias)) = (columns.as_mut_slice(), alias)

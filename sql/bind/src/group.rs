@@ -2,7 +2,7 @@
 
 use crate::binder::{Binder, at};
 use crate::ir::*;
-use crate::scope::{Clause, NsColumn, NsItem, Scope};
+use crate::scope::{Clause, NsItem, Scope};
 use crate::select::Target;
 use crate::walk;
 use curia_parse::ast::{self, GroupItem};
@@ -104,6 +104,9 @@ impl Binder<'_> {
             return Ok(out);
         }
         let expr = self.group_key(e, targets, scope)?;
+        if let Some(record) = self.noting() {
+            record.borrow_mut().groups.insert(e.pos, expr.clone());
+        }
         self.check_hashable(&expr).map_err(|err| err.at(at(e.pos)))?;
         Ok(vec![match keys.iter().position(|k| walk::same(k, &expr)) {
             Some(i) => i,
@@ -231,8 +234,8 @@ impl Binder<'_> {
 
 /// What may be used above the aggregation of one level.
 struct Level<'s> {
-    /// The level's own columns with their FROM items; named items go before unnamed joins that show the same columns.
-    own: HashMap<ColId, (&'s NsItem, &'s NsColumn)>,
+    /// The level's own columns with their FROM items, names and types; named items go before unnamed joins that show the same columns.
+    own: HashMap<ColId, (&'s NsItem, &'s str, PgType)>,
     /// Group columns and aggregates.
     allowed: HashSet<ColId>,
     /// Columns of items whose whole primary key is grouped.
@@ -244,10 +247,14 @@ impl<'s> Level<'s> {
         let mut own = HashMap::new();
         for item in &scope.items {
             for c in &item.columns {
-                let slot = own.entry(c.column.id).or_insert((&**item, c));
+                let this = (&**item, c.name.as_str(), c.column.ty);
+                let slot = own.entry(c.column.id).or_insert(this);
                 if slot.0.name.is_empty() {
-                    *slot = (item, c);
+                    *slot = this;
                 }
+            }
+            if let Some(id) = item.row_key {
+                own.insert(id, (&**item, "*", PgType::BYTEA));
             }
         }
         let mut dependent = HashSet::new();
@@ -264,24 +271,24 @@ impl<'s> Level<'s> {
                 .iter()
                 .all(|k| k.as_column().and_then(|i| table.columns.get(i)).is_some_and(|c| grouped(c.attnum)))
             {
-                dependent.extend(item.columns.iter().map(|c| c.column.id));
+                dependent.extend(item.columns.iter().map(|c| c.column.id).chain(item.row_key));
             }
         }
         Level { own, allowed, dependent }
     }
 
     fn check(&self, id: ColId, in_subquery: bool, position: Option<u32>, added: &mut HashMap<ColId, PgType>) -> Result<()> {
-        let Some((item, column)) = self.own.get(&id).filter(|_| !self.allowed.contains(&id)) else {
+        let Some((item, column, ty)) = self.own.get(&id).filter(|_| !self.allowed.contains(&id)) else {
             return Ok(());
         };
         if self.dependent.contains(&id) {
-            added.insert(id, column.column.ty);
+            added.insert(id, *ty);
             return Ok(());
         }
         let shown = if item.name.is_empty() {
-            column.name.clone()
+            (*column).to_owned()
         } else {
-            format!("{}.{}", item.name, column.name)
+            format!("{}.{column}", item.name)
         };
         let message = if in_subquery {
             format!("subquery uses ungrouped column \"{shown}\" from outer query")

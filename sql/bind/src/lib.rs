@@ -61,6 +61,7 @@ mod type_name;
 mod updatable;
 mod update;
 mod view;
+pub mod viewdef;
 pub mod walk;
 mod with;
 

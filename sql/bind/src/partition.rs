@@ -107,6 +107,7 @@ pub fn bound_value(catalog: &Catalog, search_path: &[String], expr: &ast::Expr, 
             names: None,
             pretty: false,
             catalog: b.cx.catalog,
+            special: None,
         }
         .text(&cast))
     })

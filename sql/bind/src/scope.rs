@@ -388,13 +388,50 @@ impl Binder<'_> {
     }
 
     fn whole_row(&self, item: &NsItem, depth: usize, scope: &Scope<'_>, pos: u32) -> Expr {
-        let fields = item.columns.iter().map(|c| self.use_column(c, depth, scope, pos)).collect();
+        let fields: Vec<Expr> = item.columns.iter().map(|c| self.use_column(c, depth, scope, pos)).collect();
         let names = item.columns.iter().map(|c| c.name.as_str().into()).collect();
-        Expr {
+        let absent = item.nullable.then(|| self.absent(item, &fields, depth, scope));
+        let row = Expr {
             kind: ExprKind::Row(fields, Some(names)),
             ty: self.row_type(item),
             position: at(pos),
+        };
+        match absent {
+            None => row,
+            Some(absent) => Expr {
+                ty: row.ty,
+                position: row.position,
+                kind: ExprKind::Case {
+                    branches: vec![(absent, self.constant(Datum::Null, row.ty, None))],
+                    otherwise: Some(Box::new(row)),
+                },
+            },
         }
+    }
+
+    /// Whether an outer join found no row of an item: a table's row has a key, another item's is taken for absent when it is all NULL.
+    fn absent(&self, item: &NsItem, fields: &[Expr], depth: usize, scope: &Scope<'_>) -> Expr {
+        let is_null = |arg: Expr| Expr {
+            kind: ExprKind::IsNull {
+                arg: Box::new(arg),
+                negated: false,
+            },
+            ty: PgType::BOOL,
+            position: None,
+        };
+        let Some(id) = item.row_key else {
+            return Expr {
+                kind: ExprKind::And(fields.iter().cloned().map(is_null).collect()),
+                ty: PgType::BOOL,
+                position: None,
+            };
+        };
+        scope.note_outer(depth, id);
+        is_null(Expr {
+            kind: ExprKind::Column(id),
+            ty: PgType::BYTEA,
+            position: None,
+        })
     }
 
     fn system_column(&self, scope: &Scope<'_>, item: Option<(usize, &NsItem)>, name: &str, pos: u32) -> Result<Option<Expr>> {

@@ -10,6 +10,7 @@ use crate::ir::*;
 use crate::name::output_name;
 use crate::order::OrderItem;
 use crate::scope::{Clause, NsItem, Scope};
+use crate::viewdef::SelectRecord;
 use crate::walk;
 use curia_parse::ast::{self, SelectItem, SetExpr};
 use curia_types::{PgType, Result, SqlError, SqlState, oid};
@@ -85,8 +86,10 @@ impl Binder<'_> {
         }
         scope.named_windows.borrow_mut().extend(select.windows.iter().cloned());
         let mut targets = self.targets(&select.items, scope, Clause::Select)?;
+        let mut shown_filter = None;
         if let Some(filter) = &select.filter {
             let predicate = self.condition(filter, scope, Clause::Where, "WHERE")?;
+            shown_filter = self.noting().map(|_| predicate.clone());
             rel = Rel::Filter {
                 input: Box::new(rel),
                 predicate,
@@ -116,6 +119,14 @@ impl Binder<'_> {
                 self.check_hashable(&t.expr)?;
             }
         }
+        self.note_select(select.pos, scope, || SelectRecord {
+            items: scope.items.clone(),
+            targets: targets.clone(),
+            filter: shown_filter,
+            having: having.clone(),
+            order: order.clone(),
+            distinct_on: distinct_on.clone().unwrap_or_default(),
+        });
         let mut aggregates = std::mem::take(&mut *scope.aggregates.borrow_mut());
         let mut windows = std::mem::take(&mut *scope.windows.borrow_mut());
         let mut sets = std::mem::take(&mut *scope.sets.borrow_mut());
@@ -318,8 +329,9 @@ impl Binder<'_> {
             return Ok(rel);
         }
         let bind = |e: &ast::Expr, clause: Clause, what: &str| -> Result<Box<Expr>> {
-            let e = self.expr_in(e, scope, clause)?;
-            let e = self.specific(e, PgType::INT8, what)?;
+            let bound = self.expr_in(e, scope, clause)?;
+            self.note_loose(e.pos, &bound);
+            let e = self.specific(bound, PgType::INT8, what)?;
             let mut columns = false;
             walk::columns_of(&e, &mut |id| {
                 columns |= scope.items.iter().flat_map(|i| &i.columns).any(|c| c.column.id == id)
@@ -456,6 +468,9 @@ impl Binder<'_> {
             });
             rel_columns.push(rel_column);
             rows.iter_mut().zip(column).for_each(|(row, e)| row.push(e));
+        }
+        if let Some(record) = self.noting() {
+            record.borrow_mut().values.insert(values.pos, rows.clone());
         }
         Ok(Query {
             rel: Rel::Values {

@@ -110,6 +110,11 @@ impl Meanings {
         !self.inside.borrow().is_empty()
     }
 
+    /// Whether a view's query is being bound that is no part of another's.
+    pub fn is_outermost_view(&self) -> bool {
+        self.inside.borrow().len() == 1
+    }
+
     /// Whether a view is being made, whose query does not run now.
     pub fn keeps(&self) -> bool {
         self.found.borrow().is_some()

@@ -500,6 +500,13 @@ pub struct Sequence {
     pub storage: StorageId,
 }
 
+impl Sequence {
+    /// Whether a stored default's text mentions it: by OID, so that renaming it changes nothing.
+    pub fn is_mentioned(&self, default: &str) -> bool {
+        default.contains(&format!("'{}'::regclass", self.oid))
+    }
+}
+
 /// A function or procedure in SQL.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Function {
@@ -725,6 +732,27 @@ impl Table {
     /// The partitioned table that it is a partition of.
     pub fn partition_of(&self) -> Option<Oid> {
         self.partition_bound.as_ref().and_then(|_| self.parents.first().copied())
+    }
+    /// The view that a materialized view would be; `None` for another table.
+    pub fn as_view(&self) -> Option<View> {
+        let materialized = self.materialized.as_ref()?;
+        let column = |c: &Column| ViewColumn {
+            name: c.name.clone(),
+            ty: c.ty,
+            default: None,
+        };
+        Some(View {
+            oid: self.oid,
+            schema: self.schema,
+            name: self.name.clone(),
+            owner: self.owner,
+            row_type: self.row_type,
+            row_array: self.row_array,
+            columns: self.live_columns().map(|(_, c)| column(c)).collect(),
+            query: materialized.query.clone(),
+            relations: materialized.relations.clone(),
+            options: Vec::new(),
+        })
     }
     /// Finds an index by OID.
     pub fn index(&self, oid: Oid) -> Option<&Index> {

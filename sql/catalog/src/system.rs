@@ -1,7 +1,7 @@
 //! The static definitions of `pg_catalog` and `information_schema`: names, OIDs and columns as PostgreSQL 15 has them; and of the
 //! schema `curia`, whose views show the cluster (`system/curia.tsv`). Nobody stores that schema: it is there in every catalog.
 //!
-//! They are data (`system/columns.tsv`, written by `system_facts.sh` from a running PostgreSQL); the rows are computed by
+//! They are data (`system/columns.tsv` and `system/indexes.tsv`, written by `system_facts.sh` from a running PostgreSQL); the rows are computed by
 //! `curia-execute`, which shows nothing for those that describe objects Curia does not have yet. Types that only PostgreSQL's
 //! inside uses (`pg_lsn`) are shown as text, `xid` as oid.
 
@@ -10,7 +10,10 @@ use curia_types::PgType;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+mod indexes;
+
 pub use crate::lookup::{CURIA, INFORMATION_SCHEMA, PG_CATALOG, PUBLIC};
+pub use indexes::{SystemIndex, system_indexes};
 
 /// A system table or view.
 #[derive(Clone, Debug, PartialEq)]

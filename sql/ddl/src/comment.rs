@@ -2,9 +2,9 @@
 
 use crate::Ddl;
 use crate::names::{find_column, no_schema};
-use curia_catalog::{Change, Class, Comment as Stored, ObjectKey, Oid, Relation};
+use curia_catalog::{Change, Class, Comment as Stored, ObjectKey, Oid, Relation, TypeKind};
 use curia_parse::ObjectName;
-use curia_parse::ast::{Comment, ObjectKind, RoleSpec};
+use curia_parse::ast::{Comment, Ident, ObjectKind, RoleSpec};
 use curia_types::{Result, SqlError, SqlState};
 
 impl Ddl<'_> {
@@ -69,8 +69,14 @@ impl Ddl<'_> {
                 if table.is_empty() {
                     return Err(SqlError::new(SqlState::SYNTAX_ERROR, "column name must be qualified"));
                 }
-                let table = self.find_indexed(&ObjectName { parts: table.to_vec() })?;
-                (table.oid, table.columns[find_column(&table, column)?].attnum)
+                self.commented_column(&ObjectName { parts: table.to_vec() }, column)?
+            }
+            ObjectKind::Function => {
+                let (kind, name) = s
+                    .routine
+                    .as_ref()
+                    .ok_or_else(|| SqlError::internal("a function without its name"))?;
+                (self.routine(*kind, name)?.ok_or_else(|| self.no_routine(*kind, name))?.oid, 0)
             }
             ObjectKind::Constraint => {
                 if let (Some(domain), true) = (&s.table, s.on_domain) {
@@ -93,15 +99,43 @@ impl Ddl<'_> {
             }
             ObjectKind::Type => (self.commented_type(&s.name, false)?, 0),
             ObjectKind::Domain => (self.commented_type(&s.name, true)?, 0),
-            other => {
-                return Err(SqlError::unsupported(format!(
-                    "COMMENT ON {}",
-                    crate::depend::kind_name(other).to_uppercase()
-                )));
-            }
         };
-        self.must_own(object)?;
+        let catalog = self.catalog();
+        let composite = catalog.types.values().find(|t| t.relation() == Some(object)).map(|t| t.oid);
+        self.must_own(composite.unwrap_or(object))?;
         self.put_comment(object, attnum, s.text.as_deref())
+    }
+
+    /// A column of a table or view, or an attribute of a composite type.
+    fn commented_column(&self, relation: &ObjectName, column: &Ident) -> Result<(Oid, i16)> {
+        let missing = |relation: &str| {
+            SqlError::new(
+                SqlState::UNDEFINED_COLUMN,
+                format!("column \"{}\" of relation \"{relation}\" does not exist", column.name),
+            )
+        };
+        let catalog = self.catalog();
+        match self.lookup(relation)? {
+            Some(Relation::View(oid)) => {
+                let view = catalog
+                    .views
+                    .get(&oid)
+                    .ok_or_else(|| SqlError::internal("a view that is not there"))?;
+                let at = view.columns.iter().position(|c| c.name == column.name);
+                Ok((oid, at.ok_or_else(|| missing(&view.name))? as i16 + 1))
+            }
+            None if let Ok(ty) = self.commented_type(relation, false)
+                && let Some(TypeKind::Composite { relation, attributes }) = catalog.types.get(&ty).map(|t| &t.kind) =>
+            {
+                let name = catalog.types.get(&ty).map_or("", |t| &t.name);
+                let found = attributes.iter().find(|a| a.name == column.name);
+                Ok((*relation, found.ok_or_else(|| missing(name))?.attnum))
+            }
+            _ => {
+                let table = self.find_indexed(relation)?;
+                Ok((table.oid, table.columns[find_column(&table, column)?].attnum))
+            }
+        }
     }
 
     fn put_comment(&mut self, object: Oid, attnum: i16, text: Option<&str>) -> Result<()> {

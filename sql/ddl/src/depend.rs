@@ -344,11 +344,7 @@ impl Ddl<'_> {
                     }
                     for table in catalog.tables.values().filter(|t| !goes(t.oid)) {
                         for (i, column) in table.live_columns() {
-                            if column
-                                .default
-                                .as_deref()
-                                .is_some_and(|d| crate::expression::mentions_sequence(d, oid))
-                            {
+                            if column.default.as_deref().is_some_and(|d| sequence.is_mentioned(d)) {
                                 let shown = format!(
                                     "default value for column {} of table {}",
                                     column.name,
@@ -601,11 +597,7 @@ impl Ddl<'_> {
             }
             Relation::View(oid) => {
                 self.change(Change::drop(Class::View, oid))?;
-                self.change(Change::Drop(ObjectKey {
-                    class: Class::Comment,
-                    oid,
-                    sub: 0,
-                }))
+                self.forget_comments(oid)
             }
             Relation::Sequence(oid) => {
                 let sequence = self.sequence(oid)?;
@@ -621,17 +613,15 @@ impl Ddl<'_> {
     }
 
     fn drop_comments(&mut self, oid: Oid, table: &Table) -> Result<()> {
+        let of_parts = table.indexes.iter().map(|i| i.oid).chain(table.constraints.iter().map(|c| c.oid));
+        std::iter::once(oid).chain(of_parts).try_for_each(|oid| self.forget_comments(oid))
+    }
+
+    /// Drops the comments on an object and on its columns.
+    pub(crate) fn forget_comments(&mut self, oid: Oid) -> Result<()> {
         let catalog = self.catalog();
-        let of_table = catalog.comments.range((oid, i16::MIN)..=(oid, i16::MAX)).map(|(k, _)| *k);
-        let of_parts = table
-            .indexes
-            .iter()
-            .map(|i| (i.oid, 0))
-            .chain(table.constraints.iter().map(|c| (c.oid, 0)));
-        for (oid, sub) in of_table
-            .chain(of_parts.filter(|k| catalog.comments.contains_key(k)))
-            .collect::<Vec<_>>()
-        {
+        let of_object: Vec<_> = catalog.comments.range((oid, i16::MIN)..=(oid, i16::MAX)).map(|(k, _)| *k).collect();
+        for (oid, sub) in of_object {
             self.change(Change::Drop(ObjectKey {
                 class: Class::Comment,
                 oid,

@@ -64,8 +64,3 @@ impl Ddl<'_> {
 pub(crate) fn nextval_text(sequence: Oid) -> String {
     format!("nextval('{sequence}'::regclass)")
 }
-
-/// Whether a default's text mentions a sequence (as [`nextval_text`] and the binder write it).
-pub(crate) fn mentions_sequence(text: &str, sequence: Oid) -> bool {
-    text.contains(&format!("'{sequence}'::regclass"))
-}

@@ -273,7 +273,7 @@ impl Ddl<'_> {
     }
 
     /// The routine that a name means; `None` where there is none.
-    fn routine(&self, kind: RoutineKind, name: &RoutineName) -> Result<Option<Function>> {
+    pub(crate) fn routine(&self, kind: RoutineKind, name: &RoutineName) -> Result<Option<Function>> {
         let catalog = self.catalog();
         let path: Vec<String> = match name.name.schema() {
             Some(schema) => {
@@ -319,7 +319,7 @@ impl Ddl<'_> {
     }
 
     /// 42883, as PostgreSQL words it with and without arguments.
-    fn no_routine(&self, kind: RoutineKind, name: &RoutineName) -> SqlError {
+    pub(crate) fn no_routine(&self, kind: RoutineKind, name: &RoutineName) -> SqlError {
         let message = match &name.parameters {
             None => format!("could not find a {} named \"{}\"", kind.word(), name.name),
             Some(parameters) => {

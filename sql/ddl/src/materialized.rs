@@ -5,7 +5,7 @@ use crate::column::{MAX_COLUMNS, too_many_columns};
 use crate::depend::Dependent;
 use crate::names::relation_exists;
 use crate::table::check_storage_options;
-use curia_catalog::{Change, Materialized, Relation, Table, View, ViewColumn};
+use curia_catalog::{Change, Materialized, Relation, Table};
 use curia_parse::ast::{AlterTableAction as Action, ColumnDef, CreateTableAs, Ident, Persistence, RefreshMaterializedView, TableSource};
 use curia_txn::TableLock;
 use curia_types::{Result, SqlError, SqlState};
@@ -143,28 +143,9 @@ impl Ddl<'_> {
 
     /// Fills the storages of a materialized view by its query; gives the number of rows.
     async fn fill_materialized(&mut self, table: &Table) -> Result<u64> {
-        let Some(materialized) = &table.materialized else {
-            return Err(SqlError::internal("a table is no materialized view"));
-        };
-        let view = View {
-            oid: table.oid,
-            schema: table.schema,
-            name: table.name.clone(),
-            owner: table.owner,
-            row_type: table.row_type,
-            row_array: table.row_array,
-            columns: table
-                .live_columns()
-                .map(|(_, c)| ViewColumn {
-                    name: c.name.clone(),
-                    ty: c.ty,
-                    default: None,
-                })
-                .collect(),
-            query: materialized.query.clone(),
-            relations: materialized.relations.clone(),
-            options: Vec::new(),
-        };
+        let view = table
+            .as_view()
+            .ok_or_else(|| SqlError::internal("a table is no materialized view"))?;
         let rows = self.queries.open_view(self.tx, Arc::new(view)).await?;
         self.fill_with(table, rows).await
     }

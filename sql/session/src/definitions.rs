@@ -249,7 +249,7 @@ impl Session {
             return Ok(None);
         }
         // By its full name: the search path may find another table of this name first.
-        let (schema, _) = self
+        let (schema, made) = self
             .created(c)?
             .ok_or_else(|| SqlError::internal("CREATE TABLE AS did not create"))?;
         let insert = ast::Insert {
@@ -273,6 +273,9 @@ impl Session {
         };
         let mut inner = Prepared::transient(&prepared.sql, Arc::new(parsed));
         inner.declared = declared;
+        let catalog = self.transaction()?.catalog();
+        let planned = self.plan_prepared(&inner, &catalog, out).await?;
+        planned.permit_filling(&catalog, made.oid())?;
         Ok(Some((inner, params)))
     }
 

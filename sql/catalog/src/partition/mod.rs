@@ -13,6 +13,7 @@
 //! ```
 
 pub mod hash;
+pub mod referenced;
 pub mod routing;
 pub mod shown;
 

@@ -25,7 +25,11 @@ impl Ddl<'_> {
         let has_children = self.catalog().has_children(oid);
         match action {
             Action::AttachPartition { name, bound: Some(bound) } => return self.attach_partition(oid, name, bound).await,
-            Action::DetachPartition { name, concurrently, .. } => return self.detach_partition(oid, name, *concurrently).await,
+            Action::DetachPartition {
+                name,
+                concurrently,
+                finalize,
+            } => return self.detach_partition(oid, name, *concurrently, *finalize).await,
             Action::Inherit(name) => return self.add_parent(table, name).await,
             Action::NoInherit(name) => return self.remove_parent(table, name),
             Action::SetOptions(options) if table.is_partitioned() && !options.is_empty() => {

@@ -9,7 +9,7 @@ use curia_catalog::{Change, Oid, Relation, Table};
 use curia_parse::ObjectName;
 use curia_parse::ast::PartitionBoundSpec;
 use curia_txn::TableLock;
-use curia_types::{Result, SqlError, SqlState};
+use curia_types::{Result, SqlError, SqlState, text_io};
 
 impl Ddl<'_> {
     pub(crate) async fn attach_partition(&mut self, parent: Oid, name: &ObjectName, spec: &PartitionBoundSpec) -> Result<()> {
@@ -86,7 +86,8 @@ impl Ddl<'_> {
         self.check_default_partition(&parent, &bound).await
     }
 
-    pub(crate) async fn detach_partition(&mut self, parent: Oid, name: &ObjectName, concurrently: bool) -> Result<()> {
+    /// A detachment is never left half done, also not by CONCURRENTLY, so FINALIZE finds none.
+    pub(crate) async fn detach_partition(&mut self, parent: Oid, name: &ObjectName, concurrently: bool, finalize: bool) -> Result<()> {
         let parent = self.table(parent)?;
         if !parent.is_partitioned() {
             let message = format!("ALTER action DETACH PARTITION cannot be performed on relation \"{}\"", parent.name);
@@ -110,6 +111,13 @@ impl Ddl<'_> {
                 SqlState::UNDEFINED_TABLE,
                 format!("relation \"{}\" is not a partition of relation \"{}\"", table.name, parent.name),
             ));
+        }
+        if finalize {
+            return Err(SqlError::new(
+                SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("cannot complete detaching partition \"{}\"", table.name),
+            )
+            .detail("There's no pending concurrent detach."));
         }
         self.refuse_referenced_rows(&parent, &table).await?;
         table.partition_bound = None;
@@ -138,21 +146,40 @@ impl Ddl<'_> {
                     .collect();
                 for leaf in catalog.family(table.oid) {
                     let Some(leaf) = catalog.tables.get(&leaf) else { continue };
+                    let names: Vec<&str> = key.key.iter().map(|k| top.columns[*k].name.as_str()).collect();
+                    let columns: Vec<String> = names.iter().map(|n| format!("pk.{}", curia_parse::quote_identifier(n))).collect();
                     let query = format!(
-                        "SELECT 1 FROM {} AS fk JOIN ONLY {} AS pk ON {} LIMIT 1",
+                        "SELECT {} FROM {} AS fk JOIN ONLY {} AS pk ON {} LIMIT 1",
+                        columns.join(", "),
                         self.qualified(from),
                         self.qualified(leaf),
                         join.join(" AND ")
                     );
                     let mut rows = self.queries.open(self.tx, &query).await?;
-                    if rows.next().await?.is_some_and(|batch| !batch.is_empty()) {
+                    let first = rows.next().await?.and_then(|batch| batch.into_iter().next());
+                    if let Some(row) = first {
+                        let part = catalog
+                            .referenced_parts(from, c, key)
+                            .into_iter()
+                            .find(|p| p.partition.oid == table.oid);
+                        let name = part.map_or_else(|| c.name.clone(), |p| p.name);
+                        let io = self.shown_io();
+                        let values = row
+                            .iter()
+                            .zip(&key.key)
+                            .map(|(v, k)| text_io::to_string(top.columns[*k].ty, v, &io));
                         return Err(SqlError::new(
                             SqlState::FOREIGN_KEY_VIOLATION,
-                            format!(
-                                "removing partition \"{}\" violates foreign key constraint \"{}\"",
-                                table.name, c.name
-                            ),
-                        ));
+                            format!("removing partition \"{}\" violates foreign key constraint \"{name}\"", table.name),
+                        )
+                        .detail(format!(
+                            "Key ({})=({}) is still referenced from table \"{}\".",
+                            names.join(", "),
+                            values.collect::<Vec<_>>().join(", "),
+                            from.name
+                        ))
+                        .table(catalog.schema_name(from.schema), &from.name)
+                        .constraint(&name));
                     }
                 }
             }

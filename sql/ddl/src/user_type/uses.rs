@@ -2,7 +2,7 @@
 
 use crate::Ddl;
 use crate::names::no_schema;
-use curia_catalog::{Change, Class, ObjectKey, Oid, Relation, TypeKind};
+use curia_catalog::{Change, Class, Oid, Relation, TypeKind};
 use curia_parse::ast::{DropObjects, Ident, ObjectKind};
 use curia_txn::TableLock;
 use curia_types::type_info::UserKind;
@@ -251,12 +251,11 @@ impl Ddl<'_> {
             self.drop_use(u.user).await?;
         }
         for oid in going {
+            // Those of attributes are by its relation.
+            let relation = self.catalog().types.get(&oid).and_then(|t| t.relation());
+            relation.map_or(Ok(()), |r| self.forget_comments(r))?;
+            self.forget_comments(oid)?;
             self.change(Change::drop(Class::Type, oid))?;
-            self.change(Change::Drop(ObjectKey {
-                class: Class::Comment,
-                oid,
-                sub: 0,
-            }))?;
         }
         Ok(())
     }

@@ -3,9 +3,10 @@
 use super::relations::class_of;
 use super::{partitions, routines};
 use crate::exec::Exec;
+use curia_bind::viewdef::ViewStyle;
 use curia_bind::{ddl, deparse};
-use curia_catalog::system::{system_table, system_tables};
-use curia_catalog::{Catalog, Index, Oid, Relation, StorageId, Table, temporary};
+use curia_catalog::system::{SystemIndex, system_indexes, system_table, system_tables};
+use curia_catalog::{Catalog, Constraint, ConstraintKind, ForeignKey, Index, Oid, Relation, StorageId, Table, temporary};
 use curia_types::type_info::quote_identifier;
 use curia_types::{Datum, PgType, Result, SqlError, SqlState, type_info};
 use std::sync::Arc;
@@ -70,6 +71,14 @@ pub fn catalog_call(scope: &CatalogScope<'_>, function: &str, args: &[Datum]) ->
         | "pg_ts_dict_is_visible"
         | "pg_ts_parser_is_visible"
         | "pg_ts_template_is_visible" => Datum::Bool(true),
+        "pg_get_indexdef" if system_index(oid(0)).is_some() => some(system_index(oid(0)).map(|i| {
+            match number(1) {
+                n if n > 0 => super::relations::system_keys(i)
+                    .nth(n as usize - 1)
+                    .map_or_else(String::new, |c| c.name.to_owned()),
+                _ => system_index_shown(i),
+            }
+        })),
         "pg_get_indexdef" => some(find_index(c, oid(0)).map(|(t, i)| {
             let pretty = flag(2);
             match number(1) {
@@ -93,7 +102,9 @@ pub fn catalog_call(scope: &CatalogScope<'_>, function: &str, args: &[Datum]) ->
                     .find(|k| k.oid == id)
                     .map(|k| deparse::constraint(c, scope.search_path, t, k, flag(1)))
             });
-            some(of_table.or_else(|| super::user_types::constraint_shown(c, scope.search_path, id, flag(1))))
+            let of_table = of_table.or_else(|| referenced_part_shown(scope, id, flag(1)));
+            let of_domain = || super::user_types::constraint_shown(c, scope.search_path, id, flag(1));
+            some(of_table.or_else(of_domain).or_else(|| system_constraint_shown(id)))
         }
         "pg_get_expr" => {
             let table = c.tables.get(&oid(1)).map(|t| &**t);
@@ -104,8 +115,12 @@ pub fn catalog_call(scope: &CatalogScope<'_>, function: &str, args: &[Datum]) ->
                 Some(Datum::Text(_)) => relation_named(scope, &string(0)).unwrap_or(0),
                 _ => oid(0),
             };
-            let materialized = || Some(super::view_definition(&c.tables.get(&id)?.materialized.as_ref()?.query));
-            some(c.views.get(&id).map(|v| super::view_definition(&v.query)).or_else(materialized))
+            let style = match args.get(1) {
+                Some(Datum::Bool(pretty)) => ViewStyle { pretty: *pretty, wrap: 0 },
+                Some(Datum::Int4(wrap)) => ViewStyle { pretty: true, wrap: *wrap },
+                _ => super::PLAIN,
+            };
+            some(super::view_definition(c, scope.search_path, id, style))
         }
         "pg_get_partkeydef" => some(partitions::key_shown(c, oid(0))),
         "pg_get_partition_constraintdef" => some(partitions::constraint_shown(scope, oid(0))),
@@ -262,6 +277,57 @@ fn describe_object(scope: &CatalogScope<'_>, class: u32, object: u32, sub: i16) 
     })
 }
 
+/// The part of a foreign key that refers to a partition, as a constraint.
+fn referenced_part_shown(scope: &CatalogScope<'_>, id: Oid, pretty: bool) -> Option<String> {
+    let c = scope.catalog;
+    c.tables.values().find_map(|t| {
+        t.foreign_keys().find_map(|(whole, key)| {
+            let part = c.referenced_parts(t, whole, key).into_iter().find(|p| p.oid == id)?;
+            let key = ForeignKey {
+                table: part.partition.oid,
+                key: part.key,
+                index: part.index,
+                ..key.clone()
+            };
+            let part = Constraint {
+                kind: ConstraintKind::ForeignKey(key),
+                ..whole.clone()
+            };
+            Some(deparse::constraint(c, scope.search_path, t, &part, pretty))
+        })
+    })
+}
+
+fn system_index(id: Oid) -> Option<&'static SystemIndex> {
+    system_indexes().iter().find(|i| i.oid == id)
+}
+
+fn system_key_list(index: &SystemIndex) -> String {
+    super::relations::system_keys(index).map(|c| c.name).collect::<Vec<_>>().join(", ")
+}
+
+/// `pg_get_indexdef` of an index of a system table.
+pub(super) fn system_index_shown(index: &SystemIndex) -> String {
+    format!(
+        "CREATE {}INDEX {} ON pg_catalog.{} USING btree ({})",
+        if index.unique { "UNIQUE " } else { "" },
+        index.name,
+        system_table(index.table).map_or("", |t| t.name),
+        system_key_list(index)
+    )
+}
+
+fn system_constraint_shown(id: Oid) -> Option<String> {
+    let of = |i: &&SystemIndex| i.constraint.is_some_and(|(_, oid)| oid == id);
+    let index = system_indexes().iter().find(of)?;
+    let kind = if matches!(index.constraint, Some(('p', _))) {
+        "PRIMARY KEY"
+    } else {
+        "UNIQUE"
+    };
+    Some(format!("{kind} ({})", system_key_list(index)))
+}
+
 fn find_index(c: &Catalog, id: Oid) -> Option<(&Arc<Table>, &Index)> {
     c.tables.values().find_map(|t| t.index(id).map(|i| (t, i)))
 }
@@ -270,6 +336,9 @@ fn find_index(c: &Catalog, id: Oid) -> Option<(&Arc<Table>, &Index)> {
 fn relation_visible(scope: &CatalogScope<'_>, id: Oid) -> Datum {
     if let Some(s) = system_table(id) {
         return Datum::Bool(s.schema_name == "pg_catalog" || scope.search_path.iter().any(|p| p == s.schema_name));
+    }
+    if system_index(id).is_some() {
+        return Datum::Bool(true);
     }
     match scope.catalog.relation_by_oid(id) {
         // The relation behind a composite type is found as its type is.
@@ -313,6 +382,7 @@ pub(super) fn relation_named(scope: &CatalogScope<'_>, name: &str) -> Option<Oid
             .iter()
             .find(|t| t.schema_name == schema && t.name == name)
             .map(|t| t.oid)
+            .or_else(|| Some(system_indexes().iter().find(|i| schema == "pg_catalog" && i.name == name)?.oid))
     };
     let stored = |path: &[String], name: &str| scope.catalog.relation(path, name).map(Relation::oid);
     match split_name(name).as_slice() {

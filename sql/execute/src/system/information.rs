@@ -172,7 +172,7 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
                     ("table_catalog", database.clone()),
                     ("table_schema", text(catalog.schema_name(v.schema))),
                     ("table_name", text(&v.name)),
-                    ("view_definition", text(super::view_definition(&v.query))),
+                    ("view_definition", super::shown_view(exec, v.oid)),
                     (
                         "check_option",
                         text(check.map_or_else(|| "NONE".to_owned(), |(_, value)| value.to_uppercase())),

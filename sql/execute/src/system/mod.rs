@@ -4,6 +4,7 @@
 //! column is NOT NULL. Tables without a producer describe objects that Curia does not have and are empty.
 
 mod builtin;
+mod depend;
 mod facts;
 mod functions;
 mod has_privilege;
@@ -25,8 +26,9 @@ use crate::eval::Env;
 use crate::exec::Exec;
 use crate::rows::{Cursor, Held, Operator, Row};
 use curia_bind::ir::RelColumn;
-use curia_catalog::Oid;
+use curia_bind::viewdef::{self, ViewStyle};
 use curia_catalog::system::{SystemTable, system_table};
+use curia_catalog::{Catalog, Oid};
 use curia_types::datum::ArrayValue;
 use curia_types::{Datum, PgType, Result, SqlError, oid};
 use std::sync::Arc;
@@ -152,10 +154,25 @@ fn zero(ty: PgType) -> Datum {
     }
 }
 
-/// A view's query as `pg_get_viewdef` gives it: as it was written.
-fn view_definition(query: &str) -> String {
-    format!(" {query};")
+/// `pg_get_viewdef` of a view or a materialized view; `None` for another relation.
+pub(crate) fn view_definition(catalog: &Catalog, search_path: &[String], relation: Oid, style: ViewStyle) -> Option<String> {
+    let view = match catalog.views.get(&relation) {
+        Some(view) => view.clone(),
+        None => Arc::new(catalog.tables.get(&relation)?.as_view()?),
+    };
+    Some(viewdef::shown(catalog, search_path, &view, style))
 }
+
+/// `pg_get_viewdef(oid)`, for the catalogs' own views.
+fn shown_view(exec: &Exec, view: Oid) -> Datum {
+    exec.context
+        .session_call(PG_GET_VIEWDEF, &[Datum::Oid(view)])
+        .unwrap_or(Datum::Null)
+}
+
+/// `pg_proc.oid` of `pg_get_viewdef(oid)`.
+const PG_GET_VIEWDEF: u32 = 1641;
+const PLAIN: ViewStyle = ViewStyle { pretty: false, wrap: 0 };
 
 pub(crate) fn text(s: impl AsRef<str>) -> Datum {
     Datum::text(s)

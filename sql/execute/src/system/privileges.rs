@@ -3,7 +3,9 @@
 use super::has_privilege::acl_datum;
 use super::relations::owner;
 use super::{Rows, oid_of, text};
-use curia_catalog::system::{SystemTable, system_tables};
+use curia_catalog::lookup::FIRST_ROLE;
+use curia_catalog::privilege::system;
+use curia_catalog::system::{CURIA, INFORMATION_SCHEMA, PG_CATALOG, PUBLIC, SystemTable, system_tables};
 use curia_catalog::{AclItem, Catalog, Kind, Oid, PUBLIC_ROLE, Rights, TypeKind};
 use curia_types::Datum;
 
@@ -43,6 +45,28 @@ pub(super) fn fill(table: &'static SystemTable, catalog: &Catalog, rows: &mut [V
         };
         if let Some(items) = catalog.acl(oid, attnum) {
             row[list] = acl_datum(catalog, &items);
+        }
+    }
+}
+
+/// Rows of `pg_init_privs`: what the system's own objects come with, which dumps leave out.
+pub(super) fn initial(catalog: &Catalog, out: &mut Rows) {
+    let mut add = |class: u32, object: Oid, items: &[AclItem]| {
+        out.add(&[
+            ("objoid", oid_of(object)),
+            ("classoid", oid_of(class)),
+            ("privtype", text("i")),
+            ("initprivs", acl_datum(catalog, items)),
+        ]);
+    };
+    for table in system_tables() {
+        if let Some(items) = system::table_acl(table, FIRST_ROLE) {
+            add(super::relations::CLASS, table.oid, &items);
+        }
+    }
+    for schema in [PUBLIC, PG_CATALOG, INFORMATION_SCHEMA, CURIA] {
+        if let Some(schema) = catalog.schemas.get(&schema) {
+            add(2615, schema.oid, &system::schema_acl(schema.owner));
         }
     }
 }
@@ -294,7 +318,7 @@ fn relations(catalog: &Catalog) -> impl Iterator<Item = Shown<'_>> {
         oid: s.oid,
         schema: s.schema,
         name: s.name,
-        owner: curia_catalog::lookup::FIRST_ROLE,
+        owner: FIRST_ROLE,
         columns: (1..).zip(&s.columns).map(|(n, c)| (n, c.name)).collect(),
     });
     tables.chain(views).chain(system)

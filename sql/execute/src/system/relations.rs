@@ -4,16 +4,16 @@ use super::{Rows, flag, int2, int2s, int4, oid_of, oids, partitions, text};
 use crate::exec::Exec;
 use crate::write::References;
 use curia_bind::deparse;
-use curia_catalog::system::{CURIA, SystemTable, system_tables};
+use curia_catalog::system::{CURIA, PG_CATALOG, SystemColumn, SystemIndex, SystemTable, system_indexes, system_table, system_tables};
 use curia_catalog::{Catalog, ConstraintKind, ForeignKeyAction, Identity, Index, KeyOf, Oid, Sequence, Table, Timing};
 use curia_types::{Datum, PgType, oid, type_info};
 
 /// OID of `pg_class`, as dependencies and comments name it.
-const CLASS: u32 = 1259;
+pub(super) const CLASS: u32 = 1259;
 /// OID of `pg_extension`.
-const EXTENSIONS: u32 = 3079;
+pub(super) const EXTENSIONS: u32 = 3079;
 /// OID of the extension whose the schema `curia` is.
-const EXTENSION: Oid = 15_001;
+pub(super) const EXTENSION: Oid = 15_001;
 
 /// Adds the rows of one of these tables; false for another one.
 pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows) -> bool {
@@ -41,8 +41,12 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
             for t in catalog.tables.values() {
                 t.indexes.iter().for_each(|i| index_row(t, i, out));
             }
+            system_indexes().iter().for_each(|i| system_index_row(i, out));
         }
-        "pg_constraint" => constraints(catalog, out),
+        "pg_constraint" => {
+            constraints(catalog, out);
+            system_indexes().iter().for_each(|i| system_constraint_row(i, out));
+        }
         "pg_inherits" => partitions::inherits(catalog, out),
         "pg_partitioned_table" => partitions::partitioned(catalog, out),
         "pg_sequence" => {
@@ -84,7 +88,7 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
                     ("matviewowner", text(owner(catalog, t.owner))),
                     ("hasindexes", flag(!t.indexes.is_empty())),
                     ("ispopulated", flag(m.populated)),
-                    ("definition", text(super::view_definition(&m.query))),
+                    ("definition", super::shown_view(exec, t.oid)),
                 ]);
             }
         }
@@ -105,7 +109,7 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
                     ("schemaname", text(s.schema_name)),
                     ("tablename", text(s.name)),
                     ("tableowner", text(owner(catalog, 10))),
-                    ("hasindexes", flag(false)),
+                    ("hasindexes", flag(system_indexes().iter().any(|i| i.table == s.oid))),
                     ("hasrules", flag(false)),
                     ("hastriggers", flag(false)),
                     ("rowsecurity", flag(false)),
@@ -123,6 +127,14 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
                     ]);
                 }
             }
+            for i in system_indexes() {
+                out.add(&[
+                    ("schemaname", text("pg_catalog")),
+                    ("tablename", text(system_table(i.table).map_or("", |t| t.name))),
+                    ("indexname", text(i.name)),
+                    ("indexdef", text(super::functions::system_index_shown(i))),
+                ]);
+            }
         }
         "pg_views" => {
             for v in catalog.views.values() {
@@ -130,7 +142,7 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
                     ("schemaname", text(catalog.schema_name(v.schema))),
                     ("viewname", text(&v.name)),
                     ("viewowner", text(owner(catalog, v.owner))),
-                    ("definition", text(super::view_definition(&v.query))),
+                    ("definition", super::shown_view(exec, v.oid)),
                 ]);
             }
             for s in system_tables().iter().filter(|s| s.kind == 'v') {
@@ -141,7 +153,6 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
                 ]);
             }
         }
-        "pg_depend" => dependencies(catalog, out),
         // Dumps leave out what is an extension's, and the schema `curia` is there without being made.
         "pg_extension" => out.add(&[
             ("oid", oid_of(EXTENSION)),
@@ -150,6 +161,22 @@ pub(super) fn produce(name: &str, catalog: &Catalog, exec: &Exec, out: &mut Rows
             ("extnamespace", oid_of(CURIA)),
             ("extversion", text(env!("CARGO_PKG_VERSION"))),
         ]),
+        "pg_depend" => super::depend::produce(catalog, out),
+        "pg_rewrite" => {
+            let view = |relation: Oid| {
+                [
+                    ("oid", oid_of(rule_oid(relation))),
+                    ("rulename", text("_RETURN")),
+                    ("ev_class", oid_of(relation)),
+                    ("ev_type", text("1")),
+                    ("ev_enabled", text("O")),
+                    ("is_instead", flag(true)),
+                ]
+            };
+            let materialized = catalog.tables.values().filter(|t| t.materialized.is_some());
+            let all = catalog.views.keys().copied().chain(materialized.map(|t| t.oid));
+            all.for_each(|oid| out.add(&view(oid)));
+        }
         "pg_description" => {
             for ((object, attnum), c) in catalog.comments.iter() {
                 out.add(&[
@@ -171,6 +198,8 @@ pub(super) fn class_of(catalog: &Catalog, object: Oid) -> u32 {
         2615
     } else if catalog.types.contains_key(&object) {
         1247
+    } else if catalog.functions.contains_key(&object) {
+        1255
     } else if catalog
         .types
         .values()
@@ -198,6 +227,11 @@ fn columns(catalog: &Catalog) -> impl Iterator<Item = (&Table, usize, &curia_cat
 /// A default's OID: no object of its own stores one, so it follows from the column, the same on every server.
 pub(super) fn default_oid(table: Oid, column: usize) -> Oid {
     0x8000_0000 | (table << 11) | (column as u32 + 1)
+}
+
+/// OID of the rule that a view's query is, likewise: no column has the number 0.
+pub(super) fn rule_oid(view: Oid) -> Oid {
+    0x8000_0000 | (view << 11)
 }
 
 fn classes(catalog: &Catalog, exec: &Exec, out: &mut Rows) {
@@ -283,10 +317,20 @@ fn classes(catalog: &Catalog, exec: &Exec, out: &mut Rows) {
     for s in system_tables() {
         let kind = if s.kind == 'v' { "v" } else { "r" };
         let mut row = common(s.oid, s.name, s.schema, 10, kind, s.columns.len());
+        if s.schema == PG_CATALOG {
+            row.retain(|(name, _)| *name != "relreplident");
+            row.push(("relreplident", text("n")));
+        }
         row.extend([
             ("reltype", oid_of(s.row_type)),
             ("relam", oid_of(if s.kind == 'r' { 2 } else { 0 })),
+            ("relhasindex", flag(system_indexes().iter().any(|i| i.table == s.oid))),
         ]);
+        out.add(&row);
+    }
+    for i in system_indexes() {
+        let mut row = common(i.oid, i.name, PG_CATALOG, 10, "i", i.keys.len());
+        row.push(("relam", oid_of(403)));
         out.add(&row);
     }
 }
@@ -385,6 +429,58 @@ fn attributes(catalog: &Catalog, out: &mut Rows) {
     for s in system_tables() {
         system_attributes(s, out);
     }
+    for i in system_indexes() {
+        for (n, c) in (1..).zip(system_keys(i)) {
+            attribute(out, i.oid, c.name, n, c.ty, &[]);
+        }
+    }
+}
+
+/// The columns that an index of a system table has.
+pub(super) fn system_keys(index: &SystemIndex) -> impl Iterator<Item = &'static SystemColumn> {
+    let columns = system_table(index.table).map_or(&[][..], |t| &t.columns);
+    index
+        .keys
+        .iter()
+        .filter_map(|n| columns.get(usize::try_from(*n).ok()?.checked_sub(1)?))
+}
+
+fn system_index_row(i: &SystemIndex, out: &mut Rows) {
+    out.add(&[
+        ("indexrelid", oid_of(i.oid)),
+        ("indrelid", oid_of(i.table)),
+        ("indnatts", int2(i.keys.len() as i64)),
+        ("indnkeyatts", int2(i.keys.len() as i64)),
+        ("indisunique", flag(i.unique)),
+        ("indisprimary", flag(matches!(i.constraint, Some(('p', _))))),
+        ("indimmediate", flag(true)),
+        ("indisvalid", flag(true)),
+        ("indisready", flag(true)),
+        ("indislive", flag(true)),
+        ("indkey", int2s(&i.keys)),
+        ("indcollation", oids(&i.collations)),
+        ("indclass", oids(&i.classes)),
+        ("indoption", int2s(&vec![0; i.keys.len()])),
+    ]);
+}
+
+fn system_constraint_row(i: &SystemIndex, out: &mut Rows) {
+    let Some((kind, oid)) = i.constraint else { return };
+    out.add(&[
+        ("oid", oid_of(oid)),
+        ("conname", text(i.name)),
+        ("connamespace", oid_of(PG_CATALOG)),
+        ("contype", text(kind.to_string())),
+        ("convalidated", flag(true)),
+        ("conrelid", oid_of(i.table)),
+        ("conindid", oid_of(i.oid)),
+        ("conislocal", flag(true)),
+        ("connoinherit", flag(true)),
+        ("confupdtype", text(" ")),
+        ("confdeltype", text(" ")),
+        ("confmatchtype", text(" ")),
+        ("conkey", Datum::list(oid::INT2, i.keys.iter().map(|n| Datum::Int2(*n)).collect())),
+    ]);
 }
 
 fn system_attributes(s: &SystemTable, out: &mut Rows) {
@@ -494,6 +590,23 @@ fn constraints(catalog: &Catalog, out: &mut Rows) {
                     if !key.set.is_empty() {
                         row.push(("confdelsetcols", attnums(t, &key.set)));
                     }
+                    for part in catalog.referenced_parts(t, c, key) {
+                        let mut own = row.clone();
+                        let differs = [
+                            ("oid", oid_of(part.oid)),
+                            ("conname", text(&part.name)),
+                            ("conparentid", oid_of(part.parent)),
+                            ("confrelid", oid_of(part.partition.oid)),
+                            ("conindid", oid_of(part.index)),
+                            ("confkey", attnums(&part.partition, &part.key)),
+                            ("conislocal", flag(false)),
+                            ("coninhcount", int4(1)),
+                            ("connoinherit", flag(false)),
+                        ];
+                        own.retain(|(name, _)| !differs.iter().any(|(n, _)| n == name));
+                        own.extend(differs);
+                        out.add(&own);
+                    }
                 }
                 ConstraintKind::Unique { index, primary } => {
                     let keys: Vec<usize> = t.index(*index).map(|i| i.columns().collect()).unwrap_or_default();
@@ -522,82 +635,6 @@ fn action(action: ForeignKeyAction) -> &'static str {
         ForeignKeyAction::Cascade => "c",
         ForeignKeyAction::SetNull => "n",
         ForeignKeyAction::SetDefault => "d",
-    }
-}
-
-fn dependencies(catalog: &Catalog, out: &mut Rows) {
-    let mut depend = |class: u32, object: Oid, on: (u32, Oid, i16), kind: &str| {
-        out.add(&[
-            ("classid", oid_of(class)),
-            ("objid", oid_of(object)),
-            ("objsubid", int4(0)),
-            ("refclassid", oid_of(on.0)),
-            ("refobjid", oid_of(on.1)),
-            ("refobjsubid", int4(i32::from(on.2))),
-            ("deptype", text(kind)),
-        ]);
-    };
-    depend(2615, CURIA, (EXTENSIONS, EXTENSION, 0), "e");
-    for view in system_tables().iter().filter(|view| view.schema == CURIA) {
-        depend(CLASS, view.oid, (EXTENSIONS, EXTENSION, 0), "e");
-    }
-    for s in catalog.sequences.values() {
-        depend(CLASS, s.oid, (2615, s.schema, 0), "n");
-        if let Some((table, attnum)) = s.owned_by {
-            depend(
-                CLASS,
-                s.oid,
-                (CLASS, table, attnum),
-                if is_identity(catalog, s) { "i" } else { "a" },
-            );
-        }
-    }
-    for v in catalog.views.values() {
-        depend(CLASS, v.oid, (2615, v.schema, 0), "n");
-    }
-    for t in catalog.tables.values() {
-        depend(CLASS, t.oid, (2615, t.schema, 0), "n");
-        for parent in &t.parents {
-            depend(CLASS, t.oid, (CLASS, *parent, 0), if t.is_partition() { "a" } else { "n" });
-        }
-        for (i, c) in t.live_columns() {
-            if c.default.is_some() {
-                depend(2604, default_oid(t.oid, i), (CLASS, t.oid, c.attnum), "a");
-            }
-        }
-        for c in &t.constraints {
-            match &c.kind {
-                ConstraintKind::Unique { index, .. } => {
-                    depend(CLASS, *index, (2606, c.oid, 0), "i");
-                    for column in t.index(*index).iter().flat_map(|i| i.columns()) {
-                        depend(2606, c.oid, (CLASS, t.oid, t.columns[column].attnum), "a");
-                    }
-                }
-                ConstraintKind::ForeignKey(key) => {
-                    for column in &key.columns {
-                        depend(2606, c.oid, (CLASS, t.oid, t.columns[*column].attnum), "a");
-                    }
-                    if let Some(other) = catalog.tables.get(&key.table) {
-                        for column in &key.key {
-                            depend(2606, c.oid, (CLASS, other.oid, other.columns[*column].attnum), "n");
-                        }
-                    }
-                    depend(2606, c.oid, (CLASS, key.index, 0), "n");
-                }
-                ConstraintKind::Check { .. } => depend(2606, c.oid, (CLASS, t.oid, 0), "a"),
-            }
-        }
-        for i in &t.indexes {
-            let backs = t
-                .constraints
-                .iter()
-                .any(|c| matches!(&c.kind, ConstraintKind::Unique { index, .. } if *index == i.oid));
-            if !backs {
-                for column in curia_bind::index::index_columns(catalog, t, i).unwrap_or_default() {
-                    depend(CLASS, i.oid, (CLASS, t.oid, t.columns[column].attnum), "a");
-                }
-            }
-        }
     }
 }
 

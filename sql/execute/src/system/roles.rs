@@ -72,6 +72,7 @@ pub(super) fn produce(name: &str, catalog: &Catalog, out: &mut Rows) -> bool {
                 ]);
             }
         }
+        "pg_init_privs" => super::privileges::initial(catalog, out),
         "pg_default_acl" => super::privileges::defaults(catalog, out),
         "pg_database" => {
             for d in catalog.databases.values() {

@@ -1,6 +1,7 @@
 //! CREATE, ALTER, DROP.
 
 use super::expr::{Expr, Ident, ObjectName, TypeName};
+use super::function::{RoutineKind, RoutineName};
 use super::query::Query;
 use super::statement::Execute;
 
@@ -755,6 +756,8 @@ pub struct Comment {
     pub table: Option<ObjectName>,
     /// A constraint's `table` is a domain.
     pub on_domain: bool,
+    /// A function's kind and its name with its parameters.
+    pub routine: Option<(RoutineKind, RoutineName)>,
     /// `None` is NULL: removes it.
     pub text: Option<String>,
 }

@@ -769,10 +769,21 @@ impl<'a> Parser<'a> {
             Kw::Role => ObjectKind::Role,
             Kw::Type => ObjectKind::Type,
             Kw::Domain => ObjectKind::Domain,
+            Kw::Function | Kw::Procedure | Kw::Routine => ObjectKind::Function,
             _ => return Ok(self.unsupported(format!("COMMENT ON {}", kw.word().to_uppercase()))),
         };
         self.bump();
-        let name = self.object_name()?;
+        let routine = match kw {
+            Kw::Function => Some(RoutineKind::Function),
+            Kw::Procedure => Some(RoutineKind::Procedure),
+            Kw::Routine => Some(RoutineKind::Routine),
+            _ => None,
+        };
+        let routine = routine.map(|kind| Ok((kind, self.routine_name()?))).transpose()?;
+        let name = match &routine {
+            Some((_, routine)) => routine.name.clone(),
+            None => self.object_name()?,
+        };
         let mut on_domain = false;
         let table = if kind == ObjectKind::Constraint {
             self.expect_kw(Kw::On)?;
@@ -788,6 +799,7 @@ impl<'a> Parser<'a> {
             name,
             table,
             on_domain,
+            routine,
             text,
         })))
     }

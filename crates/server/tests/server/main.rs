@@ -15,4 +15,5 @@ mod house;
 mod reads;
 mod refusals;
 mod round_trip;
+mod tokio_postgres_client;
 mod wire;

@@ -9,6 +9,13 @@ create index child_lower on child (lower(note) desc);
 create view seen as select id, note from child;
 create materialized view kept as select count(*) as n from child;
 create sequence counter increment 5 minvalue 10 maxvalue 1000 cycle;
+create type mood as enum ('sad', 'ok');
+create type pair as (a int, b mood, c varchar(5)[]);
+create table generated (id int primary key, n int, m mood default 'ok', p pair, d int generated always as ((n + 1) * 2) stored,
+  e text generated always as ('n' || (n is null)::int) stored, g date default current_date);
+comment on type pair is 'the pair';
+comment on column pair.a is 'its first';
+comment on column seen.note is 'a note';
 comment on schema t_c is 'the schema';
 comment on table child is 'the child';
 comment on column child.n is 'a number';
@@ -20,6 +27,14 @@ comment on constraint n_small on child is 'the check';
 \d+ child
 \d+ parent
 \d+ counter
+\d generated
+\d+ generated
+\d pair
+\d+ pair
+\d pg_am
+\d+ pg_am
+\d+ seen
+\d+ kept
 \dt
 \di
 \dv

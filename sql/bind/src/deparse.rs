@@ -35,9 +35,10 @@ impl Deparse<'_> {
         }
         let list = |items: &[Expr]| items.iter().map(|e| self.text(e)).collect::<Vec<_>>().join(", ");
         let joined = |items: &[Expr], word: &str| {
-            // An OR inside an AND, or the reverse, keeps its parentheses.
             let item = |e: &Expr| match e.kind {
-                ExprKind::And(_) | ExprKind::Or(_) => self.operand(e),
+                // An OR inside an AND keeps its parentheses, an AND inside an OR needs none when they are left out.
+                ExprKind::Or(_) => self.operand(e),
+                ExprKind::InList { .. } | ExprKind::ArrayCompare { .. } => self.operand(e),
                 _ => self.text(e),
             };
             self.wrapped(items.iter().map(item).collect::<Vec<_>>().join(word))

@@ -9,7 +9,7 @@
 //!
 //! - [`bind`] is the door for SELECT, INSERT, UPDATE, DELETE; [`BindContext`] is what it may look at.
 //! - [`ir`]: the typed statement. [`ddl`], [`domain`], [`index`]: types and expressions of definitions. [`deparse`]: a typed expression as
-//!   SQL text. [`imply`]: conditions that follow from others. [`inherit`]: tables with descendants.
+//!   SQL text. [`viewdef`]: a view's query likewise. [`imply`]: conditions that follow from others. [`inherit`]: tables with descendants.
 //! - [`check_access`]: what a statement needs the right to.
 //! - Inside: `scope` (names), `from`, `view`, `function`, `select`, `group`, `order`, `setop`, `with` (queries), `insert`, `update`, `updatable`,
 //!   `generated` (row changes), `expr`, `call`, `ordered_set`, `operator`, `indirection`, `composite` (expressions), `resolve` and `coerce`

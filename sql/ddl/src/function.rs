@@ -95,6 +95,10 @@ impl Ddl<'_> {
     }
 
     fn check_function(&self, function: &Function) -> Result<()> {
+        // A body that is a string may name what is yet to be made: dumps write functions first.
+        if !self.env.check_bodies && function.form == BodyForm::Text {
+            return Ok(());
+        }
         let io = self.shown_io();
         let catalog = self.catalog();
         let cx = BindContext {

@@ -97,6 +97,8 @@ pub struct Environment<'a> {
     pub role: Oid,
     /// The session's role, which SET ROLE leaves.
     pub session_role: Oid,
+    /// `check_function_bodies`
+    pub check_bodies: bool,
     /// Makes a password verifier (`rolpassword` form) of a password in clear text.
     pub verifier: fn(&str) -> Result<String>,
 }

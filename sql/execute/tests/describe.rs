@@ -33,12 +33,13 @@ async fn a_table_is_described_with_its_columns_indexes_and_checks() {
         from pg_attribute a where a.attrelid = 't'::regclass and a.attnum > 0 and not a.attisdropped order by a.attnum";
     assert_eq!(s.sql(columns).await, "id|integer|t|t;a|integer|t|f;b|text|f|f");
     assert_eq!(
-        s.sql("select conname, pg_get_constraintdef(oid) from pg_constraint order by 1")
+        s.sql("select conname, pg_get_constraintdef(oid) from pg_constraint where conrelid >= 16384 order by 1")
             .await,
         "t_a_check|CHECK ((a > 0));t_b_key|UNIQUE (b);t_pkey|PRIMARY KEY (id)"
     );
     assert_eq!(
-        s.sql("select indexdef from pg_indexes order by 1").await,
+        s.sql("select indexdef from pg_indexes where schemaname = 'public' order by 1")
+            .await,
         "CREATE UNIQUE INDEX t_b_key ON public.t USING btree (b);CREATE UNIQUE INDEX t_pkey ON public.t USING btree (id)"
     );
 }

@@ -2,7 +2,7 @@
 
 use crate::settings::search_path;
 use crate::signatures;
-use curia_catalog::system::{PG_CATALOG, system_table, system_table_named};
+use curia_catalog::system::{PG_CATALOG, system_indexes, system_table, system_table_named};
 use curia_catalog::{Catalog, Oid, temporary, version::Relation};
 use curia_parse::quote_identifier;
 use curia_types::{ObjectNames, PgType, Result, SqlError, SqlState, oid, type_info};
@@ -20,12 +20,15 @@ impl Names {
     /// OID of a relation by (qualified) name, system tables included.
     pub fn relation(&self, name: &str) -> Result<Oid> {
         let parts = split(name)?;
+        let index = |name: &str| system_indexes().iter().find(|i| i.name == name).map(|i| i.oid);
         let found = match parts.as_slice() {
             [relation] => system_table_named("pg_catalog", relation)
                 .map(|t| t.oid)
+                .or_else(|| index(relation))
                 .or_else(|| self.catalog.relation(&self.search_path, relation).map(Relation::oid)),
             [schema, relation] => match system_table_named(schema, relation) {
                 Some(t) => Some(t.oid),
+                None if schema == "pg_catalog" && index(relation).is_some() => index(relation),
                 None => match self.catalog.schema(temporary::meant(schema, &self.search_path)) {
                     Some(s) => self.catalog.relation_in(s.oid, relation).map(Relation::oid),
                     None => {
@@ -58,6 +61,9 @@ impl Names {
             } else {
                 format!("{}.{}", t.schema_name, t.name)
             });
+        }
+        if let Some(index) = system_indexes().iter().find(|i| i.oid == oid) {
+            return Some(index.name.to_owned());
         }
         let (schema, name, _) = self.catalog.relation_by_oid(oid)?;
         let schema = self.catalog.schema_name(schema);

@@ -21,6 +21,7 @@ pub(crate) struct Surroundings {
     search_path: Arc<[String]>,
     shared: Arc<Shared>,
     temporary_first: bool,
+    check_bodies: bool,
     identity: Arc<Identity>,
 }
 
@@ -33,6 +34,7 @@ impl Surroundings {
             temporary_first: self.temporary_first,
             role: self.identity.current,
             session_role: self.identity.session,
+            check_bodies: self.check_bodies,
             verifier: |password| Ok(password::to_stored(password).unwrap_or_default()),
         }
     }
@@ -52,6 +54,7 @@ impl Session {
         Surroundings {
             search_path: self.environment.search_path.clone(),
             shared: self.shared.clone(),
+            check_bodies: self.shared.settings.lock().show("check_function_bodies").as_deref() != Some("off"),
             temporary_first: written.first().is_some_and(|s| s == temporary::ALIAS),
             identity: self.environment.identity.clone(),
         }

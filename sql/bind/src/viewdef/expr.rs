@@ -42,15 +42,10 @@ impl Printer<'_> {
                 let found = i.columns.iter().find(|(c, _)| c == id && visible)?;
                 Some(found.1.clone())
             }),
-            ExprKind::Coalesce(args) => match args.first().map(|a| &a.kind) {
-                Some(ExprKind::Column(id)) => {
-                    let merged = items
-                        .filter(|i| i.shown.is_empty())
-                        .find_map(|i| i.columns.iter().find(|(c, _)| c == id));
-                    merged.map(|(_, n)| n.clone())
-                }
-                _ => None,
-            },
+            ExprKind::Coalesce(_) => {
+                let merged = items.find(|i| i.merged.as_ref().is_some_and(|m| crate::walk::same(m, e)))?;
+                merged.columns.first().map(|(_, n)| n.clone())
+            }
             _ => None,
         }
     }

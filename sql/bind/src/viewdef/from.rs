@@ -12,9 +12,9 @@ use std::rc::Rc;
 
 impl Printer<'_> {
     /// The level of a FROM list: what its items are called, so that no two in sight have one name.
-    pub(super) fn level(&self, from: &[TableRef], items: &[Rc<NsItem>]) -> Level {
+    pub(super) fn level<'t>(&self, from: impl IntoIterator<Item = &'t TableRef>, items: &[Rc<NsItem>]) -> Level {
         let mut written = Vec::new();
-        from.iter().for_each(|item| self.named(item, &mut written));
+        from.into_iter().for_each(|item| self.named(item, &mut written));
         let mut level = Level { items: Vec::new() };
         for item in items.iter().filter(|i| i.relation_visible) {
             let relation = item
@@ -40,16 +40,19 @@ impl Printer<'_> {
                 relation: of_relation.and(relation),
                 shown,
                 columns,
+                merged: None,
             });
         }
         // What a join shows once for both of its sides.
         for item in items.iter().filter(|i| !i.relation_visible) {
-            for c in item.columns.iter().filter(|c| c.merged.is_some()) {
+            for c in &item.columns {
+                let Some(merged) = &c.merged else { continue };
                 level.items.push(Item {
                     name: String::new(),
                     relation: None,
                     shown: String::new(),
                     columns: vec![(c.column.id, c.name.clone())],
+                    merged: Some(merged.clone()),
                 });
             }
         }
@@ -188,13 +191,9 @@ impl Printer<'_> {
             return self.failed.set(true);
         };
         // Under an alias the items of a join are out of sight for all but itself.
-        let hidden = aliased.then(|| {
-            let mut leaves = Vec::new();
-            leaves.push(self.level(&[join.left.clone(), join.right.clone()], &record.items));
-            leaves
-        });
-        if let Some(leaves) = hidden {
-            self.levels.borrow_mut().extend(leaves);
+        if aliased {
+            let level = self.level([&join.left, &join.right], &record.items);
+            self.levels.borrow_mut().push(level);
         }
         if !pretty || aliased {
             self.push("(");

@@ -15,7 +15,7 @@ pub(crate) use record::{JoinRecord, Record, SelectRecord};
 
 use crate::binder::Binder;
 use crate::context::BindContext;
-use crate::ir::ColId;
+use crate::ir::{ColId, Expr};
 use crate::scope::Scope;
 use crate::select::Unknown;
 use crate::view::with_depth;
@@ -93,6 +93,8 @@ struct Item {
     relation: Option<Oid>,
     shown: String,
     columns: Vec<(ColId, String)>,
+    /// What a full join shows for a column of both its sides, under the one name in `columns`; such an item has no name.
+    merged: Option<Expr>,
 }
 
 struct Printer<'a> {

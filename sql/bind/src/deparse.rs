@@ -10,6 +10,9 @@ use curia_parse::{ast, quote_identifier};
 use curia_types::{Datum, IoContext, PgType, oid, text_io, type_info};
 use std::sync::Arc;
 
+/// Gives the text of what is not shown as in a definition.
+pub type Special<'a> = &'a dyn Fn(&Expr) -> Option<String>;
+
 /// How an expression is shown.
 pub struct Deparse<'a> {
     /// The name of a column (already quoted); `None` prints `?`.
@@ -21,7 +24,7 @@ pub struct Deparse<'a> {
     /// Where functions that are not built in have their names.
     pub catalog: &'a Catalog,
     /// What is shown in another way.
-    pub special: Option<&'a dyn Fn(&Expr) -> Option<String>>,
+    pub special: Option<Special<'a>>,
 }
 
 /// `pg_proc.oid` of now().

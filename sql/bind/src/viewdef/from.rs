@@ -84,16 +84,16 @@ impl Printer<'_> {
         for (i, item) in list.iter().enumerate() {
             if i == 0 {
                 self.keyword(" FROM ", -STEP, STEP, 2);
-                self.from_item(item);
+                self.item(item);
             } else {
                 self.push(", ");
-                let text = self.apart(|| self.from_item(item));
+                let text = self.apart(|| self.item(item));
                 self.wrapped(&text, true);
             }
         }
     }
 
-    fn from_item(&self, item: &TableRef) {
+    fn item(&self, item: &TableRef) {
         match item {
             TableRef::Table { name, only, alias, sample } => {
                 if sample.is_some() {
@@ -198,7 +198,7 @@ impl Printer<'_> {
         if !pretty || aliased {
             self.push("(");
         }
-        self.from_item(&join.left);
+        self.item(&join.left);
         let word = match join.kind {
             ast::JoinKind::Inner | ast::JoinKind::Cross if !has_condition(join, record.on.is_some()) => " CROSS JOIN ",
             ast::JoinKind::Inner | ast::JoinKind::Cross => " JOIN ",
@@ -210,7 +210,7 @@ impl Printer<'_> {
         if pretty && nested {
             self.push("(");
         }
-        self.from_item(&join.right);
+        self.item(&join.right);
         if pretty && nested {
             self.push(")");
         }

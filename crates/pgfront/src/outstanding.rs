@@ -45,6 +45,16 @@ pub struct Unit {
     data: bool,
 }
 
+/// What may have become of a unit whose consul was lost.
+pub struct Fate {
+    /// It may have committed something.
+    pub may_have_committed: bool,
+    /// After it the session was in a transaction block.
+    pub in_block: bool,
+    /// It only closes so many statements and portals: clients seldom look at what comes of that.
+    pub closes: Option<usize>,
+}
+
 impl Outstanding {
     /// Whether nothing is.
     pub fn is_empty(&self) -> bool {
@@ -130,10 +140,14 @@ impl Outstanding {
         Some(self.units.drain(..).filter_map(|unit| unit.messages).flatten().collect())
     }
 
-    /// Whether each unit may have committed, in a session that was in a transaction block or not, and had these prepared statements.
-    pub fn may_have_committed(&self, mut in_block: bool, carried: &Carried) -> Vec<bool> {
+    /// What may have become of each unit, in a session that was in a transaction block or not, and had these prepared statements.
+    pub fn fates(&self, mut in_block: bool, carried: &Carried) -> Vec<Fate> {
         let mut known: HashMap<String, String> = HashMap::new();
-        let judge = |unit: &Unit| unit.may_have_committed(&mut in_block, &mut known, carried);
+        let judge = |unit: &Unit| Fate {
+            may_have_committed: unit.may_have_committed(&mut in_block, &mut known, carried),
+            in_block,
+            closes: unit.closes(),
+        };
         self.units.iter().map(judge).collect()
     }
 
@@ -144,6 +158,20 @@ impl Outstanding {
 }
 
 impl Unit {
+    fn closes(&self) -> Option<usize> {
+        let mut rest = self.messages.as_deref().filter(|_| self.complete && !self.failed)?;
+        let mut closes = 0;
+        while let Ok(Some(frame)) = decode::frame(rest, usize::MAX) {
+            match frame.kind {
+                b'C' => closes += 1,
+                b'S' | b'H' => {}
+                _ => return None,
+            }
+            rest = rest.get(frame.size()..)?;
+        }
+        Some(closes)
+    }
+
     fn may_have_committed(&self, in_block: &mut bool, known: &mut HashMap<String, String>, carried: &Carried) -> bool {
         let Some(mut rest) = self.messages.as_deref() else {
             return !self.failed || *in_block;

@@ -12,7 +12,7 @@ use crate::connection::Connection;
 use crate::decode::{self, FrameError};
 use crate::encode::{self, ErrorSeverity};
 use crate::inner;
-use crate::outstanding::Outstanding;
+use crate::outstanding::{Fate, Outstanding};
 use curia_parse::Statement;
 use curia_session::reading::only_reads;
 use curia_session::{Carried, Cause, Interrupt, Output, TransactionStatus};
@@ -44,8 +44,8 @@ pub struct Client {
     pub reads_here: bool,
     /// What it asks next does more than read.
     pub writes: bool,
-    /// What its next message hears: the transaction is lost.
-    lost: Option<SqlError>,
+    /// Its transaction block is lost, and it has not ended it: it stays failed until then, as with any other error.
+    failed: bool,
     /// A pipeline was answered with an error: what follows is passed over, up to its Sync.
     skips: bool,
     /// It has said good-bye.
@@ -104,7 +104,7 @@ impl Client {
             writes: false,
             asking: 0,
             answering: 0,
-            lost: None,
+            failed: false,
             skips: false,
             leaves: false,
         }
@@ -124,7 +124,7 @@ impl Client {
 
     /// Whether it must hear first that its transaction is lost.
     pub fn owes(&self) -> bool {
-        self.lost.is_some() || self.skips || self.asking > 0
+        self.failed || self.skips || self.asking > 0
     }
 
     /// Whether its session is outside of transactions and has nothing to do.
@@ -324,10 +324,9 @@ impl Client {
         if self.answering > 0 {
             return false; // it has half a message
         }
-        let idle = self.outstanding.is_empty();
         let in_block = self.status != TransactionStatus::Idle;
-        let may_have_committed = self.outstanding.may_have_committed(in_block, &self.carried);
-        let any = may_have_committed.contains(&true);
+        let fates = self.outstanding.fates(in_block, &self.carried);
+        let any = fates.iter().any(|fate| fate.may_have_committed);
         if let Some(why) = &self.carried.stays {
             let error = match any {
                 true => unknown(),
@@ -341,29 +340,42 @@ impl Client {
             self.moved(); // what only reads is asked again
             return true;
         }
-        self.give_up(&may_have_committed);
-        if idle && in_block {
-            self.lost = Some(curia_session::backends::consul_changed());
-        }
+        self.failed = in_block;
+        self.give_up(&fates);
         true
     }
 
-    /// Answers all that is outstanding: 08007 to the units that may have committed, 40001 to others.
-    fn give_up(&mut self, may_have_committed: &[bool]) {
+    /// Answers all that is outstanding: 08007 to the units that may have committed, 40001 to others. Who only closes a statement in
+    /// a block hears nothing of its loss, and whoever comes next does.
+    fn give_up(&mut self, fates: &[Fate]) {
         for (at, unit) in self.outstanding.give_up().into_iter().enumerate() {
-            if !unit.failed {
-                let error = match may_have_committed.get(at) {
-                    Some(true) => unknown(),
-                    _ => curia_session::backends::consul_changed(),
-                };
-                encode::error(self.connection.out(), ErrorSeverity::Error, &error);
+            let fate = fates.get(at);
+            match fate.and_then(|fate| fate.closes).filter(|_| self.failed) {
+                Some(closes) => (0..closes).for_each(|_| encode::empty(self.connection.out(), b'3')),
+                None if unit.failed => {}
+                None => {
+                    let error = match fate.is_some_and(|fate| fate.may_have_committed) {
+                        true => unknown(),
+                        false => curia_session::backends::consul_changed(),
+                    };
+                    encode::error(self.connection.out(), ErrorSeverity::Error, &error);
+                }
             }
+            self.failed &= fate.is_some_and(|fate| fate.in_block);
             match unit.complete {
-                true => encode::ready(self.connection.out(), TransactionStatus::Idle),
+                true => self.ready(),
                 false => self.skips = true,
             }
         }
         self.status = TransactionStatus::Idle;
+    }
+
+    fn ready(&mut self) {
+        let status = match self.failed {
+            true => TransactionStatus::Failed,
+            false => TransactionStatus::Idle,
+        };
+        encode::ready(self.connection.out(), status);
     }
 
     /// Between two sessions: reads on over what nobody is to act on. What the client then waits for.
@@ -392,26 +404,35 @@ impl Client {
             let here = unread.len().min(frame.size());
             match frame.kind {
                 b'X' => return Waiting::Gone,
-                b'S' if self.skips => {
+                b'S' if self.skips || self.failed => {
                     self.skips = false;
-                    encode::ready(self.connection.out(), TransactionStatus::Idle);
+                    self.ready();
                 }
                 // Left over from a COPY.
                 b'd' | b'c' | b'f' => {}
                 _ if self.skips => {}
-                _ if self.lost.is_some() && here < frame.size() && frame.size() <= PIECE_BYTES => return Waiting::Nothing,
-                kind => {
-                    let body = &unread[decode::Frame::HEADER.min(here)..here];
-                    match self.lost.take() {
-                        // It is rolled back.
-                        Some(_) if self.rolls_back(kind, body) => return Waiting::Message,
-                        Some(error) => {
-                            self.refuse(&error);
-                            continue;
-                        }
-                        None => return Waiting::Message,
+                _ if self.failed && here < frame.size() && frame.size() <= PIECE_BYTES => return Waiting::Nothing,
+                b'H' if self.failed => {}
+                b'C' if self.failed => {
+                    if let Ok(decode::Message::Close(decode::Target::Statement, name)) =
+                        decode::message(b'C', &unread[decode::Frame::HEADER.min(here)..here])
+                    {
+                        self.carried.statements.remove(name);
                     }
+                    encode::empty(self.connection.out(), b'3');
                 }
+                kind if self.failed => {
+                    let body = &unread[decode::Frame::HEADER.min(here)..here];
+                    let end = self.ends(kind, body);
+                    self.failed &= end.is_none();
+                    if let Some(Statement::Rollback { .. }) = end {
+                        return Waiting::Message;
+                    }
+                    // Also who commits: an error before may have been overheard.
+                    self.refuse(&curia_session::backends::consul_changed());
+                    continue;
+                }
+                _ => return Waiting::Message,
             }
             self.connection.consume(here);
             self.asking = frame.size() - here;
@@ -421,15 +442,16 @@ impl Client {
         }
     }
 
-    /// Whether a message ends a transaction without wanting anything of it.
-    fn rolls_back(&self, kind: u8, body: &[u8]) -> bool {
-        let text = match decode::message(kind, body) {
-            Ok(decode::Message::Query(sql) | decode::Message::Parse { sql, .. }) => Some(sql),
-            Ok(decode::Message::Bind { statement, .. }) => self.carried.statements.get(statement).map(|s| &*s.sql),
-            _ => None,
+    /// COMMIT or ROLLBACK, when a message is that and nothing else.
+    fn ends(&self, kind: u8, body: &[u8]) -> Option<Statement> {
+        let sql = match decode::message(kind, body).ok()? {
+            decode::Message::Query(sql) | decode::Message::Parse { sql, .. } => sql,
+            decode::Message::Bind { statement, .. } => &*self.carried.statements.get(statement)?.sql,
+            _ => return None,
         };
-        let parsed = text.and_then(|text| curia_parse::parse(text).ok()).unwrap_or_default();
-        matches!(&parsed[..], [one] if matches!(one.statement, Statement::Rollback { .. }))
+        let mut parsed = curia_parse::parse(sql).ok()?;
+        let one = parsed.pop().filter(|_| parsed.is_empty())?.statement;
+        matches!(one, Statement::Commit { .. } | Statement::Rollback { .. }).then_some(one)
     }
 
     /// Answers the message that waits with an error; the session stays.
@@ -443,7 +465,7 @@ impl Client {
         self.asking = frame.size() - here;
         encode::error(self.connection.out(), ErrorSeverity::Error, error);
         match frame.kind {
-            b'Q' | b'S' | b'F' => encode::ready(self.connection.out(), TransactionStatus::Idle),
+            b'Q' | b'S' | b'F' => self.ready(),
             _ => self.skips = true,
         }
     }

@@ -54,6 +54,8 @@ pub struct Notes {
     pub transactions: Vec<Transaction>,
     /// When each commit that was acknowledged was begun, and when it was answered.
     pub commits: Vec<(Micros, Micros)>,
+    /// How many of them read away from the consul, as far as there was a way to.
+    pub away: usize,
     /// Sums of all balances that were right.
     pub sums: u64,
     /// What must not be.
@@ -167,7 +169,9 @@ impl Load {
             ..9 => {
                 let transaction = self.lists.attempt(client, connection, &mut own, PATIENCE).await;
                 let committed = transaction.said == Said::Committed && transaction.csn.is_some();
-                self.notes.lock().transactions.push(transaction);
+                let mut notes = self.notes.lock();
+                notes.away += usize::from(transaction.said == Said::Committed && connection.reading.is_some());
+                notes.transactions.push(transaction);
                 committed
             }
             _ => {

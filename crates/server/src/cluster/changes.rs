@@ -18,6 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// How long whoever passes a change on waits for it.
 const PASSED_ON_PATIENCE: Duration = Duration::from_secs(130);
 
+/// How long a change waits for somebody to be consul.
+const CONSUL_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Changes the cluster, at the consul.
 pub async fn change(host: &ClusterHost, change: Change, passed_on: bool) -> Answer {
     let Some(driver) = host.driver() else {
@@ -32,6 +35,10 @@ pub async fn change(host: &ClusterHost, change: Change, passed_on: bool) -> Answ
             return Answer::Refused(why);
         }
     }
+    // Who was just made consul may not serve yet.
+    let mut standing = driver.standing();
+    let known = standing.wait_for(|now| now.serving().is_some() || !passed_on && now.consul.is_some());
+    let _ = tokio::time::timeout(CONSUL_PATIENCE, known).await;
     let standing = *driver.standing().borrow();
     if standing.serving().is_some() {
         let outcome = match change {

@@ -173,12 +173,41 @@ async fn sessions_that_are_idle_outlive_the_consul() {
 
     let lost = busy.batch_execute("insert into t values (3, 30)").await.unwrap_err();
     assert_eq!(state(&lost), "40001");
+    for rest in ["insert into t values (4, 40)", "commit"] {
+        let lost = busy.batch_execute(rest).await.unwrap_err();
+        assert_eq!(state(&lost), "40001", "the block stays failed until its client ends it");
+    }
+    assert_eq!(
+        text(&busy, "select count(*)::text from t").await,
+        "1",
+        "what was lost is rolled back"
+    );
     busy.batch_execute("begin; insert into t values (2, 20); commit").await.unwrap();
     let ended = stays.batch_execute("select 1").await.unwrap_err();
     assert!(
         ended.is_closed() || ended.code().is_some_and(|code| code.code() == "57P01"),
         "{ended:?}"
     );
+}
+
+/// Drivers let go of a statement by a Close whose answer they don't look at.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_loss_of_a_block_is_not_told_to_a_close_that_nobody_looks_at() {
+    let (cluster, mut servers, consul, other) = three(&[]);
+    let client = connect(at(&servers, other)).await;
+    client.batch_execute("create table t (a int)").await.unwrap();
+    make_consul(&cluster, consul);
+    client.batch_execute("begin; insert into t values (1)").await.unwrap();
+    let statement = client.prepare("insert into t values (2)").await.unwrap();
+    at(&servers, consul).pause(true).unwrap();
+    drop(statement);
+    // It is on its way before the consul is gone: the answer to what was asked before it would be.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    servers[consul].take().unwrap().kill().unwrap();
+    let lost = client.execute("insert into t values (3)", &[]).await.unwrap_err();
+    assert_eq!(state(&lost), "40001");
+    client.batch_execute("rollback").await.unwrap();
+    assert_eq!(text(&client, "select count(*)::text from t").await, "0");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -237,6 +266,7 @@ async fn what_was_under_way_when_the_consul_was_lost_says_whether_it_may_have_ha
         },
         async {
             let lost = block.batch_execute("insert into t select 1 from pg_sleep(91)").await.unwrap_err();
+            block.batch_execute("rollback").await.unwrap();
             (state(&lost).to_owned(), text(&block, "select count(*)::text from t").await)
         },
         killing,

@@ -12,7 +12,7 @@ use curia_sim::bank::{Bank, connect};
 use curia_sim::cluster::{Cluster, Layout, Member};
 use curia_sim::dependencies::{self, Level, Micros, Transaction};
 use curia_sim::havoc::Havoc;
-use curia_sim::ledger::{Deed, Ledger};
+use curia_sim::ledger::{Deed, Ledger, Said};
 use curia_sim::lists::last_csn;
 use curia_sim::load::Load;
 use curia_sim::schedule::{self, Kind, Lane};
@@ -75,6 +75,10 @@ struct Tally {
     rounds: u64,
     faults: BTreeMap<Kind, u64>,
     transactions: usize,
+    /// Of them those whose clients never learned what became of them.
+    unknown: usize,
+    /// Of them those that read away from the consul.
+    away: usize,
     sums: u64,
     /// From the loss of the consul of a cluster that was whole to the first new commit.
     failovers: Vec<Duration>,
@@ -259,10 +263,11 @@ async fn serving(havoc: &Havoc) -> Result<(Client, u64), String> {
                 client.batch_execute("CREATE TABLE IF NOT EXISTS heartbeats (beat int)").await?;
                 client.batch_execute("INSERT INTO heartbeats VALUES (0)").await?;
                 let csn = last_csn(&client).await?;
-                Ok::<_, tokio_postgres::Error>((client, csn.unwrap_or(0)))
+                Ok::<_, tokio_postgres::Error>((client, csn))
             };
             match tokio::time::timeout(ASK_WITHIN, pulse).await {
-                Ok(Ok(serving)) => return Ok(serving),
+                Ok(Ok((client, Some(csn)))) => return Ok((client, csn)),
+                Ok(Ok((_, None))) => last = format!("{place}: the consul changed"),
                 Ok(Err(error)) => last = format!("{place}: {}", full(&error)),
                 Err(_) => last = format!("{place}: no answer in {} s", ASK_WITHIN.as_secs()),
             }
@@ -324,7 +329,7 @@ impl Examiner {
         let (_, _, unknown) = self.ledger.tally();
         wrong.extend(self.ledger.check(&seen).iter().map(ToString::to_string));
         wrong.extend(dependencies::check_order(&transactions));
-        let unsure = transactions.iter().filter(|t| t.said == curia_sim::ledger::Said::Nothing).count();
+        let unsure = transactions.iter().filter(|transaction| transaction.said == Said::Nothing).count();
         for level in [Level::ReadCommitted, Level::RepeatableRead, Level::Serializable] {
             let own = transactions.iter().filter(|transaction| transaction.level == level);
             let mut own: Vec<Transaction> = own.cloned().collect();
@@ -337,6 +342,8 @@ impl Examiner {
         self.tally.rounds += 1;
         self.tally.transactions += attempted.0 + attempted.1;
         self.tally.sums += notes.sums;
+        self.tally.unknown += unknown + unsure;
+        self.tally.away += notes.away;
         println!(
             "round {}: {} faults; {} transactions of the bank and {} over lists, {} and {} of them with unknown outcome; {} sums; CSN {} to {csn}",
             self.tally.rounds,
@@ -379,10 +386,12 @@ impl Examiner {
         let (committed, failed, _) = self.ledger.tally();
         let faults: Vec<_> = self.tally.faults.iter().map(|(kind, count)| format!("{kind:?} {count}")).collect();
         format!(
-            "{} rounds; faults: {}\n{} transactions, of the bank {committed} committed and {failed} not; {} sums of all balances\nfailovers, to the first new commit: {}\nhealed to the first commit: {}",
+            "{} rounds; faults: {}\n{} transactions, {} with unknown outcome, {} read away from the consul; of the bank {committed} committed and {failed} not; {} sums of all balances\nfailovers, to the first new commit: {}\nhealed to the first commit: {}",
             self.tally.rounds,
             faults.join(", "),
             self.tally.transactions,
+            self.tally.unknown,
+            self.tally.away,
             self.tally.sums,
             times(&self.tally.failovers),
             times(&self.tally.recoveries)

@@ -129,7 +129,7 @@ impl Client {
 
     /// Whether its session is outside of transactions and has nothing to do.
     pub fn at_rest(&self) -> bool {
-        self.outstanding.is_empty() && self.status == TransactionStatus::Idle
+        self.outstanding.is_empty() && self.status == TransactionStatus::Idle && !self.failed
     }
 
     /// Passes messages on in both directions until there is a reason not to. May be dropped while it waits, and called again.

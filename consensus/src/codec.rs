@@ -1,7 +1,7 @@
 //! Entries, bases and hard state as bytes, the same on disk and on the wire. All integers are little-endian.
 //!
 //! ```text
-//! entry            0  u8   version = 1
+//! entry            0  u8   version = 1, or 2 where a configuration with recoveries is in it
 //!                  1  u8   kind: 1 noop, 2 configuration, 3 term-start, 4 stage, 5 fragment, 6 barrier
 //!                  2  u8   1: a fragment with a key; else 0
 //!                  3  u8   zero
@@ -19,10 +19,11 @@
 //!
 //! configuration    u64 cluster, u32 feature level, u32 servers, each (u64 server, u8 roles: 1 log + 2 state),
 //!                  members of the senate, u32 next group, u32 groups, each (u32 group, members),
-//!                  u64 dropped floor, u32 groups being dropped, each (u32 group, u64 csn)
+//!                  u64 dropped floor, u32 groups being dropped, each (u32 group, u64 csn);
+//!                  in version 2: u32 recoveries, each (u64 cluster, u64 timestamp, u64 server, u64 csn)
 //! members          u32 incoming, u32 outgoing, u32 learners, then that many u64 server ids
 //!
-//! base             u8 version = 1, 3 zero bytes, u32 log, u64 index, u64 term, u64 csn, u64 timestamp,
+//! base             u8 version = 1 or 2, 3 zero bytes, u32 log, u64 index, u64 term, u64 csn, u64 timestamp,
 //!                  u64 term of the latest term-start, u64 its cut, then for the senate: configuration
 //! hard state       u8 version = 1, 7 zero bytes, u64 term, u64 vote (0 none), u64 the vote's incarnation
 //! ```
@@ -39,10 +40,12 @@ use crate::log::{Base, TermStartAt};
 use crate::node::HardState;
 use crate::quorum::Members;
 use crate::record::{Entry, Fragment, Participants, Payload, Record, Stages, TermStart};
-use crate::senate::{Configuration, Roles, Vote};
+use crate::senate::{Configuration, Recovered, Roles, Vote};
 
-/// The version that this code writes, and the only one that it reads.
+/// The version that this code writes and reads.
 pub const VERSION: u8 = 1;
+/// The version of what has a configuration with recoveries in it.
+const VERSION_WITH_RECOVERIES: u8 = 2;
 
 /// Bytes of an entry before its body.
 pub const ENTRY_HEADER_BYTES: usize = 24;
@@ -87,7 +90,7 @@ pub fn encode_entry(log: LogId, entry: &Entry, out: &mut Vec<u8>) {
         Record::Barrier => 6,
     };
     let keyed = matches!(&entry.record, Record::Fragment(fragment) if fragment.key.is_some());
-    out.extend_from_slice(&[VERSION, kind, keyed.into(), 0]);
+    out.extend_from_slice(&[version_of(entry.record.configuration()), kind, keyed.into(), 0]);
     put_u32(out, log.to_u32());
     put_u64(out, entry.index.0);
     put_u64(out, entry.term.0);
@@ -137,10 +140,7 @@ fn encode_payload(payload: &Payload, out: &mut Vec<u8>) {
 /// Reads what [`encode_entry`] wrote. The payload shares the input's memory.
 pub fn decode_entry(input: Bytes) -> Result<(LogId, Entry), DecodeError> {
     let mut input = Reader(input);
-    let version = input.u8()?;
-    if version != VERSION {
-        return Err(DecodeError::Version(version));
-    }
+    let version = input.version()?;
     let kind = input.u8()?;
     let keyed = match input.u8()? {
         0 => false,
@@ -156,7 +156,7 @@ pub fn decode_entry(input: Bytes) -> Result<(LogId, Entry), DecodeError> {
     }
     let record = match (kind, log) {
         (1, LogId::Senate) => Record::Noop,
-        (2, LogId::Senate) => Record::Configuration(Arc::new(input.configuration()?)),
+        (2, LogId::Senate) => Record::Configuration(Arc::new(input.configuration(version)?)),
         (3, LogId::Group(_)) => Record::TermStart(TermStart {
             cut: Csn(input.u64()?),
             timestamp: Timestamp(input.u64()?),
@@ -168,12 +168,15 @@ pub fn decode_entry(input: Bytes) -> Result<(LogId, Entry), DecodeError> {
         _ => return Err(DecodeError::Kind(kind)),
     };
     input.end()?;
+    if version != version_of(record.configuration()) {
+        return Err(DecodeError::Version(version));
+    }
     Ok((log, Entry { index, term, record }))
 }
 
 /// Appends a log's base.
 pub fn encode_base(log: LogId, base: &Base, out: &mut Vec<u8>) {
-    out.extend_from_slice(&[VERSION, 0, 0, 0]);
+    out.extend_from_slice(&[version_of(base.configuration.as_deref()), 0, 0, 0]);
     put_u32(out, log.to_u32());
     put_u64(out, base.index.0);
     put_u64(out, base.term.0);
@@ -189,10 +192,7 @@ pub fn encode_base(log: LogId, base: &Base, out: &mut Vec<u8>) {
 /// Reads what [`encode_base`] wrote.
 pub fn decode_base(input: Bytes) -> Result<(LogId, Base), DecodeError> {
     let mut input = Reader(input);
-    let version = input.u8()?;
-    if version != VERSION {
-        return Err(DecodeError::Version(version));
-    }
+    let version = input.version()?;
     input.zeros(3)?;
     let log = input.log()?;
     let mut base = Base {
@@ -207,9 +207,12 @@ pub fn decode_base(input: Bytes) -> Result<(LogId, Base), DecodeError> {
         configuration: None,
     };
     if log == LogId::Senate {
-        base.configuration = Some(Arc::new(input.configuration()?));
+        base.configuration = Some(Arc::new(input.configuration(version)?));
     }
     input.end()?;
+    if version != version_of(base.configuration.as_deref()) {
+        return Err(DecodeError::Version(version));
+    }
     Ok((log, base))
 }
 
@@ -238,6 +241,14 @@ pub fn decode_hard_state(input: Bytes) -> Result<HardState, DecodeError> {
     })
 }
 
+/// The version of what has this configuration in it.
+fn version_of(configuration: Option<&Configuration>) -> u8 {
+    match configuration {
+        Some(configuration) if !configuration.recoveries.is_empty() => VERSION_WITH_RECOVERIES,
+        _ => VERSION,
+    }
+}
+
 fn encode_configuration(configuration: &Configuration, out: &mut Vec<u8>) {
     put_u64(out, configuration.cluster.0);
     put_u32(out, configuration.feature_level);
@@ -258,6 +269,14 @@ fn encode_configuration(configuration: &Configuration, out: &mut Vec<u8>) {
     for (group, csn) in &configuration.dropping {
         put_u32(out, group.0);
         put_u64(out, csn.0);
+    }
+    if !configuration.recoveries.is_empty() {
+        put_u32(out, configuration.recoveries.len() as u32);
+        for recovered in &configuration.recoveries {
+            for number in [recovered.from.0, recovered.at.0, recovered.by.0, recovered.csn.0] {
+                put_u64(out, number);
+            }
+        }
     }
 }
 
@@ -376,7 +395,15 @@ impl Reader {
         })
     }
 
-    fn configuration(&mut self) -> Result<Configuration, DecodeError> {
+    /// The version of an entry or a base.
+    fn version(&mut self) -> Result<u8, DecodeError> {
+        match self.u8()? {
+            version @ (VERSION | VERSION_WITH_RECOVERIES) => Ok(version),
+            other => Err(DecodeError::Version(other)),
+        }
+    }
+
+    fn configuration(&mut self, version: u8) -> Result<Configuration, DecodeError> {
         let cluster = ClusterId(self.u64()?);
         let feature_level = self.u32()?;
         let count = self.count(9)?;
@@ -406,6 +433,16 @@ impl Reader {
         for _ in 0..count {
             dropping.push((GroupId(self.u32()?), Csn(self.u64()?)));
         }
+        let count = if version == VERSION { 0 } else { self.count(32)? };
+        let mut recoveries = Vec::with_capacity(count);
+        for _ in 0..count {
+            recoveries.push(Recovered {
+                from: ClusterId(self.u64()?),
+                at: Timestamp(self.u64()?),
+                by: ServerId(self.u64()?),
+                csn: Csn(self.u64()?),
+            });
+        }
         let configuration = Configuration {
             cluster,
             feature_level,
@@ -415,6 +452,7 @@ impl Reader {
             next_group,
             dropping,
             dropped_floor,
+            recoveries,
         };
         match configuration.fault() {
             None => Ok(configuration),

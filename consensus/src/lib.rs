@@ -107,7 +107,7 @@ pub use reads::ReadLevel;
 pub use record::{Entry, Fragment, Participants, Payload, Record, Stages, TermStart};
 pub use refusals::Refusals;
 pub use restore::{AppliedState, Restore, RestoreError};
-pub use senate::{Change, Configuration, ReconfigureError, Roles, Target, Vote};
+pub use senate::{Change, Configuration, ReconfigureError, Recovered, Roles, Target, Vote};
 pub use status::{Accession, GroupStatus, SenateStatus};
 pub use transfer::TransferError;
 pub use truncation::Checkpoint;

@@ -191,6 +191,14 @@ impl Record {
         }
     }
 
+    /// The configuration, if it is one.
+    pub(crate) fn configuration(&self) -> Option<&Configuration> {
+        match self {
+            Record::Configuration(configuration) => Some(configuration),
+            _ => None,
+        }
+    }
+
     /// The payload, if this kind of record has one.
     pub fn payload(&self) -> Option<&Payload> {
         match self {

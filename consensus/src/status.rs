@@ -44,6 +44,8 @@ pub struct SenateStatus {
     pub log_bytes: u64,
     /// How far the members are, durably; of others a consul knows.
     pub members: Vec<(ServerId, Index)>,
+    /// Records of it are damaged here, and not repaired yet.
+    pub damaged: bool,
 }
 
 /// What taking office cost.
@@ -104,6 +106,7 @@ impl Node {
             commit: self.senator.commit,
             log_bytes: log.bytes_after(log.base().index),
             members: members.collect(),
+            damaged: self.senator.damaged.is_some(),
         }
     }
 

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::ids::{Csn, LogId};
+use crate::ids::{Csn, Index, LogId};
 use crate::log::Base;
 use crate::mutation::mutated;
 use crate::node::Node;
@@ -115,6 +115,25 @@ impl Node {
     pub fn senate_base(&self) -> Option<Base> {
         let begins = || Some(self.senator.log.base()).filter(|base| base.configuration.is_some());
         self.senator.possible_base().or_else(|| begins().cloned())
+    }
+
+    /// A place in the senate's log that is agreed on, for a server that has nothing of it: where the log could begin, or its first entry,
+    /// which is the same on all founders.
+    pub fn agreed_base(&self) -> Option<Base> {
+        let first = || {
+            let (index, configuration) = self.senator.configurations.first()?;
+            (*index == Index(1)).then(|| Base {
+                index: *index,
+                configuration: Some(configuration.clone()),
+                ..Base::default()
+            })
+        };
+        self.senate_base().or_else(first)
+    }
+
+    /// Everything up to here is in snapshots that survive the loss of every state server, as far as this server knows.
+    pub fn snapshot_floor(&self) -> Csn {
+        self.snapshot_floor
     }
 
     /// Everything up to this CSN is in snapshots that survive the loss of every state server: scribes may truncate it. For

@@ -292,3 +292,61 @@ fn bases_and_hard_states_that_nobody_writes_are_refused_by_what_is_wrong() {
     assert_eq!(decode_base(base.into()), Err(DecodeError::Trailing));
     assert_eq!(decode_hard_state(state.into()), Err(DecodeError::Trailing));
 }
+
+#[test]
+fn what_says_that_a_cluster_was_recovered_is_of_version_2_and_reads_back() {
+    let recovered = Recovered {
+        from: ClusterId(7),
+        at: Timestamp(8),
+        by: ServerId(2),
+        csn: Csn(9),
+    };
+    let after = configuration().recovered(ClusterId(10), recovered).expect("server 2 can");
+    assert_eq!((after.servers.len(), after.feature_level), (1, 1));
+    assert_eq!(
+        configuration().recovered(
+            ClusterId(10),
+            Recovered {
+                by: ServerId(3),
+                ..recovered
+            }
+        ),
+        None
+    );
+    let entry = Entry {
+        index: Index(3),
+        term: Term(4),
+        record: Record::Configuration(Arc::new(after.clone())),
+    };
+    let mut bytes = Vec::new();
+    encode_entry(LogId::Senate, &entry, &mut bytes);
+    assert_eq!(bytes[0], 2);
+    let tail = b"\x01\0\0\0\x07\0\0\0\0\0\0\0\x08\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x09\0\0\0\0\0\0\0";
+    assert!(bytes.ends_with(tail));
+    assert_eq!(decode_entry(bytes.clone().into()), Ok((LogId::Senate, entry)));
+    let base = Base {
+        index: Index(3),
+        term: Term(4),
+        configuration: Some(Arc::new(after)),
+        ..Base::default()
+    };
+    let mut encoded = Vec::new();
+    encode_base(LogId::Senate, &base, &mut encoded);
+    assert_eq!(encoded[0], 2);
+    assert_eq!(decode_base(encoded.into()), Ok((LogId::Senate, base)));
+    // Version 1 has no room for them, and version 2 is for nothing else.
+    bytes[0] = 1;
+    assert!(decode_entry(bytes.into()).is_err());
+    let mut plain = Vec::new();
+    encode_entry(
+        LogId::Senate,
+        &Entry {
+            record: Record::Configuration(Arc::new(configuration())),
+            index: Index(3),
+            term: Term(4),
+        },
+        &mut plain,
+    );
+    plain[0] = 2;
+    assert!(decode_entry(plain.into()).is_err());
+}

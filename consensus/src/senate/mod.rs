@@ -11,7 +11,7 @@ pub use change::{Change, ReconfigureError, Target};
 pub(crate) use rounds::Rounds;
 pub(crate) use senator::{Role, Senator};
 
-use crate::ids::{ClusterId, Csn, GroupId, Incarnation, ServerId};
+use crate::ids::{ClusterId, Csn, GroupId, Incarnation, ServerId, Timestamp};
 use crate::quorum::Members;
 
 /// What a server does, in two bits that don't depend on each other.
@@ -51,7 +51,27 @@ pub struct Configuration {
     pub dropping: Vec<(GroupId, Csn)>,
     /// The highest CSN that a group which is gone had something of: no cut may be lower.
     pub dropped_floor: Csn,
+    /// The times that the cluster was recovered by force, oldest first.
+    pub recoveries: Vec<Recovered>,
 }
+
+/// A cluster lost its majority for good, and one server went on with what it had: as another cluster, so that the others can't join it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    /// The cluster that was lost.
+    pub from: ClusterId,
+    /// When.
+    pub at: Timestamp,
+    /// The server that went on.
+    pub by: ServerId,
+    /// It had every transaction up to here.
+    pub csn: Csn,
+}
+
+/// The level of features at which configurations say that.
+const RECOVERY_LEVEL: u32 = 1;
+/// So many recoveries are remembered.
+const RECOVERIES_MAX: usize = 64;
 
 impl Configuration {
     /// A new cluster of these servers, in which all of them store `groups` worker groups, numbered from 0.
@@ -84,6 +104,7 @@ impl Configuration {
             next_group: GroupId(groups),
             dropping: Vec::new(),
             dropped_floor: Csn::ZERO,
+            recoveries: Vec::new(),
         };
         configuration.fault().is_none().then_some(configuration)
     }
@@ -99,7 +120,29 @@ impl Configuration {
             next_group: GroupId::ZERO,
             dropping: Vec::new(),
             dropped_floor: Csn::ZERO,
+            recoveries: Vec::new(),
         }
+    }
+
+    /// What the cluster is after this server, which runs the state and stores logs, went on alone; of a level at which that can be said.
+    ///
+    /// `None` when the cluster has no such server.
+    pub fn recovered(&self, cluster: ClusterId, recovered: Recovered) -> Option<Self> {
+        if self.roles(recovered.by) != Some(Roles::BOTH) {
+            return None;
+        }
+        let alone = Members::new(vec![recovered.by])?;
+        let earlier = self.recoveries.len().saturating_sub(RECOVERIES_MAX - 1);
+        let configuration = Self {
+            cluster,
+            feature_level: self.feature_level.max(RECOVERY_LEVEL),
+            servers: vec![(recovered.by, Roles::BOTH)],
+            senate: alone.clone(),
+            groups: self.groups.iter().map(|(group, _)| (*group, alone.clone())).collect(),
+            recoveries: self.recoveries[earlier..].iter().copied().chain([recovered]).collect(),
+            ..self.clone()
+        };
+        configuration.fault().is_none().then_some(configuration)
     }
 
     /// The roles of a server; `None` when it is not of the cluster.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use curia_consensus::ids::{Csn, GroupId, PersistSeq, Term};
 use curia_consensus::{AppliedState, AppliedTo, InstallChunk, LogRead, Missing, Office, Persist, SnapshotRead};
-use curia_storage::state::Incoming;
+use curia_storage::state::{GroupSnapshot, Incoming};
 use curia_storage::{StateStore, StorageError};
 use curia_txn::{StageRef, StageSender};
 use curia_types::{SqlError, SqlState};
@@ -105,6 +105,9 @@ impl Engine {
         if *self.published.standing.borrow() != standing {
             let serving = standing.serving().unwrap_or(Term::ZERO);
             self.published.term.store(serving.0, Ordering::Release);
+            if standing.term() > self.published.standing.borrow().term() {
+                measure::term_seen();
+            }
             self.published.standing.send_replace(standing);
         }
         let configuration = self.node.configuration();
@@ -148,6 +151,14 @@ impl Engine {
         Ok(())
     }
 
+    /// A snapshot of a group as it is now, while this server is consul: then its state is one prefix of the commit order.
+    pub(crate) fn take_snapshot(&self, group: GroupId) -> Result<GroupSnapshot, StorageError> {
+        match &self.state {
+            Some(state) if self.term != Term::ZERO => state.snapshot(group, applied_state(state)?.position(group)),
+            _ => Err(StorageError::State("this server is not the consul".into())),
+        }
+    }
+
     fn note(&mut self, office: Office) {
         let before = self.term;
         measure::office(office);
@@ -156,6 +167,11 @@ impl Engine {
         self.term = match office {
             Office::Consul { term, cut } => {
                 tracing::info!(%term, %cut, "serving as consul");
+                self.inaugurations
+                    .done
+                    .back()
+                    .into_iter()
+                    .for_each(|last| measure::inaugurated(last.took));
                 term
             }
             Office::Senator { .. } | Office::Inaugurating { .. } => Term::ZERO,
@@ -225,7 +241,12 @@ impl Engine {
             Done::Truncated(done) => self.truncated(done),
             Done::Flushed(outcome) => self.flushed(outcome)?,
             Done::LogRead(id, entries) => self.node.log_read(id, entries),
-            Done::SnapshotRead(id, piece) => self.node.snapshot_read(id, piece),
+            Done::SnapshotRead(id, piece) => {
+                if let Ok(piece) = &piece {
+                    measure::snapshot_sent(piece.data.len(), piece.last);
+                }
+                self.node.snapshot_read(id, piece);
+            }
             Done::Installed(group, csn, outcome) => {
                 if let Some(thread) = self.installing.take() {
                     let _ = thread.join(); // it has nothing left to say
@@ -234,6 +255,7 @@ impl Engine {
                 match outcome {
                     Ok(()) => {
                         tracing::info!(%group, %csn, "a snapshot is installed");
+                        measure::snapshot_installed();
                         self.node.installed(group, csn);
                     }
                     // It changed nothing; another copy may be sound.

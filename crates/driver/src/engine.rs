@@ -35,7 +35,9 @@ use crate::apply::Applying;
 use crate::done::Done;
 use crate::failure::DriverError;
 use crate::handle::Published;
+use crate::heard::{Hearing, Promise};
 use crate::log_side::LogSide;
+use crate::measure;
 use crate::options::DriverOptions;
 use crate::peers::Peers;
 use crate::proofs::Proofs;
@@ -46,6 +48,8 @@ use crate::truncation::Truncation;
 
 /// For how long room on the state's disk is taken for granted; asking costs a system call.
 const ROOM_SEEN_FOR: Duration = Duration::from_millis(50);
+/// How often the gauges are brought up to date.
+const MEASURE: Duration = Duration::from_secs(1);
 /// One round takes at most so many messages, and so many reports.
 const MESSAGES_A_ROUND: usize = 256;
 /// The node is told the time so often in an election time-out, while it isn't alone.
@@ -104,6 +108,9 @@ pub(crate) struct Engine {
     /// Answered when the next truncation is done.
     pub(crate) checkpoints: Vec<Sender<bool>>,
     pub(crate) inaugurations: Inaugurations,
+    pub(crate) hearing: Hearing,
+    /// When its numbers were last told.
+    measured: Instant,
     /// Tells the threads beside to give up.
     pub(crate) stopping: Arc<AtomicBool>,
     /// No more requests come, or they are not to be taken up.
@@ -157,6 +164,8 @@ impl Engine {
             unsealed: None,
             checkpoints: Vec::new(),
             inaugurations: Inaugurations::default(),
+            hearing: Hearing::default(),
+            measured: Instant::now(),
             stopping: Arc::new(AtomicBool::new(false)),
             ending: None,
         }
@@ -201,7 +210,24 @@ impl Engine {
             self.truncate_if_due()?;
             self.seal_if_quiet()?;
         }
+        self.tell_numbers();
         Ok(())
+    }
+
+    /// Brings the gauges up to date, now and then.
+    fn tell_numbers(&mut self) {
+        if self.measured.elapsed() < MEASURE {
+            return;
+        }
+        self.measured = Instant::now();
+        measure::queues(
+            [self.inlets.requests.len(), self.inlets.messages.len(), self.inlets.done.len()],
+            [self.commits.len(), self.stages.len(), self.reads.len()],
+            [self.node.unresolved_bytes(), self.applying.bytes()],
+        );
+        if !self.node.is_lone() {
+            measure::cluster(&self.examine());
+        }
     }
 
     /// What was handed over before the end.
@@ -248,18 +274,7 @@ impl Engine {
 
     /// A consul that stops lets the server that is closest to it take over, so that nobody has to notice its silence first.
     fn hand_over(&mut self) -> Result<(), DriverError> {
-        let configuration = self.node.configuration().clone();
-        let groups = self.node.groups();
-        let has = |server: ServerId| -> u64 {
-            let matched = groups
-                .iter()
-                .flat_map(|group| &group.members)
-                .filter(|(member, _)| *member == server);
-            matched.map(|(_, index)| index.0).sum()
-        };
-        let able = configuration.servers.iter().map(|(server, _)| *server);
-        let able = able.filter(|server| *server != self.options.server && configuration.may_lead(*server));
-        let Some(next) = able.max_by_key(|server| has(*server)) else {
+        let Some(next) = self.examine().successor(|_| true) else {
             return Ok(());
         };
         if self.term != Term::ZERO && self.node.transfer(next).is_ok() {
@@ -285,8 +300,10 @@ impl Engine {
     }
 
     fn step(&mut self, message: Message) {
-        if let Err(refusal) = self.node.step(message) {
-            tracing::trace!(%refusal, "a message was refused"); // the node counts them
+        let promise = Promise::of(&message);
+        match self.node.step(message) {
+            Ok(()) => promise.into_iter().for_each(|promise| self.hearing.note(promise)),
+            Err(refusal) => tracing::trace!(%refusal, "a message was refused"), // the node counts them
         }
     }
 
@@ -410,6 +427,8 @@ impl Engine {
             Request::Reconfigure(change, sender) => drop(sender.send(self.node.reconfigure(&change))),
             Request::Transfer(to, sender) => drop(sender.send(self.node.transfer(to))),
             Request::Examine(tell) => tell(self.examine()),
+            Request::Snapshot(group, sender) => drop(sender.send(self.take_snapshot(group))),
+            Request::Archived(csn) => self.node.snapshots_durable(csn),
             Request::Checkpoint(sender) => self.checkpoints.push(sender),
             Request::Shutdown => self.ending = Some(Ending::Shutdown),
         }
@@ -424,6 +443,8 @@ impl Engine {
             senate: self.node.senate(),
             groups: self.node.groups(),
             durable_states: self.node.durable_states(),
+            snapshot_floor: self.node.snapshot_floor(),
+            agreed_base: self.node.agreed_base(),
             resolved: self.node.resolved(),
             applied: Csn(self.published.applied.load(Ordering::Relaxed)),
             durable: self.node.durable_applied(),
@@ -431,6 +452,7 @@ impl Engine {
             refused: self.node.refusals().total(),
             dropped: self.published.dropped.load(Ordering::Relaxed),
             inaugurations: self.inaugurations.done.iter().copied().collect(),
+            heard: self.hearing.all().clone(),
         }
     }
 
@@ -539,6 +561,8 @@ impl Engine {
             | Request::Reconfigure(..)
             | Request::Transfer(..)
             | Request::Examine(_)
+            | Request::Snapshot(..)
+            | Request::Archived(_)
             | Request::Shutdown => {}
         }
     }

@@ -11,7 +11,8 @@ use bytes::Bytes;
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use curia_consensus::ids::{Csn, GroupId, Index, ServerId, Term};
 use curia_consensus::{Change, Configuration, Message, ReadError, ReadLevel, ReconfigureError, TransferError};
-use curia_storage::StateStore;
+use curia_storage::state::GroupSnapshot;
+use curia_storage::{StateStore, StorageError};
 use curia_txn::{CommitTicket, ProofTicket, Replication, StageRef, StageTicket, WriteSet};
 use curia_types::{Result, SqlError, SqlState};
 use parking_lot::Mutex;
@@ -215,6 +216,20 @@ impl Driver {
         let (sender, answer) = oneshot::channel();
         self.send(request(sender)).map_err(|_| self.stopped())?;
         answer.await.map_err(|_| self.stopped())
+    }
+
+    /// A snapshot of a group as it is now; the consul's.
+    ///
+    /// # Errors
+    /// 57P01 when the driver has stopped. Within: this server isn't consul, or the state can't be read.
+    pub async fn snapshot(&self, group: GroupId) -> Result<std::result::Result<GroupSnapshot, StorageError>> {
+        self.ask(|sender| Request::Snapshot(group, sender)).await
+    }
+
+    /// Everything up to this CSN is in snapshots in storage that survives the loss of every state server: scribes may let go of it.
+    pub fn archived(&self, csn: Csn) {
+        // A driver that stopped lets go of nothing.
+        let _ = self.send(Request::Archived(csn));
     }
 
     /// Makes the state durable and truncates the log; waits for it. `false` when the log could not be truncated now.

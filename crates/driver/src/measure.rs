@@ -5,6 +5,8 @@ use std::time::Duration;
 use curia_consensus::Office;
 use curia_consensus::ids::Csn;
 
+use crate::standing::Examined;
+
 /// A batch of so many records was written and synced in this time.
 pub(crate) fn synced(records: usize, time: Duration) {
     metrics::counter!("curia_log_syncs_total").increment(1);
@@ -38,6 +40,69 @@ pub(crate) fn office(office: Office) {
     };
     metrics::gauge!("curia_term").set(term.0 as f64);
     metrics::gauge!("curia_is_consul").set(serves);
+}
+
+/// How much waits: requests, messages and reports in their queues; commits, stage records and reads that nobody answered yet; and
+/// bytes that are sequenced and not resolved, or resolved and not applied.
+pub(crate) fn queues(waiting: [usize; 3], in_flight: [usize; 3], bytes: [u64; 2]) {
+    for (queue, count) in ["requests", "messages", "reports"].into_iter().zip(waiting) {
+        metrics::gauge!("curia_driver_queue", "queue" => queue).set(count as f64);
+    }
+    for (of, count) in ["commits", "stages", "reads"].into_iter().zip(in_flight) {
+        metrics::gauge!("curia_in_flight", "of" => of).set(count as f64);
+    }
+    metrics::gauge!("curia_unresolved_bytes").set(bytes[0] as f64);
+    metrics::gauge!("curia_applying_bytes").set(bytes[1] as f64);
+}
+
+/// How the cluster is. A consul knows how far the others are; where this server is not consul they show no lag.
+pub(crate) fn cluster(examined: &Examined) {
+    let serves = examined.standing.serving().is_some();
+    for (server, roles) in examined
+        .configuration
+        .servers
+        .iter()
+        .filter(|(server, _)| *server != examined.server)
+    {
+        let logs = examined.groups.iter().map(|group| (&group.members, group.last));
+        let logs = logs.chain([(&examined.senate.members, examined.senate.last)]);
+        let lacks = logs.map(|(members, last)| {
+            let has = members.iter().find(|(member, _)| member == server);
+            has.map_or(0, |(_, index)| last.0.saturating_sub(index.0))
+        });
+        let entries = if serves { lacks.sum::<u64>() } else { 0 };
+        metrics::gauge!("curia_replication_lag_entries", "peer" => server.to_string()).set(entries as f64);
+        if roles.state {
+            let applied = examined.heard.get(server).map_or(0, |heard| heard.applied.0);
+            let behind = if serves { examined.resolved.0.saturating_sub(applied) } else { 0 };
+            metrics::gauge!("curia_apply_lag_transactions", "peer" => server.to_string()).set(behind as f64);
+        }
+    }
+    metrics::gauge!("curia_archived_csn").set(examined.snapshot_floor.0 as f64);
+    metrics::gauge!("curia_durable_csn").set(examined.durable.0 as f64);
+    metrics::gauge!("curia_feature_level").set(f64::from(examined.configuration.feature_level));
+    metrics::counter!("curia_messages_refused_total").absolute(examined.refused);
+}
+
+/// This server came to a new term.
+pub(crate) fn term_seen() {
+    metrics::counter!("curia_terms_seen_total").increment(1);
+}
+
+/// This server took office, in this time.
+pub(crate) fn inaugurated(time: Duration) {
+    metrics::histogram!("curia_inauguration_seconds").record(time.as_secs_f64());
+}
+
+/// A piece of a group's snapshot went to another server; the last one, or not.
+pub(crate) fn snapshot_sent(bytes: usize, whole: bool) {
+    metrics::counter!("curia_snapshot_sent_bytes_total").increment(bytes as u64);
+    metrics::counter!("curia_snapshots_sent_total").increment(u64::from(whole));
+}
+
+/// A group's snapshot is in the state.
+pub(crate) fn snapshot_installed() {
+    metrics::counter!("curia_snapshots_installed_total").increment(1);
 }
 
 /// A message from another server found no room.

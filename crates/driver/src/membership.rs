@@ -62,6 +62,20 @@ impl Driver {
         .await
     }
 
+    /// Lets the cluster use features of this level, which all its servers must know.
+    ///
+    /// # Errors
+    /// 55000 with the reason; 57P01 when the driver has stopped.
+    pub async fn raise_features(&self, level: u32, patience: Duration) -> Result<()> {
+        self.change(Instant::now() + patience, |configuration| {
+            (configuration.feature_level < level).then(|| Change {
+                feature_level: Some(level),
+                ..Change::default()
+            })
+        })
+        .await
+    }
+
     /// Makes a change and waits until it is finished. `None`: there is nothing left to change.
     async fn change(&self, until: Instant, change: impl Fn(&Configuration) -> Option<Change>) -> Result<()> {
         loop {

@@ -4,6 +4,8 @@ use bytes::Bytes;
 use crossbeam_channel::Sender;
 use curia_consensus::ids::{Csn, GroupId, Index, ServerId, Term};
 use curia_consensus::{Change, ReadError, ReadLevel, ReconfigureError, TransferError};
+use curia_storage::StorageError;
+use curia_storage::state::GroupSnapshot;
 use curia_txn::{CommitSender, ProofSender, StageRef, StageSender, WriteSet};
 use tokio::sync::oneshot;
 
@@ -27,6 +29,10 @@ pub(crate) enum Request {
     Transfer(ServerId, oneshot::Sender<Result<(), TransferError>>),
     /// Tell how things are.
     Examine(Box<dyn FnOnce(Examined) + Send>),
+    /// Take a snapshot of a group for the archive.
+    Snapshot(GroupId, oneshot::Sender<Result<GroupSnapshot, StorageError>>),
+    /// Everything up to here is in snapshots that survive the loss of every state server.
+    Archived(Csn),
     /// Make the state durable and truncate the log now; answered when that is done, or was not possible.
     Checkpoint(Sender<bool>),
     /// Finish what came before, make everything durable and stop.
@@ -54,6 +60,8 @@ impl Request {
             | Request::Reconfigure(..)
             | Request::Transfer(..)
             | Request::Examine(_)
+            | Request::Snapshot(..)
+            | Request::Archived(_)
             | Request::Checkpoint(_)
             | Request::Shutdown => 0,
         }

@@ -1,11 +1,13 @@
 //! What the driver shows of the cluster.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use curia_consensus::ids::{Csn, ServerId, Term};
-use curia_consensus::{Accession, Configuration, GroupStatus, Office, SenateStatus};
+use curia_consensus::{Accession, Base, Configuration, GroupStatus, Office, SenateStatus};
+
+use crate::heard::Heard;
 
 /// What a server is, and whom it follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +78,10 @@ pub struct Examined {
     pub groups: Vec<GroupStatus>,
     /// How far the states of the servers that run one are durable; of others a consul knows.
     pub durable_states: Vec<(ServerId, Csn)>,
+    /// Everything up to here is in snapshots that survive the loss of every state server, as far as it knows: scribes may let go of it.
+    pub snapshot_floor: Csn,
+    /// A place in the senate's log that is agreed on.
+    pub agreed_base: Option<Base>,
     /// Every transaction up to here is on quorums, as far as it knows.
     pub resolved: Csn,
     /// Every transaction up to here is in its state.
@@ -90,6 +96,22 @@ pub struct Examined {
     pub dropped: u64,
     /// When it took office, the last times, oldest first.
     pub inaugurations: Vec<Inauguration>,
+    /// What the others were heard to have promised.
+    pub heard: BTreeMap<ServerId, Heard>,
+}
+
+impl Examined {
+    /// Who of those that are able would take the office over with the least to copy.
+    pub fn successor(&self, able: impl Fn(ServerId) -> bool) -> Option<ServerId> {
+        let has = |server: ServerId| -> u64 {
+            let members = self.groups.iter().flat_map(|group| &group.members);
+            members.filter(|(member, _)| *member == server).map(|(_, index)| index.0).sum()
+        };
+        let servers = self.configuration.servers.iter().map(|(server, _)| *server);
+        servers
+            .filter(|server| *server != self.server && self.configuration.may_lead(*server) && able(*server))
+            .max_by_key(|server| has(*server))
+    }
 }
 
 /// So many inaugurations are remembered.

@@ -97,6 +97,10 @@ pub enum RefusalCode {
     Certificate,
     /// Too many connections.
     Busy,
+    /// The cluster uses features that the dialler doesn't know.
+    Level,
+    /// The dialler's cluster was lost, and another one goes on from it.
+    Recovered,
     /// A reason that this version doesn't know.
     Other,
 }
@@ -304,6 +308,8 @@ impl Refused {
             RefusalCode::Identity => 4,
             RefusalCode::Certificate => 5,
             RefusalCode::Busy => 6,
+            RefusalCode::Level => 7,
+            RefusalCode::Recovered => 8,
             RefusalCode::Other => 255,
         }];
         put_text(&mut rest, &self.text);
@@ -345,6 +351,8 @@ fn refused(mut input: Bytes) -> Option<Refused> {
         4 => RefusalCode::Identity,
         5 => RefusalCode::Certificate,
         6 => RefusalCode::Busy,
+        7 => RefusalCode::Level,
+        8 => RefusalCode::Recovered,
         _ => RefusalCode::Other,
     };
     let text = text(&mut input)?;

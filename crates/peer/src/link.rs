@@ -176,7 +176,7 @@ impl Peer {
     /// Says why there is no connection: when that is news, and now and then.
     fn explain(&self, address: &Address, error: &ConnectionError, shared: &Shared) {
         if let ConnectionError::Refused(refused) = error
-            && refused.code == RefusalCode::Identity
+            && matches!(refused.code, RefusalCode::Identity | RefusalCode::Level | RefusalCode::Recovered)
         {
             shared.misidentified.send_replace(Some(refused.text.clone()));
         }

@@ -14,6 +14,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -194,6 +195,14 @@ fn may_come(hello: &Hello, is_server: bool, shared: &Shared) -> Result<(), Refus
         );
     }
     match (hello.cluster, own) {
+        (Some(theirs), Some(own)) if shared.ancestors.read().contains(&theirs) => {
+            let text = format!(
+                "cluster {theirs} lost its majority, and server {} went on from it as cluster {}: this data folder is of no use any more; start the \
+                 server on an empty folder with --join, then curia server add",
+                own.server, own.cluster
+            );
+            return refuse(RefusalCode::Recovered, text);
+        }
         (Some(theirs), Some(own)) if theirs != own.cluster => {
             let text = format!("server {} is of cluster {}, not of {theirs}", own.server, own.cluster);
             return refuse(RefusalCode::Cluster, text);
@@ -205,6 +214,14 @@ fn may_come(hello: &Hello, is_server: bool, shared: &Shared) -> Result<(), Refus
             return refuse(RefusalCode::Cluster, "only servers of the cluster may send this".into());
         }
         _ => {}
+    }
+    let required = shared.required.load(Ordering::Relaxed);
+    if hello.purpose != Purpose::Requests && hello.feature_level < required {
+        let text = format!(
+            "the cluster uses features of level {required}, and this program knows level {}: start it with the version that the others run",
+            hello.feature_level
+        );
+        return refuse(RefusalCode::Level, text);
     }
     if let (Some(own), Some(server)) = (own, hello.server)
         && own.server == server

@@ -6,6 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -81,6 +82,10 @@ pub(crate) struct Shared {
     pub(crate) incoming: Mutex<BTreeMap<ServerId, Arc<Incoming>>>,
     pub(crate) clamor: Clamor,
     member: RwLock<Option<Member>>,
+    /// The level of features that the cluster uses.
+    pub(crate) required: AtomicU32,
+    /// Clusters from which this one goes on.
+    pub(crate) ancestors: RwLock<Vec<ClusterId>>,
     /// Who is in the cluster; empty while that isn't known.
     expected: RwLock<Vec<ServerId>>,
     peers: RwLock<BTreeMap<ServerId, (Arc<Peer>, AbortHandle)>>,
@@ -119,6 +124,8 @@ impl Transport {
             incoming: Mutex::default(),
             clamor: Clamor::default(),
             member: RwLock::default(),
+            required: AtomicU32::new(0),
+            ancestors: RwLock::default(),
             expected: RwLock::default(),
             peers: RwLock::default(),
             handle: runtime.handle().clone(),
@@ -180,6 +187,16 @@ impl Transport {
         self.shared.connect();
     }
 
+    /// The cluster uses features of this level: whoever doesn't know them takes no part.
+    pub fn require(&self, level: u32) {
+        self.shared.required.store(level, Ordering::Relaxed);
+    }
+
+    /// The cluster goes on from these, which were lost: their servers must not come back.
+    pub fn descend(&self, ancestors: Vec<ClusterId>) {
+        *self.shared.ancestors.write() = ancestors;
+    }
+
     /// Sends a message to the server that it names. Never blocks; what finds no room, no connection or no such server is
     /// dropped and counted.
     pub fn send(&self, message: Message) {
@@ -225,7 +242,8 @@ impl Transport {
         dialled.map(|(stream, _)| stream).map_err(io::Error::other)
     }
 
-    /// Resolves when another server says that one with this server's identity is running: this one must stop.
+    /// Resolves when another server says that one with this server's identity is running, or that the cluster uses features which this
+    /// program doesn't know: this server must stop.
     pub fn misidentified(&self) -> impl Future<Output = String> + Send + 'static {
         let shared = self.shared.clone();
         async move {

@@ -3,6 +3,7 @@
 //! Every server is a process of its own, started as an operator would start it. They and their data go when the command
 //! ends, unless the data is told to stay.
 
+use crate::demo_load;
 use crate::failure::Failure;
 use clap::Args;
 use std::net::TcpListener;
@@ -27,6 +28,9 @@ pub struct Demo {
     /// Servers that only store logs and vote; with them, the others store none.
     #[arg(long, value_name = "N", default_value_t = 0)]
     scribes: usize,
+    /// Run a small bank on it, and print how much it commits.
+    #[arg(long)]
+    load: bool,
     /// Keep the data in this folder, which must be empty or missing, instead of a temporary one.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -87,7 +91,8 @@ pub fn run(demo: &Demo) -> Result<(), Failure> {
         .map(|server| server.sql)
         .collect();
     let hosts: Vec<_> = addresses.iter().map(|port| format!("127.0.0.1:{port}")).collect();
-    println!("\n  psql \"postgresql://curia@{}/curia\"", hosts.join(","));
+    let uri = format!("postgresql://curia@{}/curia", hosts.join(","));
+    println!("\n  psql \"{uri}\"");
     println!("  {} status --host {host}\n", program()?.display());
     println!("Kill one of the processes and go on in psql. Interrupt (Ctrl-C) ends all of them.");
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -96,7 +101,9 @@ pub fn run(demo: &Demo) -> Result<(), Failure> {
         .map_err(unexpected)?;
     runtime.block_on(async {
         let (_ask, stop) = crate::stop::listen().map_err(unexpected)?;
+        let load = demo.load.then(|| tokio::spawn(demo_load::run(uri)));
         stop.requested().await;
+        load.into_iter().for_each(|load| load.abort());
         Ok(())
     })
 }

@@ -1,5 +1,6 @@
 //! The house: everything from the log to the sessions, opened in order and closed in reverse.
 
+use crate::archive;
 use crate::cluster::identity::Identity;
 use crate::failure::Failure;
 use crate::folder::Folder;
@@ -102,6 +103,15 @@ impl House {
     }
 }
 
+/// A server without a log whose state is empty begins with what is in the archive. One with a log must not: its log would lack what its
+/// state says it had.
+fn begin_state(options: &Options, folder: &Folder, identity: &Identity) -> Result<(), Failure> {
+    match &options.snapshot_archive {
+        Some(archive) if identity.roles() == Roles::STATE && !folder.is_used() => archive::seed(archive, identity, folder),
+        _ => Ok(()),
+    }
+}
+
 /// Opens what the server's roles need, and starts the driver over it.
 ///
 /// # Errors
@@ -110,6 +120,13 @@ pub fn open_driver(options: &Options, folder: &Folder, incarnation: Incarnation,
     let layer: Arc<dyn FileLayer> = match options.file_layer {
         FileLayerChoice::Real => Arc::new(RealFiles),
         FileLayerChoice::ForgetUnsynced => Arc::new(BufferedUntilSync::default()),
+    };
+    if let Place::Among(identity, _) = &place {
+        begin_state(options, folder, identity)?;
+    }
+    let agreed = match &place {
+        Place::Among(identity, _) => identity.agreed()?,
+        Place::Alone => None,
     };
     let (roles, driver, peers): (Roles, DriverOptions, Arc<dyn Peers>) = match place {
         Place::Alone => {
@@ -139,8 +156,15 @@ pub fn open_driver(options: &Options, folder: &Folder, incarnation: Incarnation,
     };
     let state = || StateStore::open(&folder.state(), &state).map(Arc::new);
     let log = || LogStore::open(layer, &folder.log(), LogOptions::new(incarnation.0));
+    let state = roles.state.then(state).transpose().map_err(stored)?;
+    // A server that takes the place of a lost one is told where the senate is.
+    if let (Some(state), Some(base), false) = (&state, &agreed, roles.log)
+        && state.senate_base().map_err(stored)?.is_none()
+    {
+        state.keep_senate_base(base).and_then(|()| state.flush()).map_err(stored)?;
+    }
     let stores = Stores {
-        state: roles.state.then(state).transpose().map_err(stored)?,
+        state,
         log: roles.log.then(log).transpose().map_err(stored)?,
     };
     let driver = Driver::start_among(driver, incarnation, stores, peers).map_err(|error| driver_failure(folder, &error))?;
@@ -156,7 +180,8 @@ fn unexpected(error: impl std::fmt::Display) -> Failure {
     Failure::Unexpected(error.to_string())
 }
 
-fn storage_failure(folder: &Folder, error: StorageError) -> Failure {
+/// What a store that can't be opened means.
+pub fn storage_failure(folder: &Folder, error: StorageError) -> Failure {
     let folder = folder.path().to_owned();
     match error {
         StorageError::Damaged { .. } => Failure::Damaged(error.to_string()),
@@ -179,7 +204,8 @@ fn storage_failure(folder: &Folder, error: StorageError) -> Failure {
     }
 }
 
-fn driver_failure(folder: &Folder, error: &DriverError) -> Failure {
+/// What a driver that can't start means.
+pub fn driver_failure(folder: &Folder, error: &DriverError) -> Failure {
     match error {
         DriverError::Storage(StorageError::Damaged { .. }) | DriverError::Restore(_) => Failure::Damaged(error.to_string()),
         DriverError::Storage(StorageError::NoSpace { .. }) => Failure::Folder {

@@ -1,9 +1,11 @@
 //! The `curia` program: reads options, prepares the data folder, wires the crates together and runs until told to stop.
 //! Everything it says on failure is one line on standard error and an exit code, listed in [`failure`].
 
+mod archive;
 mod cert;
 mod cluster;
 mod demo;
+mod demo_load;
 mod exposure;
 mod failure;
 mod folder;
@@ -12,6 +14,7 @@ mod limits;
 mod logging;
 mod office;
 mod options;
+mod recover;
 mod size;
 mod start;
 mod stop;
@@ -41,12 +44,16 @@ enum Command {
     /// Form a cluster of servers that were started with --join.
     Init(tools::Init),
     /// Show how a cluster is, as one of its servers sees it.
-    Status(tools::Whom),
-    /// List, add or remove servers of a cluster.
+    Status(tools::Status),
+    /// Show which features the cluster uses, or let it use those of a new version.
+    Upgrade(tools::Upgrade),
+    /// List, add, drain or remove servers of a cluster.
     #[command(subcommand)]
     Server(tools::Server),
     /// Make a server consul.
     Transfer(tools::Transfer),
+    /// Let one server go on alone, after its cluster lost the majority for good.
+    Recover(recover::Recover),
     /// Start a whole cluster on this machine, to try out what happens when a server dies.
     Demo(demo::Demo),
     /// Make certificates for the servers of a cluster.
@@ -63,9 +70,11 @@ fn main() -> ExitCode {
             Ok(())
         }
         Command::Init(init) => tools::init(&init),
-        Command::Status(whom) => tools::status(&whom),
+        Command::Status(status) => tools::status(&status),
+        Command::Upgrade(upgrade) => tools::upgrade(&upgrade),
         Command::Server(command) => tools::server(&command),
         Command::Transfer(transfer) => tools::transfer(&transfer),
+        Command::Recover(command) => recover::run(&command),
         Command::Demo(demo) => demo::run(&demo),
         Command::Cert(command) => cert::run(&command),
         Command::Start(given) => Options::gather(&given)

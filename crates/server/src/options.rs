@@ -1,6 +1,7 @@
 //! Options of `curia start`, gathered in layers: built-in defaults, then the TOML file, then the environment, then the
 //! command line. One list of names serves all four: option `--sql-addr` is key `sql_addr` and variable `CURIA_SQL_ADDR`.
 
+use crate::cluster::levels::FEATURE_LEVEL;
 use crate::failure::Failure;
 use crate::size::ByteSize;
 use clap::{Args, ValueEnum};
@@ -140,6 +141,19 @@ pub struct Given {
     #[arg(long, value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     drain_seconds: Option<u64>,
+    /// Folder in storage that all servers which run the state share and that outlives them: the consul keeps snapshots there, so that
+    /// servers which only store logs need not keep them for ever, and an empty server begins with them.
+    #[arg(long, value_name = "DIR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    snapshot_archive: Option<PathBuf>,
+    /// How often such a snapshot is made, in seconds [default: 600].
+    #[arg(long, value_name = "SECONDS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archive_seconds: Option<u64>,
+    /// Know no features beyond this level, as an earlier version, for tests of upgrades.
+    #[arg(long, value_name = "LEVEL", hide = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    feature_level: Option<u32>,
     /// File layer, for crash tests.
     #[arg(long, value_name = "LAYER", hide = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -198,6 +212,12 @@ pub struct Options {
     pub read_lease: Option<u8>,
     /// Grace period at shutdown, seconds.
     pub drain_seconds: u64,
+    /// Where snapshots are kept that outlive all servers.
+    pub snapshot_archive: Option<PathBuf>,
+    /// How often one is made, at least 1.
+    pub archive_seconds: u64,
+    /// The highest level of features that this program knows.
+    pub feature_level: u32,
     /// Which file layer.
     pub file_layer: FileLayerChoice,
 }
@@ -237,6 +257,9 @@ impl Default for Options {
             retention: 60,
             read_lease: None,
             drain_seconds: 10,
+            snapshot_archive: None,
+            archive_seconds: 600,
+            feature_level: FEATURE_LEVEL,
             file_layer: FileLayerChoice::Real,
         }
     }
@@ -290,6 +313,9 @@ impl Options {
         }
         if self.read_lease.is_some_and(|percent| !(1..=50).contains(&percent)) {
             return wrong("--read-lease must be between 1 and 50");
+        }
+        if self.archive_seconds == 0 {
+            return wrong("--archive-seconds must be at least 1");
         }
         if self.session_threads == 0 || self.query_threads == 0 || self.max_connections == 0 {
             return wrong("--session-threads, --query-threads and --max-connections must be at least 1");

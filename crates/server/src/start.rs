@@ -23,7 +23,7 @@ use crate::folder::{Folder, Running};
 use crate::house::{self, House, Place};
 use crate::options::Options;
 use crate::stop::StopRequest;
-use crate::{exposure, limits, office, stop, tls};
+use crate::{archive, exposure, limits, office, stop, tls};
 use curia_consensus::ids::Incarnation;
 use curia_console::{Health, ServerFacts, Stage};
 use curia_driver::Driver;
@@ -131,6 +131,7 @@ pub fn run(options: Options) -> Result<(), Failure> {
             let place = Place::Among(identity.clone(), member.peers());
             if !identity.roles().state {
                 let driver = house::open_driver(&options, &folder, incarnation, place)?;
+                service.block_on(member.check(&identity, &folder, &driver))?;
                 let cores = Cores::start(SCRIBE_THREADS).map_err(unexpected)?;
                 member.serve(&identity, &folder, &driver, (cores, front, options.max_connections))?;
                 return store_logs(&options, &service, &folder, &member, &driver, stop, &health);
@@ -138,6 +139,7 @@ pub fn run(options: Options) -> Result<(), Failure> {
             let house = service.block_on(House::open(&options, &folder, incarnation, place))?;
             house.sessions.show_cluster(Arc::new(member.views(&house.driver)));
             member.seat(&house);
+            service.block_on(member.check(&identity, &folder, &house.driver))?;
             member.serve(
                 &identity,
                 &folder,
@@ -150,6 +152,7 @@ pub fn run(options: Options) -> Result<(), Failure> {
     let flight = serve_flight(&service, listeners.flight, &house, identity, stop.clone())?;
     let gauges = service.spawn(keep_gauges(Arc::clone(&house.sessions)));
     let term = house.database.replication().office();
+    let archiving = place_of_archive(&options, &house).map(|archiving| service.spawn(archiving));
     let office = office::start(&house, term, stop.clone()).map_err(unexpected)?;
     let tending = service.spawn(Arc::clone(&house.database).tend(TENDING));
 
@@ -177,11 +180,13 @@ pub fn run(options: Options) -> Result<(), Failure> {
     health.advance(Stage::Draining);
     if let Some(member) = &member {
         member.close_door();
+        service.block_on(member.hand_over());
     }
     let clients = member.as_ref().and_then(Member::clients);
     drain(&options, &service, front, (&house, clients), flight);
     gauges.abort();
     tending.abort();
+    archiving.into_iter().for_each(|archiving| archiving.abort());
     // It was asked to stop with everybody else; its panics are in the log.
     let _ = office.join();
     house.close()?;
@@ -192,6 +197,14 @@ pub fn run(options: Options) -> Result<(), Failure> {
     folder.forget_running();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What keeps the archive of snapshots, of a member of a cluster that has one.
+fn place_of_archive(options: &Options, house: &House) -> Option<impl Future<Output = ()> + Send + 'static> {
+    let archive = options.snapshot_archive.clone()?;
+    let cluster = house.driver.configuration().borrow().cluster.to_string();
+    let interval = Duration::from_secs(options.archive_seconds);
+    Some(archive::keep(Arc::clone(&house.driver), archive, cluster, interval))
 }
 
 /// The life of a server that runs no state: it stores logs, votes, and passes clients on.

@@ -8,7 +8,7 @@ use curia_types::{Datum, Result};
 
 /// What a server knows of its cluster.
 pub trait ClusterViews: Send + Sync + 'static {
-    /// Rows of a view of the schema `curia` as named values: `servers`, `senate`, `worker_groups`, `inaugurations`. Waits, for a moment, for
+    /// Rows of a view of the schema `curia` as named values: `servers`, `senate`, `worker_groups`, `inaugurations`, `recoveries`. Waits, for a moment, for
     /// the thread that knows.
     ///
     /// # Errors

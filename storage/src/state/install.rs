@@ -20,6 +20,7 @@ use curia_consensus::{Base, decode_base, encode_base};
 use rocksdb::WriteBatch;
 
 use super::scan::KeyRange;
+use super::snapshot::GroupSnapshot;
 use super::{StateStore, garbage, meta, snapshot, version_key};
 use crate::error::{Result, StorageError};
 
@@ -78,10 +79,7 @@ impl StateStore {
             sync_folder(&self.path)?;
         }
         let path = folder.join(format!("{}.partial", group.0));
-        let mut head = Vec::new();
-        encode_base(LogId::Group(group), &base, &mut head);
-        let length = head.len() as u32;
-        head.splice(0..0, length.to_le_bytes());
+        let head = head(group, &base);
         let mut file = OpenOptions::new()
             .create(true)
             .truncate(true)
@@ -213,6 +211,55 @@ impl StateStore {
         settled.clear();
         self.flush()
     }
+}
+
+impl GroupSnapshot {
+    /// Writes all of it to a new file, durably, in the form in which it is put into a state: see [`seed`]. Gives the file's length.
+    pub fn write_to(&mut self, path: &Path) -> Result<u64> {
+        const PIECE_BYTES: usize = 1 << 20;
+        let mut file = File::create_new(path).map_err(|e| StorageError::io("create", path, e))?;
+        let head = head(self.group(), self.base());
+        let failed = |e| StorageError::io("write", path, e);
+        file.write_all(&head).map_err(failed)?;
+        let mut bytes = 0;
+        while let Some(piece) = self.piece(bytes, PIECE_BYTES)? {
+            file.write_all(&piece.data).map_err(failed)?;
+            bytes += piece.data.len() as u64;
+            if piece.last {
+                break;
+            }
+        }
+        file.sync_all().map_err(|e| StorageError::io("sync", path, e))?;
+        Ok(bytes)
+    }
+}
+
+/// What stands in a file before the stream.
+fn head(group: GroupId, base: &Base) -> Vec<u8> {
+    let mut head = Vec::new();
+    encode_base(LogId::Group(group), base, &mut head);
+    let length = head.len() as u32;
+    head.splice(0..0, length.to_le_bytes());
+    head
+}
+
+/// Lets a state store that is not there yet begin with a group's snapshot, from a file that [`GroupSnapshot::write_to`] wrote. `path` is the
+/// store's folder to be; [`StateStore::open`] does the rest.
+///
+/// # Errors
+/// [`StorageError::Format`] when the file is damaged.
+pub fn seed(path: &Path, group: GroupId, file: &Path) -> Result<()> {
+    check(file)?;
+    let folder = path.join("incoming");
+    fs::create_dir_all(&folder).map_err(|e| StorageError::io("create", &folder, e))?;
+    let whole = folder.join(format!("{}.1.whole", group.0));
+    let copying = folder.join(format!("{}.partial", group.0));
+    fs::copy(file, &copying).map_err(|e| StorageError::io("copy", file, e))?;
+    File::open(&copying)
+        .and_then(|copied| copied.sync_all())
+        .map_err(|e| StorageError::io("sync", &copying, e))?;
+    fs::rename(&copying, &whole).map_err(|e| StorageError::io("rename", &copying, e))?;
+    sync_folder(&folder)
 }
 
 pub(super) fn sync_folder(folder: &Path) -> Result<()> {

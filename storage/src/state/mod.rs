@@ -45,7 +45,7 @@ use iterator::{IteratorPool, ScanPool};
 
 pub use apply::ApplyBatch;
 pub use garbage::Collected;
-pub use install::{Incoming, fuzz_snapshot};
+pub use install::{Incoming, fuzz_snapshot, seed};
 pub use scan::{Direction, KeyRange, Scan};
 pub use snapshot::{GroupSnapshot, Piece};
 pub use tuning::StateOptions;

@@ -5,9 +5,10 @@
 
 use super::host::ClusterHost;
 use super::identity::Identity;
+use super::levels;
 use super::request::{Answer, Change, Request};
 use crate::options::roles;
-use curia_consensus::{Configuration, ServerId};
+use curia_consensus::{Configuration, Roles, ServerId};
 use curia_driver::Driver;
 use curia_peer::{Address, Places};
 use std::sync::Arc;
@@ -45,6 +46,7 @@ pub async fn change(host: &ClusterHost, change: Change, passed_on: bool) -> Answ
             Change::Add(address) => add(host, driver, &address).await,
             Change::Remove(server) => remove(driver, ServerId(server)).await,
             Change::Transfer(server) => transfer(driver, ServerId(server)).await,
+            Change::Upgrade => levels::finish(host, driver).await,
         };
         return outcome.map_or_else(Answer::Refused, Answer::Done);
     }
@@ -67,6 +69,9 @@ async fn add(host: &ClusterHost, driver: &Arc<Driver>, address: &Address) -> Res
     let configuration = driver.configuration().borrow().clone();
     let cluster = configuration.cluster.to_string();
     let transport = host.transport().ok_or("the server is stopping")?;
+    if who.feature_level < configuration.feature_level {
+        return Err(levels::too_old(address, who.feature_level, configuration.feature_level));
+    }
     let its_roles = roles(&who.roles).map_err(|error| error.to_string())?;
     let server = match who.member {
         Some((other, _)) if other != cluster => return Err(format!("{address} is of cluster {other}, not of {cluster}")),
@@ -97,6 +102,56 @@ async fn add(host: &ClusterHost, driver: &Arc<Driver>, address: &Address) -> Res
         .map_err(|error| format!("server {server} at {address} is not a full member yet; asked again, it goes on: {error}"))?;
     let what = if its_roles.log { "votes" } else { "follows" };
     Ok(format!("server {server} at {address} is a member and {what}"))
+}
+
+/// Lets an empty server take the place of a lost one that stored no log. No consul is needed: such a server has promised nothing that
+/// could be lost with its folder, and where all of them are lost there is no consul.
+pub async fn replace(host: &ClusterHost, server: u64, address: &Address) -> Result<String, String> {
+    let (Some(driver), Some(transport)) = (host.driver(), host.transport()) else {
+        return Err(format!("{} is in no cluster", host.me.peer));
+    };
+    let examined = driver.examine().await.map_err(|error| error.to_string())?;
+    let configuration = &examined.configuration;
+    match configuration.roles(ServerId(server)) {
+        None => return Err(format!("there is no server {server}")),
+        Some(Roles::STATE) => {}
+        Some(_) => {
+            return Err(format!(
+                "server {server} stores logs, and what it promised is lost with its folder: curia server remove {server}, then curia server add {address}"
+            ));
+        }
+    }
+    let links = transport.links();
+    if links
+        .iter()
+        .any(|link| link.server == ServerId(server) && link.connected_for.is_some())
+    {
+        return Err(format!("server {server} is running"));
+    }
+    let who = match host.ask(address, &Request::Who, super::host::PATIENCE).await? {
+        Answer::Who(who) => who,
+        other => return Err(format!("{address} answers {other:?}")),
+    };
+    if who.member.is_none() && who.roles != "state" {
+        return Err(format!(
+            "{address} was started with --roles {}: start it with --roles state",
+            who.roles
+        ));
+    }
+    if who.feature_level < configuration.feature_level {
+        return Err(levels::too_old(address, who.feature_level, configuration.feature_level));
+    }
+    let base = examined
+        .agreed_base
+        .as_ref()
+        .ok_or("this server doesn't know the cluster yet: ask another one")?;
+    let identity = Identity::replacing(configuration, server, base);
+    let request = Request::Become {
+        by: 0,
+        identity: Box::new(identity),
+    };
+    super::forming::expect_done(host.ask(address, &request, super::host::PATIENCE).await?)?;
+    Ok(format!("the server at {address} is server {server} now"))
 }
 
 async fn remove(driver: &Arc<Driver>, server: ServerId) -> Result<String, String> {

@@ -67,6 +67,7 @@ pub struct Door {
     pub(super) moves: Semaphore,
     insecure: bool,
     closed: AtomicBool,
+    draining: AtomicBool,
 }
 
 /// Who serves now.
@@ -89,6 +90,7 @@ impl Door {
             moves: Semaphore::new(MOVES),
             insecure,
             closed: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
         }
     }
 
@@ -114,6 +116,21 @@ impl Door {
         self.closed.store(true, Ordering::Relaxed);
     }
 
+    /// From now on nobody new is let in here, and those who were may go on; or everybody is again.
+    pub fn drain(&self, on: bool) {
+        self.draining.store(on, Ordering::Relaxed);
+    }
+
+    /// Whether nobody new is let in.
+    pub fn draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Clients that are connected here, wherever they are served.
+    pub fn sessions(&self) -> usize {
+        self.hall.get().map_or(0, |hall| hall.clients.len())
+    }
+
     /// Accepts clients until the task is stopped.
     pub async fn open(self: Arc<Self>, listener: TcpListener) {
         loop {
@@ -131,6 +148,10 @@ impl Door {
 
     async fn take(self: Arc<Self>, stream: TcpStream, from: SocketAddr) {
         let _ = stream.set_nodelay(true);
+        if self.draining() {
+            let why = cannot_connect("this server is about to be stopped", "Connect to another server of the cluster.");
+            return refuse(stream, &why).await;
+        }
         let founded = async {
             loop {
                 if let Some(hall) = self.hall.get() {

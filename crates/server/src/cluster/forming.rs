@@ -114,9 +114,11 @@ async fn found(host: &ClusterHost, others: &[Who], by: u64) -> Result<String, St
     let own = (1..).zip(&all).find(|(_, who)| who.incarnation == host.me.incarnation);
     let own = own.map_or(0, |(server, _)| server);
     let identity = Identity::founder(cluster, own, host.me.groups, founders).filter(|identity| identity.fault().is_none());
-    let Some(identity) = identity else {
+    let Some(mut identity) = identity else {
         return Err("these servers can't form a cluster: some must store logs, and some run the state".into());
     };
+    // What all of them know.
+    identity.feature_level = all.iter().map(|who| who.feature_level).min().unwrap_or(0);
     host.become_server(by, identity.clone())?;
     let mut missed = Vec::new();
     for founder in identity.founders.iter().filter(|founder| founder.server != own) {

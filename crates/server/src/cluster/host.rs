@@ -3,11 +3,12 @@
 use super::door::Door;
 use super::identity::{Identity, write_book};
 use super::reports::{Reports, report};
-use super::request::{Answer, Request, Who, decode, encode};
-use super::{changes, digests, forming, status};
+use super::request::{Answer, Promised, Request, Who, decode, encode};
+use super::views::Seen;
+use super::{changes, digests, drain, forming, levels, status};
 use bytes::Bytes;
-use curia_consensus::{Csn, Message};
-use curia_driver::{Driver, Mailbox};
+use curia_consensus::{Csn, Message, ServerId};
+use curia_driver::{Driver, Examined, Heard, Mailbox};
 use curia_peer::{Address, Book, Caller, Host, RefusalCode, Stream, Transport};
 use curia_session::Key;
 use parking_lot::Mutex;
@@ -134,11 +135,6 @@ impl ClusterHost {
         self.identity.subscribe()
     }
 
-    /// Whether it lets no new clients in.
-    pub fn draining(&self) -> bool {
-        false
-    }
-
     /// This server, in its own words.
     pub fn who(&self) -> Who {
         let identity = self.identity.borrow();
@@ -160,7 +156,7 @@ impl ClusterHost {
             .call(address, &encode(request), patience)
             .await
             .map_err(|error| Unanswered {
-                other_cluster: error.refused == Some(RefusalCode::Cluster),
+                other_cluster: matches!(error.refused, Some(RefusalCode::Cluster | RefusalCode::Recovered)),
                 why: error.to_string(),
             })?;
         decode(&answer).map_err(|error| Unanswered::because(format!("{address}: {error}")))
@@ -223,6 +219,15 @@ impl ClusterHost {
         Ok(())
     }
 
+    /// The cluster as it is now.
+    fn seen<'a>(&'a self, examined: &'a Examined) -> Seen<'a> {
+        Seen {
+            examined,
+            host: Some(self),
+            sql: &self.me.sql,
+        }
+    }
+
     async fn answer(&self, caller: Caller, request: Request) -> Answer {
         match request {
             Request::Who => Answer::Who(self.who()),
@@ -254,6 +259,26 @@ impl ClusterHost {
                 self.door.cancel_here(Key { process, secret });
                 done(Ok(()))
             }
+            Request::Describe => match self.driver() {
+                None => Answer::Described(serde_json::json!({ "peer_addr": self.me.peer, "member": null })),
+                Some(driver) => match driver.examine().await {
+                    Ok(examined) => Answer::Described(self.seen(&examined).describe()),
+                    Err(error) => Answer::Refused(error.to_string()),
+                },
+            },
+            Request::Heard(server) => match self.driver() {
+                None => Answer::Heard(None),
+                Some(driver) => match driver.examine().await {
+                    Ok(examined) => Answer::Heard(examined.heard.get(&ServerId(server)).map(promised)),
+                    Err(error) => Answer::Refused(error.to_string()),
+                },
+            },
+            Request::Drain { on } => drain::drain(self, on).await,
+            Request::DrainServer { server, on } => drain::drain_server(self, server, on).await,
+            Request::Replace { server, address } => changes::replace(self, server, &address)
+                .await
+                .map_or_else(Answer::Refused, Answer::Done),
+            Request::Levels => levels::page(self).map_or_else(Answer::Refused, Answer::Done),
             Request::Status => Answer::Done(status::page(self).await),
             Request::Servers => Answer::Done(status::servers(self)),
             Request::Digests { csn, wait_seconds } => digests::page(self, csn.map(Csn), Duration::from_secs(wait_seconds.min(600)))
@@ -261,6 +286,14 @@ impl ClusterHost {
                 .map_or_else(Answer::Refused, Answer::Done),
             Request::Change { change, passed_on } => changes::change(self, change, passed_on).await,
         }
+    }
+}
+
+/// What was heard, as it is told.
+fn promised(heard: &Heard) -> Promised {
+    Promised {
+        term: heard.term.0,
+        logs: heard.logs.iter().map(|(log, index)| (log.to_u32(), index.0)).collect(),
     }
 }
 

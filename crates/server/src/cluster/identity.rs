@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::folder::write_durably;
 use crate::options::roles;
-use curia_consensus::{ClusterId, Configuration, Roles, ServerId};
+use curia_consensus::{Base, ClusterId, Configuration, LogId, Roles, ServerId, decode_base, encode_base};
 use curia_driver::Founding;
 use curia_peer::{Address, Book, Places};
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,12 @@ pub struct Identity {
     roles: String,
     /// Worker groups that the cluster was founded with.
     groups: u32,
+    /// The level of features that the cluster was founded with.
+    #[serde(default)]
+    pub feature_level: u32,
+    /// A place in the senate's log that is agreed on, of a server that took the place of a lost one: a base's bytes in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    senate: Option<String>,
     /// The server has run as this one: what its log and state say is part of what others count on, and their loss is not
     /// the same as never having been there.
     #[serde(default)]
@@ -72,6 +78,8 @@ impl Identity {
             server,
             roles,
             groups,
+            feature_level: 0,
+            senate: None,
             begun: false,
             founders: Vec::new(),
         }
@@ -82,6 +90,40 @@ impl Identity {
         let own = founders.iter().find(|founder| founder.server == server)?;
         let added = Identity::added(cluster, server, own.roles.clone(), groups);
         Some(Identity { founders, ..added })
+    }
+
+    /// That of a state server which takes the place of a lost one. `base` is agreed on.
+    pub fn replacing(configuration: &Configuration, server: u64, base: &Base) -> Identity {
+        let mut bytes = Vec::new();
+        encode_base(LogId::Senate, base, &mut bytes);
+        let groups = configuration.groups.len() as u32;
+        Identity {
+            senate: Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect()),
+            ..Identity::added(configuration.cluster, ServerId(server).0, "state".to_owned(), groups)
+        }
+    }
+
+    /// The place in the senate's log that it was told.
+    ///
+    /// # Errors
+    /// [`Failure::Configuration`] when that is none.
+    pub fn agreed(&self) -> Result<Option<Base>, Failure> {
+        let Some(text) = &self.senate else { return Ok(None) };
+        let pairs = (0..text.len() / 2).map(|at| text.get(at * 2..at * 2 + 2));
+        let bytes: Option<Vec<u8>> = pairs.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect();
+        match bytes.map(|bytes| decode_base(bytes.into())) {
+            Some(Ok((LogId::Senate, base))) => Ok(Some(base)),
+            _ => Err(Failure::Configuration(format!("{IDENTITY_FILE}: senate is no base of its log"))),
+        }
+    }
+
+    /// The same server, alone in a cluster that goes on from the one it was in.
+    pub fn recovered(&self, cluster: ClusterId, configuration: &Configuration) -> Identity {
+        Identity {
+            groups: configuration.groups.len() as u32,
+            begun: true,
+            ..Identity::added(cluster, self.server, self.roles.clone(), self.groups)
+        }
     }
 
     /// The cluster.
@@ -149,7 +191,11 @@ impl Identity {
             .iter()
             .map(|founder| Some((ServerId(founder.server), roles(&founder.roles).ok()?)))
             .collect();
-        Configuration::founding_with_roles(self.cluster(), servers?, self.groups).map(Founding::Together)
+        let founded = Configuration::founding_with_roles(self.cluster(), servers?, self.groups)?;
+        Some(Founding::Together(Configuration {
+            feature_level: self.feature_level,
+            ..founded
+        }))
     }
 
     /// The founders' addresses, as entries of an address book that any newer one replaces.

@@ -12,10 +12,10 @@ use super::door::{Door, Hall, Seat};
 use super::forming;
 use super::host::{ClusterHost, PATIENCE, Unanswered};
 use super::identity::{Identity, read_book};
-use super::reports;
 use super::request::{Answer, Request, Who};
 use super::tools::peer_tls;
 use super::views::Views;
+use super::{drain, levels, reports, restored};
 use crate::exposure;
 use crate::failure::Failure;
 use crate::folder::Folder;
@@ -35,8 +35,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-/// The highest level of features that this program knows.
-const FEATURE_LEVEL: u32 = 0;
 /// How often servers that were to be joined are asked again where everybody is.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
 
@@ -120,6 +118,7 @@ impl Member {
             incarnation: incarnation.0,
             roles: options.roles.clone(),
             groups: folder.worker_groups(),
+            feature_level: options.feature_level,
             peer: places.peer.clone(),
             sql: places.sql.clone(),
         };
@@ -129,7 +128,7 @@ impl Member {
         let host = Arc::new(host);
         let transport = TransportOptions {
             incarnation,
-            feature_level: FEATURE_LEVEL,
+            feature_level: options.feature_level,
             tls,
             places: Some(places),
             service: service.clone(),
@@ -189,6 +188,42 @@ impl Member {
         self.host.door.hall().map(|hall| hall.clients.clone())
     }
 
+    /// Lets another server take the office over, if this one has it. Who can't is found out by the others.
+    pub async fn hand_over(&self) {
+        if let Some(driver) = self.host.driver()
+            && let Err(error) = drain::hand_over(&self.host, driver).await
+        {
+            tracing::info!("the office is not handed over: {error}");
+        }
+    }
+
+    /// Whether the folder is the one that the others count on, and of a cluster whose features this program knows. Nothing has been sent yet.
+    ///
+    /// # Errors
+    /// [`Failure::Foreign`].
+    pub async fn check(&self, identity: &Identity, folder: &Folder, driver: &Driver) -> Result<(), Failure> {
+        let foreign = |reason| Failure::Foreign {
+            folder: folder.path().to_owned(),
+            reason,
+        };
+        let examined = driver.examine().await.map_err(unexpected)?;
+        let stored = examined.configuration.cluster;
+        if stored != identity.cluster() && !examined.configuration.servers.is_empty() {
+            let why = format!("its log is of cluster {stored} and its cluster.toml of another: curia recover was cut short, run it again");
+            return Err(foreign(why));
+        }
+        if let Some(why) = levels::refusal(self.host.me.feature_level, &examined.configuration) {
+            return Err(foreign(why));
+        }
+        // What a server without a log promised went with its last run.
+        if !identity.begun || !identity.roles().log {
+            return Ok(());
+        }
+        restored::check(&self.host, identity, &examined)
+            .await
+            .map_or(Ok(()), |why| Err(foreign(why)))
+    }
+
     /// Joins the driver to everything, and receives clients on `cores`.
     ///
     /// # Errors
@@ -231,13 +266,11 @@ impl Member {
             let (mut configuration, transport) = (driver.configuration(), Arc::downgrade(transport));
             async move {
                 loop {
-                    let servers = configuration
-                        .borrow_and_update()
-                        .servers
-                        .iter()
-                        .map(|(server, _)| *server)
-                        .collect();
+                    let now = configuration.borrow_and_update().clone();
+                    let servers = now.servers.iter().map(|(server, _)| *server).collect();
                     let Some(transport) = transport.upgrade() else { return };
+                    transport.require(now.feature_level);
+                    transport.descend(now.recoveries.iter().map(|recovered| recovered.from).collect());
                     transport.expect(servers);
                     drop(transport);
                     if configuration.changed().await.is_err() {
@@ -258,6 +291,7 @@ impl Member {
         let reason = tokio::select! {
             reason = self.transport.misidentified() => reason,
             reason = self.ask_around() => reason,
+            reason = self.outgrown() => reason,
         };
         Failure::Foreign {
             folder: folder.path().to_owned(),
@@ -265,15 +299,24 @@ impl Member {
         }
     }
 
+    async fn outgrown(&self) -> String {
+        match self.host.driver() {
+            Some(driver) => levels::outgrown(driver, self.host.me.feature_level).await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Asks the servers that were to be joined where everybody is. Resolves when one of them is of another cluster.
     async fn ask_around(&self) -> String {
         let own = self.host.who().member.map(|(cluster, _)| cluster);
+        // Servers of a cluster that this one goes on from may still run, and are refused by it.
+        let descends = |driver: &Arc<Driver>| !driver.configuration().borrow().recoveries.is_empty();
         let mut left = self.host.join.clone();
         while !left.is_empty() {
             let mut silent = Vec::new();
             for address in left {
                 match self.host.ask(&address, &Request::Who, PATIENCE).await {
-                    Err(Unanswered { why, other_cluster: true }) => {
+                    Err(Unanswered { why, other_cluster: true }) if !self.host.driver().is_some_and(descends) => {
                         return format!(
                             "it is of cluster {}, and --join names a server of another one, which says: {why}",
                             own.unwrap_or_default()

@@ -13,6 +13,9 @@
 //! - [`forming`]: `curia init`.
 //! - [`changes`]: servers that come, go, or take the office over.
 //! - [`member`]: the life of a server, from its first start to its stop.
+//! - [`drain`]: a server that is to be stopped lets go of its clients first.
+//! - [`levels`]: upgrades, server by server.
+//! - [`restored`]: an earlier copy of a data folder is refused.
 //! - [`door`]: SQL clients, served here or passed on to the consul. [`visit`]: one of them, from session to session.
 //! - [`status`]: the page of `curia status`; [`views`]: the schema `curia`; [`reports`]: what servers tell of themselves for both.
 //! - [`digests`]: what stands in the state, in a few bytes.
@@ -21,12 +24,15 @@
 pub mod changes;
 pub mod digests;
 pub mod door;
+pub mod drain;
 pub mod forming;
 pub mod host;
 pub mod identity;
+pub mod levels;
 pub mod member;
 pub mod reports;
 pub mod request;
+pub mod restored;
 pub mod status;
 pub mod tools;
 pub mod views;

@@ -19,7 +19,7 @@ pub fn report(host: Option<&ClusterHost>, examined: &Examined) -> Report {
         durable: examined.durable.0,
         log_bytes: examined.log_bytes,
         inaugurations: inaugurations(examined),
-        draining: host.is_some_and(ClusterHost::draining),
+        draining: host.is_some_and(|host| host.door.draining()),
     }
 }
 

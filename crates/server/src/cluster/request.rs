@@ -49,6 +49,31 @@ pub enum Request {
         /// Its secret.
         secret: i32,
     },
+    /// The same as the status, for programs.
+    Describe,
+    /// What has this server promised, as far as you heard?
+    Heard(u64),
+    /// Let no new clients in, and hand the office over; or go on as before.
+    Drain {
+        /// Which of both.
+        on: bool,
+    },
+    /// Drain that server, or let it go on: ask it.
+    DrainServer {
+        /// Which server.
+        server: u64,
+        /// Drain it.
+        on: bool,
+    },
+    /// Which features does the cluster use, and which could it?
+    Levels,
+    /// The empty server that waits there takes the place of this one, which is lost.
+    Replace {
+        /// Which server.
+        server: u64,
+        /// Where.
+        address: Address,
+    },
     /// Change who is in the cluster, or who is consul.
     Change {
         /// How.
@@ -67,6 +92,8 @@ pub enum Change {
     Remove(u64),
     /// This server becomes consul.
     Transfer(u64),
+    /// The cluster uses all features that its servers know.
+    Upgrade,
 }
 
 /// An answer.
@@ -82,6 +109,19 @@ pub enum Answer {
     Book(Vec<(u64, Places)>),
     /// So am I.
     Report(Report),
+    /// How the cluster is.
+    Described(serde_json::Value),
+    /// So much; `None` for nothing.
+    Heard(Option<Promised>),
+}
+
+/// What a server was heard to have promised.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Promised {
+    /// It was in this term.
+    pub term: u64,
+    /// In that term it had these logs up to here: the senate's is 0, that of group g is g + 1.
+    pub logs: Vec<(u32, u64)>,
 }
 
 /// How a server is. Fields are only added, each with a default.
@@ -135,6 +175,9 @@ pub struct Who {
     pub roles: String,
     /// How many worker groups its data folder was made for.
     pub groups: u32,
+    /// The highest level of features that its program knows.
+    #[serde(default)]
+    pub feature_level: u32,
     /// Where other servers reach it.
     pub peer: Address,
     /// Where clients reach it.

@@ -37,6 +37,13 @@ pub async fn page(host: &ClusterHost) -> String {
         examined.durable,
         size(examined.log_bytes)
     );
+    for recovered in &examined.configuration.recoveries {
+        let _ = writeln!(
+            out,
+            "recovered by force from cluster {} by server {}, whose state was at CSN {}: see curia.recoveries",
+            recovered.from, recovered.by, recovered.csn
+        );
+    }
     if !examined.settled {
         let _ = writeln!(out, "a change of the configuration is under way");
     }
@@ -89,16 +96,17 @@ pub fn servers(host: &ClusterHost) -> String {
         (Office::Senator { .. }, None) => "knows no consul".to_owned(),
     };
     let mut out = format!(
-        "cluster {cluster}, as server {own} sees it: it {office}, in term {}\n\n",
-        standing.term()
+        "cluster {cluster}, as server {own} sees it: it {office}, in term {}, with features of level {}\n\n",
+        standing.term(),
+        configuration.feature_level
     );
     let transport = host.transport();
     let book = transport.as_ref().map(|transport| transport.book()).unwrap_or_default();
     let links = transport.map(|transport| transport.links()).unwrap_or_default();
     let _ = writeln!(
         out,
-        "{:<8}{:<11}{:<9}{:<24}{:<24}connection",
-        "server", "roles", "votes", "peer address", "SQL address"
+        "{:<8}{:<11}{:<9}{:<24}{:<24}{:<12}{:<11}connection",
+        "server", "roles", "votes", "peer address", "SQL address", "applied", "log"
     );
     for (server, roles) in &configuration.servers {
         let link = links.iter().find(|link| link.server == *server);
@@ -120,9 +128,18 @@ pub fn servers(host: &ClusterHost) -> String {
             _ => "",
         };
         let places = book.get(*server);
+        let (applied, log, draining) = match host.reports.lock().get(server) {
+            _ if server.0 == own => {
+                let status = driver.status();
+                (status.applied.to_string(), size(status.log_bytes), host.door.draining())
+            }
+            Some(report) => (report.applied.to_string(), size(report.log_bytes), report.draining),
+            None => (String::new(), String::new(), false),
+        };
+        let draining = if draining { " draining" } else { "" };
         let _ = writeln!(
             out,
-            "{:<8}{roles:<11}{:<9}{:<24}{:<24}{connection}{consul}",
+            "{:<8}{roles:<11}{:<9}{:<24}{:<24}{applied:<12}{log:<11}{connection}{consul}{draining}",
             server.to_string(),
             votes(&configuration, *server),
             places.map_or("", |places| places.peer.as_str()),

@@ -63,6 +63,30 @@ pub enum Server {
         #[command(flatten)]
         whom: Whom,
     },
+    /// Let a server send new clients away and hand the office over, so that it may be stopped.
+    Drain {
+        /// Its number.
+        server: u64,
+        #[command(flatten)]
+        whom: Whom,
+    },
+    /// Let a server that was drained, and not stopped, take clients again.
+    Undrain {
+        /// Its number.
+        server: u64,
+        #[command(flatten)]
+        whom: Whom,
+    },
+    /// Let an empty server that was started with --roles state and --join, and waits, take the place of a lost one that ran the state and stored
+    /// no log. Needs no consul: any server answers.
+    Replace {
+        /// The lost server's number.
+        server: u64,
+        /// The empty server's peer address.
+        address: Address,
+        #[command(flatten)]
+        whom: Whom,
+    },
     /// Let a server leave for good.
     Remove {
         /// Its number.
@@ -70,6 +94,26 @@ pub enum Server {
         #[command(flatten)]
         whom: Whom,
     },
+}
+
+/// `curia status`.
+#[derive(Args, Clone, Debug)]
+pub struct Status {
+    #[command(flatten)]
+    whom: Whom,
+    /// Print one JSON object, with what the views of the schema `curia` show.
+    #[arg(long)]
+    json: bool,
+}
+
+/// `curia upgrade`.
+#[derive(Args, Clone, Debug)]
+pub struct Upgrade {
+    #[command(flatten)]
+    whom: Whom,
+    /// Let the cluster use all features that its servers know. There is no way back to an earlier version.
+    #[arg(long)]
+    finish: bool,
 }
 
 /// `curia transfer`.
@@ -97,8 +141,9 @@ pub fn init(init: &Init) -> Result<(), Failure> {
 ///
 /// # Errors
 /// As [`init`].
-pub fn status(whom: &Whom) -> Result<(), Failure> {
-    say(whom, &Request::Status, PATIENCE)
+pub fn status(status: &Status) -> Result<(), Failure> {
+    let request = if status.json { Request::Describe } else { Request::Status };
+    say(&status.whom, &request, PATIENCE)
 }
 
 /// Runs `curia server`.
@@ -115,6 +160,12 @@ pub fn server(command: &Server) -> Result<(), Failure> {
             };
             say(whom, &request, CHANGE_PATIENCE + Duration::from_secs(*wait))
         }
+        Server::Drain { server, whom } => drain(whom, *server, true),
+        Server::Undrain { server, whom } => drain(whom, *server, false),
+        Server::Replace { server, address, whom } => {
+            let (server, address) = (*server, address.clone());
+            say(whom, &Request::Replace { server, address }, PATIENCE)
+        }
         Server::Add { address, whom } => change(whom, Change::Add(address.clone())),
         Server::Remove { server, whom } => change(whom, Change::Remove(*server)),
     }
@@ -126,6 +177,21 @@ pub fn server(command: &Server) -> Result<(), Failure> {
 /// As [`init`].
 pub fn transfer(transfer: &Transfer) -> Result<(), Failure> {
     change(&transfer.whom, Change::Transfer(transfer.server))
+}
+
+/// Runs `curia upgrade`.
+///
+/// # Errors
+/// As [`init`].
+pub fn upgrade(upgrade: &Upgrade) -> Result<(), Failure> {
+    match upgrade.finish {
+        true => change(&upgrade.whom, Change::Upgrade),
+        false => say(&upgrade.whom, &Request::Levels, PATIENCE),
+    }
+}
+
+fn drain(whom: &Whom, server: u64, on: bool) -> Result<(), Failure> {
+    say(whom, &Request::DrainServer { server, on }, PATIENCE * 3)
 }
 
 fn change(whom: &Whom, change: Change) -> Result<(), Failure> {
@@ -147,6 +213,10 @@ fn say(whom: &Whom, request: &Request, patience: Duration) -> Result<(), Failure
         Answer::Done(text) => {
             // Whoever reads only the first lines has seen enough.
             let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
+            Ok(())
+        }
+        Answer::Described(value) => {
+            let _ = writeln!(std::io::stdout(), "{value:#}");
             Ok(())
         }
         Answer::Refused(why) => Err(Failure::Asked(why)),

@@ -9,6 +9,7 @@ use curia_driver::{Driver, Examined};
 use curia_peer::{LinkStatus, Places};
 use curia_session::{ClusterViews, ViewRows};
 use curia_types::{Datum, Result, oid};
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,41 +29,76 @@ pub struct Views {
 impl ClusterViews for Views {
     fn rows(&self, view: &str) -> Result<ViewRows> {
         let examined = self.driver.examine_now()?;
+        let seen = Seen {
+            examined: &examined,
+            host: self.host.as_deref(),
+            sql: &self.sql,
+        };
         Ok(match view {
-            "servers" => self.servers(&examined),
+            "servers" => seen.servers(),
             "senate" => senate(&examined),
             "worker_groups" => worker_groups(&examined),
-            "inaugurations" => self.inaugurations(&examined),
+            "inaugurations" => seen.inaugurations(),
+            "recoveries" => recoveries(&examined),
             _ => Vec::new(),
         })
     }
 }
 
-impl Views {
-    /// How this server is.
-    fn own_report(&self, examined: &Examined) -> Report {
-        report(self.host.as_deref(), examined)
+/// A cluster as it is now.
+pub struct Seen<'a> {
+    /// What the driver says.
+    pub examined: &'a Examined,
+    /// The peer port, of a server that has one.
+    pub host: Option<&'a ClusterHost>,
+    /// Where clients of this server connect.
+    pub sql: &'a str,
+}
+
+impl Seen<'_> {
+    /// All views, as `curia status --json` prints them.
+    pub fn describe(&self) -> Value {
+        let examined = self.examined;
+        let rows = |rows: ViewRows| {
+            let objects = rows.into_iter().map(|row| {
+                let fields = row.iter().map(|(name, value)| ((*name).to_owned(), json(value)));
+                Value::Object(fields.collect())
+            });
+            Value::Array(objects.collect())
+        };
+        serde_json::json!({
+            "server_id": examined.server.0,
+            "servers": rows(self.servers()),
+            "senate": rows(senate(examined))[0],
+            "worker_groups": rows(worker_groups(examined)),
+            "inaugurations": rows(self.inaugurations()),
+            "recoveries": rows(recoveries(examined)),
+        })
     }
 
-    fn reported(&self, server: ServerId, examined: &Examined) -> Option<Report> {
-        match &self.host {
-            _ if server == examined.server => Some(self.own_report(examined)),
+    /// How this server is.
+    fn own_report(&self) -> Report {
+        report(self.host, self.examined)
+    }
+
+    fn reported(&self, server: ServerId) -> Option<Report> {
+        match self.host {
+            _ if server == self.examined.server => Some(self.own_report()),
             Some(host) => host.reports.lock().get(&server).cloned(),
             None => None,
         }
     }
 
-    fn servers(&self, examined: &Examined) -> ViewRows {
-        let transport = self.host.as_ref().and_then(|host| host.transport());
+    fn servers(&self) -> ViewRows {
+        let examined = self.examined;
+        let transport = self.host.and_then(|host| host.transport());
         let book = transport.as_ref().map(|transport| transport.book()).unwrap_or_default();
         let links = transport.map(|transport| transport.links()).unwrap_or_default();
         let consul = consul_of(&examined.standing, examined.server);
         let servers = examined.configuration.servers.iter().map(|(server, roles)| {
             let own = *server == examined.server;
             let places: Option<&Places> = book.get(*server);
-            let sql = places
-                .map(|places| places.sql.as_str())
-                .or_else(|| own.then_some(self.sql.as_str()));
+            let sql = places.map(|places| places.sql.as_str()).or_else(|| own.then_some(self.sql));
             let mut row = vec![
                 ("server_id", number(server.0)),
                 ("sql_addr", sql.map_or(Datum::Null, Datum::text)),
@@ -71,7 +107,7 @@ impl Views {
                 ("is_consul", Datum::Bool(consul == Some(*server))),
                 ("votes", Datum::Bool(votes(&examined.configuration, *server) == "yes")),
             ];
-            if let Some(report) = self.reported(*server, examined) {
+            if let Some(report) = self.reported(*server) {
                 row.extend([
                     ("version", Datum::text(report.version)),
                     ("draining", Datum::Bool(report.draining)),
@@ -89,9 +125,9 @@ impl Views {
         servers.collect()
     }
 
-    fn inaugurations(&self, examined: &Examined) -> ViewRows {
-        let own = (examined.server, self.own_report(examined));
-        let others = self.host.as_ref().map(|host| host.reports.lock().clone()).unwrap_or_default();
+    fn inaugurations(&self) -> ViewRows {
+        let own = (self.examined.server, self.own_report());
+        let others = self.host.map(|host| host.reports.lock().clone()).unwrap_or_default();
         let mut all: Vec<_> = others
             .into_iter()
             .chain([own])
@@ -180,12 +216,39 @@ fn worker_groups(examined: &Examined) -> ViewRows {
     groups.collect()
 }
 
+fn recoveries(examined: &Examined) -> ViewRows {
+    let recoveries = examined.configuration.recoveries.iter().map(|recovered| {
+        let at = i64::try_from(recovered.at.0).unwrap_or(i64::MAX) - EPOCH_MICROS;
+        vec![
+            ("recovered_at", Datum::Timestamptz(at)),
+            ("from_cluster", Datum::text(recovered.from.to_string())),
+            ("server_id", number(recovered.by.0)),
+            ("csn", number(recovered.csn.0)),
+        ]
+    });
+    recoveries.collect()
+}
+
 /// How many entries each of these servers lacks.
 fn lag<'a>(known: &'a [(ServerId, Index)], last: Index, of: &'a [ServerId]) -> impl Iterator<Item = u64> + 'a {
     of.iter().map(move |server| {
         let has = known.iter().find(|(member, _)| member == server).map_or(0, |(_, index)| index.0);
         last.0.saturating_sub(has)
     })
+}
+
+/// A value of these views.
+fn json(value: &Datum) -> Value {
+    match value {
+        Datum::Bool(value) => Value::from(*value),
+        Datum::Int4(value) => Value::from(*value),
+        Datum::Int8(value) => Value::from(*value),
+        Datum::Float8(value) => Value::from(*value),
+        Datum::Text(value) => Value::from(value.as_ref()),
+        Datum::Timestamptz(micros) => Value::from((micros + EPOCH_MICROS) as f64 / 1e6), // seconds since 1970
+        Datum::Array(array) => array.elements.iter().map(json).collect(),
+        _ => Value::Null,
+    }
 }
 
 fn number(value: u64) -> Datum {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on should stop where it is
 
 mod bad_input;
+mod bad_peers;
 mod cluster;
 mod cluster_views;
 mod damage;
@@ -12,8 +13,10 @@ mod durability;
 mod exposure;
 mod full_disk;
 mod house;
+mod operations;
 mod reads;
 mod refusals;
 mod round_trip;
+mod scribes;
 mod tokio_postgres_client;
 mod wire;

@@ -28,11 +28,11 @@ pub async fn change(host: &ClusterHost, change: Change, passed_on: bool) -> Answ
         let state = if host.who().member.is_some() { "starting" } else { "in no cluster" };
         return Answer::Refused(format!("{} is {state}", host.me.peer));
     };
-    let own = host.who().member.map(|(_, server)| server);
-    let leaves = matches!(change, Change::Remove(server) if Some(server) == own);
+    let own = host.who().member.map_or(0, |(_, server)| server);
+    let leaves = matches!(change, Change::Remove(server) if server == own);
     if leaves && driver.standing().borrow().serving().is_some() {
         // Whoever stays sees to it: this server would need somebody to have made durable all that its own log lacks.
-        if let Err(why) = give_way(driver).await {
+        if let Err(why) = give_way(host, driver, ServerId(own)).await {
             return Answer::Refused(why);
         }
     }
@@ -181,20 +181,10 @@ fn may_leave(configuration: &Configuration, server: ServerId) -> Result<(), Stri
     Ok(())
 }
 
-/// The consul is to leave: the server that is closest to it takes the office over.
-async fn give_way(driver: &Arc<Driver>) -> Result<(), String> {
-    let examined = driver.examine().await.map_err(|error| error.to_string())?;
-    may_leave(&examined.configuration, examined.server)?;
-    let has = |server: ServerId| -> u64 {
-        let members = examined.groups.iter().flat_map(|group| &group.members);
-        members.filter(|(member, _)| *member == server).map(|(_, index)| index.0).sum()
-    };
-    let able = examined.configuration.servers.iter().map(|(server, _)| *server);
-    let able = able.filter(|server| *server != examined.server && examined.configuration.may_lead(*server));
-    let next = able
-        .max_by_key(|server| has(*server))
-        .ok_or("no other server could become consul")?;
-    transfer(driver, next).await.map(drop)
+/// The consul is to leave: another server takes the office over.
+async fn give_way(host: &ClusterHost, driver: &Driver, own: ServerId) -> Result<(), String> {
+    may_leave(&driver.configuration().borrow(), own)?;
+    super::drain::hand_over(host, driver).await
 }
 
 /// Hands the office over, and waits until this server has let go of it.

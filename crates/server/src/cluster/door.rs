@@ -15,7 +15,7 @@ use curia_driver::Standing;
 use curia_peer::{Stream, Transport};
 use curia_pgfront::encode::{self, ErrorSeverity};
 use curia_pgfront::{FrontConfig, passed_on};
-use curia_session::{Backends, Carried, Cores, Key, Login, Peer, Session, Sessions};
+use curia_session::{Backends, Carried, Cause, Cores, Key, Login, Peer, Session, Sessions};
 use curia_txn::Database;
 use curia_types::{Result, SqlError, SqlState};
 use parking_lot::RwLock;
@@ -124,6 +124,11 @@ impl Door {
     /// Whether nobody new is let in.
     pub fn draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Asks those that are connected here to leave: the idle at once, others when their transaction is over.
+    pub fn dismiss(&self) {
+        self.hall.get().into_iter().for_each(|hall| hall.clients.raise_all(Cause::Drain));
     }
 
     /// Clients that are connected here, wherever they are served.

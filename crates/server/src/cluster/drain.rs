@@ -4,8 +4,9 @@
 //!   drain ─► new clients: 57P03, they go elsewhere ─► office handed over ─► sessions end ─► "may be stopped" ─► SIGTERM
 //! ```
 //!
-//! It still votes, stores and follows, so the cluster lacks nothing until it is stopped. After a start it is a server like
-//! any other; one that is not stopped goes on with `curia server undrain`.
+//! Sessions that are idle end (57P01), others do when their transaction is over. The server still votes, stores and follows,
+//! so the cluster lacks nothing until it is stopped. After a start it is a server like any other; one that is not stopped
+//! goes on with `curia server undrain`.
 
 use super::host::{ClusterHost, PATIENCE};
 use super::request::{Answer, Request};
@@ -15,6 +16,8 @@ use std::time::{Duration, Instant};
 
 /// How long the sessions that there are may take.
 const GRACE: Duration = Duration::from_secs(3);
+/// How long those may take who lost their consul.
+const AGAIN: Duration = Duration::from_millis(500);
 /// How often it is looked whether they have ended.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -32,6 +35,9 @@ pub async fn drain(host: &ClusterHost, on: bool) -> Answer {
         host.door.drain(false);
         return Answer::Refused(format!("server {own} can't be drained: {why}"));
     }
+    // Who has to try again because of that can do so here.
+    tokio::time::sleep(AGAIN).await;
+    host.door.dismiss();
     let until = Instant::now() + GRACE;
     while host.door.sessions() > 0 && Instant::now() < until {
         tokio::time::sleep(LOOK).await;

@@ -344,7 +344,11 @@ mod tests {
     }
 
     fn judged(all: &mut Outstanding, in_block: bool) -> Vec<bool> {
-        let judged = all.may_have_committed(in_block, &Carried::default());
+        let judged = all
+            .fates(in_block, &Carried::default())
+            .iter()
+            .map(|fate| fate.may_have_committed)
+            .collect();
         all.give_up();
         judged
     }

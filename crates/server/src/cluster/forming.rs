@@ -17,6 +17,7 @@
 use super::host::{ClusterHost, PATIENCE};
 use super::identity::{Founder, Identity};
 use super::request::{Answer, Request, Who};
+use crate::options::roles;
 use curia_consensus::{ClusterId, ServerId};
 use curia_peer::Address;
 use std::time::{Duration, Instant};
@@ -113,8 +114,10 @@ async fn found(host: &ClusterHost, others: &[Who], by: u64) -> Result<String, St
     let cluster = ClusterId(rand::random::<u64>() | 1);
     let own = (1..).zip(&all).find(|(_, who)| who.incarnation == host.me.incarnation);
     let own = own.map_or(0, |(server, _)| server);
-    let identity = Identity::founder(cluster, own, host.me.groups, founders).filter(|identity| identity.fault().is_none());
-    let Some(mut identity) = identity else {
+    let runs_state = |founder: &Founder| roles(&founder.roles).is_ok_and(|roles| roles.state);
+    let able = founders.iter().any(runs_state);
+    let identity = Identity::founder(cluster, own, host.me.groups, founders);
+    let Some(mut identity) = identity.filter(|identity| able && identity.fault().is_none()) else {
         return Err("these servers can't form a cluster: some must store logs, and some run the state".into());
     };
     // What all of them know.

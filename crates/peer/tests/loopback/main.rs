@@ -124,7 +124,12 @@ fn who_may_not_come_is_told_why() {
         ..hello(77, 3, 1)
     };
     let cases = [
-        (&first, hello(78, 3, 1), RefusalCode::Cluster, "of cluster 77, not of 78"),
+        (
+            &first,
+            hello(78, 3, 1),
+            RefusalCode::Cluster,
+            "of cluster 000000000000004d, not of 000000000000004e",
+        ),
         (&first, hello(77, 1, 1), RefusalCode::Identity, "server 1 is running already"),
         (&first, hello(77, 3, 2), RefusalCode::NotMe, "this is server 1, not server 2"),
         (&first, nobody, RefusalCode::Cluster, "only servers of the cluster"),

@@ -4,6 +4,8 @@
 //! curia-differential --against postgres postgresql://postgres@127.0.0.1:5432/postgres --against program target/debug/curia \
 //!     play FILE.sql...           each file, in fresh databases; all of the answers compared (--level rows: rows or SQLSTATE)
 //!     regress DIR [NAME...]      PostgreSQL's regression tests (a folder with sql and data): a table by file
+//!     isolation DIR [NAME...] --tester PATH
+//!                                PostgreSQL's isolation specs, by its isolationtester: a table by spec and permutation
 //!     random [--seed N] [--statements N]
 //!                                a random stream of statements, from functions and operators that both have
 //! ```
@@ -19,10 +21,12 @@
 //! | [`compare`] | what makes two answers the same |
 //! | [`causes`], [`report`] | what differs, by why and one by one |
 //! | [`regress`] | the regression tests |
+//! | [`isolation`] | the isolation specs |
 //! | [`random`] | random statements |
 
 mod causes;
 mod compare;
+mod isolation;
 mod place;
 mod player;
 mod random;
@@ -53,7 +57,7 @@ struct Options {
     /// Longest time for one statement; then it is cancelled.
     #[arg(long, value_name = "SECONDS", default_value = "30")]
     statement_seconds: u64,
-    /// Writes each statement that differs with both answers.
+    /// Writes each statement, or permutation, that differs with both answers.
     #[arg(long, value_name = "FILE")]
     failures: Option<PathBuf>,
     /// Writes what differs grouped by cause, the most expensive first.
@@ -95,6 +99,16 @@ enum What {
         folder: PathBuf,
         /// Only these files, by their names without `.sql`.
         names: Vec<String>,
+    },
+    /// Run PostgreSQL's isolation specs against both. Exit code 1 if a permutation differs.
+    Isolation {
+        /// The folder with the specs.
+        folder: PathBuf,
+        /// Only these specs, by their names without `.spec`.
+        names: Vec<String>,
+        /// PostgreSQL's `isolationtester`.
+        #[arg(long, value_name = "PATH")]
+        tester: PathBuf,
     },
 }
 
@@ -168,6 +182,15 @@ fn run(options: &Options) -> Result<bool> {
             };
             regress::run(&options, &against, &start)?;
             Ok(true)
+        }
+        What::Isolation { folder, names, tester } => {
+            let options = isolation::Options {
+                folder,
+                only: names,
+                tester,
+                failures: options.failures.as_deref(),
+            };
+            isolation::run(&options, &against, &start)
         }
     }
 }

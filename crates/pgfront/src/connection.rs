@@ -134,6 +134,8 @@ pub struct Connection {
     flushes: u64,
     /// Whether the buffered output holds results of a statement that a client may act on before the next one is done.
     results: bool,
+    /// Where in the buffered output the answers begin that may be taken back; `None`: there are none, or some of them left.
+    held: Option<usize>,
     /// Most bytes of one message.
     message_limit: usize,
 }
@@ -171,6 +173,7 @@ impl Connection {
             unflushed: false,
             flushes: 0,
             results: false,
+            held: None,
             message_limit,
         }
     }
@@ -186,6 +189,24 @@ impl Connection {
     /// The output buffer.
     pub fn out(&mut self) -> &mut Vec<u8> {
         &mut self.output
+    }
+
+    /// What is answered from here on may have to be taken back: it stays as long as nothing forces it out.
+    pub fn hold(&mut self) {
+        self.held = Some(self.output.len());
+    }
+
+    /// Takes back what was answered since [`Connection::hold`]. False: some of it has left.
+    pub fn rewind(&mut self) -> bool {
+        if let Some(at) = self.held {
+            self.output.truncate(at);
+        }
+        self.held.is_some()
+    }
+
+    /// What was answered stands.
+    pub fn let_go(&mut self) {
+        self.held = None;
     }
 
     /// Received bytes that are not yet consumed.
@@ -369,6 +390,7 @@ impl Output for Connection {
             return Ok(());
         }
         self.flushes += 1;
+        self.held = self.held.filter(|at| *at == self.output.len()).map(|_| 0);
         let sent = self.socket.write_all(&self.output).await;
         self.output.clear();
         if self.output.capacity() > 4 * FLUSH_BYTES {
@@ -377,7 +399,19 @@ impl Output for Connection {
         sent.map_err(|_| Disconnected)
     }
     async fn before_wait(&mut self) -> Result<(), Disconnected> {
-        if self.results { self.flush().await } else { Ok(()) }
+        match self.held {
+            _ if !self.results => Ok(()),
+            None => self.flush().await,
+            Some(0) => Ok(()),
+            Some(at) => {
+                // What came before may leave.
+                self.flushes += 1;
+                let sent = self.socket.write_all(&self.output[..at]).await;
+                self.output.drain(..at);
+                self.held = Some(0);
+                sent.map_err(|_| Disconnected)
+            }
+        }
     }
 
     async fn copy_data(&mut self, data: &mut Vec<u8>) -> Result<CopyInput, Stop> {

@@ -26,6 +26,7 @@ mod listener;
 mod outstanding;
 pub mod passed_on;
 pub mod relay;
+mod replay;
 pub mod scram;
 mod serve;
 pub mod startup;

@@ -4,9 +4,10 @@
 //! Output leaves when the input is empty, so a pipeline of any length is answered in few writes.
 
 use crate::connection::Connection;
-use crate::decode::{self, Frame, Message, Target};
+use crate::decode::{self, Message, Target};
 use crate::encode::{self, ErrorSeverity};
 use crate::inner;
+use crate::replay::Replay;
 use crate::startup::{self, Refusal};
 use curia_session::backends::terminated;
 use curia_session::{Disconnected, Output, Session, Sessions, Stop, TransactionStatus};
@@ -105,6 +106,7 @@ async fn messages(connection: &mut Connection, session: &mut Session) -> Result<
     let mut skip_to_sync = false;
     // Nothing came since ReadyForQuery.
     let mut at_rest = true;
+    let mut replay = Replay::default();
     loop {
         if at_rest && session.status() == TransactionStatus::Idle && must_move(session) {
             session.send_notifications(connection);
@@ -136,7 +138,25 @@ async fn messages(connection: &mut Connection, session: &mut Session) -> Result<
             continue;
         }
         connection.take_body(frame, &mut body);
-        match caught_in(handle(connection, session, frame, &body)).await {
+        replay.keep(frame.kind, &body, session, connection);
+        let mut outcome = caught_in(handle(connection, session, frame.kind, &body)).await;
+        while let Err(Stop::Error(e)) = &outcome
+            && session.runs_again(e)
+            && replay.rewind(connection)
+        {
+            outcome = caught_in(async {
+                session.run_again(connection).await?;
+                for (kind, body) in replay.messages(session) {
+                    handle(connection, session, kind, &body).await?;
+                }
+                Ok(())
+            })
+            .await;
+        }
+        if outcome.is_err() || matches!(frame.kind, b'Q' | b'F' | b'S') {
+            replay.end(session, connection);
+        }
+        match outcome {
             Ok(()) => {}
             Err(Stop::Disconnected) => return Err(End::Left),
             Err(Stop::Error(e)) => {
@@ -264,8 +284,8 @@ fn ready(connection: &mut Connection, session: &mut Session) {
     encode::ready(connection.out(), session.status());
 }
 
-async fn handle(connection: &mut Connection, session: &mut Session, frame: Frame, body: &[u8]) -> Result<(), Stop> {
-    match decode::message(frame.kind, body)? {
+async fn handle(connection: &mut Connection, session: &mut Session, kind: u8, body: &[u8]) -> Result<(), Stop> {
+    match decode::message(kind, body)? {
         Message::Query(sql) => {
             session.simple_query(sql, connection).await?;
             ready(connection, session);

@@ -21,7 +21,7 @@ use curia_types::{Result, SqlError, SqlState};
 use std::time::Duration;
 
 /// How often a transaction is run again by itself; then the client gets the last error.
-const RETRIES_MAX: u32 = 10;
+const RETRIES_MAX: u32 = 20;
 /// Longest pause before the first retry; it doubles with each, up to [`PAUSE_MAX`].
 const PAUSE_FIRST: Duration = Duration::from_micros(200);
 const PAUSE_MAX: Duration = Duration::from_millis(20);
@@ -68,9 +68,7 @@ impl Session {
         self.shared.database.count_retry();
         let longest = PAUSE_MAX.min(PAUSE_FIRST * 2u32.saturating_pow(self.again.tries - 1));
         // Sessions and tries take different parts of it.
-        let part = (self.process().unsigned_abs().wrapping_add(self.again.tries))
-            .wrapping_mul(0x9e37_79b1)
-            >> 24;
+        let part = (self.process().unsigned_abs().wrapping_add(self.again.tries)).wrapping_mul(0x9e37_79b1) >> 24;
         let pause = longest / 4 + longest * part / 341;
         let waits = self.waits.clone();
         waits

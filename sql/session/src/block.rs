@@ -16,7 +16,7 @@ use crate::output::{Output, Stop};
 use crate::session::Session;
 use crate::settings::{Mark, Scope};
 use curia_parse::Statement;
-use curia_parse::ast::{Isolation as Level, TransactionModes};
+use curia_parse::ast::{Isolation as Level, TransactionModes, TwoPhase};
 use curia_txn::{Isolation, Options, Transaction};
 use curia_types::{Result, SqlError, SqlState};
 use std::sync::Arc;
@@ -43,6 +43,8 @@ pub(crate) struct Block {
     pub(crate) started: i64,
     /// DEFERRABLE, which changes nothing.
     deferrable: bool,
+    /// It was asked for READ UNCOMMITTED, which is READ COMMITTED by another name.
+    uncommitted: bool,
     /// Names in order, with where the parameters and notifications stood, and READ ONLY.
     savepoints: Vec<(String, Mark, usize, bool)>,
 }
@@ -54,6 +56,7 @@ impl Block {
             tx: None,
             started: 0,
             deferrable: false,
+            uncommitted: false,
             savepoints: Vec::new(),
         }
     }
@@ -61,6 +64,13 @@ impl Block {
     /// How many savepoints there are.
     pub(crate) fn savepoints(&self) -> usize {
         self.savepoints.len()
+    }
+
+    /// The transaction went on without the session.
+    pub(crate) fn end(&mut self) {
+        self.savepoints.clear();
+        self.tx = None;
+        self.state = State::Idle;
     }
 
     /// Whether statements run inside BEGIN .. COMMIT.
@@ -89,9 +99,13 @@ impl Session {
     fn begin_transaction(&mut self, modes: TransactionModes) -> Transaction {
         let catalog = self.shared.database.catalog();
         self.refresh_environment(&catalog);
-        let (deferrable, isolation, read_only) = {
+        let (uncommitted, deferrable, isolation, read_only) = {
             let settings = self.shared.settings.lock();
             (
+                match modes.isolation {
+                    Some(level) => level == Level::ReadUncommitted,
+                    None => settings.get("default_transaction_isolation") == Some("read uncommitted"),
+                },
                 modes.deferrable.unwrap_or_else(|| settings.is_on("default_transaction_deferrable")),
                 match modes.isolation {
                     Some(level) => level_of(level),
@@ -105,6 +119,7 @@ impl Session {
             )
         };
         self.block.deferrable = deferrable;
+        self.block.uncommitted = uncommitted;
         let options = Options {
             isolation,
             read_only,
@@ -125,23 +140,13 @@ impl Session {
         }
         match statement {
             None | Some(Statement::Commit { .. } | Statement::Rollback { .. } | Statement::RollbackTo(_)) => Ok(()),
-            Some(Statement::Unsupported { feature }) if feature == "PREPARE TRANSACTION" => Ok(()),
+            Some(Statement::TwoPhase {
+                step: TwoPhase::Prepare, ..
+            }) => Ok(()),
             Some(_) => Err(SqlError::new(
                 SqlState::IN_FAILED_SQL_TRANSACTION,
                 "current transaction is aborted, commands ignored until end of transaction block",
             )),
-        }
-    }
-
-    /// PREPARE TRANSACTION, which ends a block whatever comes of it.
-    pub(crate) fn refuse_prepare(&mut self) -> Result<&'static str> {
-        let failed = self.block.state == State::Failed;
-        if self.block.is_explicit() {
-            self.rollback();
-        }
-        match failed {
-            true => Ok("ROLLBACK"),
-            false => Err(SqlError::unsupported("PREPARE TRANSACTION")),
         }
     }
 
@@ -165,6 +170,9 @@ impl Session {
                 let mut settings = self.shared.settings.lock();
                 match self.block.savepoints.last() {
                     Some((_, mark, told, _)) => {
+                        if let Some(tx) = &mut self.block.tx {
+                            tx.fail_to_savepoint();
+                        }
                         settings.undo_to(*mark);
                         self.shared.notifications.lock().undo_to(*told);
                     }
@@ -338,7 +346,16 @@ impl Session {
                 Ok("SET")
             }
             Statement::SetTransaction { modes, session: false } => {
-                self.set_transaction(*modes, out)?;
+                if !self.block.is_explicit() {
+                    self.notify(
+                        out,
+                        Notice::warning(
+                            SqlState::NO_ACTIVE_SQL_TRANSACTION,
+                            "SET TRANSACTION can only be used in transaction blocks",
+                        ),
+                    );
+                }
+                self.set_transaction(*modes)?;
                 Ok("SET")
             }
             _ => Err(SqlError::internal("not a transaction statement").into()),
@@ -346,25 +363,35 @@ impl Session {
     }
 
     /// SET TRANSACTION and SET transaction_isolation.
-    pub(crate) fn set_transaction(&mut self, modes: TransactionModes, out: &mut impl Output) -> Result<()> {
-        if !self.block.is_explicit() {
-            self.notify(
-                out,
-                Notice::warning(
-                    SqlState::NO_ACTIVE_SQL_TRANSACTION,
-                    "SET TRANSACTION can only be used in transaction blocks",
-                ),
-            );
-        }
+    pub(crate) fn set_transaction(&mut self, modes: TransactionModes) -> Result<()> {
+        let refuse = |message: &str| Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message));
+        let savepoint = self.block.savepoints.last().map(|(_, _, _, read_only)| *read_only);
         let tx = self.transaction()?;
         if let Some(level) = modes.isolation {
-            tx.set_isolation(level_of(level))?;
+            let (before, isolation) = (tx.isolation(), level_of(level));
+            tx.set_isolation(isolation)?;
+            if savepoint.is_some() && isolation != before {
+                tx.set_isolation(before)?;
+                return refuse("SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction");
+            }
         }
         if let Some(read_only) = modes.read_only {
+            if !read_only && tx.read_only() && savepoint == Some(true) {
+                return refuse("cannot set transaction read-write mode inside a read-only transaction");
+            }
             tx.set_read_only(read_only)?;
         }
         if let Some(deferrable) = modes.deferrable {
+            if savepoint.is_some() {
+                return refuse("SET TRANSACTION [NOT] DEFERRABLE cannot be called within a subtransaction");
+            }
+            if tx.snapshot().is_some() {
+                return refuse("SET TRANSACTION [NOT] DEFERRABLE must be called before any query");
+            }
             self.block.deferrable = deferrable;
+        }
+        if let Some(level) = modes.isolation {
+            self.block.uncommitted = level == Level::ReadUncommitted;
         }
         Ok(())
     }
@@ -373,6 +400,7 @@ impl Session {
     pub(crate) fn show_transaction(&self, name: &str) -> Option<String> {
         let settings = self.shared.settings.lock();
         match (name, &self.block.tx) {
+            ("transaction_isolation", Some(_)) if self.block.uncommitted => Some("read uncommitted".to_owned()),
             ("transaction_isolation", Some(tx)) => Some(
                 match tx.isolation() {
                     Isolation::ReadCommitted => "read committed",
@@ -423,7 +451,7 @@ impl Session {
         Ok(())
     }
 
-    fn outside_block(&mut self, chain: bool, what: &str, out: &mut impl Output) -> Result<()> {
+    pub(crate) fn outside_block(&mut self, chain: bool, what: &str, out: &mut impl Output) -> Result<()> {
         if chain {
             return Err(SqlError::new(
                 SqlState::NO_ACTIVE_SQL_TRANSACTION,
@@ -443,6 +471,7 @@ impl Session {
         };
         TransactionModes {
             isolation: Some(match tx.isolation() {
+                Isolation::ReadCommitted if self.block.uncommitted => Level::ReadUncommitted,
                 Isolation::ReadCommitted => Level::ReadCommitted,
                 Isolation::RepeatableRead => Level::RepeatableRead,
                 Isolation::Serializable => Level::Serializable,

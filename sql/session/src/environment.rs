@@ -31,6 +31,8 @@ pub struct Environment {
     pub min_csn: Csn,
     /// `lock_timeout`
     pub lock_timeout: Option<Duration>,
+    /// `default_transaction_isolation` is REPEATABLE READ or SERIALIZABLE.
+    pub keeps_snapshot: bool,
     /// `client_min_messages`
     pub min_messages: Severity,
 }
@@ -88,6 +90,10 @@ impl Environment {
             statement_timeout: time("statement_timeout"),
             lock_timeout: time("lock_timeout"),
             min_csn: Csn(settings.get("curia.min_csn").and_then(|csn| csn.parse().ok()).unwrap_or(0)),
+            keeps_snapshot: matches!(
+                settings.get("default_transaction_isolation"),
+                Some("repeatable read" | "serializable")
+            ),
             min_messages: match settings.get("client_min_messages") {
                 Some("log") => Severity::Log,
                 Some("warning") => Severity::Warning,

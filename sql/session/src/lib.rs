@@ -34,6 +34,7 @@
 
 mod advisory;
 mod as_of;
+mod again;
 pub mod backends;
 mod block;
 pub mod carried;
@@ -59,6 +60,7 @@ pub mod plan_cache;
 mod planning;
 mod portal;
 pub mod reading;
+mod prepared;
 pub mod remote;
 pub mod session;
 pub mod sessions;

@@ -161,6 +161,7 @@ impl Session {
             match rows {
                 Rows::Plan(source) => {
                     if !self.waits.run(out, source.next()).await? {
+                        self.check_serializable()?;
                         return Ok(moved);
                     }
                     if send {
@@ -169,7 +170,10 @@ impl Session {
                 }
                 Rows::Cursor { .. } => return Err(SqlError::internal("a cursor of a cursor").into()),
                 Rows::Values(values) => {
-                    let Some(row) = values.next() else { return Ok(moved) };
+                    let Some(row) = values.next() else {
+                        self.check_serializable()?;
+                        return Ok(moved);
+                    };
                     if send {
                         out.data_row(fields.len(), &mut |buffer| {
                             for ((value, field), format) in row.iter().zip(fields).zip(&formats) {

@@ -182,12 +182,26 @@ impl Actor {
                 }
                 Some(Command::Query(id, parameters, answer)) => self.query(id, parameters, answer).await,
                 Some(Command::Update(id, parameters, answer)) => {
-                    let result = caught_in(self.update(id, parameters)).await;
-                    let _ = answer.send(self.settle(result).await);
+                    self.session.may_run_again();
+                    let outcome = loop {
+                        let result = caught_in(self.update(id, parameters.clone())).await;
+                        let outcome = self.settle(result).await;
+                        if !self.runs_again(&outcome).await {
+                            break outcome;
+                        }
+                    };
+                    let _ = answer.send(outcome);
                 }
                 Some(Command::Run(sql, answer)) => {
-                    let result = caught_in(self.session.simple_query(&sql, &mut Quiet::default())).await;
-                    let _ = answer.send(self.settle(result).await);
+                    self.session.may_run_again();
+                    let outcome = loop {
+                        let result = caught_in(self.session.simple_query(&sql, &mut Quiet::default())).await;
+                        let outcome = self.settle(result).await;
+                        if !self.runs_again(&outcome).await {
+                            break outcome;
+                        }
+                    };
+                    let _ = answer.send(outcome);
                 }
                 Some(Command::CopyIn(sql, input, answer)) => {
                     let mut out = Quiet {
@@ -201,6 +215,18 @@ impl Actor {
             }
         }
         self.session.end().await;
+    }
+
+    /// Whether a command that failed with 40001 is to be run again; its caller has seen nothing of it.
+    async fn runs_again<T>(&mut self, outcome: &Result<T>) -> bool {
+        let again = match outcome {
+            Err(e) if self.session.runs_again(e) => self.session.run_again(&mut Quiet::default()).await.is_ok(),
+            _ => false,
+        };
+        if !again {
+            self.session.ran_for_good();
+        }
+        again
     }
 
     /// Ends what a command began: commits its implicit transaction, or fails the session's.

@@ -1,6 +1,7 @@
 //! [`Session`]: one client's conversation with the engine.
 
 use crate::TransactionStatus;
+use crate::again::Again;
 use crate::backends::{Interrupt, Key, Registration};
 use crate::block::{Block, State};
 use crate::carried::Carried;
@@ -26,9 +27,6 @@ use curia_types::{Datum, IoContext, Result, SqlError, SqlState};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// How often a single-statement transaction is run again by itself after 40001.
-const RETRIES: u32 = 10;
 
 /// Rows of a query that are computed before the first is sent, because it may wait for advisory locks.
 const HELD_ROWS_MAX: usize = 100_000;
@@ -62,6 +60,7 @@ pub struct Session {
     pub(crate) told_carried_at: u64,
     /// Its channels are others than were told.
     pub(crate) listening_changed: bool,
+    pub(crate) again: Again,
 }
 
 impl Session {
@@ -90,6 +89,7 @@ impl Session {
             told_carried: None,
             told_carried_at: 0,
             listening_changed: false,
+            again: Again::default(),
         };
         session.know_reported();
         session
@@ -185,6 +185,9 @@ impl Session {
 
     /// Starts a message that runs statements: the clock of `statement_timeout` and `statement_timestamp()`.
     pub(crate) fn start_command(&mut self) {
+        if self.again.tries > 0 {
+            return; // to the client it is still the first try
+        }
         self.registration.interrupt.clear_cancel();
         self.statement_start = now_micros();
         self.waits.deadline = None;
@@ -387,29 +390,11 @@ impl Session {
         refuse_while_moving(self.interrupt(), prepared.statement())?;
         match prepared.statement() {
             Some(s) if s.is_bindable() => self.run_plan(prepared, params, out).await,
-            Some(s) => self.run_utility(prepared, s, params, out).await,
+            Some(s) => {
+                self.note_utility(s);
+                self.run_utility(prepared, s, params, out).await
+            }
             None => Err(SqlError::internal("an empty statement cannot run").into()),
-        }
-    }
-
-    /// Runs a SELECT, INSERT, UPDATE or DELETE.
-    pub(crate) async fn run_plan<O: Output>(&mut self, prepared: &Prepared, params: Arc<[Datum]>, out: &mut O) -> Result<Ran, Stop> {
-        let mut tries = 0;
-        loop {
-            // Nothing of an implicit transaction's only statement has left the server yet, so it can start over.
-            let alone = !self.block.is_explicit() && !self.in_string && self.block.tx.is_none();
-            if let Some(as_of) = prepared.as_of() {
-                self.stand_as_of(as_of, out).await?;
-            }
-            match self.try_plan(prepared, params.clone(), out).await {
-                Err(Stop::Error(e)) if alone && tries < RETRIES && e.code() == SqlState::SERIALIZATION_FAILURE => {
-                    self.block.tx = None;
-                    tries += 1;
-                    self.waits.check()?;
-                    tokio::task::yield_now().await;
-                }
-                outcome => return outcome,
-            }
         }
     }
 
@@ -426,7 +411,11 @@ impl Session {
         }
     }
 
-    async fn try_plan<O: Output>(&mut self, prepared: &Prepared, params: Arc<[Datum]>, out: &mut O) -> Result<Ran, Stop> {
+    /// Runs a SELECT, INSERT, UPDATE or DELETE.
+    pub(crate) async fn run_plan<O: Output>(&mut self, prepared: &Prepared, params: Arc<[Datum]>, out: &mut O) -> Result<Ran, Stop> {
+        if let Some(as_of) = prepared.as_of() {
+            self.stand_as_of(as_of, out).await?;
+        }
         let (planned, catalog) = self.plan_and_lock(prepared, out).await?;
         if planned.params.len() != params.len() {
             return Err(SqlError::internal("a plan was given the wrong number of parameters").into());
@@ -478,6 +467,9 @@ impl Session {
         let outcome = rows_and_count.await;
         shared.settle_advisory();
         let (rows, affected) = outcome?;
+        if rows.is_none() {
+            self.check_serializable()?;
+        }
         let word = prepared.statement().map_or("SELECT", |s| s.tag());
         let tag = match word {
             "SELECT" => Tag::Sent("SELECT"),
@@ -488,6 +480,14 @@ impl Session {
             fields: planned.fields.clone(),
             tag,
         })
+    }
+
+    /// A statement of a block ends: one that cannot commit any more is told so.
+    pub(crate) fn check_serializable(&self) -> Result<()> {
+        match &self.block.tx {
+            Some(tx) if self.block.is_explicit() => tx.check_statement(),
+            _ => Ok(()),
+        }
     }
 
     /// A current plan, its tables locked.

@@ -59,6 +59,7 @@ impl Session {
                 return Ok(Ran::done(tag));
             }
             Statement::Set(set) => self.set_and_reach(set, out).await?,
+            Statement::TwoPhase { step, identifier } => return self.two_phase(*step, identifier, out).await.map(Ran::done),
             Statement::Reset(Reset::All) => self.shared.settings.lock().reset_all(),
             Statement::Reset(Reset::Name(name)) if is_identity(name) => self.assume(name, None, Scope::Session)?,
             Statement::Reset(Reset::Name(name)) => self.shared.settings.lock().reset(name, Scope::Session)?,
@@ -132,7 +133,6 @@ impl Session {
                 let statement = self.checked_settings(s)?;
                 return self.define(&statement, out).await.map(Ran::done);
             }
-            Statement::Unsupported { feature } if feature == "PREPARE TRANSACTION" => return Ok(Ran::done(self.refuse_prepare()?)),
             Statement::Unsupported { feature } => return Err(SqlError::unsupported(feature).into()),
             definition if Ddl::handles(definition) => return self.define(definition, out).await.map(Ran::done),
             other => return Err(SqlError::unsupported(other.tag()).into()),
@@ -195,26 +195,20 @@ impl Session {
                     "serializable" => Isolation::Serializable,
                     _ => return self.shared.settings.lock().set(&set.name, &value, scope),
                 };
-                self.set_transaction(
-                    TransactionModes {
-                        isolation: Some(isolation),
-                        ..Default::default()
-                    },
-                    out,
-                )
+                self.set_transaction(TransactionModes {
+                    isolation: Some(isolation),
+                    ..Default::default()
+                })
             }
             "transaction_read_only" => {
                 let read_only = crate::settings::value::parse_bool(&value);
                 if read_only.is_none() {
                     return self.shared.settings.lock().set(&set.name, &value, scope);
                 }
-                self.set_transaction(
-                    TransactionModes {
-                        read_only,
-                        ..Default::default()
-                    },
-                    out,
-                )
+                self.set_transaction(TransactionModes {
+                    read_only,
+                    ..Default::default()
+                })
             }
             "timezone" if matches!(value.to_ascii_lowercase().as_str(), "local" | "default") => {
                 self.shared.settings.lock().reset(&set.name, scope)

@@ -17,6 +17,7 @@ impl SessionViews for StatementContext {
             "pg_settings" => Some(self.pg_settings()),
             "pg_stat_activity" => Some(self.pg_stat_activity()),
             "pg_locks" => Some(self.pg_locks()),
+            "pg_prepared_xacts" => Some(self.prepared_transactions()),
             "pg_prepared_statements" => Some(self.own.as_ref().map_or_else(Vec::new, |own| own.prepared_statements.clone())),
             "pg_cursors" => Some(self.own.as_ref().map_or_else(Vec::new, |own| own.cursors.clone())),
             _ => None,

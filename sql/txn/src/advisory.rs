@@ -97,7 +97,14 @@ pub enum AdvisoryScope {
 
 /// What one session holds.
 #[derive(Default)]
-pub(crate) struct AdvisoryLocks(Mutex<HashMap<(AdvisoryKey, AdvisoryMode), Held>>);
+pub(crate) struct AdvisoryLocks(Mutex<Advisory>);
+
+#[derive(Default)]
+struct Advisory {
+    held: HashMap<(AdvisoryKey, AdvisoryMode), Held>,
+    /// What the transaction holds, in the order in which it first took each.
+    order: Vec<(AdvisoryKey, AdvisoryMode)>,
+}
 
 struct Held {
     key: LockKey,
@@ -108,18 +115,24 @@ struct Held {
 impl AdvisoryLocks {
     fn count(&self, owner: Owner, locks: &LockTable, what: (AdvisoryKey, AdvisoryMode), scope: AdvisoryScope) -> Result<()> {
         let mut all = self.0.lock();
-        if all.len() >= HELD_MAX && !all.contains_key(&what) {
+        if all.held.len() >= HELD_MAX && !all.held.contains_key(&what) {
             locks.release_bits(owner, &LockKey::new(ADVISORY, &what.0.bytes()), what.1.strength().bit());
             return Err(SqlError::new(SqlState::OUT_OF_MEMORY, "out of shared memory").hint("A session holds too many advisory locks."));
         }
-        let held = all.entry(what).or_insert_with(|| Held {
+        let all = &mut *all;
+        let held = all.held.entry(what).or_insert_with(|| Held {
             key: LockKey::new(ADVISORY, &what.0.bytes()),
             session: 0,
             transaction: 0,
         });
         match scope {
             AdvisoryScope::Session => held.session += 1,
-            AdvisoryScope::Transaction => held.transaction += 1,
+            AdvisoryScope::Transaction => {
+                if held.transaction == 0 {
+                    all.order.push(what);
+                }
+                held.transaction += 1;
+            }
         }
         Ok(())
     }
@@ -131,7 +144,7 @@ impl AdvisoryLocks {
 
     /// Changes counts, and gives back what is not held any more.
     fn settle(&self, owner: Owner, locks: &LockTable, mut change: impl FnMut(&mut Held)) {
-        self.0.lock().retain(|(_, mode), held| {
+        self.0.lock().held.retain(|(_, mode), held| {
             change(held);
             let keep = held.session > 0 || held.transaction > 0;
             if !keep {
@@ -143,13 +156,38 @@ impl AdvisoryLocks {
 
     /// The transaction ends.
     pub(crate) fn end_transaction(&self, owner: Owner, locks: &LockTable) {
+        self.0.lock().order.clear();
         self.settle(owner, locks, |held| held.transaction = 0);
+    }
+
+    /// Whether the session holds any for itself and for its transaction.
+    pub(crate) fn is_held_twice(&self) -> bool {
+        self.0.lock().held.values().any(|held| held.session > 0 && held.transaction > 0)
+    }
+
+    /// How many the transaction holds.
+    pub(crate) fn mark(&self) -> usize {
+        self.0.lock().order.len()
+    }
+
+    /// Gives back what the transaction took since it held that many.
+    pub(crate) fn undo_to(&self, mark: usize, owner: Owner, locks: &LockTable) {
+        let mut all = self.0.lock();
+        let all = &mut *all;
+        for what in all.order.drain(mark.min(all.order.len())..) {
+            let Some(held) = all.held.get_mut(&what) else { continue };
+            held.transaction = 0;
+            if held.session == 0 {
+                locks.release_bits(owner, &held.key, what.1.strength().bit());
+                all.held.remove(&what);
+            }
+        }
     }
 
     /// The transaction goes on without its session: what it holds becomes its own. Returns the keys.
     pub(crate) fn leave_transaction(&self, owner: Owner, transaction: Owner, locks: &LockTable) -> Vec<LockKey> {
         let mut left = Vec::new();
-        for ((_, mode), held) in self.0.lock().iter().filter(|(_, held)| held.transaction > 0) {
+        for ((_, mode), held) in self.0.lock().held.iter().filter(|(_, held)| held.transaction > 0) {
             locks.insert_granted(transaction, held.key.clone(), mode.strength().bit());
             left.push(held.key.clone());
         }
@@ -173,13 +211,13 @@ impl Database {
     /// Gives back an advisory lock that the session took for itself, once. False: it has none.
     pub fn advisory_unlock(&self, slot: &SessionSlot, key: AdvisoryKey, mode: AdvisoryMode) -> bool {
         let mut all = slot.advisory.0.lock();
-        let Some(held) = all.get_mut(&(key, mode)).filter(|held| held.session > 0) else {
+        let Some(held) = all.held.get_mut(&(key, mode)).filter(|held| held.session > 0) else {
             return false;
         };
         held.session -= 1;
         if held.session == 0 && held.transaction == 0 {
             self.locks.release_bits(slot.owner(), &held.key, mode.strength().bit());
-            all.remove(&(key, mode));
+            all.held.remove(&(key, mode));
         }
         true
     }

@@ -8,6 +8,8 @@ use curia_catalog::{Change, Database, Role, Schema, StorageId};
 pub const CATALOG: StorageId = StorageId(1);
 /// Counters: OIDs, storage ids, transaction ids, sequences.
 pub const COUNTERS: StorageId = StorageId(2);
+/// Prepared transactions; keys and values are those of [`crate::prepared`].
+pub const PREPARED: StorageId = StorageId(3);
 /// The first storage id of a table or index.
 pub const FIRST_USER_STORAGE: u32 = 1024;
 

@@ -205,7 +205,7 @@ impl Database {
 
     /// Whatever was given before this start and is not in the state may be given again: nothing refers to it. Deleted rows count as
     /// being there, as stepping over them takes long when there are many.
-    fn highest_row_id(&self, storage: StorageId) -> Result<i64> {
+    pub(crate) fn highest_row_id(&self, storage: StorageId) -> Result<i64> {
         match self.replication.state().last_key(storage.0)? {
             Some(key) => crate::row_id::decode_row_id(&key),
             None => Ok(0),
@@ -227,6 +227,11 @@ impl Database {
             Some(txid) => Ok(txid),
             None => self.next_txid(),
         }
+    }
+
+    /// A transaction is run again by itself after 40001.
+    pub fn count_retry(&self) {
+        metrics::counter!("curia_transaction_retries_total").increment(1);
     }
 
     /// `txid_current_if_assigned()`

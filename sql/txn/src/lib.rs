@@ -15,6 +15,7 @@
 //! - [`view`]: [`ReadView`] and [`View`], what one statement reads.
 //! - [`serial`]: what SERIALIZABLE adds.
 //! - [`lock`]: the lock table.
+//! - `prepared`: transactions that outlive their session.
 //! - [`slot`]: [`SessionSlot`], what one session shares.
 //! - [`tenure`]: what is in memory only while this server is consul.
 //!
@@ -34,6 +35,7 @@ pub mod lock;
 mod orphan;
 mod outcome;
 pub mod pending;
+mod prepared;
 pub mod replication;
 mod row_id;
 pub mod rows;
@@ -60,6 +62,7 @@ pub use replication::{
     CommitSender, CommitTicket, FragmentWrites, ProofSender, ProofTicket, Replication, StageRef, StageSender, StageTicket, WriteSet,
     office_lost,
 };
+pub use prepared::{Decision, PreparedTransaction};
 pub use rows::{Inserted, Locked, Seen};
 pub use slot::SessionSlot;
 pub use transaction::{Committed, Isolation, Options, Transaction, snapshot_too_old};

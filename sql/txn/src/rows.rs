@@ -382,13 +382,14 @@ impl Transaction {
         if self.is_fresh(storage) {
             return Ok(false);
         }
+        let read = |csn, row: Option<&[u8]>| row.map(|_| csn);
+        let found = self.db.replication.state().read_newest(storage.0, key, read)?.flatten();
+        if self.snapshot().is_some_and(|snapshot| found.is_some_and(|csn| csn > snapshot)) {
+            // It is no error of the client's if all that it had read said that the key is free.
+            self.check_reads()?;
+        }
         self.note_read(storage, key);
-        Ok(self
-            .db
-            .replication
-            .state()
-            .read_newest(storage.0, key, |_, row| row.is_some())?
-            .unwrap_or(false))
+        Ok(found.is_some())
     }
 
     /// A result depends on the newest row at this key, or on there being none.
@@ -423,16 +424,16 @@ impl Transaction {
 impl TableLayout {
     /// The lock that an UPDATE of these columns (indexes into `Table::columns`) needs.
     pub fn update_strength(&self, assigned: &[usize]) -> LockStrength {
-        let mut unique = self
-            .table()
-            .indexes
-            .iter()
-            .filter(|i| i.is_plain_unique())
-            .flat_map(|i| i.columns());
-        if unique.any(|k| assigned.contains(&k)) {
+        if self.plain_unique_columns().any(|k| assigned.contains(&k)) {
             LockStrength::Update
         } else {
             LockStrength::NoKeyUpdate
         }
+    }
+
+    /// Columns of unique indexes that a foreign key could refer to.
+    pub fn plain_unique_columns(&self) -> impl Iterator<Item = usize> + '_ {
+        let unique = self.table().indexes.iter().filter(|i| i.is_plain_unique());
+        unique.flat_map(|i| i.columns())
     }
 }

@@ -92,6 +92,11 @@ impl SessionSlot {
         }
     }
 
+    /// Numbers the running transaction, which has none yet.
+    pub(crate) fn set_txid(&self, txid: u64) {
+        self.txid.store(txid, Ordering::Release);
+    }
+
     /// `txid_current_if_assigned()` of the running transaction.
     pub(crate) fn assigned_txid(&self) -> Option<u64> {
         match self.txid.load(Ordering::Acquire) {

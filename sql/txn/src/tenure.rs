@@ -14,6 +14,7 @@ use crate::bootstrap::{self, FIRST_USER_STORAGE};
 use crate::counter::Counter;
 use crate::database::{Database, load, write_changes};
 use crate::outcome::{FIRST, TERM_GAP, TXIDS};
+use crate::prepared::PreparedTransactions;
 use crate::replication::{FragmentWrites, Replication, WriteSet};
 use crate::sequence::Sequences;
 use crate::serial::RecentCommits;
@@ -38,6 +39,7 @@ pub(crate) struct Tenure {
     pub(crate) sequences: Sequences,
     pub(crate) recent: Arc<RecentCommits>,
     pub(crate) row_ids: Mutex<HashMap<StorageId, Arc<AtomicI64>>>,
+    pub(crate) prepared: PreparedTransactions,
 }
 
 impl Tenure {
@@ -51,6 +53,7 @@ impl Tenure {
             sequences: Sequences::new(term),
             recent: Arc::default(),
             row_ids: Mutex::default(),
+            prepared: PreparedTransactions::default(),
         })
     }
 }
@@ -67,7 +70,7 @@ impl Database {
     ///
     /// # Errors
     /// The office was lost meanwhile, or the state can't be read.
-    pub async fn take_office(&self) -> Result<bool> {
+    pub async fn take_office(self: &Arc<Self>) -> Result<bool> {
         let term = self.replication.office();
         if term == Term::ZERO || self.serves() {
             return Ok(self.serves());
@@ -88,7 +91,9 @@ impl Database {
         }
         let _order = self.publishing.lock();
         self.republish()?;
-        self.tenure.store(Arc::new(Tenure::new(&*self.replication, term)?));
+        let tenure = Tenure::new(&*self.replication, term)?;
+        self.retake_prepared(&tenure)?;
+        self.tenure.store(Arc::new(tenure));
         Ok(self.serves())
     }
 

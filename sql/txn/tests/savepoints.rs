@@ -99,26 +99,69 @@ async fn an_update_of_one_row_in_many_levels_comes_back_level_by_level() {
 }
 
 #[tokio::test]
-async fn rolling_back_to_a_savepoint_keeps_locks() {
+async fn rolling_back_to_a_savepoint_gives_back_the_locks_taken_since() {
     let cluster = Cluster::new().await;
     let t = cluster.table("t", &[]).await;
-    cluster.fill(&t, &[(1, 0, "")]).await;
+    cluster.fill(&t, &[(1, 0, ""), (2, 0, ""), (3, 0, "")]).await;
     let mut tx = cluster.begin();
+    tx.lock_tables(&[(t.table().oid, TableLock::RowExclusive)]).await.unwrap();
+    let lock = async |tx: &mut Transaction, row: i32, strength| {
+        let got = tx.lock_row(&t, &key(&t, row), strength, LockWait::SkipLocked, Seen::Snapshot).await;
+        got.unwrap() != Locked::Skipped
+    };
+    assert!(lock(&mut tx, 1, LockStrength::KeyShare).await && lock(&mut tx, 2, LockStrength::Update).await);
     tx.savepoint("a");
+    assert!(lock(&mut tx, 1, LockStrength::Update).await && lock(&mut tx, 3, LockStrength::Update).await);
+    tx.lock_table(t.table().oid, TableLock::Share, LockWait::Block).await.unwrap();
+    let mut other = cluster.begin();
+    for row in [1, 2, 3] {
+        assert!(!lock(&mut other, row, LockStrength::KeyShare).await);
+    }
+    tx.rollback_to_savepoint("a").unwrap();
+    assert!(lock(&mut other, 3, LockStrength::Update).await, "it was locked after the savepoint");
+    assert!(
+        !lock(&mut other, 2, LockStrength::KeyShare).await,
+        "it was locked before the savepoint"
+    );
+    assert!(
+        !lock(&mut other, 1, LockStrength::Update).await,
+        "the weaker lock from before the savepoint is left"
+    );
+    assert!(lock(&mut other, 1, LockStrength::NoKeyUpdate).await);
+    let oid = t.table().oid;
+    assert!(
+        other.lock_table(oid, TableLock::RowExclusive, LockWait::NoWait).await.is_ok(),
+        "SHARE is gone"
+    );
+    assert!(
+        other.lock_table(oid, TableLock::Share, LockWait::NoWait).await.is_err(),
+        "ROW EXCLUSIVE is left"
+    );
+    tx.commit().await.unwrap();
+    assert!(lock(&mut other, 2, LockStrength::Update).await);
+}
+
+#[tokio::test]
+async fn a_table_lock_that_replaced_row_locks_outlives_the_savepoint_after_which_it_was_taken() {
+    let cluster = Cluster::with(|limits| limits.row_locks = 2).await;
+    let t = cluster.table("t", &[]).await;
+    let rows: Vec<(i32, i32, &str)> = (1..6).map(|n| (n, 0, "")).collect();
+    cluster.fill(&t, &rows).await;
+    let mut tx = cluster.begin();
     add(&mut tx, &t, 1, 1).await.unwrap();
+    tx.savepoint("a");
+    for n in 2..5 {
+        add(&mut tx, &t, n, 1).await.unwrap();
+    }
     tx.rollback_to_savepoint("a").unwrap();
     let mut other = cluster.begin();
-    let got = other
-        .lock_row(&t, &key(&t, 1), LockStrength::Update, LockWait::SkipLocked, Seen::Snapshot)
-        .await
-        .unwrap();
-    assert_eq!(got, Locked::Skipped);
+    let oid = t.table().oid;
+    assert!(
+        other.lock_table(oid, TableLock::RowExclusive, LockWait::NoWait).await.is_err(),
+        "row 1 is still locked"
+    );
     tx.commit().await.unwrap();
-    let got = other
-        .lock_row(&t, &key(&t, 1), LockStrength::Update, LockWait::SkipLocked, Seen::Snapshot)
-        .await
-        .unwrap();
-    assert!(matches!(got, Locked::Row(_)));
+    assert!(other.lock_table(oid, TableLock::RowExclusive, LockWait::NoWait).await.is_ok());
 }
 
 #[tokio::test]

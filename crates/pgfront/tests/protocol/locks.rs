@@ -5,14 +5,14 @@ use crate::wire::{Wire, bind, execute, kinds, parse, sync};
 use std::time::{Duration, Instant};
 
 /// A value that one query gives.
-fn one(w: &mut Wire, sql: &str) -> String {
+pub fn one(w: &mut Wire, sql: &str) -> String {
     let rows = w.rows(sql);
     assert_eq!(rows.len(), 1, "{sql}");
     rows[0][0].clone()
 }
 
 /// Waits until a session waits for a lock.
-fn until_waiting(w: &mut Wire, process: &str) {
+pub fn until_waiting(w: &mut Wire, process: &str) {
     let end = Instant::now() + Duration::from_secs(20);
     while one(w, &format!("SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = {process}")) == "0" {
         assert!(Instant::now() < end, "process {process} does not wait");

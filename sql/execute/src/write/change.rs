@@ -6,7 +6,7 @@ use crate::engine::Engine;
 use crate::eval::{Env, Program};
 use crate::exec::Exec;
 use crate::plan::{PlanKind, Source};
-use crate::rows::Compiler;
+use crate::rows::{Compiler, Row};
 use crate::walk;
 use bytes::Bytes;
 use curia_bind::inherit::split_key;
@@ -41,6 +41,8 @@ enum Targets {
 enum Change {
     Update {
         assignments: Vec<(usize, Program)>,
+        /// An assignment gives the same value whenever it is asked.
+        foreseeable: bool,
         /// WITH CHECK OPTION of views, over the target's row.
         views: Checks,
         /// Where rows go that leave their partition; `None` where the target has none.
@@ -68,6 +70,7 @@ impl ChangePlan {
                 .iter()
                 .map(|(i, e)| Ok((*i, c.expression(e, &columns, &HashMap::new())?)))
                 .collect::<Result<_>>()?,
+            foreseeable: !update.assignments.iter().any(|(_, e)| curia_bind::walk::is_volatile(e)),
             views: Checks::of_views(c, &update.checks, &update.new_row)?,
             router: match update.table.is_partitioned() {
                 true => Some(Box::new(Router::compile(c, &update.table, Vec::new())?)),
@@ -166,10 +169,38 @@ impl ChangePlan {
         }
     }
 
-    fn strength(&self, table: &Member) -> LockStrength {
+    /// The lock that the change of a row needs. What assigns to a key needs the strongest only if that changes the key.
+    fn strength(&self, table: &Member, env: Env<'_>, old: &[u8], row: &[Datum]) -> Result<LockStrength> {
+        let Change::Update {
+            assignments, foreseeable, ..
+        } = &self.change
+        else {
+            return Ok(LockStrength::Update);
+        };
+        let columns = &table.layout.table().columns;
+        if table.strength != LockStrength::Update || !foreseeable || columns.iter().any(|c| c.generated) {
+            return Ok(table.strength);
+        }
+        let old = table.layout.decode_row(old)?;
+        for (column, program) in assignments {
+            let place = table.place(*column)?;
+            if table.layout.plain_unique_columns().any(|key| key == place) && program.eval(env, row)? != old[place] {
+                return Ok(LockStrength::Update);
+            }
+        }
+        Ok(LockStrength::NoKeyUpdate)
+    }
+
+    /// The same before the row is locked, from what the statement's snapshot shows.
+    fn foreseen_strength(&self, table: &Member, env: Env<'_>, key: &[u8], row: impl FnOnce(&[u8]) -> Result<Row>) -> Result<LockStrength> {
         match self.change {
-            Change::Update { .. } => table.strength,
-            Change::Delete => LockStrength::Update,
+            Change::Update { .. } if table.strength == LockStrength::Update => {
+                let strength = |old: &[u8]| self.strength(table, env, old, &row(old)?);
+                let found = env.exec.view()?.read(table.layout.storage(), key, strength)?;
+                found.unwrap_or(Ok(table.strength))
+            }
+            Change::Update { .. } => Ok(table.strength),
+            Change::Delete => Ok(LockStrength::Update),
         }
     }
 
@@ -180,7 +211,15 @@ impl ChangePlan {
             return Err(SqlError::internal("rows of a family by the key of one table"));
         };
         for key in keyed.keys(env, &self.layout)? {
-            if let Some((old, row)) = keyed.lock(tx, env, &self.layout, &key, self.strength(table)).await? {
+            let strength = self.foreseen_strength(table, env, &key, |old| keyed.decode(&key, old))?;
+            let mut locked = keyed.lock(tx, env, &self.layout, &key, strength).await?;
+            if let Some((old, row)) = &locked
+                && self.strength(table, env, old, row)? > strength
+            {
+                // Its newest version has another key than the one that was foreseen.
+                locked = keyed.lock(tx, env, &self.layout, &key, LockStrength::Update).await?;
+            }
+            if let Some((old, row)) = locked {
                 let found = Found {
                     table,
                     key: &Bytes::from(key),
@@ -201,10 +240,8 @@ impl ChangePlan {
             let row = source.row();
             let Some(key) = key_at(row, self.row_key)? else { continue };
             let (table, key) = self.target(&key)?;
-            match tx
-                .lock_row(&table.layout, &key, self.strength(&table), LockWait::Block, Seen::Snapshot)
-                .await?
-            {
+            let strength = self.foreseen_strength(&table, env, &key, |_| Ok(row.to_vec()))?;
+            match tx.lock_row(&table.layout, &key, strength, LockWait::Block, Seen::Snapshot).await? {
                 Locked::Row(old) => {
                     let found = Found {
                         table: &table,
@@ -230,6 +267,7 @@ impl ChangePlan {
                 assignments,
                 views,
                 router,
+                ..
             } => {
                 let mut new = table.layout.decode_row(old)?;
                 let before = table.references.as_ref().map(|_| new.clone());

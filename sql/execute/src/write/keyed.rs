@@ -52,6 +52,11 @@ impl Keyed {
         error.map_or(Ok(keys), Err)
     }
 
+    /// A row's columns as the source gives them.
+    pub fn decode(&self, key: &[u8], bytes: &[u8]) -> Result<Row> {
+        self.scan.decode(key, bytes)
+    }
+
     /// Locks a row and reads its newest version: its bytes and its columns as the source gives them; `None` when it is gone, was already
     /// written by this statement, or no longer meets the condition.
     pub async fn lock(

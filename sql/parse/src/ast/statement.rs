@@ -65,6 +65,13 @@ pub enum Statement {
         chain: bool,
     },
     Savepoint(Ident),
+    /// PREPARE TRANSACTION, COMMIT PREPARED and ROLLBACK PREPARED.
+    TwoPhase {
+        /// Which of them.
+        step: TwoPhase,
+        /// The transaction's identifier.
+        identifier: String,
+    },
     Release(Ident),
     RollbackTo(Ident),
     /// SET TRANSACTION (this one) or SET SESSION CHARACTERISTICS AS TRANSACTION (`session`).
@@ -103,6 +110,17 @@ pub enum Statement {
     Unsupported {
         feature: String,
     },
+}
+
+/// A step of committing in two phases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TwoPhase {
+    /// PREPARE TRANSACTION
+    Prepare,
+    /// COMMIT PREPARED
+    Commit,
+    /// ROLLBACK PREPARED
+    RollBack,
 }
 
 /// COPY
@@ -498,6 +516,11 @@ impl Statement {
             Statement::Commit { .. } => "COMMIT",
             Statement::Rollback { .. } | Statement::RollbackTo(_) => "ROLLBACK",
             Statement::Savepoint(_) => "SAVEPOINT",
+            Statement::TwoPhase { step, .. } => match step {
+                TwoPhase::Prepare => "PREPARE TRANSACTION",
+                TwoPhase::Commit => "COMMIT PREPARED",
+                TwoPhase::RollBack => "ROLLBACK PREPARED",
+            },
             Statement::Release(_) => "RELEASE",
             Statement::SetTransaction { .. } | Statement::Set(_) => "SET",
             Statement::SetConstraints { .. } => "SET CONSTRAINTS",

@@ -184,9 +184,10 @@ impl<'a> Parser<'a> {
                 self.accept_kw(Kw::Savepoint);
                 Ok(Statement::Release(self.column_id()?))
             }
-            Kw::Commit | Kw::Rollback if self.at_kw(Kw::Prepared) => {
-                Ok(self.unsupported(if kw == Kw::Commit { "COMMIT PREPARED" } else { "ROLLBACK PREPARED" }))
-            }
+            Kw::Commit | Kw::Rollback if self.accept_kw(Kw::Prepared) => Ok(Statement::TwoPhase {
+                step: if kw == Kw::Commit { TwoPhase::Commit } else { TwoPhase::RollBack },
+                identifier: self.string()?,
+            }),
             _ => {
                 if !self.accept_kw(Kw::Work) {
                     self.accept_kw(Kw::Transaction);
@@ -452,7 +453,11 @@ impl<'a> Parser<'a> {
     fn prepare(&mut self) -> Result<Statement> {
         self.bump();
         if self.at_kw(Kw::Transaction) && self.peek_at(1) == Tok::String {
-            return Ok(self.unsupported("PREPARE TRANSACTION"));
+            self.bump();
+            return Ok(Statement::TwoPhase {
+                step: TwoPhase::Prepare,
+                identifier: self.string()?,
+            });
         }
         let name = self.column_id()?;
         let types = if self.peek() == Tok::LParen {

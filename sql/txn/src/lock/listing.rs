@@ -21,7 +21,7 @@ pub struct ListedLock {
     pub target: LockTarget,
     /// Whose lock it is.
     pub holder: VirtualTransaction,
-    /// `pg_backend_pid()` of its session; `None` when that went away in the middle of a commit.
+    /// `pg_backend_pid()` of its session; `None` when that went away in the middle of a commit, and for a prepared transaction.
     pub process_id: Option<i32>,
     /// The mode's name.
     pub mode: &'static str,
@@ -137,7 +137,7 @@ impl Database {
         out
     }
 
-    /// The sessions, by `pg_backend_pid()`, that keep a session waiting; 0 for a commit whose session went away.
+    /// The sessions, by `pg_backend_pid()`, that keep a session waiting; 0 for a commit whose session went away, and a prepared transaction.
     pub fn blocking_sessions(&self, process_id: i32) -> Vec<i32> {
         let slots = self.snapshots.slots();
         let Some(slot) = slots.iter().find(|s| s.process_id() == process_id) else {
@@ -169,7 +169,7 @@ fn listed(slots: &HashMap<u32, Arc<SessionSlot>>, owner: Owner, target: LockTarg
             session: owner.session(),
             number: owner.number(),
         },
-        process_id: slot.map(|s| s.process_id()),
+        process_id: slot.map(|s| s.process_id()).filter(|process| *process != 0),
         mode,
         granted,
         fast_path: false,

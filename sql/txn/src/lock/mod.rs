@@ -6,8 +6,8 @@
 //! - [`listing`]: what `pg_locks` shows of it.
 //! - [`weak`]: the fast path of the table locks that ordinary statements take.
 //!
-//! Locks live in memory only: they end with their transaction, or session, and a new consul starts with none. ROLLBACK TO SAVEPOINT keeps locks
-//! that were taken since (PostgreSQL gives them back): a stated difference, which only makes others wait longer.
+//! Locks live in memory only: they end with their transaction, or session, and a new consul starts with none. What was taken since a savepoint
+//! goes when that is rolled back to, as in PostgreSQL.
 
 pub mod deadlock;
 pub mod listing;

@@ -150,7 +150,7 @@ pub(crate) struct LockTable {
 
 /// What asking for a lock led to.
 pub(crate) enum Acquire<'a> {
-    /// Held now; the key is to be released at the end. `None`: the owner's locks on it were strong enough already, or only grew.
+    /// Held now in the mode asked for, which is to be given back at the end. `None`: the owner's locks on it were strong enough already.
     Granted(Option<LockKey>),
     /// Somebody is in the way.
     Conflict(Blocked<'a>),
@@ -210,7 +210,7 @@ impl LockTable {
         }
         if entry.admits(owner, mode, held != 0) {
             entry.grant(owner, mode);
-            return Acquire::Granted((held == 0).then(|| entry.key.clone()));
+            return Acquire::Granted(Some(entry.key.clone()));
         }
         Acquire::Conflict(Blocked {
             table: self,
@@ -240,6 +240,19 @@ impl LockTable {
                     |e| e.key.hash,
                 );
             }
+        }
+    }
+
+    /// Makes what one owner holds on a key another's, who holds nothing on it. The modes; 0 if there are none.
+    pub(crate) fn transfer(&self, from: Owner, to: Owner, key: &LockKey) -> u8 {
+        let mut shard = self.shard(key.hash).lock();
+        let entry = shard.find_mut(key.hash, |e| e.key == *key);
+        match entry.and_then(|e| e.holders.iter_mut().find(|(o, _)| *o == from)) {
+            Some((owner, modes)) => {
+                *owner = to;
+                *modes
+            }
+            None => 0,
         }
     }
 
@@ -412,14 +425,15 @@ impl Entry {
 }
 
 impl<'a> Blocked<'a> {
-    /// Queues up and waits. 40P01 when the wait would close a cycle. Dropping the future leaves the queue.
-    pub(crate) async fn wait(self, who: Identity) -> Result<Option<LockKey>> {
+    /// Queues up and waits; gives the key, now held in the mode asked for. 40P01 when the wait would close a cycle. Dropping the future
+    /// leaves the queue.
+    pub(crate) async fn wait(self, who: Identity) -> Result<LockKey> {
         match self.queue(who)? {
             Queued::Granted(key) => Ok(key),
-            Queued::Waiting { pending, fresh } => {
+            Queued::Waiting(pending) => {
                 let key = pending.key.clone();
                 pending.await;
-                Ok(fresh.then_some(key))
+                Ok(key)
             }
         }
     }
@@ -428,7 +442,7 @@ impl<'a> Blocked<'a> {
         let Blocked { table, key, mode, owner } = self;
         let cell = Arc::new(Cell::default());
         let mut graph = table.waits.lock();
-        let fresh = {
+        {
             let mut shard = table.shard(key.hash).lock();
             let hash = key.hash;
             let entry = match shard.find_entry(hash, |e| e.key == key) {
@@ -449,7 +463,7 @@ impl<'a> Blocked<'a> {
             if entry.admits(owner, mode, held != 0) {
                 // It became free since we looked.
                 entry.grant(owner, mode);
-                return Ok(Queued::Granted((held == 0).then_some(key.clone())));
+                return Ok(Queued::Granted(key.clone()));
             }
             let waiter = Waiter {
                 owner,
@@ -462,8 +476,7 @@ impl<'a> Blocked<'a> {
             } else {
                 entry.waiters.push_back(waiter);
             }
-            held == 0
-        };
+        }
         // From here on dropping leaves the queue.
         let pending = Pending {
             table,
@@ -484,18 +497,14 @@ impl<'a> Blocked<'a> {
         let verdict = graph.add(table, who.transaction, waiting);
         drop(graph);
         verdict?;
-        Ok(Queued::Waiting { pending, fresh })
+        Ok(Queued::Waiting(pending))
     }
 }
 
 enum Queued<'a> {
-    /// It became free in between. The key if the owner held nothing on it before.
-    Granted(Option<LockKey>),
-    Waiting {
-        pending: Pending<'a>,
-        /// The owner holds nothing on the key yet.
-        fresh: bool,
-    },
+    /// It became free in between.
+    Granted(LockKey),
+    Waiting(Pending<'a>),
 }
 
 struct Pending<'a> {

@@ -50,7 +50,7 @@ struct Noted {
     owner: Option<Owner>,
     /// (table, modes); an entry that moved to the lock table is gone from here and in `moved`.
     entries: Vec<(u32, u8)>,
-    moved: Vec<LockKey>,
+    moved: Vec<(u32, u8)>,
 }
 
 impl WeakLocks {
@@ -89,17 +89,40 @@ impl WeakLocks {
         let Some(owner) = noted.owner else { return };
         if let Some(at) = noted.entries.iter().position(|(t, _)| *t == table) {
             let (_, bits) = noted.entries.swap_remove(at);
-            let key = LockKey::table(table);
-            locks.insert_granted(owner, key.clone(), bits);
-            noted.moved.push(key);
+            locks.insert_granted(owner, LockKey::table(table), bits);
+            noted.moved.push((table, bits));
         }
+    }
+
+    /// All of it, to be given to [`WeakLocks::undo_to`].
+    pub(crate) fn mark(&self) -> Vec<(u32, u8)> {
+        let noted = self.0.lock();
+        noted.entries.iter().chain(&noted.moved).copied().collect()
+    }
+
+    /// Gives back what was noted since the mark. `kept` are the modes of a table that the transaction holds otherwise.
+    pub(crate) fn undo_to(&self, mark: &[(u32, u8)], locks: &LockTable, kept: impl Fn(&LockKey) -> u8) {
+        let mut noted = self.0.lock();
+        let Some(owner) = noted.owner else { return };
+        let before = |table: u32| mark.iter().filter(|(t, _)| *t == table).fold(0, |all, (_, bits)| all | bits);
+        noted.entries.retain_mut(|(table, bits)| {
+            *bits &= before(*table);
+            *bits != 0
+        });
+        noted.moved.retain_mut(|(table, bits)| {
+            let key = LockKey::table(*table);
+            let new = *bits & !before(*table);
+            locks.release_bits(owner, &key, new & !kept(&key));
+            *bits &= !new;
+            *bits != 0
+        });
     }
 
     /// Moves everything into the lock table; the slot knows nothing of it any more.
     pub(crate) fn leave(&self, locks: &LockTable) -> Vec<LockKey> {
         let mut noted = self.0.lock();
         let Some(owner) = noted.owner.take() else { return Vec::new() };
-        let mut keys = std::mem::take(&mut noted.moved);
+        let mut keys: Vec<LockKey> = noted.moved.drain(..).map(|(table, _)| LockKey::table(table)).collect();
         for (table, bits) in noted.entries.drain(..) {
             let key = LockKey::table(table);
             locks.insert_granted(owner, key.clone(), bits);
@@ -116,8 +139,8 @@ impl WeakLocks {
             (noted.owner.take(), std::mem::take(&mut noted.moved))
         };
         if let Some(owner) = owner {
-            for key in &moved {
-                locks.release(owner, key);
+            for (table, _) in moved {
+                locks.release(owner, &LockKey::table(table));
             }
         }
     }

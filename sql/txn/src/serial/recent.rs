@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of commits that are kept for validation. Of older ones it is known only in which storages something was written.
 const BYTES_MAX: usize = 64 << 20;
+/// Commits that are looked at before a transaction's end, after each of its statements.
+const FORESEEN_MAX: usize = 128;
 /// About what a commit takes beside its payloads.
 const COMMIT_BYTES: usize = 256;
 /// CSN of a commit that is under way.
@@ -179,6 +181,12 @@ impl RecentCommits {
     /// Something that was read and has changed after the snapshot, for who has nothing to hand over.
     pub(crate) fn check(&self, reads: &ReadSet, snapshot: Csn) -> Result<Option<Conflict>> {
         Ok(self.look(reads, snapshot)?.err())
+    }
+
+    /// The same if there is little to look at.
+    pub(crate) fn foresee(&self, reads: &ReadSet, snapshot: Csn) -> Result<Option<Conflict>> {
+        let many = self.0.lock().after(snapshot, 0).nth(FORESEEN_MAX).is_some();
+        if many { Ok(None) } else { self.check(reads, snapshot) }
     }
 
     /// Compares with what is there, without keeping others from committing. The number of the first commit that was not there.

@@ -22,17 +22,7 @@ impl Transaction {
     /// Commits: returns once the writes are durable and applied; with nothing written, once what was read is proven. On an error nothing of the
     /// transaction happened, except 08007, which says that nobody knows.
     pub async fn commit(mut self) -> Result<Committed> {
-        if self.slot.sequences.has_unconfirmed() {
-            for ticket in self
-                .db
-                .tenure
-                .load()
-                .sequences
-                .confirm(&*self.db.replication, &self.slot.sequences)?
-            {
-                ticket.await?;
-            }
-        }
+        self.confirm_sequences().await?;
         let txid = self.slot.assigned_txid();
         if !self.has_writes() && txid.is_none() {
             return self.without_writes().await;
@@ -79,8 +69,24 @@ impl Transaction {
         Ok(csn)
     }
 
+    /// Waits until the sequence values that it has drawn are sure.
+    pub(super) async fn confirm_sequences(&self) -> Result<()> {
+        if self.slot.sequences.has_unconfirmed() {
+            let tickets = self
+                .db
+                .tenure
+                .load()
+                .sequences
+                .confirm(&*self.db.replication, &self.slot.sequences)?;
+            for ticket in tickets {
+                ticket.await?;
+            }
+        }
+        Ok(())
+    }
+
     /// What a transaction without writes, or that undid them, has seen is one state: its snapshot, or today's too.
-    async fn without_writes(&mut self) -> Result<Committed> {
+    pub(super) async fn without_writes(&mut self) -> Result<Committed> {
         self.prove().await?;
         if let Some(serial) = self.serial.as_ref().filter(|s| !s.reads.is_of_snapshot())
             && let Some(conflict) = self.recent.check(&serial.reads, serial.registered.snapshot)?
@@ -91,6 +97,24 @@ impl Transaction {
             csn: None,
             catalog_changed: false,
         })
+    }
+
+    /// Tells a SERIALIZABLE transaction that has written, before it goes on in vain, that what it read has changed: 40001, as its COMMIT
+    /// would. After many commits of others only COMMIT looks.
+    pub fn check_statement(&self) -> Result<()> {
+        match self.has_writes() {
+            true => self.check_reads(),
+            false => Ok(()),
+        }
+    }
+
+    pub(crate) fn check_reads(&self) -> Result<()> {
+        if let Some(serial) = &self.serial
+            && let Some(conflict) = self.recent.foresee(&serial.reads, serial.registered.snapshot)?
+        {
+            return Err(serial::failure(&conflict, &self.catalog(), &self.io()));
+        }
+        Ok(())
     }
 
     /// Rolls back. The same as dropping it.
@@ -147,7 +171,15 @@ impl Drop for UnderWay {
         if let Some((ticket, changes, mut holdings)) = self.inner.take() {
             holdings.leave_slot();
             let db = holdings.db.clone();
-            db.orphans.push(Orphan { ticket, changes, holdings });
+            let done = move |outcome: &Result<Csn>| {
+                if let Ok(csn) = outcome {
+                    holdings.committed(&changes, *csn);
+                }
+            };
+            db.orphans.push(Orphan {
+                ticket,
+                done: Box::new(done),
+            });
         }
     }
 }

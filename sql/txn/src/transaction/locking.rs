@@ -35,13 +35,8 @@ impl Transaction {
     async fn lock_table_slowly(&mut self, oid: Oid, mode: TableLock, wait: LockWait) -> Result<()> {
         if !mode.is_weak()
             && let Some(holdings) = &mut self.holdings
-            && !holdings.announced.contains(&oid)
         {
-            holdings.announced.push(oid);
-            self.db.strong.announce(oid);
-            for slot in self.db.snapshots.slots() {
-                slot.weak.move_to(&self.db.locks, oid);
-            }
+            holdings.announce(oid);
         }
         match self.lock(TABLES, &oid.to_be_bytes(), mode.into(), wait).await? {
             true => Ok(()),
@@ -71,16 +66,16 @@ impl Transaction {
         let granted = match db.locks.acquire(self.owner, space, bytes, mode) {
             Acquire::Granted(key) => key,
             Acquire::Conflict(_) if wait != LockWait::Block => return Ok(false),
-            Acquire::Conflict(blocked) => self.wait_for(blocked).await?,
+            Acquire::Conflict(blocked) => Some(self.wait_for(blocked).await?),
         };
         if let (Some(key), Some(holdings)) = (granted, &mut self.holdings) {
-            holdings.keys.push(key);
+            holdings.keys.push((key, mode.bit));
         }
         Ok(true)
     }
 
-    /// Waits for a lock, at most `lock_timeout`. The key, if its owner held nothing on it before.
-    pub(crate) async fn wait_for(&mut self, blocked: Blocked<'_>) -> Result<Option<LockKey>> {
+    /// Waits for a lock, at most `lock_timeout`.
+    pub(crate) async fn wait_for(&mut self, blocked: Blocked<'_>) -> Result<LockKey> {
         let who = Identity {
             transaction: self.owner,
             process_id: self.slot.process_id(),
@@ -129,10 +124,20 @@ impl Transaction {
         self.escalated.insert(table);
         self.counts.remove(&storage);
         if let Some(holdings) = &mut self.holdings {
-            let (mine, rest) = std::mem::take(&mut holdings.keys).into_iter().partition(|k| k.space == storage.0);
-            holdings.keys = rest;
-            let mine: Vec<LockKey> = mine;
-            for key in &mine {
+            // It stands for locks from before savepoints too, so it becomes the first of all.
+            let whole = LockKey::table(table);
+            let goes = |key: &LockKey| key.space == storage.0 || *key == whole;
+            let kept = |until: usize| holdings.keys[..until].iter().filter(|(key, _)| !goes(key)).count();
+            self.savepoints.iter_mut().for_each(|s| s.locks.one_for_all(kept));
+            let (mine, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut holdings.keys).into_iter().partition(|(key, _)| goes(key));
+            holdings.keys.push((
+                whole,
+                mine.iter()
+                    .filter(|(key, _)| key.space != storage.0)
+                    .fold(0, |all, (_, bits)| all | bits),
+            ));
+            holdings.keys.extend(rest);
+            for (key, _) in mine.iter().filter(|(key, _)| key.space == storage.0) {
                 self.db.locks.release(self.owner, key);
             }
         }
@@ -143,9 +148,9 @@ impl Transaction {
     pub(crate) fn unlock_newest(&mut self, storage: StorageId, before: usize) {
         if let Some(holdings) = &mut self.holdings
             && holdings.keys.len() == before + 1
-            && let Some(key) = holdings.keys.pop_if(|k| k.space == storage.0)
+            && let Some((key, bits)) = holdings.keys.pop_if(|(key, _)| key.space == storage.0)
         {
-            self.db.locks.release(self.owner, &key);
+            self.db.locks.release_bits(self.owner, &key, bits);
             if let Some(count) = self.counts.get_mut(&storage) {
                 *count = count.saturating_sub(1);
             }

@@ -48,6 +48,7 @@ mod away;
 mod finish;
 mod holdings;
 mod locking;
+mod prepare;
 mod proof;
 mod savepoint;
 
@@ -55,7 +56,7 @@ use away::Away;
 pub use away::snapshot_too_old;
 pub(crate) use away::unreadable;
 pub use finish::Committed;
-pub(crate) use holdings::Holdings;
+pub(crate) use holdings::{Detached, Holdings};
 use proof::Proof;
 use savepoint::{Mark, Savepoint};
 

@@ -1,7 +1,9 @@
 //! Undoing: the running statement, and back to savepoints.
 
 use super::Transaction;
+use super::holdings::LockMark;
 use crate::pending::Deferral;
+use curia_catalog::StorageId;
 use curia_types::{Result, SqlError, SqlState};
 use std::sync::Arc;
 
@@ -17,6 +19,7 @@ pub(super) struct Savepoint {
     pub(super) mark: Mark,
     /// SET CONSTRAINTS as it stood.
     deferral: Deferral,
+    pub(super) locks: LockMark,
 }
 
 impl Transaction {
@@ -56,10 +59,13 @@ impl Transaction {
     /// SAVEPOINT. A name may repeat; the newest hides the older.
     pub fn savepoint(&mut self, name: &str) {
         self.mark_statement();
+        let Some(holdings) = &self.holdings else { return };
+        let locks = holdings.mark();
         self.savepoints.push(Savepoint {
             name: name.to_owned(),
             mark: self.statement,
             deferral: self.pending.deferral.clone(),
+            locks,
         });
         self.reset_marks();
     }
@@ -89,15 +95,38 @@ impl Transaction {
         Ok(())
     }
 
-    /// ROLLBACK TO SAVEPOINT: undoes what was written since, forgets later savepoints, keeps this one and all locks. Errors: 3B001.
+    /// ROLLBACK TO SAVEPOINT: undoes what was written since, gives back locks taken since, forgets later savepoints, keeps this one. Errors:
+    /// 3B001.
     pub fn rollback_to_savepoint(&mut self, name: &str) -> Result<()> {
         let at = self.find_savepoint(name)?;
-        self.undo_to(self.savepoints[at].mark);
-        self.pending.deferral = self.savepoints[at].deferral.clone();
+        self.undo_to_savepoint(at);
         self.savepoints.truncate(at + 1);
         self.statement = self.here();
         self.reset_marks();
         Ok(())
+    }
+
+    /// A statement failed: what was done since the newest savepoint is undone and others need not wait for it any longer.
+    pub fn fail_to_savepoint(&mut self) {
+        if let Some(at) = self.savepoints.len().checked_sub(1) {
+            self.undo_to_savepoint(at);
+        }
+    }
+
+    fn undo_to_savepoint(&mut self, at: usize) {
+        let savepoint = &self.savepoints[at];
+        let mark = savepoint.mark;
+        self.pending.deferral = savepoint.deferral.clone();
+        self.undo_to(mark);
+        // Only now: who waits for the locks must not meet the writes.
+        if let Some(holdings) = &mut self.holdings {
+            let counts = &mut self.counts;
+            holdings.undo_to(&self.savepoints[at].locks, |key| {
+                if let Some(count) = counts.get_mut(&StorageId(key.space)) {
+                    *count = count.saturating_sub(1);
+                }
+            });
+        }
     }
 
     fn reset_marks(&mut self) {

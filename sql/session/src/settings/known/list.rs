@@ -188,7 +188,7 @@ pub static KNOWN: &[Known] = parameters! {
         "Sets the maximum number of parallel workers that can be active at one time.";
     "max_parallel_workers_per_gather": Int { min: 0, max: 1024, unit: None } => "2", User,
         "Sets the maximum number of parallel processes per executor node.";
-    "max_prepared_transactions": Int { min: 0, max: 262143, unit: None } => "0", Server,
+    "max_prepared_transactions": Int { min: 0, max: 262143, unit: None } => "64", Server,
         "Sets the maximum number of simultaneously prepared transactions.";
     "max_replication_slots": Int { min: 0, max: 262143, unit: None } => "10", Server,
         "Sets the maximum number of simultaneously defined replication slots.";

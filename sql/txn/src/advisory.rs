@@ -139,7 +139,7 @@ impl AdvisoryLocks {
 
     /// Whether any is held until the end of the session.
     pub(crate) fn of_session(&self) -> bool {
-        self.0.lock().values().any(|held| held.session > 0)
+        self.0.lock().held.values().any(|held| held.session > 0)
     }
 
     /// Changes counts, and gives back what is not held any more.

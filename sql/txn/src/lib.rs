@@ -58,11 +58,11 @@ pub use lock::listing::{ListedLock, LockTarget, VirtualTransaction};
 pub use lock::{LockStrength, LockWait, TableLock};
 pub use outcome::Outcome;
 pub use pending::{Check, CheckKind, Deferral};
+pub use prepared::{Decision, PreparedTransaction};
 pub use replication::{
     CommitSender, CommitTicket, FragmentWrites, ProofSender, ProofTicket, Replication, StageRef, StageSender, StageTicket, WriteSet,
     office_lost,
 };
-pub use prepared::{Decision, PreparedTransaction};
 pub use rows::{Inserted, Locked, Seen};
 pub use slot::SessionSlot;
 pub use transaction::{Committed, Isolation, Options, Transaction, snapshot_too_old};

@@ -1,7 +1,8 @@
 //! A driver as users have it: tokio-postgres.
 
 use crate::server::shared;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Error, IsolationLevel, NoTls};
 
 async fn connect() -> Client {
     let config = format!("host=127.0.0.1 port={} user=curia dbname=curia", shared().port());
@@ -121,5 +122,57 @@ fn copy_streams_both_ways() {
             Ok(all)
         });
         assert_eq!(data.await.unwrap().len(), lines.iter().map(String::len).sum::<usize>());
+    });
+}
+
+/// As docs/transactions.md has it.
+async fn withdraw(client: &mut Client) -> Result<(), Error> {
+    let mut tries = 0;
+    loop {
+        let outcome = async {
+            let t = client
+                .build_transaction()
+                .isolation_level(IsolationLevel::Serializable)
+                .start()
+                .await?;
+            let row = t.query_one("SELECT sum(amount) FROM account WHERE owner = 1", &[]).await?;
+            if row.get::<_, i64>(0) >= 10 {
+                t.execute("UPDATE account SET amount = amount - 10 WHERE id = 1", &[]).await?;
+            }
+            t.commit().await
+        }
+        .await;
+        match outcome {
+            Err(e)
+                if tries < 10
+                    && matches!(
+                        e.code(),
+                        Some(&SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED)
+                    ) =>
+            {
+                tries += 1;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+#[test]
+fn the_retry_loop_of_the_documentation_keeps_what_it_checks() {
+    run(async {
+        connect()
+            .await
+            .batch_execute(
+                "CREATE TABLE account (id int PRIMARY KEY, owner int, amount int); INSERT INTO account VALUES (1, 1, 15), (2, 1, 10)",
+            )
+            .await
+            .unwrap();
+        let (mut one, mut two) = (connect().await, connect().await);
+        for _ in 0..3 {
+            let (first, second) = tokio::join!(withdraw(&mut one), withdraw(&mut two));
+            first.and(second).unwrap();
+        }
+        let left: i64 = one.query_one("SELECT sum(amount) FROM account", &[]).await.unwrap().get(0);
+        assert_eq!(left, 5);
     });
 }

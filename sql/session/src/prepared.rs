@@ -2,7 +2,7 @@
 
 use crate::block::State;
 use crate::context::{StatementContext, now_micros};
-use crate::objects::ViewRows;
+use curia_execute::ViewRows;
 use crate::output::{Output, Stop};
 use crate::session::Session;
 use curia_catalog::lookup::FIRST_DATABASE;

@@ -40,9 +40,7 @@ async fn what_is_prepared_is_seen_by_nobody_and_locked_until_it_is_committed() {
     tx.lock_table(t.table().oid, TableLock::RowExclusive, LockWait::Block)
         .await
         .unwrap();
-    let slot = tx.slot().clone();
     tx.prepare(what("g"), 5).await.unwrap();
-    assert_eq!(slot.process_id(), 1);
     assert_eq!(cluster.rows(&t), [(1, 1, "one".into()), (2, 2, "two".into())]);
     assert!(!lock(&cluster, &t, 1).await && lock(&cluster, &t, 2).await);
     let mut ddl = cluster.begin();

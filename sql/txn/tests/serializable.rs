@@ -236,11 +236,39 @@ async fn a_transaction_that_undid_its_writes_must_have_seen_one_state() {
     let mut tx = begin(&cluster);
     assert_eq!(get(&tx, &t, 1).unwrap().1, 10);
     let mut other = cluster.begin();
-    add(&mut other, &t, 1, 1).await.unwrap();
     other.insert(&t, &row(50, 0, "")).await.unwrap();
     other.commit().await.unwrap();
     tx.savepoint("s");
     assert_eq!(code(&tx.insert(&t, &row(50, 0, "")).await.unwrap_err()), "23505");
     tx.rollback_to_savepoint("s").unwrap();
+    let mut other = cluster.begin();
+    add(&mut other, &t, 1, 1).await.unwrap();
+    other.commit().await.unwrap();
     assert_eq!(code(&tx.commit().await.unwrap_err()), "40001");
+}
+
+/// That a key is taken is no news to the client if it had found it free, and a reason to begin again.
+#[tokio::test]
+async fn a_duplicate_of_a_key_that_was_found_free_is_a_serialization_failure() {
+    let (cluster, t) = two_rows().await;
+    let (mut looked, mut blind) = (begin(&cluster), begin(&cluster));
+    assert_eq!(get(&looked, &t, 50), None);
+    let mut other = cluster.begin();
+    other.insert(&t, &row(50, 0, "")).await.unwrap();
+    other.commit().await.unwrap();
+    assert_eq!(code(&looked.insert(&t, &row(50, 0, "")).await.unwrap_err()), "40001");
+    assert_eq!(code(&blind.insert(&t, &row(50, 0, "")).await.unwrap_err()), "23505");
+}
+
+#[tokio::test]
+async fn who_writes_after_its_reads_have_changed_learns_it_at_once() {
+    let (cluster, t) = two_rows().await;
+    let mut tx = begin(&cluster);
+    assert_eq!(get(&tx, &t, 1).unwrap().1, 10);
+    let mut other = cluster.begin();
+    add(&mut other, &t, 1, 1).await.unwrap();
+    other.commit().await.unwrap();
+    tx.check_statement().unwrap();
+    add(&mut tx, &t, 2, 1).await.unwrap();
+    assert_eq!(code(&tx.check_statement().unwrap_err()), "40001");
 }

@@ -14,6 +14,7 @@ mod exposure;
 mod full_disk;
 mod house;
 mod operations;
+mod prepared;
 mod reads;
 mod refusals;
 mod round_trip;

@@ -8,6 +8,7 @@ use crate::orphan;
 use crate::prepared::{PreparedTransaction, Waiting, encode, too_large, write_set};
 use crate::serial::Written;
 use crate::tenure::Tenure;
+use curia_catalog::{Change, Class, Oid};
 use curia_consensus::ids::Csn;
 use curia_types::{Result, SqlError, SqlState};
 use std::collections::BTreeSet;
@@ -70,12 +71,15 @@ impl Transaction {
         };
         let mut kept = Holdings::begin(self.db.clone(), self.db.session(0), self.begun, what.txid);
         holdings.move_to(&mut kept);
-        let on_temporary = kept.keys.iter().any(|(key, _)| {
-            let table = (key.space == TABLES).then(|| key.bytes.first_chunk()).flatten();
-            let table = table.and_then(|oid| catalog.tables.get(&u32::from_be_bytes(*oid)));
+        let base = self.db.catalog();
+        let is_temporary = |oid: Oid| {
+            let table = catalog.tables.get(&oid).or_else(|| base.tables.get(&oid));
             table.is_some_and(|t| catalog.is_temporary(t.schema))
-        });
-        if on_temporary {
+        };
+        let locked = kept.keys.iter().filter(|(key, _)| key.space == TABLES);
+        let mut locked = locked.filter_map(|(key, _)| key.bytes.first_chunk().map(|oid| Oid::from_be_bytes(*oid)));
+        let mut changed = self.changes.iter().map(Change::key).filter(|key| key.class == Class::Table);
+        if locked.any(is_temporary) || changed.any(|key| is_temporary(key.oid)) {
             return Err(SqlError::new(
                 SqlState::FEATURE_NOT_SUPPORTED,
                 "cannot PREPARE a transaction that has operated on temporary objects",

@@ -209,7 +209,7 @@ pub async fn serve_beside(connection: &mut Connection, session: &mut Session, by
             continue;
         }
         connection.take_body(frame, &mut body);
-        match caught_in(handle(connection, session, frame, &body)).await {
+        match caught_in(handle(connection, session, frame.kind, &body)).await {
             Ok(()) => {}
             Err(Stop::Disconnected) => return Beside::End(End::Left),
             Err(Stop::Error(e)) if e == terminated() => return Beside::End(End::Told(e)),

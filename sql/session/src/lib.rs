@@ -33,8 +33,8 @@
 //!   threads. [`output`], [`notice`]: what a session says. `wait`: waiting that can be cancelled.
 
 mod advisory;
-mod as_of;
 mod again;
+mod as_of;
 pub mod backends;
 mod block;
 pub mod carried;

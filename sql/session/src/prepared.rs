@@ -2,10 +2,10 @@
 
 use crate::block::State;
 use crate::context::{StatementContext, now_micros};
-use curia_execute::ViewRows;
 use crate::output::{Output, Stop};
 use crate::session::Session;
 use curia_catalog::lookup::FIRST_DATABASE;
+use curia_execute::ViewRows;
 use curia_parse::ast::TwoPhase;
 use curia_txn::{Decision, PreparedTransaction};
 use curia_types::{Datum, Result, SqlError, SqlState};

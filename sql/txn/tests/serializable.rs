@@ -257,6 +257,7 @@ async fn a_duplicate_of_a_key_that_was_found_free_is_a_serialization_failure() {
     other.insert(&t, &row(50, 0, "")).await.unwrap();
     other.commit().await.unwrap();
     assert_eq!(code(&looked.insert(&t, &row(50, 0, "")).await.unwrap_err()), "40001");
+    looked.rollback(); // it has locked the key
     assert_eq!(code(&blind.insert(&t, &row(50, 0, "")).await.unwrap_err()), "23505");
 }
 

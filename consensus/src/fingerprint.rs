@@ -69,6 +69,7 @@ impl Node {
             heartbeat_due,
             next_heartbeat: _,
             told_resolved,
+            news_since: _,
             consul_resolved,
             heard,
             started_damaged: _,

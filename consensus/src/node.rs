@@ -57,6 +57,10 @@ pub struct Config {
     /// A candidate whose worker logs or state lack so much of the voter's, in entries or transactions, is refused for two
     /// election time-outs, while others may try.
     pub stale_entries_max: u64,
+    /// That more is resolved is told within so long; until then it waits for company.
+    pub news_delay: Duration,
+    /// So many rounds that left for reads alone may be on their way.
+    pub read_rounds_max: usize,
     /// An append carries about so many bytes of each log.
     pub append_bytes_max: usize,
     /// A message carries about so many bytes of entries.
@@ -101,6 +105,8 @@ impl Config {
             read_timeout: Duration::from_secs(5),
             catch_up_entries_max: 4 << 10,
             stale_entries_max: 64 << 10,
+            news_delay: Duration::ZERO,
+            read_rounds_max: 2,
             append_bytes_max: 1 << 20,
             message_bytes_max: 8 << 20,
             peer_window_bytes_max: 8 << 20,
@@ -209,6 +215,8 @@ pub struct Node {
     pub(crate) next_heartbeat: Duration,
     /// The resolved CSN that peers were last told.
     pub(crate) told_resolved: Option<Csn>,
+    /// Since when more is resolved than they were told, or a little longer.
+    pub(crate) news_since: Option<Duration>,
     /// What this term's consul last called resolved.
     pub(crate) consul_resolved: Option<Csn>,
     /// This term's consul has heard of this run: what it says is no older.

@@ -8,6 +8,15 @@
 //! Reads that wait for the same thing wait together: one round, or one question, covers all that came before it left. A
 //! question that gets no answer is repeated, under its number, with each heartbeat.
 //!
+//! ```text
+//!   reads      a b        c d              e
+//!   rounds   ──1────────────2───3──────────────4──►   1, 4: for reads alone    2: carries entries, and proves c and d too
+//! ```
+//!
+//! **Rounds that leave anyway prove as much.** Whatever is sent to a quorum, entries or a sign of life, is a round, and all reads that
+//! wait by then go by it. For reads alone a round leaves only while fewer than `Config::read_rounds_max` such rounds are on their way:
+//! who comes meanwhile shares the next one. A lost round delays nobody for longer than a heartbeat, which is a round as well.
+//!
 //! **Clocks.** The node knows the time of its last tick, which may be long ago. What rests on a length of time (a lease, a
 //! bound on staleness) is therefore decided in a tick only, which brings the time.
 
@@ -67,6 +76,10 @@ pub(crate) struct Reads {
     unasked: VecDeque<Asker>,
     /// For a round of this consul (with the CSN taken before it left), or for the answer to a question; ascending.
     asked: VecDeque<(u64, Csn, Asker)>,
+    /// The rounds of this consul that left for reads alone and have no echo of a quorum yet, ascending.
+    alone: VecDeque<u64>,
+    /// How many such rounds ever left.
+    rounds: u64,
     /// For the state to reach this CSN. Numbered, as several may wait for the same one.
     applying: BTreeMap<(Csn, u64), Read>,
     numbered: u64,
@@ -100,6 +113,7 @@ impl Reads {
         }
         self.unasked.retain(|asker| matches!(asker, Asker::Here(_)));
         self.questions.clear();
+        self.alone.clear();
     }
 
     /// Gives up what waited too long, and repeats what has no answer.
@@ -224,6 +238,11 @@ impl Node {
         self.rounds.confirmed_at(self.senator.members(), self.config.server, now)
     }
 
+    /// How many rounds left for reads alone since the start.
+    pub fn read_rounds(&self) -> u64 {
+        self.reads.rounds
+    }
+
     /// Decides what a known time decides: `now` is the present.
     pub(crate) fn read_by_time(&mut self, now: Duration) {
         if self.reads.for_tick.is_empty() {
@@ -244,12 +263,12 @@ impl Node {
         }
     }
 
-    /// Asks for what reads wait for: of the quorum, by a round that is about to leave, or of the consul. Whether the next
-    /// flush must have a round even if there is nothing else to send.
+    /// Asks the consul for what reads wait for. On the consul: whether the next flush must have a round even if there is nothing else to
+    /// send.
     pub(crate) fn ask_for_reads(&mut self) -> bool {
         let again = std::mem::take(&mut self.reads.again);
         match self.senator.role {
-            Role::Consul => self.ask_by_round(),
+            Role::Consul => self.wants_round(),
             Role::Follower { consul: Some(consul) } => {
                 self.ask_consul(consul, again);
                 false
@@ -258,19 +277,37 @@ impl Node {
         }
     }
 
-    fn ask_by_round(&mut self) -> bool {
+    fn wants_round(&mut self) -> bool {
         if self.reads.unasked.is_empty() || self.serving.is_none() {
             return false;
         }
-        let (round, csn) = (self.rounds.current() + 1, self.sequencer.resolved());
-        while let Some(asker) = self.reads.unasked.pop_front() {
-            self.reads.asked.push_back((round, csn, asker));
-        }
         if self.senator.alone_is_quorum() || mutated!(self.config, ReadWithoutRound) {
+            let round = self.rounds.current() + 1;
+            self.go_by_round(round);
             self.confirm_reads(round);
             return false;
         }
-        true
+        self.reads.alone.len() < self.config.read_rounds_max
+    }
+
+    /// A round leaves, to these servers, for reads alone or for other reasons: where it goes to a quorum, what waits is proven by it.
+    pub(crate) fn round_leaves(&mut self, round: u64, to: &[ServerId], for_reads: bool) {
+        let me = self.config.server;
+        let reaches = |server| server == me || to.contains(&server);
+        if self.serving.is_some() && !self.reads.unasked.is_empty() && self.senator.members().quorum(reaches) {
+            self.go_by_round(round);
+            if for_reads {
+                self.reads.alone.push_back(round);
+                self.reads.rounds += 1;
+            }
+        }
+    }
+
+    fn go_by_round(&mut self, round: u64) {
+        let csn = self.sequencer.resolved();
+        while let Some(asker) = self.reads.unasked.pop_front() {
+            self.reads.asked.push_back((round, csn, asker));
+        }
     }
 
     fn ask_consul(&mut self, consul: ServerId, again: bool) {
@@ -295,6 +332,7 @@ impl Node {
 
     /// A quorum has echoed this round of this term.
     pub(crate) fn confirm_reads(&mut self, round: u64) {
+        while self.reads.alone.pop_front_if(|alone| *alone <= round).is_some() {}
         while let Some((_, csn, asker)) = self.reads.asked.pop_front_if(|(asked, ..)| *asked <= round) {
             match asker {
                 Asker::Here(read) => self.reads.apply_then(csn, read),

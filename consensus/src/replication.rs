@@ -1,5 +1,7 @@
 //! Copying logs: the consul sends, everybody else follows (thesis, section 3.5).
 
+use std::time::Duration;
+
 use crate::ids::{Csn, Incarnation, Index, LogId, ServerId, Tail};
 use crate::log::{Base, Log};
 use crate::message::{Append, AppendReply, Body, Matched, NUMBER_MAX, Refusal, Section};
@@ -26,7 +28,7 @@ impl Node {
     /// Sends every peer what it lacks; and, when a heartbeat is due, a sign of life.
     pub(crate) fn replicate(&mut self) {
         let heartbeat = std::mem::take(&mut self.heartbeat_due);
-        let asking = self.ask_for_reads();
+        let for_reads = self.ask_for_reads();
         if self.senator.role != Role::Consul || self.lone() {
             self.sending.take();
             return;
@@ -42,14 +44,17 @@ impl Node {
             Vec::new()
         };
         let resolved = self.serving.map(|_| self.sequencer.resolved());
+        let news = self.is_news_due(resolved);
         let next_round = self.rounds.current() + 1;
         let mut round = None;
+        let (mut reached, mut otherwise) = (Vec::new(), heartbeat || news);
         for to in self.standing.peers.clone() {
             let sections = self.sections(to, &slots, next_round);
-            let news = resolved > self.told_resolved;
-            if sections.is_empty() && !heartbeat && !news && !asking {
+            if sections.is_empty() && !heartbeat && !news && !for_reads {
                 continue;
             }
+            otherwise |= !sections.is_empty();
+            reached.push(to);
             let round = *round.get_or_insert_with(|| self.rounds.begin(self.now.unwrap_or_default()));
             let append = Append {
                 tails_known: self.tails_known(to),
@@ -70,13 +75,34 @@ impl Node {
                 self.send_when_durable(message);
             }
         }
-        self.told_resolved = resolved;
+        if let Some(round) = round {
+            self.round_leaves(round, &reached, !otherwise);
+        }
+        // Who was left out hears of it with the next sign of life, or with the next news.
+        if reached.len() == self.standing.peers.len() {
+            self.told_resolved = resolved;
+        }
         for slot in slots {
             let worker = &self.workers[slot];
             if !worker.peers.settled(&worker.members, self.config.server, worker.log.last()) {
                 self.unsettled.insert(slot);
             }
         }
+    }
+
+    /// Whether peers are to hear now of what is resolved, though there is nothing else to send.
+    fn is_news_due(&mut self, resolved: Option<Csn>) -> bool {
+        let now = self.now.unwrap_or_default();
+        if resolved <= self.told_resolved {
+            self.news_since = None;
+            return false;
+        }
+        now >= *self.news_since.get_or_insert(now) + self.config.news_delay
+    }
+
+    /// When peers will hear of what is resolved, unless it leaves with something else before: to be ticked then.
+    pub fn news_due(&self) -> Option<Duration> {
+        self.news_since.map(|since| since + self.config.news_delay)
     }
 
     /// A heartbeat is due: what is lost is sent again, and who heals is told of all groups.

@@ -471,6 +471,7 @@ impl Restore {
             heartbeat_due: false,
             next_heartbeat: Duration::ZERO,
             told_resolved: None,
+            news_since: None,
             consul_resolved: None,
             heard: false,
             started_damaged,

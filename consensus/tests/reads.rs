@@ -266,3 +266,67 @@ fn a_server_that_comes_back_as_a_scribe_gives_up_its_reads() {
         assert_eq!(cluster.result(4, read), Some(Err(ReadError::NoState)));
     }
 }
+
+#[test]
+fn reads_go_by_rounds_that_leave_anyway_and_few_leave_for_them_alone() {
+    let mut cluster = Cluster::new(3, 1);
+    cluster.elect_this(1);
+    cluster.commit("a");
+    cluster.hold = |message| matches!(message.body, Body::Append(_));
+    let mut reads = Vec::new();
+    for _ in 0..5 {
+        reads.push(cluster.read(1, ReadLevel::Strict));
+        cluster.settle();
+    }
+    assert_eq!(cluster.node(1).read_rounds(), 2, "the others wait for one of them");
+    assert_eq!(cluster.held.len(), 4);
+    cluster.propose(1, &[(0, "b")]).expect("room");
+    cluster.settle();
+    assert_eq!(cluster.held.len(), 6, "the entry leaves");
+    // One of the others hears of the entry, and of nothing before it.
+    let entry = cluster.held.pop().expect("held");
+    cluster.hold = |message| matches!(message.body, Body::Append(_));
+    cluster.held.clear();
+    cluster.put(entry);
+    cluster.settle();
+    for read in reads {
+        assert_eq!(cluster.result(1, read), Some(Ok(Csn(1))), "what was resolved when the round left");
+    }
+    assert_eq!(cluster.node(1).read_rounds(), 2);
+    // The rounds that were lost are in nobody's way.
+    let next = cluster.read(1, ReadLevel::Strict);
+    cluster.hold = |_| false;
+    cluster.settle();
+    assert!(cluster.result(1, next).is_some());
+    assert_eq!(cluster.node(1).read_rounds(), 3);
+}
+
+#[test]
+fn what_is_resolved_is_told_with_what_goes_there_anyway_or_when_its_time_has_come() {
+    let mut cluster = Cluster::new(3, 1);
+    cluster.configure(|config| {
+        config.election_timeout = TIMEOUT * 10;
+        config.news_delay = Duration::from_millis(20);
+    });
+    cluster.run(2000);
+    cluster.elect_this(1);
+    cluster.run(100);
+    let applied = |cluster: &mut Cluster| [1, 2, 3].map(|id| cluster.server(id).state.applied.csn);
+    let first = cluster.propose(1, &[(0, "a")]).expect("room");
+    cluster.settle();
+    let before = Csn(first.0 - 1);
+    assert_eq!(applied(&mut cluster), [first, before, before]);
+    let due = cluster.node(1).news_due().expect("somebody is to be told");
+    let second = cluster.propose(1, &[(0, "b")]).expect("room");
+    cluster.settle();
+    assert_eq!(applied(&mut cluster), [second, first, first], "the entry had room for it");
+    let read = cluster.read(2, ReadLevel::Strict);
+    cluster.settle();
+    assert_eq!(cluster.result(2, read), Some(Ok(second)), "who asks hears it with the answer");
+    let third = cluster.propose(1, &[(0, "c")]).expect("room");
+    cluster.settle();
+    assert!(cluster.node(1).news_due().is_some_and(|later| later >= due));
+    cluster.run(25);
+    assert_eq!(applied(&mut cluster), [third; 3]);
+    assert_eq!(cluster.node(1).news_due(), None);
+}

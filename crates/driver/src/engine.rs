@@ -222,11 +222,12 @@ impl Engine {
         self.measured = Instant::now();
         measure::queues(
             [self.inlets.requests.len(), self.inlets.messages.len(), self.inlets.done.len()],
-            [self.commits.len(), self.stages.len(), self.reads.len()],
+            [self.commits.len(), self.stages.len(), self.reads.len() + self.proofs.len()],
             [self.node.unresolved_bytes(), self.applying.bytes()],
         );
         if !self.node.is_lone() {
             measure::cluster(&self.examine());
+            measure::read_rounds(self.node.read_rounds());
         }
     }
 
@@ -323,7 +324,10 @@ impl Engine {
             None if applies => Duration::ZERO,
             // Alone, what is held finds room as soon as what is under way is applied, and that is now.
             _ if alone && idle && (self.held.is_some() || self.node.unresolved_bytes() > 0) => Duration::ZERO,
-            _ => tick,
+            _ => match self.node.news_due() {
+                Some(due) => due.saturating_sub(self.published.started.elapsed()).min(tick),
+                None => tick,
+            },
         }
     }
 

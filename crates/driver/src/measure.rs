@@ -84,6 +84,16 @@ pub(crate) fn cluster(examined: &Examined) {
     metrics::counter!("curia_messages_refused_total").absolute(examined.refused);
 }
 
+/// So many statements asked together for proof that this server is the consul still.
+pub(crate) fn proofs_asked(statements: usize) {
+    metrics::counter!("curia_read_proofs_total").increment(statements as u64);
+}
+
+/// So many rounds to other servers left for reads alone.
+pub(crate) fn read_rounds(count: u64) {
+    metrics::counter!("curia_read_rounds_total").absolute(count);
+}
+
 /// This server came to a new term.
 pub(crate) fn term_seen() {
     metrics::counter!("curia_terms_seen_total").increment(1);

@@ -34,6 +34,8 @@ pub struct DriverOptions {
     pub lease_drift_percent: Option<u8>,
     /// Messages from other servers that wait to be taken up; further ones are dropped and counted.
     pub messages_max: usize,
+    /// Other servers are told within so long that more is committed; what goes to them anyway tells it sooner. Bounds what they lag.
+    pub news_delay: Duration,
     /// The logs keep about so many bytes for members that lag, before they get snapshots.
     pub retained_bytes_max: u64,
     /// Requests that wait to be taken up. A caller that finds so many waits, on its thread.
@@ -66,6 +68,7 @@ impl Default for DriverOptions {
             election_timeout: Duration::from_millis(500),
             lease_drift_percent: None,
             messages_max: 16 << 10,
+            news_delay: Duration::from_millis(2),
             retained_bytes_max: 256 << 20,
             requests_max: 64 << 10,
             batch_requests_max: 4096,

@@ -1,13 +1,14 @@
 //! Proof of office for what is read on the consul.
 //!
 //! ```text
-//!   statements ──► waiting ──► one question to the node ──► a round that a quorum echoes ──► all of them answered
-//!                     ▲                                                                          │
-//!                     └────────── what came meanwhile shares the next question ◄─────────────────┘
+//!   statements ──► waiting ──► a question to the node, with all that came since the last ──► a round that a quorum echoes ──► answered
 //! ```
 //!
 //! A statement takes its snapshot, asks, runs, and answers its client when it has the proof: the round left after the statement came, so
-//! nobody else was consul before that. Alone, and under a lease, nobody asks ([`curia_txn::Replication::prove_office`]).
+//! nobody else was consul before that. Which round that is the node decides: one that leaves anyway, or one for reads alone. Several
+//! questions may be under way. Alone, and under a lease, nobody asks ([`curia_txn::Replication::prove_office`]).
+
+use std::collections::VecDeque;
 
 use curia_consensus::ids::{Csn, Term};
 use curia_consensus::{ReadError, ReadLevel};
@@ -15,14 +16,24 @@ use curia_txn::{ProofSender, office_lost};
 use curia_types::{Result, SqlError, SqlState};
 
 use crate::engine::Engine;
+use crate::measure;
 
 /// Statements that wait for proof. No more than there are sessions.
 #[derive(Default)]
 pub(crate) struct Proofs {
-    waiting: Vec<(Term, ProofSender)>,
-    /// The question under way, by its number among reads, and who shares it.
-    asked: Option<u64>,
-    sharing: Vec<(Term, ProofSender)>,
+    waiting: Vec<Waiting>,
+    /// The questions under way, by their numbers among reads, ascending, and who shares each.
+    asked: VecDeque<(u64, Vec<Waiting>)>,
+}
+
+/// The term in which something was read, and whom to tell.
+type Waiting = (Term, ProofSender);
+
+impl Proofs {
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len() + self.asked.iter().map(|(_, sharing)| sharing.len()).sum::<usize>()
+    }
 }
 
 impl Engine {
@@ -35,23 +46,23 @@ impl Engine {
         }
     }
 
-    /// Asks for those who wait, unless a question is under way.
+    /// Asks for those who wait.
     pub(crate) fn ask_proof(&mut self) {
-        if self.proofs.asked.is_none() && !self.proofs.waiting.is_empty() {
+        if !self.proofs.waiting.is_empty() {
+            let sharing = std::mem::take(&mut self.proofs.waiting);
+            measure::proofs_asked(sharing.len());
             self.last_read += 1;
-            self.proofs.asked = Some(self.last_read);
-            std::mem::swap(&mut self.proofs.waiting, &mut self.proofs.sharing);
+            self.proofs.asked.push_back((self.last_read, sharing));
             self.node.read(self.last_read, ReadLevel::Strict);
         }
     }
 
-    /// Whether this read was the question for proof, which is answered then.
+    /// Whether this read was a question for proof, which is answered then.
     pub(crate) fn proven(&mut self, id: u64, outcome: std::result::Result<Csn, ReadError>) -> bool {
-        if self.proofs.asked != Some(id) {
+        let Ok(at) = self.proofs.asked.binary_search_by_key(&id, |(asked, _)| *asked) else {
             return false;
-        }
-        self.proofs.asked = None;
-        for (term, sender) in self.proofs.sharing.drain(..) {
+        };
+        for (term, sender) in self.proofs.asked.remove(at).into_iter().flat_map(|(_, sharing)| sharing) {
             let answer = match outcome {
                 Ok(_) if term != self.term => Err(office_lost()),
                 Ok(_) => Ok(()),
@@ -64,9 +75,8 @@ impl Engine {
 
     /// The office is lost: nothing that was read in it can be proven any more.
     pub(crate) fn deny_proofs(&mut self) {
-        self.proofs.asked = None;
-        let Proofs { waiting, sharing, .. } = &mut self.proofs;
-        for (_, sender) in waiting.drain(..).chain(sharing.drain(..)) {
+        let Proofs { waiting, asked } = &mut self.proofs;
+        for (_, sender) in waiting.drain(..).chain(asked.drain(..).flat_map(|(_, sharing)| sharing)) {
             let _ = sender.send(Err(office_lost()));
         }
     }

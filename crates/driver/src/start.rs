@@ -141,6 +141,7 @@ fn restore(
     config.election_timeout = options.election_timeout;
     config.lease_drift_percent = options.lease_drift_percent;
     config.retained_bytes_max = options.retained_bytes_max;
+    config.news_delay = options.news_delay;
     let founding = match &options.founding {
         Founding::Alone => {
             let alone = Configuration::founding(options.cluster, vec![options.server], options.groups);

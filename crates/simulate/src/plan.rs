@@ -67,6 +67,10 @@ pub struct Plan {
     pub memory_bytes_max: usize,
     /// See `Config::retained_bytes_max`.
     pub retained_bytes_max: u64,
+    /// See `Config::news_delay`.
+    pub news_delay: Duration,
+    /// See `Config::read_rounds_max`.
+    pub read_rounds_max: usize,
     /// See `Config::log_reads_max`.
     pub log_reads_max: usize,
     /// See `Config::catch_up_entries_max`.
@@ -198,6 +202,7 @@ impl Plan {
         let tiny = dice.chance(0.4);
         let pace = dice.pick(&[1, 2, 4]);
         let faults = Faults::draw(dice, timeout);
+        let reads = &mut Dice::new(seed, "reads"); // apart, so that the rest of a seed's plan stays as it was
         Self {
             seed,
             storm: None,
@@ -228,6 +233,8 @@ impl Plan {
             stale_entries_max: small(dice, 1, 50, 64 << 10),
             archive: dice.chance(0.5),
             unapplied_bytes_max: small(dice, 0, 2000, 64 << 20),
+            news_delay: Duration::from_micros(reads.pick(&[0, 0, 2, 20]) * timeout / 1000),
+            read_rounds_max: reads.pick(&[1, 2, 8]) as usize,
             safety_only: false,
             faults,
             #[cfg(feature = "mutations")]

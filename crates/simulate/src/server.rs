@@ -145,6 +145,8 @@ impl Server {
         config.group_window_bytes_max = plan.group_window_bytes_max;
         config.memory_bytes_max = plan.memory_bytes_max;
         config.retained_bytes_max = plan.retained_bytes_max;
+        config.news_delay = plan.news_delay;
+        config.read_rounds_max = plan.read_rounds_max;
         config.log_reads_max = plan.log_reads_max;
         config.catch_up_entries_max = plan.catch_up_entries_max;
         config.stale_entries_max = plan.stale_entries_max;

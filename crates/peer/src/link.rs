@@ -112,7 +112,7 @@ impl Peer {
         }
     }
 
-    /// Keeps a connection, until the task is stopped.
+    /// Keeps a connection, until the task is stopped; to a server that isn't expected, as long as it works.
     pub(crate) async fn keep(self: Arc<Self>, shared: Arc<Shared>) {
         let mut wait = BACK_OFF.0;
         loop {
@@ -129,6 +129,9 @@ impl Peer {
                     Err(error) => error,
                 };
                 self.explain(&address, &error, &shared);
+                if !shared.goes_on(self.server) {
+                    return;
+                }
                 if begun.elapsed() > BACK_OFF.1 {
                     wait = BACK_OFF.0; // it worked for a while
                 }

@@ -172,7 +172,8 @@ impl Transport {
     }
 
     /// Who is in the cluster now: connections to others end. They stay in the book, so that nobody gets their numbers. With
-    /// nobody, as before the first configuration is known, everybody in the book is connected to.
+    /// nobody, as before the first configuration is known, everybody in the book is connected to. What is sent to others
+    /// all the same is for servers of a later configuration: they are connected to as long as that works.
     pub fn expect(&self, servers: Vec<ServerId>) {
         if !servers.is_empty() {
             self.shared.peers.write().retain(|server, (_, task)| {
@@ -200,8 +201,9 @@ impl Transport {
     /// Sends a message to the server that it names. Never blocks; what finds no room, no connection or no such server is
     /// dropped and counted.
     pub fn send(&self, message: Message) {
-        match self.shared.peers.read().get(&message.to) {
-            Some((peer, _)) => peer.push(message),
+        let known = self.shared.peer(message.to);
+        match known.or_else(|| self.shared.peer_of_later(message.to)) {
+            Some(peer) => peer.push(message),
             None => metrics::counter!("curia_peer_unknown_receiver_total").increment(1),
         }
     }
@@ -332,15 +334,43 @@ impl Shared {
     fn connect(self: &Arc<Self>) {
         let Some(own) = self.member() else { return };
         let servers: Vec<_> = self.book.lock().iter().map(|(server, _)| server).collect();
-        let expected = self.expected.read().clone();
-        let mut peers = self.peers.write();
-        let wanted = |server: &ServerId| *server != own.server && (expected.is_empty() || expected.contains(server));
-        for server in servers.into_iter().filter(wanted) {
-            peers.entry(server).or_insert_with(|| {
-                let peer = Arc::new(Peer::new(server));
-                let task = self.handle.spawn(peer.clone().keep(self.clone()));
-                (peer, task.abort_handle())
-            });
+        for server in servers {
+            if server != own.server && self.expects(server) {
+                self.keep(server);
+            }
         }
+    }
+
+    fn expects(&self, server: ServerId) -> bool {
+        let expected = self.expected.read();
+        expected.is_empty() || expected.contains(&server)
+    }
+
+    /// Keeps a connection to a server.
+    fn keep(self: &Arc<Self>, server: ServerId) -> Arc<Peer> {
+        let mut peers = self.peers.write();
+        let (peer, _) = peers.entry(server).or_insert_with(|| {
+            let peer = Arc::new(Peer::new(server));
+            let task = self.handle.spawn(peer.clone().keep(self.clone()));
+            (peer, task.abort_handle())
+        });
+        peer.clone()
+    }
+
+    /// A server in the book that isn't expected, and is answered all the same. The configuration known here may be an old one: the consul
+    /// that brings a later one can be somebody new.
+    fn peer_of_later(self: &Arc<Self>, server: ServerId) -> Option<Arc<Peer>> {
+        let own = self.member()?;
+        (server != own.server && self.address_of(server).is_some()).then(|| self.keep(server))
+    }
+
+    /// The connection to a server ended, or could not be made: whether it is to be made again.
+    pub(crate) fn goes_on(&self, server: ServerId) -> bool {
+        let mut peers = self.peers.write();
+        let expected = self.expects(server);
+        if !expected {
+            peers.remove(&server);
+        }
+        expected
     }
 }

@@ -49,17 +49,21 @@ pub async fn connect(sql: &str) -> Result<Client, Error> {
 }
 
 impl Bank {
-    /// Creates and fills the tables.
+    /// Creates and fills the tables; anew, if they are there.
     ///
     /// # Errors
     /// Any SQL error.
     pub async fn open(&self, client: &mut Client) -> Result<BTreeMap<Account, i64>, Error> {
         let transaction = client.transaction().await?;
         let mut opening = BTreeMap::new();
+        // Of an earlier try, whose outcome nobody was told.
+        transaction
+            .batch_execute("DROP TABLE IF EXISTS journal, counter_journal, batches, pulse")
+            .await?;
         for table in 0..self.tables {
             transaction
                 .batch_execute(&format!(
-                    "CREATE TABLE accounts_{table} (id bigint PRIMARY KEY, balance bigint NOT NULL, filler text)"
+                    "DROP TABLE IF EXISTS accounts_{table}; CREATE TABLE accounts_{table} (id bigint PRIMARY KEY, balance bigint NOT NULL, filler text)"
                 ))
                 .await?;
             let rows: Vec<String> = (0..self.accounts).map(|id| format!("({id}, {OPENING}, 'account {id}')")).collect();

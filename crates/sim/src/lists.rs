@@ -90,7 +90,7 @@ impl Lists {
     /// # Errors
     /// Any SQL error.
     pub async fn open(&self, client: &Client) -> Result<(), Error> {
-        let create = |table| format!("CREATE TABLE lists_{table} (key bigint PRIMARY KEY, elements text NOT NULL);");
+        let create = |table| format!("CREATE TABLE IF NOT EXISTS lists_{table} (key bigint PRIMARY KEY, elements text NOT NULL);");
         client.batch_execute(&(0..TABLES).map(create).collect::<String>()).await
     }
 
@@ -264,5 +264,5 @@ async fn read(client: &Client, key: i64) -> Result<Vec<i64>, Error> {
 /// Any SQL error.
 pub async fn last_csn(client: &Client) -> Result<Option<u64>, Error> {
     let row = client.query_one("SHOW curia.last_csn", &[]).await?;
-    Ok(row.get::<_, &str>(0).parse().ok().filter(|csn| *csn > 0))
+    Ok(row.get::<_, &str>(0).parse().ok())
 }

@@ -221,11 +221,10 @@ impl Session {
             ReadLevel::Consul => return Err(read_only("SELECT").into()),
             ReadLevel::Strict => Some(Wanted::Strict),
             ReadLevel::Bounded(age) => Some(Wanted::Bounded(age)),
-            ReadLevel::Session => {
-                floor = floor.max(Csn(self.last_csn()));
-                None
-            }
+            ReadLevel::Session => None,
         };
+        // Whatever the level, a session never goes back behind what it has written or read, on whichever server that was.
+        floor = floor.max(Csn(self.last_csn()));
         self.reach_csn(floor, out).await?;
         if let Some(wanted) = wanted {
             let replication = self.shared.database.replication().clone();

@@ -57,6 +57,22 @@ fn addresses_spread_from_server_to_server() {
 }
 
 #[test]
+fn who_is_not_expected_is_answered_for_as_long_as_it_is_there() {
+    let service = service();
+    let (first, second) = pair(&service, None);
+    first.transport.expect(vec![ServerId(1), ServerId(3)]);
+    wait("the end of a connection", || !first.reaches(2));
+    second.transport.send(message(2, 1, 5));
+    wait("a message of a later configuration", || first.guest.messages.lock().len() == 1);
+    wait("an answer", || {
+        first.transport.send(message(1, 2, 6));
+        !second.guest.messages.lock().is_empty()
+    });
+    drop(second);
+    wait("its end", || first.transport.links().is_empty());
+}
+
+#[test]
 fn a_server_that_comes_back_elsewhere_is_found_again() {
     let service = service();
     let (first, second) = pair(&service, None);

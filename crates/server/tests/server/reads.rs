@@ -90,6 +90,22 @@ async fn commit_numbers_carry_causality_from_session_to_session() {
         .unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_reads_at_its_own_server_never_goes_back_behind_what_it_wrote_or_read() {
+    let cluster = Cluster::of(3, &[]);
+    let servers = cluster.form();
+    let (_client, consul) = pulse(&cluster, &servers).await;
+    let beside = connect(&servers[(consul + 1) % 3]).await;
+    for level in ["session", "bounded 60s", "strict"] {
+        beside.batch_execute(&format!("SET curia.read = '{level}'")).await.unwrap();
+        for _ in 0..100 {
+            // The consul runs these.
+            let written = number(&beside, "UPDATE t SET v = v + 1 RETURNING v").await;
+            assert_eq!(number(&beside, "SELECT v FROM t").await, written, "{level}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_past_is_read_as_it_was() {
     let house = House::new().with(&["--retention", "3600"]);

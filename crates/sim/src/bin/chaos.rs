@@ -12,7 +12,7 @@ use curia_sim::bank::{Bank, connect};
 use curia_sim::cluster::{Cluster, Layout, Member};
 use curia_sim::dependencies::{self, Level, Micros, Transaction};
 use curia_sim::havoc::Havoc;
-use curia_sim::ledger::{Deed, Ledger, Said};
+use curia_sim::ledger::{Account, Deed, Ledger, Said};
 use curia_sim::lists::last_csn;
 use curia_sim::load::Load;
 use curia_sim::schedule::{self, Kind, Lane};
@@ -175,17 +175,7 @@ async fn experiment(arguments: &Arguments, seed: u64, home: &Path) -> Result<(),
     let small_disk = kinds.contains(&Kind::Full);
     let cluster = Cluster::form(arguments.server.clone(), home.to_owned(), arguments.layout, options, small_disk).await?;
     let havoc = Havoc::new(cluster, begun);
-    let (mut client, _) = serving(&havoc).await?;
-    let opening = load
-        .bank
-        .open(&mut client)
-        .await
-        .map_err(|error| format!("opening the bank: {}", full(&error)))?;
-    load.lists
-        .open(&client)
-        .await
-        .map_err(|error| format!("making lists: {}", full(&error)))?;
-    drop(client);
+    let opening = open(&havoc, &load).await?;
     let mut examiner = Examiner {
         ledger: Ledger::new(opening),
         csn: 0,
@@ -233,6 +223,24 @@ async fn experiment(arguments: &Arguments, seed: u64, home: &Path) -> Result<(),
         examiner.summary()
     );
     Ok(())
+}
+
+/// Makes what the clients work on. On a busy machine an office may be lost in that without any fault.
+async fn open(havoc: &Havoc, load: &Load) -> Result<BTreeMap<Account, i64>, String> {
+    let from = Instant::now();
+    loop {
+        let (mut client, _) = serving(havoc).await?;
+        let opened = async {
+            let opening = load.bank.open(&mut client).await?;
+            load.lists.open(&client).await?;
+            Ok::<_, tokio_postgres::Error>(opening)
+        };
+        match opened.await {
+            Ok(opening) => return Ok(opening),
+            Err(error) if from.elapsed() > SERVES_WITHIN => return Err(format!("opening the bank: {}", full(&error))),
+            Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+        }
+    }
 }
 
 /// One lane of faults, until the round is over.

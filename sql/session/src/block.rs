@@ -241,6 +241,17 @@ impl Session {
         self.shared.backends.act(self.shared.process, actions);
     }
 
+    /// [`Session::rollback`] at the client's wish: what it was told within the block is true, or this fails.
+    async fn roll_back_block(&mut self, out: &mut impl Output) -> Result<(), Stop> {
+        let waits = self.waits.clone();
+        let proven = match &mut self.block.tx {
+            Some(tx) if tx.owes_proof() => waits.run(out, tx.prove()).await,
+            _ => Ok(()),
+        };
+        self.rollback();
+        proven
+    }
+
     /// Rolls back whatever is open and leaves the session idle.
     pub(crate) fn rollback(&mut self) {
         self.drop_portals();
@@ -274,7 +285,7 @@ impl Session {
             Statement::Commit { chain } => match self.block.state {
                 State::Failed => {
                     let modes = self.modes();
-                    self.rollback();
+                    self.roll_back_block(out).await?;
                     self.chain(*chain, modes)?;
                     Ok("ROLLBACK")
                 }
@@ -293,7 +304,7 @@ impl Session {
                     self.outside_block(*chain, "ROLLBACK AND CHAIN", out)?;
                 }
                 let modes = self.modes();
-                self.rollback();
+                self.roll_back_block(out).await?;
                 self.chain(*chain, modes)?;
                 Ok("ROLLBACK")
             }

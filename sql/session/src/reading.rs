@@ -270,10 +270,13 @@ impl Session {
             let error = error.hint("The session reads on a server that need not be the consul: write on the consul.");
             return consul.into_iter().fold(error, SqlError::detail);
         }
-        if matches!(class, "08" | "25" | "40" | "53" | "54" | "57" | "58" | "0A" | "XX") || error.code() == SqlState::SYNTAX_ERROR {
-            return error;
+        if matches!(class, "08" | "40") {
+            return error; // whoever gets it believes nothing that came before
         }
+        let tells_nothing = matches!(class, "25" | "53" | "54" | "57" | "58" | "0A" | "XX") || error.code() == SqlState::SYNTAX_ERROR;
         let proof = match &mut self.block.tx {
+            Some(tx) if tells_nothing && tx.owes_proof() => tx.prove().await, // it may end the transaction
+            _ if tells_nothing => Ok(()),
             Some(tx) => tx.prove_again().await,
             None if self.shared.local => Ok(()),
             None => self.shared.database.prove_office().await,

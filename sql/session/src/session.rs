@@ -451,8 +451,12 @@ impl Session {
                         shared.advisory.lock().granted(call);
                     }
                     Ok(done) => {
-                        // What has written is proven by its commit.
-                        if !tx.is_proven() && !tx.has_writes() {
+                        // What has written is proven by its end.
+                        if tx.has_writes() {
+                            if planned.fields.is_some() {
+                                tx.answer_unproven(); // a count is true or void with its writes
+                            }
+                        } else if !tx.is_proven() {
                             waits.run(out, tx.prove()).await?;
                         }
                         if let Some(csn) = tx.snapshot() {

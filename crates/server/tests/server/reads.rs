@@ -65,6 +65,26 @@ async fn a_consul_whose_others_are_silent_answers_no_reads() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_block_that_wrote_is_answered_at_once_and_its_end_says_whether_that_was_true() {
+    let cluster = Cluster::of(3, &[]);
+    let servers = cluster.form();
+    let (client, consul) = pulse(&cluster, &servers).await;
+    client.batch_execute("BEGIN; UPDATE t SET v = 2").await.unwrap();
+    assert_eq!(at_once(&client, "SELECT v FROM t").await, 2);
+    client.batch_execute("ROLLBACK").await.expect("the others confirm it");
+    client.batch_execute("BEGIN; UPDATE t SET v = 2").await.unwrap();
+    let others: Vec<_> = (0..3).filter(|at| *at != consul).collect();
+    others.iter().for_each(|at| servers[*at].pause(true).unwrap());
+    let answered = client.simple_query("SELECT v FROM t").await;
+    let ended = client.batch_execute("ROLLBACK").await;
+    // Where the machine is so slow that the office was lost before the answer, that says it.
+    let error = answered.err().or(ended.err()).expect("nobody confirms what was read");
+    let code = state(&error);
+    assert!(["40001", "57P01", "57P03"].contains(&code), "{code}");
+    others.iter().for_each(|at| servers[*at].pause(false).unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commit_numbers_carry_causality_from_session_to_session() {
     let cluster = Cluster::of(3, &[]);
     let servers = cluster.form();

@@ -105,6 +105,8 @@ pub struct Transaction {
     /// How many groups of the state had been replaced when the snapshot was taken.
     replacements: u64,
     proof: Proof,
+    /// Rows were answered without one.
+    owes_proof: bool,
     /// There in a transaction that takes no part in the consul's locks.
     away: Option<Away>,
     pub(crate) buffer: Option<Arc<WriteBuffer>>,
@@ -158,6 +160,7 @@ impl Transaction {
             snapshot: None,
             replacements: db.replication.state().replacements(),
             proof: Proof::Due,
+            owes_proof: false,
             away: None,
             db,
             buffer: None,

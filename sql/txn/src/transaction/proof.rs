@@ -10,8 +10,10 @@
 //! ```
 //!
 //! **A commit is a proof.** Writes commit only in the term in which their transaction began, on a quorum, after everything that it
-//! read. A transaction that has written asks for nothing further: what it reads from then on is proven by its commit, and is void when
-//! that fails. One that commits nothing proves its last snapshot at its end at the latest.
+//! read. A transaction that has written asks for nothing further: what it reads from then on is proven by its end, and is void when
+//! that fails. One that commits nothing proves its last snapshot at its end at the latest; so does one that has written, was answered
+//! without proof, and rolls back ([`Transaction::owes_proof`]). So whoever was given rows knows that they were true once the transaction has
+//! ended with anything but 40001 or 08007, and nobody pays for a round in the middle of a transaction that goes through the log anyway.
 
 use super::Transaction;
 use crate::database::Database;
@@ -56,6 +58,16 @@ impl Transaction {
         matches!(self.proof, Proof::Given)
     }
 
+    /// What was read is answered now, its proof comes with the end.
+    pub fn answer_unproven(&mut self) {
+        self.owes_proof = true;
+    }
+
+    /// Whether something was answered that nothing has proven yet: to be asked before a rollback.
+    pub fn owes_proof(&self) -> bool {
+        self.owes_proof && !self.is_proven()
+    }
+
     /// [`Transaction::prove`] for what was read since the last proof, such as the catalog.
     ///
     /// # Errors
@@ -79,6 +91,7 @@ impl Transaction {
                 Ok(()) => Proof::Given,
                 Err(_) => Proof::Due,
             };
+            self.owes_proof &= outcome.is_err();
             return outcome;
         }
         Ok(())

@@ -3,14 +3,17 @@
 //! Each run has loopback addresses of its own, `127.A.B.n` for server n and `127.A.B.100+n` for its proxy, so that ports stay
 //! free between a server's lives and runs beside each other don't meet.
 
+use crate::clock::Clock;
 use crate::network::{Network, SERVERS_MAX};
 use crate::server::{Launch, Server, StartError};
+use crate::slow_disk::SlowDisk;
 use crate::small_disk::{Ballast, SmallDisk};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -47,6 +50,17 @@ impl Layout {
     }
 }
 
+/// What servers are given so that it can be made to fail.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Frailties {
+    /// The first server's data is on a small file system.
+    pub small_disk: bool,
+    /// All disks can be slowed.
+    pub slow_disks: bool,
+    /// All wall clocks can be set.
+    pub clocks: bool,
+}
+
 /// What a server's process is doing.
 #[derive(Debug)]
 enum Life {
@@ -60,8 +74,8 @@ enum Life {
 /// One server of the cluster, alive or not.
 #[derive(Debug)]
 pub struct Member {
-    launch: Launch,
     life: Life,
+    launch: Launch,
     roles: &'static str,
     /// What it advertises: its proxy.
     peer: SocketAddr,
@@ -127,13 +141,14 @@ pub struct Cluster {
     members: Vec<Member>,
     /// Of the first server, if it has one.
     small_disk: Option<SmallDisk>,
+    frailties: Frailties,
     /// What is between them.
     pub network: Network,
 }
 
 impl Cluster {
-    /// Starts the servers of a layout, each with `options`, and forms a cluster of them. Data and logs are in `folder`; with
-    /// `small_disk` the first server's are on a file system of its own, if this process may mount one.
+    /// Starts the servers of a layout, each with `options`, and forms a cluster of them. Data and logs are in `folder`. What this
+    /// process may not make frail is said, and is not.
     ///
     /// # Errors
     /// In words.
@@ -142,7 +157,7 @@ impl Cluster {
         folder: PathBuf,
         layout: Layout,
         options: Vec<String>,
-        small_disk: bool,
+        frailties: Frailties,
     ) -> Result<Cluster, String> {
         let id = std::process::id();
         let mut cluster = Cluster {
@@ -153,9 +168,10 @@ impl Cluster {
             options,
             members: Vec::new(),
             small_disk: None,
+            frailties,
             network: Network::default(),
         };
-        if small_disk {
+        if frailties.small_disk {
             cluster.small_disk = SmallDisk::mount(&cluster.home(0));
             if cluster.small_disk.is_none() {
                 println!("no disk will be full: this process may not mount a tmpfs");
@@ -202,6 +218,19 @@ impl Cluster {
             log: home.with_extension("log"),
             ..Launch::in_folder(self.program.clone(), &home)
         };
+        if self.frailties.clocks {
+            launch.clock = Clock::kept_in(&home.with_extension("clock"));
+            if launch.clock.is_none() && at == 0 {
+                println!("no clock will be wrong: libfaketime is not installed");
+            }
+        }
+        if self.frailties.slow_disks && (at > 0 || self.small_disk.is_none()) {
+            let name = format!("curia-chaos-{}-{}", std::process::id(), at + 1);
+            launch.disk = SlowDisk::under(&home, &name).map(Arc::new);
+            if launch.disk.is_none() {
+                println!("the disk of server {} will not be slow: this process may not limit it", at + 1);
+            }
+        }
         let own = [
             ("--peer-addr", real.to_string()),
             ("--advertise-addr", peer.to_string()),
@@ -324,6 +353,24 @@ impl Cluster {
             other => *life = other,
         }
         Ok(())
+    }
+
+    /// Sets a server's wall clock wrong by so many seconds.
+    ///
+    /// # Errors
+    /// When that can't be written.
+    pub fn set_clock(&self, at: usize, seconds: i64) -> Result<(), String> {
+        let clock = self.members[at].launch.clock.as_ref();
+        clock.map_or(Ok(()), |clock| clock.set(seconds).map_err(|error| error.to_string()))
+    }
+
+    /// Lets a server write so many times a second.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn slow_disk(&self, at: usize, writes: Option<u32>) -> Result<(), String> {
+        let disk = self.members[at].launch.disk.as_ref();
+        disk.map_or(Ok(()), |disk| disk.allow(writes).map_err(|error| error.to_string()))
     }
 
     /// Takes all room on the small disk, if there is one, until what is returned is dropped. Also: whose disk that is.

@@ -97,6 +97,8 @@ impl Havoc {
             Kind::Kill | Kind::Torn => self.kill(fault, &mut dice).await,
             Kind::Rot => self.rot(&mut dice).await,
             Kind::Full => self.fill(fault).await,
+            Kind::SlowDisk => self.slow_disk(fault, &mut dice).await,
+            Kind::Clock => self.set_clocks(fault, &mut dice).await,
             Kind::Pause => self.pause(fault, &mut dice).await,
             Kind::Restart => self.restart(fault, &mut dice).await,
             Kind::Rolling => self.roll().await,
@@ -183,6 +185,35 @@ impl Havoc {
         tokio::time::sleep(fault.hold).await;
         drop(ballast);
         self.say("the disk has room again");
+        Ok(())
+    }
+
+    async fn slow_disk(&self, fault: Planned, dice: &mut ChaCha12Rng) -> Result<(), String> {
+        let cluster = self.cluster.lock().await;
+        let (targets, _) = self.targets(&cluster, fault.whom, dice).await;
+        let writes = dice.random_range(3..60);
+        let text = format!("{writes} writes a second at the disk of {} for {:?}", names(&targets), fault.hold);
+        self.note(fault.kind, false, &text);
+        targets.iter().try_for_each(|at| cluster.slow_disk(*at, Some(writes)))?;
+        drop(cluster);
+        tokio::time::sleep(fault.hold).await;
+        let cluster = self.cluster.lock().await;
+        targets.iter().try_for_each(|at| cluster.slow_disk(*at, None))?;
+        self.say("disks are fast again");
+        Ok(())
+    }
+
+    /// Sets clocks by seconds, or by up to an hour, back or ahead; all go right again when the round is over.
+    async fn set_clocks(&self, fault: Planned, dice: &mut ChaCha12Rng) -> Result<(), String> {
+        let cluster = self.cluster.lock().await;
+        let (targets, _) = self.targets(&cluster, fault.whom, dice).await;
+        let most = if dice.random() { 5 } else { 3600 };
+        let wrong: Vec<i64> = targets.iter().map(|_| dice.random_range(-most..=most)).collect();
+        let text = format!("the clock of {} is wrong by {wrong:?} s", names(&targets));
+        self.note(fault.kind, false, &text);
+        for (at, seconds) in targets.iter().zip(&wrong) {
+            cluster.set_clock(*at, *seconds)?;
+        }
         Ok(())
     }
 
@@ -424,7 +455,7 @@ impl Havoc {
         Ok(())
     }
 
-    /// Undoes everything: links are whole, paused servers go on, killed ones start.
+    /// Undoes everything: links are whole, disks fast, clocks right, paused servers go on, killed ones start.
     ///
     /// # Errors
     /// When a server has ended by itself, or doesn't start.
@@ -433,6 +464,8 @@ impl Havoc {
         cluster.network.mend(false);
         *self.weather.lock() = false;
         for at in cluster.those(|_| true) {
+            cluster.slow_disk(at, None)?;
+            cluster.set_clock(at, 0)?;
             cluster.resume(at)?;
             cluster.start(at)?;
         }

@@ -16,12 +16,14 @@
 //!
 //! The chaos program does the same to several servers that are one database, and to the network between them:
 //!
-//! - [`cluster`], [`network`], [`torn`], [`small_disk`]: the processes, proxies between them, what bad disks do
+//! - [`cluster`], [`network`], [`torn`], [`small_disk`], [`slow_disk`], [`clock`]: the processes, proxies between them, what bad disks and
+//!   clocks do
 //! - [`schedule`], [`havoc`]: which faults a seed draws, and how they happen
 //! - [`load`], [`lists`]: clients at all servers
 //! - [`dependencies`]: whether an order explains what transactions over lists saw
 
 pub mod bank;
+pub mod clock;
 pub mod cluster;
 pub mod dependencies;
 pub mod havoc;
@@ -31,5 +33,6 @@ pub mod load;
 pub mod network;
 pub mod schedule;
 pub mod server;
+pub mod slow_disk;
 pub mod small_disk;
 pub mod torn;

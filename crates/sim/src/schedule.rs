@@ -19,6 +19,10 @@ pub enum Kind {
     Rot,
     /// The disk of one server is full.
     Full,
+    /// The disk of one or several takes its time.
+    SlowDisk,
+    /// The wall clock of one or several is wrong.
+    Clock,
     /// SIGSTOP, later SIGCONT.
     Pause,
     /// SIGTERM, as an operator does.
@@ -52,7 +56,7 @@ impl Kind {
         match self {
             Kind::Kill | Kind::Partition => 6,
             Kind::Pause => 4,
-            Kind::Torn | Kind::Restart | Kind::Transfer | Kind::Slow | Kind::Reset => 2,
+            Kind::Torn | Kind::Restart | Kind::Transfer | Kind::Slow | Kind::Reset | Kind::SlowDisk | Kind::Clock => 2,
             Kind::Rolling | Kind::Members | Kind::Rot | Kind::Full => 1,
         }
     }

@@ -1,10 +1,13 @@
 //! A server process under test.
 
+use crate::clock::Clock;
+use crate::slow_disk::SlowDisk;
 use serde::Deserialize;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How to start the server under test.
@@ -20,6 +23,10 @@ pub struct Launch {
     pub sql: String,
     /// Further arguments of `curia start`.
     pub arguments: Vec<String>,
+    /// By which wall clock it runs, if not by the machine's.
+    pub clock: Option<Clock>,
+    /// Through which limit it writes, if any.
+    pub disk: Option<Arc<SlowDisk>>,
 }
 
 /// The part of `running.toml` that matters here.
@@ -65,6 +72,8 @@ impl Launch {
             log: folder.join("server.log"),
             sql: "127.0.0.1:0".to_owned(),
             arguments: Vec::new(),
+            clock: None,
+            disk: None,
         }
     }
 
@@ -78,7 +87,8 @@ impl Launch {
             .append(true)
             .open(&self.log)
             .map_err(StartError::Spawn)?;
-        Command::new(&self.program)
+        let environment = self.clock.iter().flat_map(Clock::environment);
+        let child = Command::new(&self.program)
             .arg("start")
             .arg("--data")
             .arg(&self.data)
@@ -91,11 +101,16 @@ impl Launch {
                 "127.0.0.1:0",
             ])
             .args(&self.arguments)
+            .envs(environment)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
-            .map_err(StartError::Spawn)
+            .map_err(StartError::Spawn)?;
+        if let Some(disk) = &self.disk {
+            let _ = disk.admit(child.id()); // one that has ended is noticed by whoever waits for it
+        }
+        Ok(child)
     }
 
     /// Starts the program and waits until it announces itself ready, at most `within`.

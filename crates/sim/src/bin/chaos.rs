@@ -9,7 +9,7 @@
 
 use clap::Parser;
 use curia_sim::bank::{Bank, connect};
-use curia_sim::cluster::{Cluster, Layout, Member};
+use curia_sim::cluster::{Cluster, Frailties, Layout, Member};
 use curia_sim::dependencies::{self, Level, Micros, Transaction};
 use curia_sim::havoc::Havoc;
 use curia_sim::ledger::{Account, Deed, Ledger, Said};
@@ -172,8 +172,12 @@ async fn experiment(arguments: &Arguments, seed: u64, home: &Path) -> Result<(),
     };
     let load = Arc::new(Load::new(Bank { tables: 6, accounts: 20 }));
     let begun = Instant::now();
-    let small_disk = kinds.contains(&Kind::Full);
-    let cluster = Cluster::form(arguments.server.clone(), home.to_owned(), arguments.layout, options, small_disk).await?;
+    let frailties = Frailties {
+        small_disk: kinds.contains(&Kind::Full),
+        slow_disks: kinds.contains(&Kind::SlowDisk),
+        clocks: kinds.contains(&Kind::Clock),
+    };
+    let cluster = Cluster::form(arguments.server.clone(), home.to_owned(), arguments.layout, options, frailties).await?;
     let havoc = Havoc::new(cluster, begun);
     let opening = open(&havoc, &load).await?;
     let mut examiner = Examiner {

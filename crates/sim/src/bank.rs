@@ -9,7 +9,7 @@ use rand::{Rng, RngExt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
-use tokio_postgres::{Client, Error, NoTls};
+use tokio_postgres::{Client, Error, NoTls, SimpleQueryMessage};
 
 /// Size of the bank.
 #[derive(Clone, Copy, Debug)]
@@ -123,6 +123,24 @@ impl Bank {
             .query_one(&format!("SELECT sum(balance)::bigint FROM ({all}) AS balances"), &[])
             .await?;
         Ok(row.get(0))
+    }
+
+    /// The sum of each table's balances as they were at a commit.
+    ///
+    /// # Errors
+    /// Any SQL error.
+    pub async fn past_totals(&self, client: &Client, csn: u64) -> Result<Vec<i64>, Error> {
+        let tables: Vec<_> = (0..self.tables)
+            .map(|table| format!("SELECT {table} AS number, sum(balance)::bigint AS total FROM accounts_{table} AS OF SYSTEM TIME {csn}"))
+            .collect();
+        let rows = client
+            .simple_query(&format!("{} ORDER BY number", tables.join(" UNION ALL ")))
+            .await?;
+        let totals = rows.iter().filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(1)?.parse().ok(),
+            _ => None,
+        });
+        Ok(totals.collect())
     }
 
     /// What [`Bank::total`] must be.

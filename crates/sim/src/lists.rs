@@ -99,6 +99,11 @@ impl Lists {
         self.begun.elapsed().as_micros() as Micros
     }
 
+    /// The number of a commit that was acknowledged lately; zero for none.
+    pub fn token(&self, random: &mut impl Rng) -> u64 {
+        self.tokens[random.random_range(0..self.tokens.len())].load(Ordering::Relaxed)
+    }
+
     /// From now on new lists are used only.
     pub fn turn_over(&self) {
         for appends in &self.appends {
@@ -154,6 +159,7 @@ impl Lists {
                 .ok()
                 .and_then(Result::ok)
                 .flatten();
+            self.tokens[number].fetch_max(transaction.csn.unwrap_or(0), Ordering::Relaxed);
         }
         transaction
     }
@@ -258,7 +264,7 @@ async fn read(client: &Client, key: i64) -> Result<Vec<i64>, Error> {
     Ok(text.map_or_else(Vec::new, |text| text.split(',').map(|n| n.parse().unwrap_or(i64::MIN)).collect()))
 }
 
-/// The number of the session's last commit, if the session knows it: one that has moved to another consul does not.
+/// The number of the session's last commit, wherever the session has moved since.
 ///
 /// # Errors
 /// Any SQL error.

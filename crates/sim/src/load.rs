@@ -8,6 +8,7 @@ use crate::lists::{Connection, Lists, Reading};
 use parking_lot::Mutex;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -58,8 +59,22 @@ pub struct Notes {
     pub away: usize,
     /// Sums of all balances that were right.
     pub sums: u64,
+    /// What each table's balances added up to at a commit, whoever asked, and how often it was asked.
+    pub past: BTreeMap<u64, (Vec<i64>, u64)>,
     /// What must not be.
     pub wrong: Vec<String>,
+}
+
+impl Notes {
+    /// What is past adds up, and is the same whenever and wherever it is asked for.
+    fn take_past(&mut self, csn: u64, totals: Vec<i64>, opening: i64, connection: &Connection) {
+        let (first, times) = self.past.entry(csn).or_insert_with(|| (totals.clone(), 0));
+        *times += 1;
+        if *first != totals || totals.iter().sum::<i64>() != opening {
+            let text = format!("balances as of {csn} are {totals:?}, were {first:?} and must be {opening} in all: {connection:?}");
+            self.wrong.push(text);
+        }
+    }
 }
 
 impl Load {
@@ -158,6 +173,7 @@ impl Load {
         // What is left over of a draw doesn't depend on how far this one comes.
         let mut own = ChaCha12Rng::seed_from_u64(random.random());
         let what = random.random_range(0..10);
+        let csn = if own.random() { self.lists.token(&mut own) } else { 0 };
         let committed = match what {
             0..4 if connection.reading.is_none() => {
                 let id = self.ids.fetch_add(1, Ordering::Relaxed);
@@ -173,6 +189,12 @@ impl Load {
                 notes.away += usize::from(transaction.said == Said::Committed && connection.reading.is_some());
                 notes.transactions.push(transaction);
                 committed
+            }
+            _ if csn > 0 => {
+                if let Ok(Ok(totals)) = tokio::time::timeout(PATIENCE, self.bank.past_totals(client, csn)).await {
+                    self.notes.lock().take_past(csn, totals, self.bank.opening_total(), connection);
+                }
+                false
             }
             _ => {
                 let sum = tokio::time::timeout(PATIENCE, self.bank.total(client)).await;

@@ -80,6 +80,7 @@ struct Tally {
     /// Of them those that read away from the consul.
     away: usize,
     sums: u64,
+    past: u64,
     /// From the loss of the consul of a cluster that was whole to the first new commit.
     failovers: Vec<Duration>,
     /// From healing to the first commit.
@@ -354,6 +355,7 @@ impl Examiner {
         self.tally.rounds += 1;
         self.tally.transactions += attempted.0 + attempted.1;
         self.tally.sums += notes.sums;
+        self.tally.past += notes.past.values().map(|(_, times)| times).sum::<u64>();
         self.tally.unknown += unknown + unsure;
         self.tally.away += notes.away;
         println!(
@@ -398,13 +400,14 @@ impl Examiner {
         let (committed, failed, _) = self.ledger.tally();
         let faults: Vec<_> = self.tally.faults.iter().map(|(kind, count)| format!("{kind:?} {count}")).collect();
         format!(
-            "{} rounds; faults: {}\n{} transactions, {} with unknown outcome, {} read away from the consul; of the bank {committed} committed and {failed} not; {} sums of all balances\nfailovers, to the first new commit: {}\nhealed to the first commit: {}",
+            "{} rounds; faults: {}\n{} transactions, {} with unknown outcome, {} read away from the consul; of the bank {committed} committed and {failed} not; {} sums of all balances, {} as of earlier commits\nfailovers, to the first new commit: {}\nhealed to the first commit: {}",
             self.tally.rounds,
             faults.join(", "),
             self.tally.transactions,
             self.tally.unknown,
             self.tally.away,
             self.tally.sums,
+            self.tally.past,
             times(&self.tally.failovers),
             times(&self.tally.recoveries)
         )

@@ -10,6 +10,7 @@
 //! curia-bench queries                 count and sum over the loaded table
 //! curia-bench memory                  resident memory, idle and for each connection
 //! curia-bench restart                 kill -9 to the first answer
+//! curia-bench supplier                transactions after TPC-C at two isolation levels
 //! curia-bench cluster                 three servers, beside replicated PostgreSQL; --part for some of it
 //! ```
 //!
@@ -26,6 +27,7 @@ mod queries;
 mod report;
 mod restart;
 mod steps;
+mod supplier;
 
 use clap::{Args, Parser, Subcommand};
 use peer::Peers;
@@ -73,6 +75,9 @@ struct Setting {
     /// pgbench scale: 100,000 accounts each.
     #[arg(long, global = true, default_value_t = 10)]
     scale: u32,
+    /// Warehouses of the supplier.
+    #[arg(long, global = true, default_value_t = 10, value_parser = clap::value_parser!(i32).range(1..=1_000))]
+    warehouses: i32,
     /// Client counts of pgbench runs.
     #[arg(long, global = true, value_delimiter = ',', default_values_t = [1, 8, 32])]
     clients: Vec<u32>,
@@ -105,6 +110,8 @@ enum What {
     Memory,
     /// Restart after kill -9.
     Restart,
+    /// A wholesale supplier after TPC-C.
+    Supplier,
     /// Three servers.
     Cluster,
 }
@@ -167,6 +174,9 @@ async fn run(what: What, setting: &Setting) -> Result<()> {
         for table in pgbench::measure(&peers, setting).await? {
             table.print();
         }
+    }
+    if wanted(What::Supplier) {
+        supplier::measure(&peers, setting).await?.print();
     }
     if wanted(What::Restart) {
         restart::measure(&mut peers, setting).await?.print();

@@ -13,6 +13,7 @@
 //! - [`server`]: starting, killing and restarting the program
 //! - [`bank`]: transfers between tables that different worker groups own, batches, tables made on the fly
 //! - [`ledger`]: what was attempted, what was said, and the comparison with what is found
+//! - [`tpcc`]: a wholesale supplier after TPC-C, for the bench too
 //!
 //! The chaos program does the same to several servers that are one database, and to the network between them:
 //!
@@ -36,3 +37,4 @@ pub mod server;
 pub mod slow_disk;
 pub mod small_disk;
 pub mod torn;
+pub mod tpcc;

@@ -5,6 +5,7 @@ use crate::bank::{Bank, connect};
 use crate::dependencies::{Micros, Transaction};
 use crate::ledger::{Attempt, Said};
 use crate::lists::{Connection, Lists, Reading};
+use crate::tpcc::{Desk, Outcome, Size};
 use parking_lot::Mutex;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
@@ -26,6 +27,13 @@ const AGAIN: Duration = Duration::from_millis(20);
 const READERS: u32 = 3;
 /// Most transactions on one connection.
 const TRANSACTIONS_A_CONNECTION: u32 = 40;
+
+/// What the wholesale supplier has: little, so that its clients meet.
+pub const SUPPLIER: Size = Size {
+    warehouses: 2,
+    customers: 30,
+    items: 100,
+};
 
 /// What clients share.
 #[derive(Debug)]
@@ -59,6 +67,8 @@ pub struct Notes {
     pub away: usize,
     /// Sums of all balances that were right.
     pub sums: u64,
+    /// The supplier's transactions that committed.
+    pub deals: u64,
     /// What each table's balances added up to at a commit, whoever asked, and how often it was asked.
     pub past: BTreeMap<u64, (Vec<i64>, u64)>,
     /// What must not be.
@@ -130,6 +140,36 @@ impl Load {
         let guard = self.turns.write().await;
         self.halting.store(false, Ordering::Relaxed);
         guard
+    }
+
+    /// Starts a client of the supplier's.
+    pub fn trade(self: &Arc<Load>, number: i32, mut random: ChaCha12Rng) -> JoinHandle<()> {
+        let load = self.clone();
+        tokio::spawn(async move {
+            loop {
+                let _turn = load.turns.read().await;
+                let place = {
+                    let places = load.places.lock();
+                    places[random.random_range(0..places.len())].clone()
+                };
+                let Ok(Ok(client)) = tokio::time::timeout(PATIENCE, connect(&place)).await else {
+                    tokio::time::sleep(AGAIN).await;
+                    continue;
+                };
+                let level = ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"][random.random_range(0..3)];
+                let mut desk = Desk::new(client, SUPPLIER, number, level);
+                for _ in 0..random.random_range(1..=TRANSACTIONS_A_CONNECTION) {
+                    // After an error nobody knows what the session has come to, or whether the transaction has committed.
+                    let Ok(Ok((_, outcome))) = tokio::time::timeout(PATIENCE, desk.deal(&mut random)).await else {
+                        break;
+                    };
+                    load.notes.lock().deals += u64::from(outcome == Outcome::Committed);
+                    if load.halting.load(Ordering::Relaxed) {
+                        break;
+                    }
+                }
+            }
+        })
     }
 
     async fn work(self: Arc<Load>, number: i32, mut random: ChaCha12Rng) {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   replicated   pgbench TPC-B: commits wait for a majority on both sides
+//!   supplier     transactions after TPC-C, replicated
 //!   groups       a transaction over eight worker groups beside one over a single group
 //!   failover     kill -9 of the consul under load; planned transfers
 //!   catch-up     a follower that was away comes back under load
@@ -27,6 +28,8 @@ pub enum Part {
     Idle,
     /// pgbench TPC-B, prepared.
     Replicated,
+    /// A wholesale supplier after TPC-C.
+    Supplier,
     /// One row in each of eight groups, and eight rows in one.
     Groups,
     /// kill -9 of the consul, and planned transfers.
@@ -45,6 +48,7 @@ pub async fn measure(setting: &Setting, folder: &Path) -> Result<()> {
         match part {
             Part::Idle => idle::measure(setting, &folder).await?.print(),
             Part::Replicated => replicated::measure(setting, &folder).await?.print(),
+            Part::Supplier => replicated::measure_supplier(setting, &folder).await?.print(),
             Part::Groups => groups::measure(setting, &folder).await?.print(),
             Part::Failover => failover::measure(setting, &folder).await?.print(),
             Part::CatchUp => catch_up::measure(setting, &folder).await?.print(),

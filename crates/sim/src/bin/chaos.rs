@@ -14,8 +14,9 @@ use curia_sim::dependencies::{self, Level, Micros, Transaction};
 use curia_sim::havoc::Havoc;
 use curia_sim::ledger::{Account, Deed, Ledger, Said};
 use curia_sim::lists::last_csn;
-use curia_sim::load::Load;
+use curia_sim::load::{Load, SUPPLIER};
 use curia_sim::schedule::{self, Kind, Lane};
+use curia_sim::tpcc;
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 use std::collections::BTreeMap;
@@ -58,6 +59,8 @@ struct Arguments {
     data: Option<PathBuf>,
 }
 
+/// Clients of the wholesale supplier.
+const TRADERS: i32 = 2;
 /// Once everything is healed, a transaction must commit within this time.
 const SERVES_WITHIN: Duration = Duration::from_secs(30);
 /// And all servers must reach the same CSN within this.
@@ -81,6 +84,7 @@ struct Tally {
     away: usize,
     sums: u64,
     past: u64,
+    deals: u64,
     /// From the loss of the consul of a cluster that was whole to the first new commit.
     failovers: Vec<Duration>,
     /// From healing to the first commit.
@@ -192,6 +196,9 @@ async fn experiment(arguments: &Arguments, seed: u64, home: &Path) -> Result<(),
     for round in 0.. {
         *load.places.lock() = places(&havoc).await;
         if round == 0 {
+            for number in 0..TRADERS {
+                clients.push(load.trade(number, ChaCha12Rng::seed_from_u64(seed.wrapping_sub(1 + number as u64))));
+            }
             for number in 0..arguments.clients {
                 clients.push(load.employ(number, ChaCha12Rng::seed_from_u64(seed.wrapping_add(number as u64))));
             }
@@ -238,6 +245,7 @@ async fn open(havoc: &Havoc, load: &Load) -> Result<BTreeMap<Account, i64>, Stri
         let opened = async {
             let opening = load.bank.open(&mut client).await?;
             load.lists.open(&client).await?;
+            tpcc::schema::load(&client, SUPPLIER, &mut ChaCha12Rng::seed_from_u64(0)).await?;
             Ok::<_, tokio_postgres::Error>(opening)
         };
         match opened.await {
@@ -342,6 +350,7 @@ impl Examiner {
         let (_, _, unknown) = self.ledger.tally();
         wrong.extend(self.ledger.check(&seen).iter().map(ToString::to_string));
         wrong.extend(dependencies::check_order(&transactions));
+        wrong.extend(tpcc::inconsistencies(client).await.map_err(sql)?);
         let unsure = transactions.iter().filter(|transaction| transaction.said == Said::Nothing).count();
         for level in [Level::ReadCommitted, Level::RepeatableRead, Level::Serializable] {
             let own = transactions.iter().filter(|transaction| transaction.level == level);
@@ -355,6 +364,7 @@ impl Examiner {
         self.tally.rounds += 1;
         self.tally.transactions += attempted.0 + attempted.1;
         self.tally.sums += notes.sums;
+        self.tally.deals += notes.deals;
         self.tally.past += notes.past.values().map(|(_, times)| times).sum::<u64>();
         self.tally.unknown += unknown + unsure;
         self.tally.away += notes.away;
@@ -400,7 +410,7 @@ impl Examiner {
         let (committed, failed, _) = self.ledger.tally();
         let faults: Vec<_> = self.tally.faults.iter().map(|(kind, count)| format!("{kind:?} {count}")).collect();
         format!(
-            "{} rounds; faults: {}\n{} transactions, {} with unknown outcome, {} read away from the consul; of the bank {committed} committed and {failed} not; {} sums of all balances, {} as of earlier commits\nfailovers, to the first new commit: {}\nhealed to the first commit: {}",
+            "{} rounds; faults: {}\n{} transactions, {} with unknown outcome, {} read away from the consul; of the bank {committed} committed and {failed} not; {} sums of all balances, {} as of earlier commits; {} of the supplier\nfailovers, to the first new commit: {}\nhealed to the first commit: {}",
             self.tally.rounds,
             faults.join(", "),
             self.tally.transactions,
@@ -408,6 +418,7 @@ impl Examiner {
             self.tally.away,
             self.tally.sums,
             self.tally.past,
+            self.tally.deals,
             times(&self.tally.failovers),
             times(&self.tally.recoveries)
         )

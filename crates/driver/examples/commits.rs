@@ -52,6 +52,7 @@ fn main() -> Result<(), Failure> {
     let begun = Instant::now();
     runtime.block_on(driver.commit(WriteSet {
         begun: None,
+        after: Vec::new(),
         fragments: vec![FragmentWrites {
             group: GroupId(1),
             stages,
@@ -203,6 +204,7 @@ async fn client(driver: Arc<Driver>, stop: Arc<AtomicBool>, keys: Arc<AtomicU64>
         driver
             .commit(WriteSet {
                 begun: None,
+                after: Vec::new(),
                 fragments: vec![fragment],
             })
             .await?;

@@ -27,7 +27,7 @@ use curia_consensus::ids::{Csn, GroupId, PersistSeq, ServerId, Term, Timestamp};
 use curia_consensus::{Message, Node, Part, ProposeError, ReadError};
 use curia_storage::state::Incoming;
 use curia_storage::{StateStore, StorageError};
-use curia_txn::{CommitSender, StageRef, StageSender, WriteSet};
+use curia_txn::{CommitSender, CommitTicket, StageRef, StageSender, WriteSet, undone};
 use curia_types::{SqlError, SqlState};
 use tokio::sync::oneshot;
 
@@ -499,6 +499,10 @@ impl Engine {
             let error = self.changed();
             return self.refuse(Request::Commit(writes, sender), &error);
         }
+        // Whoever is not known to have failed is sequenced: requests are taken up in order.
+        if writes.after.iter().any(CommitTicket::has_failed) {
+            return self.refuse(Request::Commit(writes, sender), &undone());
+        }
         if self.term != Term::ZERO
             && !self
                 .node
@@ -519,8 +523,7 @@ impl Engine {
                 for part in self.parts.drain(..) {
                     self.node.discard(part.group, &part.stages);
                 }
-                // Nobody waits any more when this fails; nothing is lost by that.
-                let _ = sender.send(Err(self.refusal(error)));
+                sender.send(Err(self.refusal(error)));
             }
         }
     }
@@ -554,7 +557,7 @@ impl Engine {
                 for fragment in &writes.fragments {
                     self.discard(fragment.group, &fragment.stages);
                 }
-                drop(sender.send(Err(reason.clone())));
+                sender.send(Err(reason.clone()));
             }
             Request::Stage(_, _, sender) => drop(sender.send(Err(reason.clone()))),
             Request::Checkpoint(sender) => drop(sender.send(false)),

@@ -380,8 +380,7 @@ impl Replication for Driver {
     fn commit(&self, writes: WriteSet) -> CommitTicket {
         let (sender, ticket) = CommitTicket::pair();
         if let Err(Request::Commit(_, sender)) = self.send(Request::Commit(writes, sender)) {
-            // Nobody waits any more: nothing to tell.
-            let _ = sender.send(Err(self.stopped()));
+            sender.send(Err(self.stopped()));
         }
         ticket
     }

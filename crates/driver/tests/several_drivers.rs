@@ -85,6 +85,7 @@ fn a_transaction_that_began_under_an_earlier_consul_fails_with_40001() {
     let new = cluster.consul_after(term);
     let stale = curia_txn::WriteSet {
         begun: Some(term),
+        after: Vec::new(),
         fragments: vec![row_of(0, "k", "v")],
     };
     for server in [old, new] {

@@ -6,7 +6,7 @@
 
 use crate::decode::{self, Frame, FrameError, Message};
 use crate::encode;
-use curia_session::{CopyInput, Disconnected, Field, Format, Notice, Notification, Output, Stop};
+use curia_session::{CopyInput, Disconnected, Field, Format, Notice, Notification, Output, Place, Stop};
 use curia_types::{Result, SqlError, SqlState};
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -380,6 +380,17 @@ impl Output for Connection {
     }
     fn is_full(&self) -> bool {
         self.output.len() >= FLUSH_BYTES
+    }
+    fn place(&self) -> Place {
+        Place {
+            flushes: self.flushes,
+            buffered: self.output.len(),
+        }
+    }
+    fn take_back(&mut self, place: Place) {
+        if place.flushes == self.flushes {
+            self.output.truncate(place.buffered);
+        }
     }
     async fn pressure(&mut self) -> Result<(), Disconnected> {
         if self.is_full() { self.flush().await } else { Ok(()) }

@@ -138,6 +138,9 @@ async fn messages(connection: &mut Connection, session: &mut Session) -> Result<
             continue;
         }
         connection.take_body(frame, &mut body);
+        if frame.kind == b'E' {
+            session.expect_sync(matches!(connection.next_frame(), Ok(Some(next)) if next.kind == b'S'));
+        }
         replay.keep(frame.kind, &body, session, connection);
         let mut outcome = caught_in(handle(connection, session, frame.kind, &body)).await;
         while let Err(Stop::Error(e)) = &outcome
@@ -168,6 +171,7 @@ async fn messages(connection: &mut Connection, session: &mut Session) -> Result<
                     tracing::error!(error = ?e, message = told, "internal error");
                 }
                 let e = session.vouch(e).await;
+                session.take_back(connection);
                 session.fail();
                 encode::error(connection.out(), ErrorSeverity::Error, &e);
                 if matches!(frame.kind, b'Q' | b'F' | b'S') {

@@ -198,6 +198,10 @@ impl Session {
         self.drop_portals();
         // What waited is checked before temporary tables are emptied.
         if let Err(violated) = self.settle_at_commit().await {
+            let violated = match violated {
+                Stop::Error(error) => Stop::Error(self.vouch(error).await),
+                gone => gone,
+            };
             self.rollback();
             return Err(violated);
         }
@@ -220,6 +224,7 @@ impl Session {
         // Not to be cut short: once it is handed over, only its outcome ends it.
         match tx.commit().await {
             Ok(committed) => {
+                self.settled();
                 self.shared.settings.lock().commit();
                 if let Some(csn) = committed.csn {
                     self.shared.saw(csn);

@@ -267,6 +267,11 @@ impl Session {
         }
     }
 
+    /// An Execute comes next, and after it at once a Sync or not.
+    pub fn expect_sync(&mut self, follows: bool) {
+        self.commits_next = follows;
+    }
+
     /// Execute: runs a portal, or goes on with it; at most `max_rows` rows (0: all).
     ///
     /// # Errors
@@ -300,6 +305,9 @@ impl Session {
                 _ => {
                     self.notify_all(out);
                     out.command_complete(&ran.tag.text(0));
+                    if out.is_full() {
+                        self.settle_answer().await?;
+                    }
                     Progress::Done(ran.tag)
                 }
             };
@@ -323,6 +331,9 @@ impl Session {
                 } else {
                     out.command_complete(&tag.text(moved.sent));
                     portal.progress = Progress::Done(tag.clone());
+                }
+                if out.is_full() {
+                    self.settle_answer().await?;
                 }
             }
             // A finished portal has no more rows; one without rows cannot run twice.

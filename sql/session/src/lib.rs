@@ -78,7 +78,7 @@ pub use cores::Cores;
 pub use curia_execute::ViewRows;
 pub use notice::{Notice, Notices, Severity};
 pub use notifications::Notification;
-pub use output::{CopyInput, Disconnected, Field, Format, Output, Stop};
+pub use output::{CopyInput, Disconnected, Field, Format, Output, Place, Stop};
 pub use reading::{ReadLevel, only_reads};
 pub use remote::{CopyPiece, RemotePrepared, RemoteRows, RemoteSession};
 pub use session::Session;

@@ -59,6 +59,15 @@ impl From<Disconnected> for Stop {
     }
 }
 
+/// A place in what was said: see [`Output::place`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// How often something has left.
+    pub flushes: u64,
+    /// Bytes that wait to leave.
+    pub buffered: usize,
+}
+
 /// Receives the results of statements.
 #[allow(async_fn_in_trait)] // sessions are pinned to one thread; their futures need not be Send
 pub trait Output {
@@ -101,6 +110,12 @@ pub trait Output {
     fn is_full(&self) -> bool;
     /// Sends what is buffered when it is above a size, waiting for the client to take it. Cheap when it is not.
     async fn pressure(&mut self) -> Result<(), Disconnected>;
+    /// What is said from here on can be taken back as long as nothing leaves. Not for outputs whose reader gets all or nothing.
+    fn place(&self) -> Place {
+        Place::default()
+    }
+    /// Takes back what was said since.
+    fn take_back(&mut self, _place: Place) {}
     /// Sends everything buffered.
     async fn flush(&mut self) -> Result<(), Disconnected>;
     /// Before a wait that may be long: sends what is buffered if there is something in it that a client acts on.

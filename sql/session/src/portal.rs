@@ -160,7 +160,11 @@ impl Session {
             }
             match rows {
                 Rows::Plan(source) => {
-                    if !self.waits.run(out, source.next()).await? {
+                    let more = match self.is_withheld() {
+                        false => self.waits.run(out, source.next()).await?,
+                        true => self.waits.run_quietly(source.next()).await?,
+                    };
+                    if !more {
                         self.check_serializable()?;
                         return Ok(moved);
                     }
@@ -186,6 +190,7 @@ impl Session {
             }
             moved.sent += 1;
             if out.is_full() {
+                self.settle_answer().await?;
                 relieve(out).await?;
             }
         }

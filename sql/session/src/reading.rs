@@ -273,6 +273,13 @@ impl Session {
         if matches!(class, "08" | "40") {
             return error; // whoever gets it believes nothing that came before
         }
+        // What it was found in may have been built on commits that are under way. Who was cancelled waits for nothing.
+        if class != "57"
+            && let Some(tx) = &mut self.block.tx
+            && let Err(undone) = tx.settle().await
+        {
+            return undone;
+        }
         let tells_nothing = matches!(class, "25" | "53" | "54" | "57" | "58" | "0A" | "XX") || error.code() == SqlState::SYNTAX_ERROR;
         let proof = match &mut self.block.tx {
             Some(tx) if tells_nothing && tx.owes_proof() => tx.prove().await, // it may end the transaction

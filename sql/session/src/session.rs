@@ -11,7 +11,7 @@ use crate::literal;
 use crate::moving::{Statements, refuse_while_moving};
 use crate::notice::{Notice, Severity};
 use crate::objects::OwnObjects;
-use crate::output::{Output, Stop};
+use crate::output::{Output, Place, Stop};
 use crate::plan_cache::Cached;
 use crate::planning::{Planned, Prepared};
 use crate::portal::{Portal, Ran, Rows, Tag};
@@ -61,6 +61,10 @@ pub struct Session {
     /// Its channels are others than were told.
     pub(crate) listening_changed: bool,
     pub(crate) again: Again,
+    /// The next statement's commit follows at once, before anything leaves.
+    pub(crate) commits_next: bool,
+    /// Where an answer begins that waits for the commit, because of what the transaction has built on.
+    unsettled: Option<Place>,
 }
 
 impl Session {
@@ -90,6 +94,8 @@ impl Session {
             told_carried_at: 0,
             listening_changed: false,
             again: Again::default(),
+            commits_next: false,
+            unsettled: None,
         };
         session.know_reported();
         session
@@ -316,6 +322,7 @@ impl Session {
 
     /// Runs a statement of a simple query and tells everything about it.
     async fn run_and_answer<O: Output>(&mut self, prepared: &Prepared, values: Vec<Datum>, last: bool, out: &mut O) -> Result<(), Stop> {
+        self.commits_next = last;
         let Ran { rows, fields, tag } = self.run(prepared, values.into(), out).await?;
         let mut sent = 0;
         if let (Some(mut rows), Some(fields)) = (rows, fields) {
@@ -387,14 +394,65 @@ impl Session {
 
     /// Runs a statement up to its first row.
     pub(crate) async fn run<O: Output>(&mut self, prepared: &Prepared, params: Arc<[Datum]>, out: &mut O) -> Result<Ran, Stop> {
+        let commits_next = std::mem::take(&mut self.commits_next);
         refuse_while_moving(self.interrupt(), prepared.statement())?;
-        match prepared.statement() {
-            Some(s) if s.is_bindable() => self.run_plan(prepared, params, out).await,
+        let ran = match prepared.statement() {
+            Some(s) if s.is_bindable() => self.try_plan(prepared, params, out).await?,
             Some(s) => {
                 self.note_utility(s);
-                self.run_utility(prepared, s, params, out).await
+                self.run_utility(prepared, s, params, out).await?
             }
-            None => Err(SqlError::internal("an empty statement cannot run").into()),
+            None => return Err(SqlError::internal("an empty statement cannot run").into()),
+        };
+        // Its rows are all there, so that nothing waits between here and the commit.
+        let answers_with_commit = commits_next && !self.block.is_explicit() && matches!(ran.tag, Tag::Affected("UPDATE" | "INSERT", _));
+        match answers_with_commit {
+            true if !self.is_settled() => self.unsettled = Some(out.place()),
+            true => {}
+            false => self.settle(out).await?,
+        }
+        Ok(ran)
+    }
+
+    fn is_settled(&self) -> bool {
+        self.block.tx.as_ref().is_none_or(Transaction::is_settled)
+    }
+
+    /// Waits until all is applied that the transaction has built on, before anything that comes of it is said.
+    async fn settle<O: Output>(&mut self, out: &mut O) -> Result<(), Stop> {
+        let waits = self.waits.clone();
+        match &mut self.block.tx {
+            Some(tx) if !tx.is_settled() => waits.run(out, tx.settle()).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether what is being answered may not leave yet.
+    pub(crate) fn is_withheld(&self) -> bool {
+        self.unsettled.is_some()
+    }
+
+    /// [`Session::settle`] for an answer that is withheld and is about to leave before its commit.
+    pub(crate) async fn settle_answer(&mut self) -> Result<()> {
+        if self.is_withheld()
+            && let Some(tx) = &mut self.block.tx
+        {
+            self.waits.run_quietly(tx.settle()).await?;
+            self.unsettled = None;
+        }
+        Ok(())
+    }
+
+    /// What was answered stands.
+    pub(crate) fn settled(&mut self) {
+        self.unsettled = None;
+    }
+
+    /// A statement or its commit failed: takes back what it had answered, if that was not to leave before its commit. To be called before
+    /// the error is said.
+    pub fn take_back(&mut self, out: &mut impl Output) {
+        if let Some(place) = self.unsettled.take() {
+            out.take_back(place);
         }
     }
 
@@ -411,8 +469,15 @@ impl Session {
         }
     }
 
-    /// Runs a SELECT, INSERT, UPDATE or DELETE.
+    /// Runs a SELECT, INSERT, UPDATE or DELETE. What comes of it may leave.
     pub(crate) async fn run_plan<O: Output>(&mut self, prepared: &Prepared, params: Arc<[Datum]>, out: &mut O) -> Result<Ran, Stop> {
+        let ran = self.try_plan(prepared, params, out).await?;
+        self.settle(out).await?;
+        Ok(ran)
+    }
+
+    /// Runs a SELECT, INSERT, UPDATE or DELETE, which may have built on commits that are under way.
+    async fn try_plan<O: Output>(&mut self, prepared: &Prepared, params: Arc<[Datum]>, out: &mut O) -> Result<Ran, Stop> {
         if let Some(as_of) = prepared.as_of() {
             self.stand_as_of(as_of, out).await?;
         }

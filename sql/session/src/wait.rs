@@ -28,11 +28,16 @@ impl Waits {
             return Ok(done?);
         }
         out.before_wait().await?;
+        Ok(self.run_quietly(work).await?)
+    }
+
+    /// The same while what is buffered must not leave.
+    pub(crate) async fn run_quietly<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::select! {
             biased;
-            done = &mut work => Ok(done?),
-            stop = self.interrupt.stopped() => Err(stop.into()),
-            stop = until(self.deadline) => Err(stop.into()),
+            done = work => done,
+            stop = self.interrupt.stopped() => Err(stop),
+            stop = until(self.deadline) => Err(stop),
         }
     }
 

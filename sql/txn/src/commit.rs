@@ -75,6 +75,7 @@ pub(crate) async fn write_set(txn: &mut Transaction, catalog: &Catalog) -> Resul
     }
     Ok(WriteSet {
         begun: Some(txn.begun()),
+        after: txn.depends.unsettled(),
         fragments: fragments.into_values().collect(),
     })
 }

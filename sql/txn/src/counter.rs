@@ -84,7 +84,7 @@ impl Counter {
     pub(crate) fn take(&self, replication: &dyn Replication) -> Result<u64> {
         let mut state = self.state.lock();
         let state = &mut *state;
-        while let Some((ticket, upto)) = state.under_way.front_mut() {
+        while let Some((ticket, upto)) = state.under_way.front() {
             match ticket.try_outcome() {
                 None => break,
                 Some(Ok(_)) => {
@@ -128,6 +128,7 @@ pub(crate) fn reservation(term: Term, key: &[u8], number: &[u8]) -> Result<Write
     };
     Ok(WriteSet {
         begun: Some(term),
+        after: Vec::new(),
         fragments: vec![fragment],
     })
 }

@@ -61,7 +61,7 @@ pub use pending::{Check, CheckKind, Deferral};
 pub use prepared::{Decision, PreparedTransaction};
 pub use replication::{
     CommitSender, CommitTicket, FragmentWrites, ProofSender, ProofTicket, Replication, StageRef, StageSender, StageTicket, WriteSet,
-    office_lost,
+    office_lost, undone,
 };
 pub use rows::{Inserted, Locked, Seen};
 pub use slot::SessionSlot;

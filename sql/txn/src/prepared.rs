@@ -286,6 +286,7 @@ pub(crate) fn write_set(
     });
     Ok(WriteSet {
         begun: Some(term),
+        after: Vec::new(),
         fragments: fragments.collect(),
     })
 }

@@ -11,9 +11,11 @@ use curia_consensus::ReadLevel;
 use curia_consensus::ids::{Csn, GroupId, Index, Term};
 use curia_storage::state::StateStore;
 use curia_types::{Result, SqlError, SqlState};
+use parking_lot::Mutex;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Waker;
 use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 
@@ -74,6 +76,8 @@ pub trait Replication: Send + Sync + 'static {
     /// by other synchronisation) the first gets the lower CSN: sequences rely on this. The ticket resolves once the CSN is applied and
     /// published by [`Replication::applied`], or with the error that kept it from committing (53100 no space, 57P01 shutting down).
     /// The number of sets under way is bounded: above it the ticket just resolves later.
+    ///
+    /// A set fails, and nothing of it happens, when one of [`WriteSet::after`] has failed; their tickets say so before it is looked at.
     fn commit(&self, writes: WriteSet) -> CommitTicket;
 
     /// Hands a piece of a large write set over to be logged ahead of its fragment, without waiting. `payload` is an encoded fragment.
@@ -95,6 +99,8 @@ pub struct WriteSet {
     /// The term of the consul in which the transaction began to count on its locks. In another one it fails with 40001. `None` for
     /// what counts on nothing.
     pub begun: Option<Term>,
+    /// Commits handed over before this one whose writes it builds on. Where one of them failed, so does this one, with 40001.
+    pub after: Vec<CommitTicket>,
     /// One fragment for each participant group, ascending by group, no group twice.
     pub fragments: Vec<FragmentWrites>,
 }
@@ -119,9 +125,20 @@ pub struct StageRef {
     pub term: Term,
 }
 
-/// Resolves to a committed and applied CSN.
+/// Resolves to a committed and applied CSN. Clones wait for the same commit.
+#[derive(Clone, Debug)]
+pub struct CommitTicket(Arc<Mutex<UnderWay>>);
+
+/// The driver's end of a [`CommitTicket`]. Dropped without an answer it says that the outcome is unknown.
 #[derive(Debug)]
-pub struct CommitTicket(oneshot::Receiver<Result<Csn>>);
+pub struct CommitSender(CommitTicket);
+
+/// A commit and those who wait for it.
+#[derive(Debug, Default)]
+struct UnderWay {
+    outcome: Option<Result<Csn>>,
+    waiting: Vec<Waker>,
+}
 
 /// Resolves to the place of a stage record that is in the log.
 #[derive(Debug)]
@@ -165,24 +182,59 @@ pub fn office_lost() -> SqlError {
     )
 }
 
-/// The driver's end of a [`CommitTicket`].
-pub type CommitSender = oneshot::Sender<Result<Csn>>;
+/// A commit on which this one built did not happen.
+pub fn undone() -> SqlError {
+    SqlError::new(
+        SqlState::SERIALIZATION_FAILURE,
+        "could not serialize access because a concurrent update did not commit",
+    )
+    .hint("The transaction might succeed if retried.")
+}
+
 /// The driver's end of a [`StageTicket`].
 pub type StageSender = oneshot::Sender<Result<StageRef>>;
 
 impl CommitTicket {
     /// Both ends of a commit.
     pub fn pair() -> (CommitSender, CommitTicket) {
-        let (tx, rx) = oneshot::channel();
-        (tx, CommitTicket(rx))
+        let ticket = CommitTicket(Arc::default());
+        (CommitSender(ticket.clone()), ticket)
     }
     /// The outcome, if it is known: `None` while under way.
-    pub fn try_outcome(&mut self) -> Option<Result<Csn>> {
-        match self.0.try_recv() {
-            Ok(outcome) => Some(outcome),
-            Err(oneshot::error::TryRecvError::Empty) => None,
-            Err(oneshot::error::TryRecvError::Closed) => Some(Err(unknown())),
-        }
+    pub fn try_outcome(&self) -> Option<Result<Csn>> {
+        self.0.lock().outcome.clone()
+    }
+    /// Whether the outcome is not known yet.
+    pub fn is_under_way(&self) -> bool {
+        self.0.lock().outcome.is_none()
+    }
+    /// Whether it is known that it did not commit, or that nobody will know.
+    pub fn has_failed(&self) -> bool {
+        self.0.lock().outcome.as_ref().is_some_and(Result::is_err)
+    }
+    fn settle(&self, outcome: Result<Csn>) {
+        let waiting = {
+            let mut under_way = self.0.lock();
+            if under_way.outcome.is_some() {
+                return;
+            }
+            under_way.outcome = Some(outcome);
+            std::mem::take(&mut under_way.waiting)
+        };
+        waiting.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl CommitSender {
+    /// Tells the outcome to all who wait for it.
+    pub fn send(self, outcome: Result<Csn>) {
+        self.0.settle(outcome);
+    }
+}
+
+impl Drop for CommitSender {
+    fn drop(&mut self) {
+        self.0.settle(Err(unknown()));
     }
 }
 
@@ -202,8 +254,18 @@ impl StageTicket {
 
 impl Future for CommitTicket {
     type Output = Result<Csn>;
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(cx).map(|r| r.unwrap_or_else(|_| Err(unknown())))
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut under_way = self.0.lock();
+        match &under_way.outcome {
+            Some(outcome) => Poll::Ready(outcome.clone()),
+            None => {
+                // Who has stopped waiting is woken for nothing, once.
+                if !under_way.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+                    under_way.waiting.push(cx.waker().clone());
+                }
+                Poll::Pending
+            }
+        }
     }
 }
 

@@ -11,7 +11,7 @@
 //! Rows keyed by hidden row ids need no lock when inserted: nobody else can know the id.
 
 use crate::layout::{Entry, IndexLayout, TableLayout, entry_row_key, entry_value};
-use crate::lock::{LockStrength, LockWait};
+use crate::lock::{LockStrength, LockWait, Mode};
 use crate::row_id::encode_row_id;
 use crate::transaction::{Isolation, Transaction, concurrent};
 use crate::violation;
@@ -80,7 +80,10 @@ impl Transaction {
         seen: Seen,
     ) -> Result<Locked> {
         let storage = layout.storage();
-        if !self.lock_key(layout.table().oid, storage, row_key, strength, wait).await? {
+        let passes = self.may_pass(strength, wait, seen);
+        let mode = Mode::from(strength);
+        let mode = if passes { mode.passing() } else { mode };
+        if !self.lock_key_as(layout.table().oid, storage, row_key, mode, wait).await? {
             if wait == LockWait::SkipLocked {
                 return Ok(Locked::Skipped);
             }
@@ -97,6 +100,13 @@ impl Transaction {
                 Some(row) => Locked::Row(row),
                 None => Locked::Gone,
             });
+        }
+        if passes {
+            if let Some(row) = self.build_on(storage, row_key) {
+                return Ok(Locked::Row(row));
+            }
+        } else {
+            self.settle().await?; // it may have this lock for having passed
         }
         self.note_read(storage, row_key);
         let state = self.db.replication.state();

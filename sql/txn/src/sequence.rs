@@ -223,7 +223,7 @@ impl Sequences {
 impl Counter {
     /// Looks whether the reservation under way has become durable.
     fn settle(&mut self) {
-        match self.under_way.as_mut().and_then(CommitTicket::try_outcome) {
+        match self.under_way.as_ref().and_then(CommitTicket::try_outcome) {
             None => {}
             Some(Ok(_)) => {
                 self.durable = true;

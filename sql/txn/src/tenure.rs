@@ -85,6 +85,7 @@ impl Database {
             };
             let writes = WriteSet {
                 begun: Some(term),
+                after: Vec::new(),
                 fragments: vec![fragment],
             };
             self.replication.commit(writes).await?;

@@ -135,7 +135,11 @@ pub fn staged(group: u32, stages: Vec<StageRef>, rows: &[(&str, &str)]) -> Fragm
 }
 
 pub fn commit(driver: &Driver, fragments: Vec<FragmentWrites>) -> CommitTicket {
-    driver.commit(WriteSet { begun: None, fragments })
+    driver.commit(WriteSet {
+        begun: None,
+        after: Vec::new(),
+        fragments,
+    })
 }
 
 /// Commits one row in one group and waits for it.

@@ -69,7 +69,7 @@ impl Replication for Direct {
     }
     fn commit(&self, writes: WriteSet) -> CommitTicket {
         let (sender, ticket) = CommitTicket::pair();
-        let _ = sender.send(self.apply(writes));
+        sender.send(self.apply(writes));
         ticket
     }
     fn stage(&self, group: GroupId, payload: bytes::Bytes) -> StageTicket {

@@ -3,9 +3,20 @@
 //! A lock is an entry of one shard while somebody holds or awaits it, and nothing otherwise. Grants are first come, first served: a
 //! request waits behind an earlier waiter it conflicts with even when the holders would let it in. A transaction that holds a lock
 //! already and asks for more goes before the others, as nobody behind it could be served first.
+//!
+//! **Early release.** A transaction whose commit was handed over keeps its locks until that is applied, but says so of the rows that it
+//! updated, with what it made of them. A request that can go on from there ([`Mode::passing`]) does not wait for it:
+//!
+//! ```text
+//!   T1  update ── handed over ──────────────────── applied, released
+//!   T2     waits └► passes, update ── handed over ──────────────────── applied, released
+//!   T3     waits ─────────────────────────────────┘ any other request waits for T1 and T2 as ever
+//! ```
 
 use super::deadlock::{Waiting, WaitsFor};
 use super::mode::{LockStrength, TableLock};
+use crate::replication::CommitTicket;
+use bytes::Bytes;
 use curia_types::Result;
 use hashbrown::HashTable;
 use parking_lot::Mutex;
@@ -69,6 +80,10 @@ impl LockKey {
             bytes: Arc::from(bytes),
         }
     }
+    /// Whether it is another kind of lock than on a row or unique key.
+    pub(crate) fn is_of_no_row(&self) -> bool {
+        self.space >= ADVISORY
+    }
     fn is(&self, space: u32, bytes: &[u8]) -> bool {
         self.space == space && *self.bytes == *bytes
     }
@@ -88,6 +103,15 @@ pub(crate) struct Mode {
     pub(crate) conflicts: u8,
     /// Name in messages.
     pub(crate) name: &'static str,
+    /// It needs not wait for who has handed over what became of the row.
+    passes: bool,
+}
+
+impl Mode {
+    /// The same for a request that goes on from what was handed over: see [`LockTable::handed_over`].
+    pub(crate) fn passing(self) -> Mode {
+        Mode { passes: true, ..self }
+    }
 }
 
 impl From<LockStrength> for Mode {
@@ -96,6 +120,7 @@ impl From<LockStrength> for Mode {
             bit: s.bit(),
             conflicts: s.conflicts(),
             name: "ShareLock",
+            passes: false,
         }
     }
 }
@@ -106,15 +131,48 @@ impl From<TableLock> for Mode {
             bit: m.bit(),
             conflicts: m.conflicts(),
             name: m.name(),
+            passes: false,
         }
     }
 }
 
 struct Entry {
     key: LockKey,
-    /// Each owner once, with the bits of all modes it holds.
-    holders: Vec<(Owner, u8)>,
+    /// Each owner once.
+    holders: Vec<Holder>,
     waiters: VecDeque<Waiter>,
+}
+
+struct Holder {
+    owner: Owner,
+    /// All modes that it holds.
+    bits: u8,
+    /// It holds them for no other reason than that its commit is under way.
+    handed_over: Option<HandedOver>,
+}
+
+/// What became of a row in a commit that is under way.
+#[derive(Clone)]
+pub(crate) struct HandedOver {
+    pub(crate) row: Bytes,
+    pub(crate) ticket: CommitTicket,
+    /// Counts those who hand over the same row while others of them are under way.
+    order: u64,
+}
+
+impl Holder {
+    fn new(owner: Owner, bits: u8) -> Holder {
+        Holder {
+            owner,
+            bits,
+            handed_over: None,
+        }
+    }
+
+    /// Whether it keeps somebody else's request waiting.
+    fn blocks(&self, owner: Owner, mode: Mode) -> bool {
+        self.owner != owner && self.bits & mode.conflicts != 0 && !(mode.passes && self.handed_over.is_some())
+    }
 }
 
 struct Waiter {
@@ -197,7 +255,7 @@ impl LockTable {
             };
             let entry = Entry {
                 key: key.clone(),
-                holders: vec![(owner, mode.bit)],
+                holders: vec![Holder::new(owner, mode.bit)],
                 waiters: VecDeque::new(),
             };
             shard.insert_unique(hash, entry, |e| e.key.hash);
@@ -224,17 +282,14 @@ impl LockTable {
     pub(crate) fn insert_granted(&self, owner: Owner, key: LockKey, bits: u8) {
         let mut shard = self.shard(key.hash).lock();
         match shard.find_mut(key.hash, |e| e.key == key) {
-            Some(entry) => match entry.holders.iter_mut().find(|(o, _)| *o == owner) {
-                Some((_, held)) => *held |= bits,
-                None => entry.holders.push((owner, bits)),
-            },
+            Some(entry) => entry.add(owner, bits),
             None => {
                 let hash = key.hash;
                 shard.insert_unique(
                     hash,
                     Entry {
                         key,
-                        holders: vec![(owner, bits)],
+                        holders: vec![Holder::new(owner, bits)],
                         waiters: VecDeque::new(),
                     },
                     |e| e.key.hash,
@@ -247,13 +302,36 @@ impl LockTable {
     pub(crate) fn transfer(&self, from: Owner, to: Owner, key: &LockKey) -> u8 {
         let mut shard = self.shard(key.hash).lock();
         let entry = shard.find_mut(key.hash, |e| e.key == *key);
-        match entry.and_then(|e| e.holders.iter_mut().find(|(o, _)| *o == from)) {
-            Some((owner, modes)) => {
-                *owner = to;
-                *modes
+        match entry.and_then(|e| e.holders.iter_mut().find(|h| h.owner == from)) {
+            Some(holder) => {
+                holder.owner = to;
+                holder.bits
             }
             None => 0,
         }
+    }
+
+    /// The owner's commit was handed over, with this row at the key. Whoever can go on from there is served.
+    pub(crate) fn hand_over(&self, owner: Owner, key: &LockKey, row: Bytes, ticket: CommitTicket) {
+        let mut wake = Vec::new();
+        if let Some(entry) = self.shard(key.hash).lock().find_mut(key.hash, |e| e.key == *key) {
+            let order = entry.handed_over().map_or(0, |newest| newest.order + 1);
+            // Whoever may have changed a key of the row keeps everybody out.
+            let updates = |h: &&mut Holder| h.owner == owner && h.bits & LockStrength::Update.bit() == 0;
+            if let Some(holder) = entry.holders.iter_mut().find(updates) {
+                holder.handed_over = Some(HandedOver { row, ticket, order });
+                entry.serve(&mut wake);
+            }
+        }
+        wake.into_iter().for_each(Waker::wake);
+    }
+
+    /// The newest row at a key that is handed over and not known to be applied. To be asked by a holder who passed: then nothing newer
+    /// can come.
+    pub(crate) fn handed_over(&self, space: u32, bytes: &[u8]) -> Option<HandedOver> {
+        let hash = hash(space, bytes);
+        let shard = self.shard(hash).lock();
+        shard.find(hash, |e| e.key.is(space, bytes))?.handed_over().cloned()
     }
 
     /// Gives back all that the owner holds on a key and serves those who wait.
@@ -270,9 +348,9 @@ impl LockTable {
                 return;
             };
             let entry = slot.get_mut();
-            if let Some(at) = entry.holders.iter().position(|(o, _)| *o == owner) {
-                entry.holders[at].1 &= !bits;
-                if entry.holders[at].1 == 0 {
+            if let Some(at) = entry.holders.iter().position(|h| h.owner == owner) {
+                entry.holders[at].bits &= !bits;
+                if entry.holders[at].bits == 0 {
                     entry.holders.swap_remove(at);
                 }
             }
@@ -296,7 +374,7 @@ impl LockTable {
                 Listed {
                     space: e.key.space,
                     bytes: e.key.bytes.clone(),
-                    holders: e.holders.clone(),
+                    holders: e.holders.iter().map(|h| (h.owner, h.bits)).collect(),
                     waiters: e
                         .waiters
                         .iter()
@@ -327,11 +405,7 @@ impl LockTable {
             return Vec::new();
         };
         let mode = entry.waiters[at].mode;
-        let holders = entry
-            .holders
-            .iter()
-            .filter(|(o, bits)| *o != owner && bits & mode.conflicts != 0)
-            .map(|(o, _)| *o);
+        let holders = entry.holders.iter().filter(|h| h.blocks(owner, mode)).map(|h| h.owner);
         let ahead = entry
             .waiters
             .iter()
@@ -387,18 +461,27 @@ fn covers(space: u32, held: u8, wanted: Mode) -> bool {
 
 impl Entry {
     fn held_by(&self, owner: Owner) -> u8 {
-        self.holders.iter().find(|(o, _)| *o == owner).map_or(0, |(_, bits)| *bits)
+        self.holders.iter().find(|h| h.owner == owner).map_or(0, |h| h.bits)
+    }
+
+    /// See [`LockTable::handed_over`].
+    fn handed_over(&self) -> Option<&HandedOver> {
+        let handed_over = self.holders.iter().filter_map(|h| h.handed_over.as_ref());
+        handed_over.filter(|h| h.ticket.is_under_way()).max_by_key(|h| h.order)
     }
 
     fn admits(&self, owner: Owner, mode: Mode, holds: bool) -> bool {
-        self.holders.iter().all(|(o, bits)| *o == owner || bits & mode.conflicts == 0)
-            && (holds || self.waiters.iter().all(|w| w.mode.bit & mode.conflicts == 0))
+        !self.holders.iter().any(|h| h.blocks(owner, mode)) && (holds || self.waiters.iter().all(|w| w.mode.bit & mode.conflicts == 0))
     }
 
     fn grant(&mut self, owner: Owner, mode: Mode) {
-        match self.holders.iter_mut().find(|(o, _)| *o == owner) {
-            Some((_, bits)) => *bits |= mode.bit,
-            None => self.holders.push((owner, mode.bit)),
+        self.add(owner, mode.bit);
+    }
+
+    fn add(&mut self, owner: Owner, bits: u8) {
+        match self.holders.iter_mut().find(|h| h.owner == owner) {
+            Some(holder) => holder.bits |= bits,
+            None => self.holders.push(Holder::new(owner, bits)),
         }
     }
 
@@ -408,7 +491,7 @@ impl Entry {
         let mut at = 0;
         while at < self.waiters.len() {
             let (owner, mode) = (self.waiters[at].owner, self.waiters[at].mode);
-            let free = self.holders.iter().all(|(o, bits)| *o == owner || bits & mode.conflicts == 0);
+            let free = !self.holders.iter().any(|h| h.blocks(owner, mode));
             if free && still_waiting & mode.conflicts == 0 {
                 if let Some(waiter) = self.waiters.remove(at) {
                     self.grant(owner, mode);

@@ -32,6 +32,7 @@ impl Transaction {
         if writes.fragments.is_empty() {
             return self.without_writes().await; // all that had left memory was undone
         }
+        let updated = self.rows_to_hand_over()?;
         let (Some(mut holdings), changes) = (self.holdings.take(), std::mem::take(&mut self.changes)) else {
             return Err(SqlError::internal("a transaction was committed twice"));
         };
@@ -57,6 +58,7 @@ impl Transaction {
             }
         };
         self.serial = None;
+        holdings.hand_over(updated, &ticket);
         let under_way = UnderWay {
             inner: Some((ticket, changes, holdings)),
         };
@@ -87,6 +89,7 @@ impl Transaction {
 
     /// What a transaction without writes, or that undid them, has seen is one state: its snapshot, or today's too.
     pub(super) async fn without_writes(&mut self) -> Result<Committed> {
+        self.settle().await?;
         self.prove().await?;
         if let Some(serial) = self.serial.as_ref().filter(|s| !s.reads.is_of_snapshot())
             && let Some(conflict) = self.recent.check(&serial.reads, serial.registered.snapshot)?

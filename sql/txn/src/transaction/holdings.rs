@@ -3,8 +3,10 @@
 use crate::database::Database;
 use crate::lock::{LockKey, Owner};
 use crate::prepared::strongly_locked;
+use crate::replication::CommitTicket;
 use crate::serial::Recorded;
 use crate::slot::SessionSlot;
+use bytes::Bytes;
 use curia_catalog::{Change, Oid};
 use curia_consensus::ids::{Csn, Term};
 use std::sync::Arc;
@@ -173,6 +175,13 @@ impl Holdings {
             }
         }
         other.announced.append(&mut self.announced);
+    }
+
+    /// Lets others go on from rows that are in a commit under way; `rows` by the places of their locks.
+    pub(super) fn hand_over(&self, rows: Vec<(usize, Bytes)>, ticket: &CommitTicket) {
+        for (at, row) in rows {
+            self.db.locks.hand_over(self.owner, &self.keys[at].0, row, ticket.clone());
+        }
     }
 
     /// The transaction committed: others may see what it did.

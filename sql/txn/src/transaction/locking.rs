@@ -99,11 +99,16 @@ impl Transaction {
         strength: LockStrength,
         wait: LockWait,
     ) -> Result<bool> {
+        self.lock_key_as(table, storage, key, strength.into(), wait).await
+    }
+
+    /// The same in a mode that may be special.
+    pub(crate) async fn lock_key_as(&mut self, table: Oid, storage: StorageId, key: &[u8], mode: Mode, wait: LockWait) -> Result<bool> {
         if self.fresh.contains(&storage) || self.escalated.contains(&table) {
             return Ok(true);
         }
         let before = self.locks_held();
-        if !self.lock(storage.0, key, strength.into(), wait).await? {
+        if !self.lock(storage.0, key, mode, wait).await? {
             return Ok(false);
         }
         if self.locks_held() == before {

@@ -3,6 +3,7 @@
 //! - [`locking`]: its locks; [`holdings`]: what it holds until its end.
 //! - [`savepoint`]: what it may undo, a statement or back to a savepoint.
 //! - [`finish`]: commit and rollback.
+//! - [`depends`]: building on commits that are under way.
 //! - [`proof`]: when what was read may be answered; [`away`]: transactions that read elsewhere than on the consul, or in the past.
 //!
 //! How a session runs a statement:
@@ -45,6 +46,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod away;
+mod depends;
 mod finish;
 mod holdings;
 mod locking;
@@ -55,6 +57,7 @@ mod savepoint;
 use away::Away;
 pub use away::snapshot_too_old;
 pub(crate) use away::unreadable;
+use depends::Depends;
 pub use finish::Committed;
 pub(crate) use holdings::{Detached, Holdings};
 use proof::Proof;
@@ -107,6 +110,7 @@ pub struct Transaction {
     proof: Proof,
     /// Rows were answered without one.
     owes_proof: bool,
+    pub(crate) depends: Depends,
     /// There in a transaction that takes no part in the consul's locks.
     away: Option<Away>,
     pub(crate) buffer: Option<Arc<WriteBuffer>>,
@@ -161,6 +165,7 @@ impl Transaction {
             replacements: db.replication.state().replacements(),
             proof: Proof::Due,
             owes_proof: false,
+            depends: Depends::default(),
             away: None,
             db,
             buffer: None,

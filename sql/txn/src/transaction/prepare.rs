@@ -33,6 +33,7 @@ impl Transaction {
     /// `max_prepared_transactions`. On an error nothing of the transaction happened, except 08007. Errors: 0A000, 22023, 42710, 53200,
     /// 54000, 55000, and those of a commit.
     pub async fn prepare(mut self, mut what: PreparedTransaction, limit: usize) -> Result<()> {
+        self.settle().await?;
         what.txid = self.txid()?;
         let tenure = self.db.tenure.load_full();
         if tenure.term != self.begun {

@@ -82,8 +82,29 @@ impl Direct {
     pub fn let_go(&self) {
         let held = self.inner.lock().held.take().unwrap_or_default();
         for (writes, sender) in held {
-            let _ = sender.send(self.apply(writes));
+            sender.send(self.apply(writes));
         }
+    }
+    /// The oldest commit that waits gets its outcome: it applies, or fails as at a loss of office.
+    pub fn decide_next(&self, commits: bool) {
+        let (writes, sender) = self.inner.lock().held.as_mut().unwrap().remove(0);
+        match commits {
+            true => sender.send(self.apply(writes)),
+            false => drop(sender),
+        }
+    }
+    /// The newest commit that waits is looked at before the others, and refused. How many are left.
+    pub fn refuse_last(&self) -> usize {
+        let mut inner = self.inner.lock();
+        let held = inner.held.as_mut().unwrap();
+        let (writes, sender) = held.pop().unwrap();
+        assert!(writes.after.iter().any(CommitTicket::has_failed));
+        sender.send(Err(undone()));
+        held.len()
+    }
+    /// Commits that wait.
+    pub fn waiting(&self) -> usize {
+        self.inner.lock().held.as_ref().map_or(0, Vec::len)
     }
     /// Stage records that keep the log from being truncated.
     pub fn open_stages(&self) -> usize {
@@ -102,6 +123,10 @@ impl Direct {
         if let Some(error) = &inner.refuse {
             return Err(error.clone());
         }
+        if writes.after.iter().any(CommitTicket::has_failed) {
+            return Err(undone());
+        }
+        assert!(!writes.after.iter().any(CommitTicket::is_under_way), "commits apply in order");
         assert!(!writes.fragments.is_empty(), "a transaction needs at least one fragment");
         let csn = Csn(inner.next);
         let mut batch = ApplyBatch::new();
@@ -141,7 +166,7 @@ impl Replication for Direct {
             Some(held) => held.push((writes, sender)),
             None => {
                 drop(inner);
-                let _ = sender.send(self.apply(writes));
+                sender.send(self.apply(writes));
             }
         }
         ticket

@@ -6,11 +6,14 @@
 //! Who waits is a transaction. What it waits for may belong to a session (advisory locks): that waits if its transaction does.
 
 use super::listing::advisory_mode;
-use super::table::{ADVISORY, LockKey, LockTable, Mode, Owner, TABLES};
+use super::table::{ADVISORY, Identity, LockKey, LockTable, Mode, Owner, TABLES};
 use crate::advisory::AdvisoryKey;
+use crate::database::Database;
+use crate::slot::SessionSlot;
 use curia_types::{Result, SqlError, SqlState};
 use hashbrown::{HashMap, HashSet};
 use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 
 /// Every wait under way, by waiter.
 #[derive(Default)]
@@ -25,14 +28,12 @@ pub(super) struct Waits {
 }
 
 /// One wait.
-#[derive(Clone, Debug)]
 pub(super) struct Waiting {
     pub(super) key: LockKey,
     /// Who will own it: the transaction, or its session.
     pub(super) owner: Owner,
     pub(super) mode: Mode,
-    pub(super) process_id: i32,
-    pub(super) txid: u64,
+    pub(super) slot: Arc<SessionSlot>,
 }
 
 impl WaitsFor {
@@ -43,13 +44,14 @@ impl WaitsFor {
 
 impl Waits {
     /// Notes a wait that is queued already, unless it closes a cycle.
-    pub(super) fn add(&mut self, table: &LockTable, owner: Owner, waiting: Waiting) -> Result<()> {
+    pub(super) fn add(&mut self, table: &LockTable, who: Identity<'_>, waiting: Waiting) -> Result<()> {
+        let owner = who.transaction;
         self.waiting.insert(owner, waiting);
         self.sessions.insert(owner.session(), owner);
         match self.cycle(table, owner) {
             None => Ok(()),
             Some(cycle) => {
-                let error = self.report(&cycle);
+                let error = self.report(&cycle, who.database);
                 self.remove(owner);
                 Err(error)
             }
@@ -107,7 +109,7 @@ impl Waits {
     }
 
     /// The error as PostgreSQL words it: a line for each wait of the cycle.
-    fn report(&self, cycle: &[Owner]) -> SqlError {
+    fn report(&self, cycle: &[Owner], database: &Database) -> SqlError {
         let waits: Vec<&Waiting> = cycle.iter().filter_map(|o| self.waiting.get(o)).collect();
         let lines: Vec<String> = waits
             .iter()
@@ -128,9 +130,11 @@ impl Waits {
                         let form = AdvisoryKey::from_bytes(&w.key.bytes).map_or(0, |key| key.form);
                         format!("{mode} on advisory lock [5,{},{},{form}]", number(0), number(4))
                     }
-                    _ => format!("ShareLock on transaction {}", by.txid),
+                    // Without room for a number it stays unknown.
+                    _ => format!("ShareLock on transaction {}", by.slot.txid(database).ok().flatten().unwrap_or(0)),
                 };
-                format!("Process {} waits for {what}; blocked by process {}.", w.process_id, by.process_id)
+                let (waits, blocks) = (w.slot.process_id(), by.slot.process_id());
+                format!("Process {waits} waits for {what}; blocked by process {blocks}.")
             })
             .collect();
         SqlError::new(SqlState::DEADLOCK_DETECTED, "deadlock detected")

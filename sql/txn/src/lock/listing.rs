@@ -10,7 +10,7 @@ use crate::advisory::AdvisoryKey;
 use crate::database::Database;
 use crate::slot::SessionSlot;
 use curia_catalog::Oid;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -66,6 +66,7 @@ impl Database {
     pub fn list_locks(&self) -> Vec<ListedLock> {
         let slots: HashMap<u32, Arc<SessionSlot>> = self.snapshots.slots().into_iter().map(|s| (s.owner().session(), s)).collect();
         let mut out = Vec::new();
+        let mut waiting = HashSet::new();
         for entry in self.locks.entries() {
             let held = |owner: Owner, bits: u8, out: &mut Vec<ListedLock>, target: LockTarget, name: &dyn Fn(u8) -> &'static str| {
                 for bit in (0..8).map(|n| 1u8 << n).filter(|bit| bits & bit != 0) {
@@ -101,6 +102,7 @@ impl Database {
                 }
             };
             for waiter in &entry.waiters {
+                waiting.insert(waiter.owner.session());
                 let mode = match entry.space {
                     ADVISORY => advisory_mode(waiter.mode.bit),
                     _ => waiter.mode.name,
@@ -122,7 +124,11 @@ impl Database {
                 }
             }
             let own = listed(&slots, owner, LockTarget::Transaction(None), "ExclusiveLock", true);
-            if let Some(txid) = slot.assigned_txid() {
+            let txid = match waiting.contains(&owner.session()) {
+                true => slot.txid(self).ok().flatten(), // who waits has a number in PostgreSQL
+                false => slot.assigned_txid(),
+            };
+            if let Some(txid) = txid {
                 out.push(ListedLock {
                     target: LockTarget::Transaction(Some(txid)),
                     ..own.clone()

@@ -15,7 +15,9 @@
 
 use super::deadlock::{Waiting, WaitsFor};
 use super::mode::{LockStrength, TableLock};
+use crate::database::Database;
 use crate::replication::CommitTicket;
+use crate::slot::SessionSlot;
 use bytes::Bytes;
 use curia_types::Result;
 use hashbrown::HashTable;
@@ -223,11 +225,11 @@ pub(crate) struct Blocked<'a> {
 }
 
 /// The transaction that a request is made in. It is who waits, also where its session will own the lock.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Identity {
+pub(crate) struct Identity<'a> {
     pub(crate) transaction: Owner,
-    pub(crate) process_id: i32,
-    pub(crate) txid: u64,
+    pub(crate) slot: &'a Arc<SessionSlot>,
+    /// Numbers transactions that a message names.
+    pub(crate) database: &'a Database,
 }
 
 impl LockTable {
@@ -510,7 +512,7 @@ impl Entry {
 impl<'a> Blocked<'a> {
     /// Queues up and waits; gives the key, now held in the mode asked for. 40P01 when the wait would close a cycle. Dropping the future
     /// leaves the queue.
-    pub(crate) async fn wait(self, who: Identity) -> Result<LockKey> {
+    pub(crate) async fn wait(self, who: Identity<'_>) -> Result<LockKey> {
         match self.queue(who)? {
             Queued::Granted(key) => Ok(key),
             Queued::Waiting(pending) => {
@@ -521,7 +523,7 @@ impl<'a> Blocked<'a> {
         }
     }
 
-    fn queue(self, who: Identity) -> Result<Queued<'a>> {
+    fn queue(self, who: Identity<'_>) -> Result<Queued<'a>> {
         let Blocked { table, key, mode, owner } = self;
         let cell = Arc::new(Cell::default());
         let mut graph = table.waits.lock();
@@ -574,10 +576,9 @@ impl<'a> Blocked<'a> {
             key: pending.key.clone(),
             owner,
             mode,
-            process_id: who.process_id,
-            txid: who.txid,
+            slot: who.slot.clone(),
         };
-        let verdict = graph.add(table, who.transaction, waiting);
+        let verdict = graph.add(table, who, waiting);
         drop(graph);
         verdict?;
         Ok(Queued::Waiting(pending))

@@ -78,8 +78,8 @@ impl Transaction {
     pub(crate) async fn wait_for(&mut self, blocked: Blocked<'_>) -> Result<LockKey> {
         let who = Identity {
             transaction: self.owner,
-            process_id: self.slot.process_id(),
-            txid: self.txid()?,
+            slot: &self.slot,
+            database: &self.db,
         };
         let waiting = blocked.wait(who);
         match self.options.lock_timeout {

@@ -395,6 +395,7 @@ impl Session {
     /// Runs a statement up to its first row.
     pub(crate) async fn run<O: Output>(&mut self, prepared: &Prepared, params: Arc<[Datum]>, out: &mut O) -> Result<Ran, Stop> {
         let commits_next = std::mem::take(&mut self.commits_next);
+        self.unsettled = None;
         refuse_while_moving(self.interrupt(), prepared.statement())?;
         let ran = match prepared.statement() {
             Some(s) if s.is_bindable() => self.try_plan(prepared, params, out).await?,

@@ -108,9 +108,14 @@ pub fn said(output: &Output) -> String {
 
 /// A connection, when it can be had again.
 pub async fn connect_again(server: &Server) -> Client {
+    reconnect(&format!("postgresql://curia@{}/curia", server.sql)).await
+}
+
+/// The same by the server's address.
+pub async fn reconnect(door: &str) -> Client {
     let from = Instant::now();
     loop {
-        match tokio_postgres::connect(&format!("postgresql://curia@{}/curia", server.sql), NoTls).await {
+        match tokio_postgres::connect(door, NoTls).await {
             Ok((client, connection)) => {
                 tokio::spawn(async move {
                     let _ = connection.await; // tests kill servers

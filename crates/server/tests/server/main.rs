@@ -12,6 +12,7 @@ mod doors;
 mod durability;
 mod exposure;
 mod full_disk;
+mod hot_row;
 mod house;
 mod operations;
 mod prepared;

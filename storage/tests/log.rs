@@ -638,3 +638,47 @@ fn a_dropped_log_is_gone_and_holds_no_segment() {
         log = again;
     }
 }
+
+#[test]
+fn what_was_there_is_read_while_a_batch_is_on_its_way() {
+    let files = ForgetfulFiles::new();
+    let (mut log, _) = open(&files, 1);
+    log.append(None, &[append(GROUP, 1, 1, "old")]).unwrap();
+    let mut on_its_way = 0;
+    // Large ones, so that the log rolls over with some of them.
+    for index in 2..20 {
+        let writes = [append(GROUP, index, 1, &"x".repeat(5 << 10))];
+        let mut flight = log.begin(None, &writes).unwrap().unwrap();
+        assert_eq!(log.read(GROUP, Index(1)).unwrap(), entry(1, 1, "old"));
+        assert_eq!(log.read(GROUP, Index(index - 1)).unwrap().index, Index(index - 1));
+        assert!(matches!(log.read(GROUP, Index(index)), Err(StorageError::NoEntry { .. })));
+        assert_eq!(log.read_range(GROUP, Index(0), Index(99), 1 << 20).unwrap().len() as u64, index - 1);
+        flight.write();
+        assert!(
+            matches!(log.read(GROUP, Index(index)), Err(StorageError::NoEntry { .. })),
+            "it isn't known yet"
+        );
+        log.finish(flight, None, &writes).unwrap();
+        assert_eq!(log.read(GROUP, Index(index)).unwrap().index, Index(index));
+        on_its_way += 1;
+    }
+    files.crash(Crash::LoseAll);
+    assert_eq!(replayed(&open(&files, 2).0).len(), on_its_way + 1);
+}
+
+#[test]
+fn a_batch_that_nobody_finished_leaves_a_log_that_takes_no_more() {
+    let files = ForgetfulFiles::new();
+    let (mut log, _) = open(&files, 1);
+    let writes = [append(GROUP, 1, 1, "a")];
+    drop(log.begin(None, &writes).unwrap());
+    assert!(matches!(log.append(None, &writes), Err(StorageError::Poisoned)));
+    drop(log);
+    let (mut log, _) = open(&files, 2);
+    log.append(None, &writes).unwrap();
+    // One that was never written is not known either.
+    let writes = [append(GROUP, 2, 1, "b")];
+    let flight = log.begin(None, &writes).unwrap().unwrap();
+    assert!(log.finish(flight, None, &writes).is_err());
+    assert!(matches!(log.append(None, &writes), Err(StorageError::Poisoned)));
+}

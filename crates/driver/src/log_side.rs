@@ -198,8 +198,12 @@ impl Drop for LogSide {
 impl Shared {
     fn append(&self, hard_state: Option<&HardState>, writes: &[Write]) -> Result<(), StorageError> {
         let begun = Instant::now();
+        let flight = self.store.lock().begin(hard_state, writes)?;
+        let Some(mut flight) = flight else { return Ok(()) };
+        // Without the lock: whoever reads a stage record, or entries for another server, waits for no disk but its own read's.
+        flight.write();
         let mut store = self.store.lock();
-        store.append(hard_state, writes)?;
+        store.finish(flight, hard_state, writes)?;
         self.bytes.store(store.live_bytes(), Ordering::Relaxed);
         drop(store);
         measure::synced(writes.len(), begun.elapsed());

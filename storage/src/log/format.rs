@@ -232,6 +232,11 @@ impl BatchWriter {
         self.bytes.len()
     }
 
+    /// The batch, once it is sealed.
+    pub(super) fn sealed(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Fills in the header and all checksums.
     pub(super) fn seal(&mut self, segment: u64, number: u64, durable: u64, salt: u64) -> Result<&[u8]> {
         let body_bytes = u32::try_from(self.bytes.len() - BATCH_HEADER_BYTES)

@@ -42,7 +42,7 @@ use curia_consensus::{Base, HardState, LogId};
 use crate::error::{Result, StorageError};
 
 pub use format::{fuzz_batch, fuzz_segment_header};
-pub use store::{LogStore, Replayed};
+pub use store::{Flight, LogStore, Replayed};
 
 /// How the log is kept.
 #[derive(Clone, Debug)]

@@ -55,6 +55,7 @@ impl LogStore {
             holes: Vec::new(),
             sealed: false,
             writer: BatchWriter::default(),
+            flying: false,
             poisoned: false,
             _lock: lock,
         };

@@ -41,6 +41,8 @@ pub struct LogStore {
     /// Whether the last batch was empty, so that everything before it is known durable.
     pub(super) sealed: bool,
     pub(super) writer: BatchWriter,
+    /// A batch is on its way.
+    pub(super) flying: bool,
     pub(super) poisoned: bool,
     pub(super) _lock: Box<dyn FileLock>,
 }
@@ -52,9 +54,25 @@ impl LogStore {
     /// [`StorageError::NoSpace`]: nothing was changed and the same call may succeed later. [`StorageError::Io`] and then
     /// [`StorageError::Poisoned`]: it is not known what is on the disk; only a restart finds out.
     pub fn append(&mut self, hard_state: Option<&HardState>, writes: &[Write]) -> Result<()> {
-        if hard_state.is_none() && writes.is_empty() {
-            return Ok(());
+        match self.begin(hard_state, writes)? {
+            None => Ok(()),
+            Some(mut flight) => {
+                flight.write();
+                self.finish(flight, hard_state, writes)
+            }
         }
+    }
+
+    /// The first third of [`LogStore::append`]: composes the batch. Then it is written with [`Flight::write`], which needs nothing of the
+    /// store, so that others read meanwhile what was there before; then [`LogStore::finish`] with the same arguments. One batch at a time.
+    ///
+    /// # Errors
+    /// As [`LogStore::append`]; nothing was changed.
+    pub fn begin(&mut self, hard_state: Option<&HardState>, writes: &[Write]) -> Result<Option<Flight>> {
+        if hard_state.is_none() && writes.is_empty() {
+            return Ok(None);
+        }
+        self.check_sound()?;
         self.writer.clear();
         // Each batch repeats it, so that damage of an earlier one hides no promise.
         if let Some(state) = hard_state.or(self.hard_state.as_ref()) {
@@ -74,7 +92,15 @@ impl LogStore {
                     .record(Kind::DropLog, |out| out.extend_from_slice(&log.to_u32().to_le_bytes()))?,
             }
         }
-        let position = self.write_batch()?;
+        self.take_off().map(Some)
+    }
+
+    /// The last third of [`LogStore::append`]: what was written is known from now on.
+    ///
+    /// # Errors
+    /// As [`LogStore::append`].
+    pub fn finish(&mut self, flight: Flight, hard_state: Option<&HardState>, writes: &[Write]) -> Result<()> {
+        let position = self.land(flight)?;
         self.sealed = false;
         if let Some(state) = hard_state {
             self.hard_state = Some(*state);
@@ -349,11 +375,22 @@ impl LogStore {
     }
 
     fn check_sound(&self) -> Result<()> {
-        if self.poisoned { Err(StorageError::Poisoned) } else { Ok(()) }
+        // One that is on its way while another begins was given up by whoever wrote it.
+        match self.poisoned || self.flying {
+            true => Err(StorageError::Poisoned),
+            false => Ok(()),
+        }
     }
 
-    /// Writes and syncs the batch in `writer`; gives where it begins. Rolls over to the next segment if need be.
+    /// Writes and syncs the batch in `writer`; gives where it begins.
     fn write_batch(&mut self) -> Result<Position> {
+        let mut flight = self.take_off()?;
+        flight.write();
+        self.land(flight)
+    }
+
+    /// The batch in `writer`, ready to be written. Rolls over to the next segment if need be.
+    fn take_off(&mut self) -> Result<Flight> {
         self.check_sound()?;
         let mut checkpoint = BatchWriter::default();
         self.write_checkpoint(&mut checkpoint)?;
@@ -373,40 +410,44 @@ impl LogStore {
         let (salt, durable) = (self.options.salt, self.last_batch);
         let mut number = self.last_batch + 1;
         let segment = self.segments.back_mut().ok_or(StorageError::Poisoned)?;
-        let mut at = segment.end;
-        let mut buffer;
-        let bytes = if begins {
+        let mut in_front = Vec::new();
+        if begins {
             // Two batches in one write: neither is known durable when the other is written.
-            buffer = checkpoint.seal(segment.number, number, durable, salt)?.to_vec();
-            at += buffer.len() as u64;
+            in_front = checkpoint.seal(segment.number, number, durable, salt)?.to_vec();
             number += 1;
-            buffer.extend_from_slice(self.writer.seal(segment.number, number, durable, salt)?);
-            &buffer[..]
-        } else {
-            self.writer.seal(segment.number, number, durable, salt)?
-        };
-        if let Err(error) = segment.file.write_at(bytes, segment.end) {
-            let error = StorageError::io("write", &segment.path, error);
+        }
+        self.writer.seal(segment.number, number, durable, salt)?;
+        self.flying = true;
+        Ok(Flight {
+            file: segment.file.clone(),
+            path: segment.path.clone(),
+            offset: segment.end,
+            in_front,
+            batch: std::mem::take(&mut self.writer),
+            number,
+            segment: segment.number,
+            outcome: Err(StorageError::Poisoned),
+        })
+    }
+
+    /// Where a batch that was written begins.
+    fn land(&mut self, flight: Flight) -> Result<Position> {
+        self.flying = false;
+        let (in_front, whole) = (flight.in_front.len() as u64, flight.bytes());
+        self.writer = flight.batch;
+        if let Err(error) = flight.outcome {
             // Space was there when the segment was made; where a file system needs more all the same, the place is still
             // free and may be written again.
             self.poisoned = !error.is_no_space();
             return Err(error);
         }
-        if let Err(error) = segment.file.sync_data() {
-            self.poisoned = true;
-            return Err(StorageError::Io {
-                action: "sync",
-                path: segment.path.clone(),
-                source: error,
-            });
-        }
-        let position = Position {
-            segment: segment.number,
-            offset: at,
-        };
-        segment.end += bytes.len() as u64;
-        self.last_batch = number;
-        Ok(position)
+        let segment = self.segments.back_mut().ok_or(StorageError::Poisoned)?;
+        segment.end = flight.offset + whole;
+        self.last_batch = flight.number;
+        Ok(Position {
+            segment: flight.segment,
+            offset: flight.offset + in_front,
+        })
     }
 
     fn current(&self) -> Result<&Segment> {
@@ -428,6 +469,48 @@ impl LogStore {
             }
         }
         Ok(())
+    }
+}
+
+/// A batch on its way to the disk.
+pub struct Flight {
+    file: Arc<dyn LayerFile>,
+    path: PathBuf,
+    /// Where it goes.
+    offset: u64,
+    /// The batch that its segment begins with.
+    in_front: Vec<u8>,
+    batch: BatchWriter,
+    /// Its number.
+    number: u64,
+    segment: u64,
+    outcome: Result<()>,
+}
+
+impl Flight {
+    /// Writes it and makes it durable; [`LogStore::finish`] tells what came of it.
+    pub fn write(&mut self) {
+        self.outcome = self.write_out();
+    }
+
+    fn write_out(&mut self) -> Result<()> {
+        let batch = self.batch.sealed();
+        let written = if self.in_front.is_empty() {
+            self.file.write_at(batch, self.offset)
+        } else {
+            self.file.write_at(&[&self.in_front, batch].concat(), self.offset)
+        };
+        written.map_err(|error| StorageError::io("write", &self.path, error))?;
+        // Not by `io`: after a failed sync there is nothing to be tried again, whatever the reason.
+        self.file.sync_data().map_err(|source| StorageError::Io {
+            action: "sync",
+            path: self.path.clone(),
+            source,
+        })
+    }
+
+    fn bytes(&self) -> u64 {
+        (self.in_front.len() + self.batch.sealed().len()) as u64
     }
 }
 

@@ -7,6 +7,26 @@ use curia_consensus::ids::Csn;
 
 use crate::standing::Examined;
 
+/// Shows what counts rare events from the start on, so that it can be watched before the first.
+pub(crate) fn begin() {
+    let count_from_zero = |name: &'static str| metrics::counter!(name).increment(0);
+    [
+        "curia_commits_total",
+        "curia_elections_won_total",
+        "curia_log_truncations_total",
+        "curia_messages_dropped_total",
+        "curia_messages_refused_total",
+        "curia_read_proofs_total",
+        "curia_read_rounds_total",
+        "curia_snapshot_sent_bytes_total",
+        "curia_snapshots_installed_total",
+        "curia_snapshots_sent_total",
+        "curia_terms_seen_total",
+    ]
+    .into_iter()
+    .for_each(count_from_zero);
+}
+
 /// A batch of so many records was written and synced in this time.
 pub(crate) fn synced(records: usize, time: Duration) {
     metrics::counter!("curia_log_syncs_total").increment(1);

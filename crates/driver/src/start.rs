@@ -20,6 +20,7 @@ use crate::engine::{Engine, Inlets};
 use crate::failure::DriverError;
 use crate::handle::{Driver, Published};
 use crate::log_side::LogSide;
+use crate::measure;
 use crate::options::{DriverOptions, Founding};
 use crate::peers::{NoPeers, Peers};
 use crate::serving::Serving;
@@ -55,6 +56,7 @@ impl Driver {
         stores: Stores,
         peers: Arc<dyn Peers>,
     ) -> Result<Driver, DriverError> {
+        measure::begin();
         let Stores { log, state } = stores;
         let (log, recovery) = log.unzip();
         let node = restore(&options, incarnation, log.as_ref(), recovery, state.as_deref())?;

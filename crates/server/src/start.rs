@@ -76,6 +76,13 @@ pub fn run(options: Options) -> Result<(), Failure> {
         "starting"
     );
     let recorder = curia_console::install_recorder().map_err(unexpected)?;
+    for counter in [
+        "curia_sessions_passed_on_total",
+        "curia_sql_connections_total",
+        "curia_transaction_retries_total",
+    ] {
+        metrics::counter!(counter).increment(0); // shown before the first
+    }
     let service = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(SERVICE_THREADS)
         .thread_name("service")

@@ -175,3 +175,28 @@ def test_a_large_result_is_streamed(connection):
         reader = cursor.fetch_record_batch()
         total = sum(batch.num_rows for batch in reader)
     assert total == 500_000
+
+
+def test_servers_that_follow_answer_as_the_consul_does_and_write_nothing(cluster):
+    consul, *others = cluster
+    with psycopg.connect(consul.url, autocommit=True) as sql:
+        sql.execute("CREATE TABLE everywhere (id int PRIMARY KEY, n numeric(10,2))")
+        sql.execute("INSERT INTO everywhere SELECT g, g / 4.0 FROM generate_series(1, 10000) g")
+    query = "SELECT count(*) AS c, sum(n)::numeric(20,2) AS s FROM everywhere"
+    expected = [{"c": 10_000, "s": Decimal("12501250.00")}]
+    for server in cluster:
+        # What was committed before the question is in the answer, wherever it is asked.
+        with psycopg.connect(consul.url, autocommit=True) as sql:
+            sql.execute("UPDATE everywhere SET n = n WHERE id = 1")
+        with flight_sql.connect(f"grpc://{server.flight}", autocommit=True) as connection:
+            assert fetch(connection, query).to_pylist() == expected
+            assert fetch(connection, "SELECT n FROM everywhere WHERE id = $1", (8,)).to_pylist() == [{"n": Decimal("2.00")}]
+        assert plain_flight(server, "SELECT id FROM everywhere ORDER BY id").num_rows == 10_000
+    for server in others:
+        with flight_sql.connect(f"grpc://{server.flight}", autocommit=True) as connection, connection.cursor() as cursor:
+            with pytest.raises(adbc_driver_manager.Error, match="25006"):
+                cursor.executemany("INSERT INTO everywhere VALUES ($1, $2)", [(0, Decimal(0))])
+            with pytest.raises(adbc_driver_manager.Error, match="25006"):
+                cursor.adbc_ingest("made_here", pyarrow.table({"a": [1]}), mode="create")
+            with pytest.raises(adbc_driver_manager.Error, match="22012"):
+                fetch(connection, "SELECT 1/0")

@@ -2,7 +2,11 @@
 
 use crate::cluster::{Cluster, connect_again};
 use crate::house::{House, PATIENCE, connect, state};
+use curia_sim::server::Server;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio_postgres::Client;
 
 async fn texts(client: &Client, query: &str) -> Vec<String> {
@@ -102,4 +106,86 @@ async fn a_server_of_its_own_shows_itself_and_its_schema_stays() {
         .await,
         ["public t"]
     );
+}
+
+/// The metrics of a server, names without labels; histograms by their counts.
+async fn metrics(server: &Server) -> BTreeMap<String, f64> {
+    let mut stream = TcpStream::connect(&server.http).await.unwrap();
+    stream
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: curia\r\nConnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).await.unwrap();
+    let mut found = BTreeMap::new();
+    for line in page
+        .lines()
+        .filter(|line| line.starts_with("curia_") || line.starts_with("process_"))
+    {
+        let (name, value) = line.rsplit_once(' ').unwrap();
+        let name = name.split('{').next().unwrap_or(name);
+        *found.entry(name.trim_end_matches("_count").to_owned()).or_default() += value.parse().unwrap_or(f64::NAN);
+    }
+    found
+}
+
+/// Every name that the guide has in its page about watching.
+fn documented() -> BTreeSet<&'static str> {
+    let guide = include_str!("../../../../docs/operating.md");
+    let section = guide
+        .split("Worth watching:")
+        .nth(1)
+        .and_then(|rest| rest.split("\n## ").next())
+        .unwrap();
+    let quoted = section.split('`').skip(1).step_by(2);
+    quoted
+        .filter_map(|name| name.split('{').next())
+        .filter(|name| !name.starts_with('/'))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_series_of_the_guide_is_there_and_those_of_a_working_cluster_move() {
+    let cluster = Cluster::of(3, &[]);
+    let servers = cluster.form();
+    let consul = cluster.consul(&[0, 1, 2]);
+    let client = connect_again(&servers[consul]).await;
+    client.batch_execute("create table t (a int primary key)").await.unwrap();
+    let before = metrics(&servers[consul]).await;
+    for n in 0..20 {
+        client
+            .batch_execute(&format!("insert into t values ({n}); select * from t"))
+            .await
+            .unwrap();
+    }
+    let other = connect_again(&servers[(consul + 1) % 3]).await;
+    assert_eq!(texts(&other, "select count(*)::text from t").await, ["20"]);
+    let names = documented();
+    assert!(names.len() > 30, "{names:?}");
+    let moved = [
+        "curia_applied_csn",
+        "curia_commits_total",
+        "curia_log_batch_records",
+        "curia_log_sync_seconds",
+        "curia_log_syncs_total",
+        "curia_read_proofs_total",
+    ];
+    // Gauges are brought up to date now and then.
+    let from = Instant::now();
+    loop {
+        let now = metrics(&servers[consul]).await;
+        let missing: Vec<_> = names.iter().filter(|name| !now.contains_key(**name)).collect();
+        let still: Vec<_> = moved.iter().filter(|name| now.get(**name) <= before.get(**name)).collect();
+        let of = |name: &str| now.get(name).copied().unwrap_or_default();
+        let office = of("curia_is_consul") == 1.0 && of("curia_term") >= 1.0 && of("curia_elections_won_total") >= 1.0;
+        let connected = of("curia_peer_connected") == 2.0 && of("curia_peer_round_trip_seconds") > 0.0 && of("curia_sessions") >= 2.0;
+        let passed_on = of("curia_sessions_passed_on_total") >= 1.0;
+        if missing.is_empty() && still.is_empty() && office && connected && passed_on {
+            break;
+        }
+        assert!(from.elapsed() < PATIENCE, "missing: {missing:?}, still: {still:?}, {now:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let elsewhere = metrics(&servers[(consul + 1) % 3]).await;
+    assert_eq!(elsewhere["curia_is_consul"], 0.0);
 }

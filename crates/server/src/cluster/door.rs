@@ -14,8 +14,9 @@ use curia_consensus::{Office, ServerId};
 use curia_driver::Standing;
 use curia_peer::{Stream, Transport};
 use curia_pgfront::encode::{self, ErrorSeverity};
+use curia_pgfront::startup::origin;
 use curia_pgfront::{FrontConfig, passed_on};
-use curia_session::{Backends, Carried, Cause, Cores, Key, Login, Peer, Session, Sessions};
+use curia_session::{Authentication, Backends, Carried, Cause, Cores, Key, Login, Peer, Session, Sessions};
 use curia_txn::Database;
 use curia_types::{Result, SqlError, SqlState};
 use parking_lot::RwLock;
@@ -233,6 +234,18 @@ impl Door {
     /// Whether this server runs the state, and can read.
     pub fn reads_here(&self) -> bool {
         self.seat.get().is_some()
+    }
+
+    /// How a client shows who it is where there is no consul to ask.
+    ///
+    /// # Errors
+    /// 28000, and 57P03 where this server runs no state.
+    pub fn authentication_here(&self, login: &Login) -> Result<Authentication> {
+        let seat = self.seat.get().filter(|_| !self.closed.load(Ordering::Relaxed));
+        let seat = seat.ok_or_else(|| cannot_connect("this server runs no transactions", "Try another one."))?;
+        let from = origin(login.peer);
+        self.admit(seat, from)?;
+        seat.sessions.authentication_here(&login.user, from)
     }
 
     /// A session for the reads of one that is at the consul.

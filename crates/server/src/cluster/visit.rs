@@ -9,6 +9,9 @@
 //!
 //! A session outside of transactions goes on with what it carries, and its client notices nothing. One that was lost with a statement or a
 //! transaction has that answered first, with 40001 where it certainly did not commit and 08007 elsewhere.
+//!
+//! A client whose start-up says that it reads on any server (`curia.read`) begins between two sessions when there is no consul: it is let in by
+//! the roles as they are known here, and reads here.
 
 use super::door::{Door, Hall, LOOK_AGAIN, PATIENCE, Way, cannot_connect};
 use curia_consensus::ServerId;
@@ -17,7 +20,7 @@ use curia_pgfront::relay::{Client, Parted, Waiting};
 use curia_pgfront::startup::{Greeting, Refusal, authenticate, greet, origin, refuse, welcome};
 use curia_pgfront::{Beside, Connection, End, FrontConfig, Link, Socket, encode, inner, passed_on, serve, serve_beside, take_leave};
 use curia_session::backends::terminated;
-use curia_session::{Cause, Login, Output, Registration, Session};
+use curia_session::{Cause, Login, Output, ReadLevel, Registration, Session};
 use curia_types::{SqlError, SqlState};
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -27,6 +30,8 @@ use tokio::net::TcpStream;
 
 /// A session is taken for lost when its server has not been the consul for so long and has not said how the session ends: it may be cut off.
 const SILENCE: Duration = Duration::from_secs(2);
+/// A client that asked for reads on any server is let in without a consul when there has been none for so long.
+const LET_IN: Duration = Duration::from_millis(300);
 /// How often a session that has nothing to do is tried to be opened again.
 const AGAIN: Duration = Duration::from_millis(200);
 
@@ -81,7 +86,7 @@ async fn admit(
     hall: &Hall,
     stream: TcpStream,
     from: SocketAddr,
-) -> Result<(Visitor, Place), (Option<Connection>, Refusal)> {
+) -> Result<(Visitor, Option<Place>), (Option<Connection>, Refusal)> {
     let (connection, mut login) = match greet(stream, from, &hall.config).await {
         Greeting::Cancel(key) => {
             door.cancel(key).await;
@@ -112,11 +117,22 @@ async fn admit(
             Ok((place, reported)) => {
                 welcome(&mut visitor.client.connection, &reported, visitor.registration.key);
                 visitor.client.report(reported, true);
-                return Ok((visitor, place));
+                return Ok((visitor, Some(place)));
             }
             Err(Closed::Refused(refusal)) => return Err((Some(visitor.client.connection), refusal)),
             Err(Closed::Later(why)) => why,
         };
+        if since.elapsed() > LET_IN && visitor.wants_reads() {
+            match visitor.open_beside().await {
+                Ok(reported) => {
+                    welcome(&mut visitor.client.connection, &reported, visitor.registration.key);
+                    visitor.client.report(reported, true);
+                    return Ok((visitor, None));
+                }
+                Err(Closed::Refused(refusal)) => return Err((Some(visitor.client.connection), refusal)),
+                Err(Closed::Later(error)) => tracing::debug!(%error, "cannot read here"),
+            }
+        }
         if since.elapsed() > PATIENCE {
             return Err((Some(visitor.client.connection), why.into()));
         }
@@ -182,8 +198,36 @@ impl Visitor {
         Ok(reported)
     }
 
-    /// From session to session, to the client's end.
-    async fn stay(mut self, mut place: Place) {
+    /// Whether its start-up asks for reads that need no consul.
+    fn wants_reads(&self) -> bool {
+        let mut parameters = self.login.parameters.iter().rev();
+        let asked = parameters.find(|(name, _)| name.eq_ignore_ascii_case("curia.read"));
+        let level = asked.and_then(|(_, level)| level.parse().ok());
+        self.client.reads_here && matches!(level, Some(ReadLevel::Session | ReadLevel::Bounded(_)))
+    }
+
+    /// Lets the client in by what is known here, and opens the session that reads here; with its reported parameters.
+    async fn open_beside(&mut self) -> Result<Vec<(String, String)>, Closed> {
+        let asked = self.door.authentication_here(&self.login)?;
+        if !self.proven {
+            authenticate(&mut self.client.connection, &self.login.user, asked).await?;
+            self.proven = true;
+        }
+        let session = self.door.read_beside(&self.login, &self.client.carried).await?;
+        let reported = session.reported();
+        self.beside = Some((Box::new(session), self.client.changes));
+        Ok(reported)
+    }
+
+    /// From session to session, to the client's end. Without a first one it begins between two.
+    async fn stay(mut self, first: Option<Place>) {
+        let mut place = match first {
+            Some(place) => place,
+            None => match self.open_again().await {
+                Ok(place) => place,
+                Err(end) => return self.leave(end).await,
+            },
+        };
         let end = loop {
             let parted = match place {
                 Place::Here(mut session) => match serve(&mut self.client.connection, &mut session).await {
@@ -214,6 +258,10 @@ impl Visitor {
                 Err(end) => break end,
             };
         };
+        self.leave(end).await;
+    }
+
+    async fn leave(mut self, end: End) {
         take_leave(&mut self.client.connection, end).await;
         self.close_beside().await;
     }

@@ -363,3 +363,35 @@ async fn a_session_may_read_at_the_server_of_its_client() {
     let refused = client.batch_execute("insert into t values (101)").await.unwrap_err();
     assert!(["57P03", "08007"].contains(&state(&refused)), "{refused:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_reads_anywhere_is_let_in_without_a_consul() {
+    let (_cluster, mut servers, _, other) = three(&[]);
+    let client = connect(at(&servers, other)).await;
+    client
+        .batch_execute("create table t (a int); insert into t values (1); set curia.read = 'strict'")
+        .await
+        .unwrap();
+    client.simple_query("select count(*) from t").await.expect("this server has it");
+    for (place, server) in servers.iter_mut().enumerate() {
+        if place != other {
+            server.take().unwrap().kill().unwrap();
+        }
+    }
+    let plain = format!("postgresql://curia@{}/curia", at(&servers, other).sql);
+    let reads = format!("{plain}?options=-c%20curia.read%3Dsession");
+    let (reader, connection) = tokio_postgres::connect(&reads, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let answer = reader.simple_query("select count(*) from t").await.unwrap();
+    let count = answer.iter().find_map(|message| match message {
+        tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0),
+        _ => None,
+    });
+    assert_eq!(count, Some("1"));
+    assert_eq!(state(&reader.batch_execute("insert into t values (2)").await.unwrap_err()), "57P03");
+    reader.simple_query("select 1").await.expect("the session goes on");
+    let Err(refused) = tokio_postgres::connect(&plain, tokio_postgres::NoTls).await else {
+        panic!("nobody could write for it");
+    };
+    assert_eq!(state(&refused), "57P03");
+}

@@ -58,6 +58,7 @@ impl House {
         let limits = Limits {
             memory_bytes: bytes(options.transaction_memory.0),
             retention: Duration::from_secs(options.retention),
+            idempotency_csns: options.idempotency_commits,
             ..Limits::new(folder.spill().join("transactions"))
         };
         let replication: Arc<dyn Replication> = Arc::clone(&driver) as Arc<dyn Replication>;

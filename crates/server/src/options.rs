@@ -132,6 +132,10 @@ pub struct Given {
     #[arg(long, value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     retention: Option<u64>,
+    /// For how many commits idempotency keys are remembered (curia.idempotency_key) [default: 1000000].
+    #[arg(long, value_name = "COMMITS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idempotency_commits: Option<u64>,
     /// Lets the consul answer reads under a lease, without asking the others each time, on your word that the clocks of the servers
     /// differ in speed by less than so many percent (1 to 50) [default: off].
     #[arg(long, value_name = "PERCENT")]
@@ -208,6 +212,8 @@ pub struct Options {
     pub query_threads: usize,
     /// How long versions are kept, seconds.
     pub retention: u64,
+    /// For how many commits idempotency keys are remembered.
+    pub idempotency_commits: u64,
     /// Bound on the drift of clocks, percent, for reads under a lease; `None` does without.
     pub read_lease: Option<u8>,
     /// Grace period at shutdown, seconds.
@@ -255,6 +261,7 @@ impl Default for Options {
             session_threads: cores,
             query_threads: cores,
             retention: 60,
+            idempotency_commits: 1_000_000,
             read_lease: None,
             drain_seconds: 10,
             snapshot_archive: None,

@@ -11,6 +11,7 @@
 //! ```
 
 use crate::context::now_micros;
+use crate::keyed::Keyed;
 use crate::notice::Notice;
 use crate::output::{Output, Stop};
 use crate::session::Session;
@@ -45,6 +46,8 @@ pub(crate) struct Block {
     deferrable: bool,
     /// It was asked for READ UNCOMMITTED, which is READ COMMITTED by another name.
     uncommitted: bool,
+    /// What it does, where its client has given it an idempotency key.
+    pub(crate) keyed: Option<Keyed>,
     /// Names in order, with where the parameters and notifications stood, and READ ONLY.
     savepoints: Vec<(String, Mark, usize, bool)>,
 }
@@ -57,6 +60,7 @@ impl Block {
             started: 0,
             deferrable: false,
             uncommitted: false,
+            keyed: None,
             savepoints: Vec::new(),
         }
     }
@@ -69,6 +73,7 @@ impl Block {
     /// The transaction went on without the session.
     pub(crate) fn end(&mut self) {
         self.savepoints.clear();
+        self.keyed = None;
         self.tx = None;
         self.state = State::Idle;
     }
@@ -159,9 +164,7 @@ impl Session {
         self.shared.notices.take();
         match self.block.state {
             State::Idle | State::Implicit => {
-                self.block.tx = None;
-                self.block.state = State::Idle;
-                self.block.savepoints.clear();
+                self.block.end();
                 self.shared.settings.lock().rollback();
                 self.shared.notifications.lock().undo_to(0);
             }
@@ -181,6 +184,7 @@ impl Session {
                         settings.rollback();
                         drop(settings);
                         self.block.tx = None;
+                        self.block.keyed = None;
                     }
                 }
             }
@@ -205,7 +209,11 @@ impl Session {
             self.rollback();
             return Err(violated);
         }
+        let named = self.block.keyed.is_some();
         let mut ready = self.before_commit().await;
+        if ready.is_ok() {
+            ready = self.settle_key().await;
+        }
         if ready.is_ok() {
             let shared = &self.shared;
             ready = shared.backends.has_room(shared.process, &shared.notifications.lock());
@@ -225,6 +233,9 @@ impl Session {
         match tx.commit().await {
             Ok(committed) => {
                 self.settled();
+                if named {
+                    self.forget_key();
+                }
                 self.shared.settings.lock().commit();
                 if let Some(csn) = committed.csn {
                     self.shared.saw(csn);
@@ -260,9 +271,7 @@ impl Session {
     /// Rolls back whatever is open and leaves the session idle.
     pub(crate) fn rollback(&mut self) {
         self.drop_portals();
-        self.block.savepoints.clear();
-        self.block.tx = None;
-        self.block.state = State::Idle;
+        self.block.end();
         self.shared.settings.lock().rollback();
         self.shared.notifications.lock().undo_to(0);
     }
@@ -331,6 +340,7 @@ impl Session {
                 let at = self.savepoint_named(&name.name)?;
                 self.transaction()?.release_savepoint(&name.name)?;
                 self.block.savepoints.truncate(at);
+                self.block.keyed.iter_mut().for_each(|keyed| keyed.release(at));
                 Ok("RELEASE")
             }
             Statement::RollbackTo(name) => {
@@ -343,6 +353,7 @@ impl Session {
                 tx.rollback_to_savepoint(&name.name)?;
                 tx.restore_read_only(read_only);
                 self.block.savepoints.truncate(at + 1);
+                self.block.keyed.take_if(|keyed| keyed.roll_back_to(at));
                 self.shared.settings.lock().undo_to(mark);
                 self.shared.notifications.lock().undo_to(told);
                 self.block.state = State::Explicit;

@@ -2,6 +2,7 @@
 
 use crate::context::{Shared, io_context, search_path_of};
 use crate::identity::{Identity, usable};
+use crate::keyed::KEY;
 use crate::names::Names;
 use crate::notice::Severity;
 use curia_catalog::{Catalog, temporary};
@@ -29,6 +30,8 @@ pub struct Environment {
     pub statement_timeout: Option<Duration>,
     /// `curia.min_csn`
     pub min_csn: Csn,
+    /// `curia.idempotency_key`
+    pub idempotency_key: Arc<str>,
     /// `lock_timeout`
     pub lock_timeout: Option<Duration>,
     /// `default_transaction_isolation` is REPEATABLE READ or SERIALIZABLE.
@@ -90,6 +93,7 @@ impl Environment {
             statement_timeout: time("statement_timeout"),
             lock_timeout: time("lock_timeout"),
             min_csn: Csn(settings.get("curia.min_csn").and_then(|csn| csn.parse().ok()).unwrap_or(0)),
+            idempotency_key: settings.get(KEY).unwrap_or("").into(),
             keeps_snapshot: matches!(
                 settings.get("default_transaction_isolation"),
                 Some("repeatable read" | "serializable")

@@ -234,6 +234,7 @@ impl Session {
         Step { count, rows, .. }: Step,
         out: &mut O,
     ) -> Result<Ran, Stop> {
+        self.commits_next = false;
         let executed = match statement {
             Statement::Execute(execute) => Some(self.statement(&execute.name.name)?.clone()),
             _ => None,

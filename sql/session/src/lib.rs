@@ -48,6 +48,7 @@ mod definitions;
 mod environment;
 mod extended;
 pub mod identity;
+mod keyed;
 mod literal;
 mod moving;
 mod names;

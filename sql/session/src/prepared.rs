@@ -68,6 +68,9 @@ impl Session {
         if self.shared.notifications.lock().mark() > 0 {
             refuse("executed LISTEN, UNLISTEN, or NOTIFY")?;
         }
+        if self.block.keyed.is_some() {
+            refuse("an idempotency key")?;
+        }
         self.drop_portals();
         self.settle_at_commit().await?;
         let catalog = self.shared.database.catalog();

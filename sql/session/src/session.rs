@@ -47,6 +47,8 @@ pub struct Session {
     pub(crate) waits: Waits,
     /// The running query string holds several statements.
     pub(crate) in_string: bool,
+    /// The running query string, where that is what runs.
+    pub(crate) said: Option<Arc<str>>,
     /// What the client was told of reported parameters, and the settings' generation then.
     told: Vec<String>,
     told_generation: u64,
@@ -85,6 +87,7 @@ impl Session {
             statement_start: now_micros(),
             waits,
             in_string: false,
+            said: None,
             told: Vec::new(),
             told_generation: 0,
             told_csn: 0,
@@ -195,6 +198,7 @@ impl Session {
             return; // to the client it is still the first try
         }
         self.registration.interrupt.clear_cancel();
+        self.said = None;
         self.statement_start = now_micros();
         self.waits.deadline = None;
         if self.shared.local
@@ -284,6 +288,9 @@ impl Session {
     pub async fn simple_query<O: Output>(&mut self, sql: &str, out: &mut O) -> Result<(), Stop> {
         self.start_command();
         self.in_string = false;
+        if self.is_keyed() {
+            self.said = Some(Arc::from(sql));
+        }
         self.statements.remove("");
         self.portals.remove("");
         if self.block.state != State::Failed
@@ -392,8 +399,8 @@ impl Session {
 
     // One statement.
 
-    /// Runs a statement up to its first row.
-    pub(crate) async fn run<O: Output>(&mut self, prepared: &Prepared, params: Arc<[Datum]>, out: &mut O) -> Result<Ran, Stop> {
+    /// Runs a statement up to its first row, whatever key its transaction has.
+    pub(crate) async fn run_anyway<O: Output>(&mut self, prepared: &Prepared, params: Arc<[Datum]>, out: &mut O) -> Result<Ran, Stop> {
         let commits_next = std::mem::take(&mut self.commits_next);
         self.unsettled = None;
         refuse_while_moving(self.interrupt(), prepared.statement())?;

@@ -10,6 +10,8 @@ pub const CATALOG: StorageId = StorageId(1);
 pub const COUNTERS: StorageId = StorageId(2);
 /// Prepared transactions; keys and values are those of [`crate::prepared`].
 pub const PREPARED: StorageId = StorageId(3);
+/// Idempotency keys; keys and values are those of [`crate::idempotency`].
+pub const IDEMPOTENCY: StorageId = StorageId(5);
 /// The first storage id of a table or index.
 pub const FIRST_USER_STORAGE: u32 = 1024;
 

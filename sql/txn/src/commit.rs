@@ -3,6 +3,7 @@
 use crate::bootstrap::COUNTERS;
 use crate::buffer::WriteBuffer;
 use crate::database::{Database, write_changes};
+use crate::idempotency;
 use crate::outcome;
 use crate::replication::{FragmentWrites, WriteSet};
 use crate::sequence::counter_key;
@@ -50,6 +51,9 @@ pub(crate) async fn write_set(txn: &mut Transaction, catalog: &Catalog) -> Resul
     }
     if let Some(txid) = txn.slot.assigned_txid() {
         outcome::record(payloads.writer(GroupId(0)), txid, db.replication.applied())?;
+    }
+    if let Some(kept) = &txn.kept {
+        idempotency::record(payloads.writer(GroupId(0)), kept, db.replication.applied())?;
     }
     // Pieces that reached the size go ahead; what is left is the fragments' own.
     stage_full(&mut txn.stages, &db, &mut payloads).await?;

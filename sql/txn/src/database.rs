@@ -41,6 +41,8 @@ pub struct Limits {
     pub retention: Duration,
     /// How many CSNs back it stays readable at least.
     pub retention_csns: u64,
+    /// Idempotency keys are kept for so many commits.
+    pub idempotency_csns: u64,
     /// Folder for temporary stores; emptied at start.
     pub spill_folder: PathBuf,
 }
@@ -55,6 +57,7 @@ impl Limits {
             transaction_bytes: 1 << 40,
             retention: Duration::from_secs(60),
             retention_csns: 10_000,
+            idempotency_csns: 1_000_000,
             spill_folder,
         }
     }

@@ -199,6 +199,7 @@ impl Database {
         };
         let writes = WriteSet {
             begun: Some(self.tenure.load().term),
+            after: Vec::new(),
             fragments: vec![fragment],
         };
         self.replication.commit(writes).await?;

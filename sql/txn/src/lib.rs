@@ -15,7 +15,7 @@
 //! - [`view`]: [`ReadView`] and [`View`], what one statement reads.
 //! - [`serial`]: what SERIALIZABLE adds.
 //! - [`lock`]: the lock table.
-//! - `prepared`: transactions that outlive their session.
+//! - `prepared`: transactions that outlive their session; `outcome`, `idempotency`: what clients can learn of commits that they lost.
 //! - [`slot`]: [`SessionSlot`], what one session shares.
 //! - [`tenure`]: what is in memory only while this server is consul.
 //!
@@ -30,6 +30,7 @@ mod commit;
 mod counter;
 pub mod database;
 mod definition;
+mod idempotency;
 pub mod layout;
 pub mod lock;
 mod orphan;
@@ -53,6 +54,7 @@ pub mod violation;
 pub use advisory::{AdvisoryKey, AdvisoryMode, AdvisoryScope};
 pub use curia_storage::state::{Direction, KeyRange};
 pub use database::{Database, Limits};
+pub use idempotency::{KEY_BYTES_MAX, ROW_BYTES_MAX, STEPS_MAX, Step};
 pub use layout::{Computed, IndexLayout, TableLayout};
 pub use lock::listing::{ListedLock, LockTarget, VirtualTransaction};
 pub use lock::{LockStrength, LockWait, TableLock};

@@ -18,6 +18,10 @@ impl Database {
                 tracing::warn!(%error, "could not forget old outcomes of transactions");
                 false
             }) {}
+            while self.forget_keys().await.unwrap_or_else(|error| {
+                tracing::warn!(%error, "could not forget old idempotency keys");
+                false
+            }) {}
             loop {
                 let db = self.clone();
                 match tokio::task::spawn_blocking(move || db.collect_garbage()).await {

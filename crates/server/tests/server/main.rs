@@ -14,6 +14,7 @@ mod exposure;
 mod full_disk;
 mod hot_row;
 mod house;
+mod idempotency;
 mod operations;
 mod prepared;
 mod reads;

@@ -2,6 +2,7 @@
 
 use super::search_path;
 use super::value::invalid;
+use crate::keyed::{KEY, check_key};
 use crate::reading::{ReadLevel, check_csn};
 use curia_types::datetime::Zone;
 use curia_types::{Result, SqlError, SqlState};
@@ -18,6 +19,7 @@ pub fn check(name: &str, value: String, current: &str) -> Result<String> {
         "TimeZone" => time_zone(value),
         "curia.read" => value.parse::<ReadLevel>().map(|level| level.to_string()),
         "curia.min_csn" => check_csn(&value),
+        KEY => check_key(value),
         // PostgreSQL replaces what is not printable ASCII, byte by byte.
         "application_name" => Ok(value
             .bytes()

@@ -70,6 +70,8 @@ pub(crate) const TABLES: u32 = u32::MAX;
 pub(crate) const NAMES: u32 = u32::MAX - 1;
 /// Space of advisory locks.
 pub(crate) const ADVISORY: u32 = u32::MAX - 2;
+/// Space of idempotency keys; bytes are role and key.
+pub(crate) const KEYS: u32 = u32::MAX - 3;
 
 impl LockKey {
     pub(crate) fn table(oid: u32) -> LockKey {
@@ -84,7 +86,7 @@ impl LockKey {
     }
     /// Whether it is another kind of lock than on a row or unique key.
     pub(crate) fn is_of_no_row(&self) -> bool {
-        self.space >= ADVISORY
+        self.space >= KEYS
     }
     fn is(&self, space: u32, bytes: &[u8]) -> bool {
         self.space == space && *self.bytes == *bytes

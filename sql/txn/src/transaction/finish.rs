@@ -24,7 +24,7 @@ impl Transaction {
     pub async fn commit(mut self) -> Result<Committed> {
         self.confirm_sequences().await?;
         let txid = self.slot.assigned_txid();
-        if !self.has_writes() && txid.is_none() {
+        if !self.has_writes() && txid.is_none() && self.kept.is_none() {
             return self.without_writes().await;
         }
         let catalog = self.catalog();

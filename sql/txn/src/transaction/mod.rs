@@ -30,6 +30,7 @@
 
 use crate::buffer::{Value, WriteBuffer};
 use crate::database::Database;
+use crate::idempotency::Kept;
 use crate::lock::Owner;
 use crate::pending::Pending;
 use crate::serial::{ReadSet, RecentCommits, Registered};
@@ -130,6 +131,8 @@ pub struct Transaction {
     escalated: HashSet<Oid>,
     pub(crate) stages: Stages,
     pub(crate) pending: Pending,
+    /// What it did, for whoever tries it again.
+    pub(crate) kept: Option<Kept>,
     /// What a SERIALIZABLE transaction that may write has read, from its snapshot on.
     serial: Option<Serial>,
 }
@@ -179,6 +182,7 @@ impl Transaction {
             escalated: HashSet::new(),
             stages: Stages::default(),
             pending: Pending::default(),
+            kept: None,
             serial: None,
         }
     }

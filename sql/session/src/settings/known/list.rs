@@ -44,6 +44,7 @@ pub static KNOWN: &[Known] = parameters! {
         "Sets the planner's estimate of the cost of processing each operator or function call.";
     "cpu_tuple_cost": Real { min: 0.0, max: f64::MAX } => "0.01", User,
         "Sets the planner's estimate of the cost of processing each tuple (row).";
+    "curia.idempotency_key": Text => "", User, "Names the transaction, or the next one, so that it happens once when it is tried again.";
     "curia.last_csn": Text => "0", Internal, "Shows the newest commit sequence number that the session has committed or read at.";
     "curia.min_csn": Text => "0", User, "Sets the commit sequence number that statements of the session see at least.";
     "curia.read": Text => "consul", User, "Sets on which servers the session reads, and how fresh: consul, strict, bounded and a time, session.";

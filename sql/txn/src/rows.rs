@@ -145,6 +145,27 @@ impl Transaction {
         Ok(row_key)
     }
 
+    /// ON CONFLICT DO UPDATE: the key of the row that has the new row's primary key, found without a lock: whoever locks it finds out whether
+    /// it is there still. `None`: ask [`Transaction::insert_unless_conflict`]. Errors: 23502.
+    pub fn row_in_the_way(&self, layout: &TableLayout, row: &[Datum], arbiters: &[Oid]) -> Result<Option<Bytes>> {
+        self.check_not_null(layout, row)?;
+        let judges = |oid: Oid| arbiters.is_empty() || arbiters.contains(&oid);
+        if self.isolation().keeps_snapshot() || layout.keyed_by_row_id() || !layout.key_index().is_some_and(|i| judges(i.oid)) {
+            return Ok(None);
+        }
+        let (storage, mut key) = (layout.storage(), Vec::new());
+        layout.encode_row_key(row, &mut key)?;
+        if let Some(buffer) = &self.buffer
+            && buffer.latest(storage.0, &key)?.is_some()
+        {
+            return Ok(None); // its own
+        }
+        let state = self.db.replication.state();
+        let there = self.db.locks.handed_over(storage.0, &key).is_some()
+            || state.read_newest(storage.0, &key, |_, row| row.is_some())?.unwrap_or(false);
+        Ok(there.then(|| Bytes::from(key)))
+    }
+
     /// ON CONFLICT: inserts a row unless one of the arbiter indexes (by OID; empty: every unique index) has its key. Other unique indexes
     /// still raise 23505. Errors besides those of [`Transaction::insert`]: 40001 under REPEATABLE READ when the conflicting row is not
     /// visible to the snapshot.

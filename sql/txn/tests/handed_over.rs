@@ -181,6 +181,19 @@ async fn a_session_that_is_late_to_learn_of_its_commit_hides_nobody_elses() {
 }
 
 #[tokio::test]
+async fn an_upsert_finds_the_row_without_waiting_for_those_who_update_it() {
+    let (cluster, t) = hot_row().await;
+    let first = adding!(cluster, &t, 1, 1);
+    let tx = cluster.begin();
+    assert_eq!(tx.row_in_the_way(&t, &row(1, 0, ""), &[]).unwrap(), Some(key(&t, 1)));
+    assert_eq!(tx.row_in_the_way(&t, &row(3, 0, ""), &[]).unwrap(), None);
+    let keeping = cluster.begin_at(Isolation::RepeatableRead);
+    assert_eq!(keeping.row_in_the_way(&t, &row(1, 0, ""), &[]).unwrap(), None);
+    cluster.direct.let_go();
+    first.await.unwrap();
+}
+
+#[tokio::test]
 async fn a_commit_whose_session_left_is_built_on_like_any_other() {
     let (cluster, t) = hot_row().await;
     drop(adding!(cluster, &t, 1, 1));

@@ -109,15 +109,22 @@ impl InsertPlan {
 /// Inserts or handles the conflict; gives the row that was written, if any.
 async fn upsert(conflict: &Conflict, table: &Member, tx: &mut Transaction, env: Env<'_>, row: Row) -> Result<Result<Option<Row>, Retry>> {
     let arbiters = table.indexes(&conflict.arbiters);
+    let mut in_the_way = match conflict.update {
+        Some(_) => tx.row_in_the_way(&table.layout, &row, &arbiters)?,
+        None => None,
+    };
     loop {
-        let (row_key, own) = match tx.insert_unless_conflict(&table.layout, &row, &arbiters).await? {
-            Inserted::Row(row_key) => {
-                if let Some(references) = &table.references {
-                    references.inserted(tx, &row_key, &row)?;
+        let (row_key, own) = match in_the_way.take() {
+            Some(row_key) => (row_key, false),
+            None => match tx.insert_unless_conflict(&table.layout, &row, &arbiters).await? {
+                Inserted::Row(row_key) => {
+                    if let Some(references) = &table.references {
+                        references.inserted(tx, &row_key, &row)?;
+                    }
+                    return Ok(Ok(Some(row)));
                 }
-                return Ok(Ok(Some(row)));
-            }
-            Inserted::Conflict { row_key, own } => (row_key, own),
+                Inserted::Conflict { row_key, own } => (row_key, own),
+            },
         };
         let Some(update) = &conflict.update else { return Ok(Ok(None)) };
         if own {

@@ -21,7 +21,7 @@
 //!   clocks do
 //! - [`schedule`], [`havoc`]: which faults a seed draws, and how they happen
 //! - [`load`], [`lists`]: clients at all servers
-//! - [`dependencies`]: whether an order explains what transactions over lists saw
+//! - [`dependencies`]: whether an order explains what transactions over lists saw, or over [`registers`]
 
 pub mod bank;
 pub mod clock;
@@ -32,6 +32,7 @@ pub mod ledger;
 pub mod lists;
 pub mod load;
 pub mod network;
+pub mod registers;
 pub mod schedule;
 pub mod server;
 pub mod slow_disk;

@@ -1,11 +1,13 @@
 //! The list workload: transactions that append unique numbers to lists and read lists, for [`crate::dependencies`].
 //!
 //! Lists are rows of `lists_N`. Each isolation level has lists of its own. A few lists are in use at a time; after so many appends
-//! the oldest gives way to a new one, so that lists stay short and contended.
+//! the oldest gives way to a new one, so that lists stay short and contended. The same with registers, which keep the last number only:
+//! [`crate::registers`].
 
 use crate::bank::said;
 use crate::dependencies::{Level, Micros, Step, Transaction};
 use crate::ledger::Said;
+use crate::registers::{self, Versions};
 use rand::{Rng, RngExt};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -65,9 +67,22 @@ pub struct Connection {
     pub reading: Option<Reading>,
 }
 
+/// What stands at a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// All numbers that were written.
+    List,
+    /// The last one.
+    Register,
+}
+
 /// See the module's page.
 #[derive(Debug)]
 pub struct Lists {
+    form: Form,
+    levels: Vec<Level>,
+    /// What writes to registers were answered.
+    versions: Versions,
     begun: Instant,
     /// Appends so far; each has the number that it appends.
     appends: [AtomicI64; 3],
@@ -76,9 +91,21 @@ pub struct Lists {
 }
 
 impl Lists {
-    /// None yet. Times are from `begun`.
+    /// None yet, at all levels. Times are from `begun`.
     pub fn new(begun: Instant) -> Lists {
+        Lists::of(
+            Form::List,
+            vec![Level::ReadCommitted, Level::RepeatableRead, Level::Serializable],
+            begun,
+        )
+    }
+
+    /// The same for one form and some levels.
+    pub fn of(form: Form, levels: Vec<Level>, begun: Instant) -> Lists {
         Lists {
+            form,
+            levels,
+            versions: Versions::default(),
             begun,
             appends: Default::default(),
             tokens: Default::default(),
@@ -90,8 +117,20 @@ impl Lists {
     /// # Errors
     /// Any SQL error.
     pub async fn open(&self, client: &Client) -> Result<(), Error> {
-        let create = |table| format!("CREATE TABLE IF NOT EXISTS lists_{table} (key bigint PRIMARY KEY, elements text NOT NULL);");
+        let create = |table| match self.form {
+            Form::List => format!("CREATE TABLE IF NOT EXISTS lists_{table} (key bigint PRIMARY KEY, elements text NOT NULL);"),
+            Form::Register => registers::create(table),
+        };
         client.batch_execute(&(0..TABLES).map(create).collect::<String>()).await
+    }
+
+    /// The transactions as [`crate::dependencies`] takes them, and what is wrong with them already. Reads of registers become the lists of all
+    /// that had been written.
+    pub fn unfold(&self, transactions: Vec<Transaction>) -> (Vec<Transaction>, Vec<String>) {
+        match self.form {
+            Form::List => (transactions, Vec::new()),
+            Form::Register => self.versions.unfold(transactions),
+        }
     }
 
     /// Time since the beginning.
@@ -113,7 +152,8 @@ impl Lists {
 
     /// Runs one transaction, for `patience` at most; a client that gave up must not be used again.
     pub async fn attempt(&self, client: &Client, connection: &Connection, random: &mut impl Rng, patience: Duration) -> Transaction {
-        let (number, level) = [(0, Level::ReadCommitted), (1, Level::RepeatableRead), (2, Level::Serializable)][random.random_range(0..3)];
+        let level = self.levels[random.random_range(0..self.levels.len())];
+        let number = level as usize;
         let steps = if random.random_ratio(1, 4) {
             1
         } else {
@@ -143,7 +183,7 @@ impl Lists {
             if told {
                 client.batch_execute(&format!("SET curia.min_csn = {token}")).await?;
             }
-            run(client, level, plan, &mut transaction.steps, &commit_asked).await
+            self.run(client, level, plan, &mut transaction.steps, &commit_asked).await
         };
         let outcome = tokio::time::timeout(patience, trying).await;
         transaction.answered = self.now();
@@ -185,7 +225,7 @@ impl Lists {
         for step in touched.iter().flat_map(|transaction| &transaction.steps) {
             let (Step::Append(key, _) | Step::Read(key, _)) = step;
             if !lists.contains_key(key) {
-                lists.insert(*key, read(client, *key).await?);
+                lists.insert(*key, self.read(client, *key).await?);
             }
         }
         Ok(Transaction {
@@ -200,68 +240,83 @@ impl Lists {
             floor: None,
         })
     }
-}
 
-async fn run(client: &Client, level: Level, plan: Vec<Step>, done: &mut Vec<Step>, commit_asked: &AtomicBool) -> Result<(), Error> {
-    // A single statement needs no block, and may be repeated by the server itself.
-    let alone = plan.len() == 1 && level == Level::ReadCommitted;
-    if !alone {
-        let level = match level {
-            Level::ReadCommitted => "READ COMMITTED",
-            Level::RepeatableRead => "REPEATABLE READ",
-            Level::Serializable => "SERIALIZABLE",
-        };
-        client.batch_execute(&format!("BEGIN ISOLATION LEVEL {level}")).await?;
-    }
-    commit_asked.store(alone, Ordering::Relaxed);
-    for step in plan {
-        let outcome = match step {
-            Step::Append(key, value) => {
-                // Noted first: what becomes of it isn't known.
-                done.push(Step::Append(key, value));
-                append(client, key, value).await
-            }
-            Step::Read(key, _) => match read(client, key).await {
-                Ok(list) => {
-                    done.push(Step::Read(key, list));
-                    Ok(())
-                }
-                Err(error) => Err(error),
-            },
-        };
-        if let Err(error) = outcome {
-            if !alone {
-                let _ = client.batch_execute("ROLLBACK").await; // the client may be gone with the server
-            }
-            return Err(error);
+    async fn run(
+        &self,
+        client: &Client,
+        level: Level,
+        plan: Vec<Step>,
+        done: &mut Vec<Step>,
+        commit_asked: &AtomicBool,
+    ) -> Result<(), Error> {
+        // A single statement needs no block, and may be repeated by the server itself.
+        let alone = plan.len() == 1 && level == Level::ReadCommitted;
+        if !alone {
+            let level = match level {
+                Level::ReadCommitted => "READ COMMITTED",
+                Level::RepeatableRead => "REPEATABLE READ",
+                Level::Serializable => "SERIALIZABLE",
+            };
+            client.batch_execute(&format!("BEGIN ISOLATION LEVEL {level}")).await?;
         }
+        commit_asked.store(alone, Ordering::Relaxed);
+        for step in plan {
+            let outcome = match step {
+                Step::Append(key, value) => {
+                    // Noted first: what becomes of it isn't known.
+                    done.push(Step::Append(key, value));
+                    self.append(client, key, value).await
+                }
+                Step::Read(key, _) => match self.read(client, key).await {
+                    Ok(list) => {
+                        done.push(Step::Read(key, list));
+                        Ok(())
+                    }
+                    Err(error) => Err(error),
+                },
+            };
+            if let Err(error) = outcome {
+                if !alone {
+                    let _ = client.batch_execute("ROLLBACK").await; // the client may be gone with the server
+                }
+                return Err(error);
+            }
+        }
+        if !alone {
+            commit_asked.store(true, Ordering::Relaxed);
+            client.batch_execute("COMMIT").await?;
+        }
+        Ok(())
     }
-    if !alone {
-        commit_asked.store(true, Ordering::Relaxed);
-        client.batch_execute("COMMIT").await?;
-    }
-    Ok(())
-}
 
-async fn append(client: &Client, key: i64, value: i64) -> Result<(), Error> {
-    let table = format!("lists_{}", key.rem_euclid(TABLES));
-    client
-        .batch_execute(&format!(
-            "INSERT INTO {table} VALUES ({key}, '{value}')
+    async fn append(&self, client: &Client, key: i64, value: i64) -> Result<(), Error> {
+        if self.form == Form::Register {
+            let version = registers::write(client, key.rem_euclid(TABLES), key, value).await?;
+            self.versions.note(key, version, value);
+            return Ok(());
+        }
+        let table = format!("lists_{}", key.rem_euclid(TABLES));
+        client
+            .batch_execute(&format!(
+                "INSERT INTO {table} VALUES ({key}, '{value}')
              ON CONFLICT (key) DO UPDATE SET elements = {table}.elements || ',' || excluded.elements"
-        ))
-        .await
-}
+            ))
+            .await
+    }
 
-async fn read(client: &Client, key: i64) -> Result<Vec<i64>, Error> {
-    let question = format!("SELECT elements FROM lists_{} WHERE key = {key}", key.rem_euclid(TABLES));
-    let messages = client.simple_query(&question).await?;
-    let text = messages.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => row.get(0),
-        _ => None,
-    });
-    // What is no number is none that anybody appended.
-    Ok(text.map_or_else(Vec::new, |text| text.split(',').map(|n| n.parse().unwrap_or(i64::MIN)).collect()))
+    async fn read(&self, client: &Client, key: i64) -> Result<Vec<i64>, Error> {
+        if self.form == Form::Register {
+            return registers::read(client, key.rem_euclid(TABLES), key).await;
+        }
+        let question = format!("SELECT elements FROM lists_{} WHERE key = {key}", key.rem_euclid(TABLES));
+        let messages = client.simple_query(&question).await?;
+        let text = messages.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0),
+            _ => None,
+        });
+        // What is no number is none that anybody appended.
+        Ok(text.map_or_else(Vec::new, |text| text.split(',').map(|n| n.parse().unwrap_or(i64::MIN)).collect()))
+    }
 }
 
 /// The number of the session's last commit, wherever the session has moved since.

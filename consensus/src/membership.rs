@@ -280,10 +280,11 @@ impl Node {
                     self.sending.insert(slot);
                     changed.push(*group);
                 }
-                None => {
+                None if self.senator.configuration.group(*group).is_some() => {
                     self.create_worker(*group, members);
                     changed.push(*group);
                 }
+                None => {} // a later entry here drops it: all had its end by then, and its log may be gone
             }
         }
         self.forget_groups();

@@ -304,8 +304,12 @@ impl Node {
     }
 
     fn go_by_round(&mut self, round: u64) {
-        let csn = self.sequencer.resolved();
+        let (resolved, shown) = (self.sequencer.resolved(), self.shown());
         while let Some(asker) = self.reads.unasked.pop_front() {
+            let csn = match asker {
+                Asker::Here(_) => resolved,
+                Asker::Peer { .. } => shown,
+            };
             self.reads.asked.push_back((round, csn, asker));
         }
     }

@@ -43,7 +43,7 @@ impl Node {
         } else {
             Vec::new()
         };
-        let resolved = self.serving.map(|_| self.sequencer.resolved());
+        let resolved = self.serving.map(|_| self.shown());
         let news = self.is_news_due(resolved);
         let next_round = self.rounds.current() + 1;
         let mut round = None;
@@ -88,6 +88,13 @@ impl Node {
                 self.unsettled.insert(slot);
             }
         }
+    }
+
+    /// How far others may show commits: those that this consul shows, so that nobody who turns to it after reading elsewhere goes back.
+    /// All that is acknowledged is among them, and all of earlier terms, which this consul applies before it shows anything.
+    pub(crate) fn shown(&self) -> Csn {
+        let cut = self.serving.unwrap_or_default();
+        self.sequencer.resolved().min(self.applied.max(cut))
     }
 
     /// Whether peers are to hear now of what is resolved, though there is nothing else to send.

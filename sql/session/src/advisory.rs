@@ -106,14 +106,15 @@ impl Shared {
     /// Answers a call of an advisory lock function; `None`: it is another function.
     pub(crate) fn advisory_call(&self, function: u32, args: &[Datum]) -> Result<Option<Datum>> {
         let void = || Datum::Text("".into());
+        let call = Call::of(function, args);
+        if self.local && (call.is_some() || function == UNLOCK_ALL) {
+            return Err(read_only("an advisory lock function")); // the locks are the consul's
+        }
         if function == UNLOCK_ALL {
             self.database.advisory_unlock_all(&self.slot);
             return Ok(Some(void()));
         }
-        let Some(call) = Call::of(function, args) else { return Ok(None) };
-        if self.local {
-            return Err(read_only("an advisory lock function")); // the locks are the consul's
-        }
+        let Some(call) = call else { return Ok(None) };
         let mut journal = self.advisory.lock();
         let answer = match journal.before.iter().position(|(done, _)| *done == call) {
             Some(at) => journal.before.swap_remove(at).1,

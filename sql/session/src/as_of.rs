@@ -70,13 +70,10 @@ impl Session {
             // Nobody knows yet that nothing else belongs to it.
             let settled = i64::try_from(time.0).unwrap_or(i64::MAX) - EPOCH_MICROS + SETTLED.as_micros() as i64;
             let wait = Duration::from_micros(u64::try_from(settled - now_micros()).unwrap_or(0));
-            let database = self.shared.database.clone();
             let known = async {
                 tokio::time::sleep(wait).await;
-                match database.serves() {
-                    true => database.prove_office().await,
-                    false => replication.reach(Wanted::Strict).await,
-                }
+                // On the consul too: what is resolved may not be applied yet.
+                replication.reach(Wanted::Strict).await
             };
             self.waits.run(out, known).await?;
         }

@@ -185,7 +185,7 @@ mod proc {
     pub const PG_IS_IN_RECOVERY: u32 = 3810;
 
     /// What only the consul knows, and what changes the client's session with it.
-    pub const CONSULS: [u32; 12] = [
+    pub const CONSULS: [u32; 19] = [
         NEXTVAL,
         CURRVAL,
         SETVAL,
@@ -198,6 +198,13 @@ mod proc {
         PG_CURRENT_SNAPSHOT,
         PG_NOTIFY,
         PG_SEQUENCE_LAST_VALUE,
+        TXID_STATUS,
+        PG_XACT_STATUS,
+        PG_TERMINATE_BACKEND,
+        PG_CANCEL_BACKEND,
+        PG_BLOCKING_PIDS,
+        PG_ISOLATION_TEST_SESSION_IS_BLOCKED,
+        PG_LISTENING_CHANNELS,
     ];
 }
 

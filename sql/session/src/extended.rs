@@ -67,6 +67,9 @@ impl Session {
         };
         match prepared.statement() {
             Some(s) if s.is_bindable() => {
+                if self.shared.local {
+                    self.take_ground(out).await?; // with the tables that its session knows of
+                }
                 let catalog = match &mut self.block.tx {
                     Some(tx) => tx.catalog(),
                     None => self.shared.database.catalog(),

@@ -5,6 +5,7 @@ use crate::context::{StatementContext, now_micros};
 use crate::output::{Output, Stop};
 use crate::session::Session;
 use curia_catalog::lookup::FIRST_DATABASE;
+use curia_consensus::ids::Csn;
 use curia_execute::ViewRows;
 use curia_parse::ast::TwoPhase;
 use curia_txn::{Decision, PreparedTransaction};
@@ -31,7 +32,7 @@ impl Session {
         };
         // Not to be cut short: once it is handed over, only its outcome ends it.
         let csn = self.shared.database.clone().finish_prepared(identifier, decision, permit).await?;
-        self.shared.settings.lock().set_internal("curia.last_csn", &csn.to_string());
+        self.shared.saw(Csn(csn));
         Ok(tag)
     }
 

@@ -1,6 +1,6 @@
 //! System views that only the session can fill: `pg_settings`, `pg_stat_activity`, `pg_locks`, and those of its own objects.
 
-use crate::context::{StatementContext, micros};
+use crate::context::{StatementContext, micros, read_only};
 use crate::settings::known::{Change, KNOWN, Kind};
 use curia_catalog::lookup::FIRST_DATABASE;
 use curia_execute::SessionViews;
@@ -12,6 +12,9 @@ impl SessionViews for StatementContext {
     fn rows(&self, schema: &str, view: &str) -> Result<Option<ViewRows>> {
         if schema == "curia" {
             return self.cluster(view).map(Some);
+        }
+        if self.shared.local && matches!(view, "pg_stat_activity" | "pg_locks" | "pg_prepared_xacts") {
+            return Err(read_only(&format!("SELECT FROM {view}"))); // these are the consul's
         }
         Ok(match view {
             "pg_settings" => Some(self.pg_settings()),

@@ -63,7 +63,8 @@ impl Counter {
             _ => None,
         })?;
         let start = match stored {
-            Some(n) => n.ok_or_else(|| unreadable(key))? + gap,
+            // What is stored may be older than the last term; terms give out of ranges of their own.
+            Some(n) => n.ok_or_else(|| unreadable(key))? + gap * term.0,
             None => first + gap * term.0.saturating_sub(1),
         };
         let state = State {

@@ -291,6 +291,7 @@ impl Visitor {
         if self.beside.as_ref().is_some_and(|(_, changes)| *changes != self.client.changes) {
             self.close_beside().await;
         }
+        self.client.carried.seen = self.client.seen();
         let (mut session, changes) = match self.beside.take() {
             Some(beside) => beside,
             None => match self.door.read_beside(&self.login, &self.client.carried).await {

@@ -148,7 +148,7 @@ impl Session {
             return Err(SqlError::unsupported(format!("{} in a transaction with an idempotency key", statement.tag())).into());
         }
         if self.block.keyed.is_none() {
-            self.claim(out).await?;
+            self.claim(statement.tag(), out).await?;
         }
         let asked = self.digest_of(prepared, &params);
         let savepoints = self.block.savepoints();
@@ -183,7 +183,7 @@ impl Session {
     }
 
     /// Names the transaction; waits for the one that had the name before.
-    async fn claim<O: Output>(&mut self, out: &mut O) -> Result<(), Stop> {
+    async fn claim<O: Output>(&mut self, command: &str, out: &mut O) -> Result<(), Stop> {
         let key = self.environment.idempotency_key.clone();
         let role = self.environment.identity.current;
         let (waits, shared) = (self.waits.clone(), self.shared.clone());
@@ -195,7 +195,7 @@ impl Session {
             )
             .into());
         }
-        tx.require_writable("a transaction with an idempotency key")?;
+        tx.require_writable(command)?; // the key is a row
         let first = waits.run(out, tx.claim_key(role, &key)).await?;
         if first.is_some() {
             tx.answer_unproven(); // its end proves that this is the consul

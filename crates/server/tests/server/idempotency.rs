@@ -58,7 +58,8 @@ async fn a_commit_that_was_lost_with_its_consul_happens_once_when_it_is_tried_ag
             dying.kill().unwrap();
         };
         let (answers, ()) = tokio::join!(under_way, kill);
-        for (number, answer) in answers {
+        paid += answers.len() as u32;
+        for (number, answer) in answers.into_iter().rev().take(10) {
             let from = Instant::now();
             let again = loop {
                 match pay(server, number).await {
@@ -68,7 +69,6 @@ async fn a_commit_that_was_lost_with_its_consul_happens_once_when_it_is_tried_ag
             };
             assert!(answer.is_none_or(|answer| answer == again), "the row is that of the first time");
             first.get_or_insert((number, again));
-            paid = number;
         }
         servers[consul] = Some(start(&cluster.launches[consul]));
     }

@@ -212,7 +212,7 @@ fn the_log_takes_records_while_a_large_transaction_is_applied() {
     let pieces: Vec<_> = (0..400)
         .map(|n| stage(&driver, 1, &[(&format!("large {n}"), &row)]).expect("a piece is logged"))
         .collect();
-    let mut large = commit(&driver, vec![staged(1, pieces, &[("end", "of it")])]);
+    let large = commit(&driver, vec![staged(1, pieces, &[("end", "of it")])]);
     let later = commit(&driver, vec![fragment(2, &[("later", "row")])]);
     let mut logged = 0;
     while large.try_outcome().is_none() {

@@ -31,6 +31,7 @@ impl Node {
         let for_reads = self.ask_for_reads();
         if self.senator.role != Role::Consul || self.lone() {
             self.sending.take();
+            self.news_since = None; // there is nobody to tell, or others do
             return;
         }
         if heartbeat {
@@ -81,6 +82,7 @@ impl Node {
         // Who was left out hears of it with the next sign of life, or with the next news.
         if reached.len() == self.standing.peers.len() {
             self.told_resolved = resolved;
+            self.news_since = None;
         }
         for slot in slots {
             let worker = &self.workers[slot];

@@ -329,4 +329,11 @@ fn what_is_resolved_is_told_with_what_goes_there_anyway_or_when_its_time_has_com
     cluster.run(25);
     assert_eq!(applied(&mut cluster), [third; 3]);
     assert_eq!(cluster.node(1).news_due(), None);
+    // Who is no consul any more has nothing to be ticked for.
+    cluster.propose(1, &[(0, "d")]).expect("room");
+    cluster.settle();
+    assert!(cluster.node(1).news_due().is_some());
+    cluster.node(1).transfer(ServerId(2)).expect("a candidate");
+    cluster.until("another consul", |cluster| cluster.consul() == Some(2));
+    assert_eq!(cluster.node(1).news_due(), None);
 }

@@ -12,6 +12,7 @@
 use crate::decode::{self, Message};
 use curia_functions::candidates;
 use curia_parse::Statement;
+use curia_parse::ast::TwoPhase;
 use curia_session::Carried;
 use std::collections::{HashMap, VecDeque};
 
@@ -49,11 +50,33 @@ pub struct Unit {
 pub struct Fate {
     /// It may have committed something.
     pub may_have_committed: bool,
-    /// After it the session was in a transaction block.
+    /// After it the session was in a transaction block, or may have been.
     pub in_block: bool,
     /// It only closes so many statements and portals: clients seldom look at what comes of that.
     pub closes: Option<usize>,
 }
+
+/// Where a session stands, as far as its messages tell: one of the two, or nobody knows which.
+#[derive(Clone, Copy)]
+struct Standing {
+    /// It may be in a transaction block.
+    inside: bool,
+    /// It may be outside of one.
+    outside: bool,
+}
+
+const INSIDE: Standing = Standing {
+    inside: true,
+    outside: false,
+};
+const OUTSIDE: Standing = Standing {
+    inside: false,
+    outside: true,
+};
+const UNKNOWN: Standing = Standing {
+    inside: true,
+    outside: true,
+};
 
 impl Outstanding {
     /// Whether nothing is.
@@ -141,11 +164,12 @@ impl Outstanding {
     }
 
     /// What may have become of each unit, in a session that was in a transaction block or not, and had these prepared statements.
-    pub fn fates(&self, mut in_block: bool, carried: &Carried) -> Vec<Fate> {
+    pub fn fates(&self, in_block: bool, carried: &Carried) -> Vec<Fate> {
+        let mut standing = if in_block { INSIDE } else { OUTSIDE };
         let mut known: HashMap<String, String> = HashMap::new();
         let judge = |unit: &Unit| Fate {
-            may_have_committed: unit.may_have_committed(&mut in_block, &mut known, carried),
-            in_block,
+            may_have_committed: unit.may_have_committed(&mut standing, &mut known, carried),
+            in_block: standing.inside,
             closes: unit.closes(),
         };
         self.units.iter().map(judge).collect()
@@ -154,6 +178,15 @@ impl Outstanding {
     /// Forgets all of it.
     pub fn give_up(&mut self) -> VecDeque<Unit> {
         std::mem::take(self).units
+    }
+}
+
+impl Standing {
+    /// A block ends here, if there is one; with `chain` the next one begins.
+    fn end(&mut self, chain: bool) {
+        if !chain {
+            *self = OUTSIDE;
+        }
     }
 }
 
@@ -172,9 +205,11 @@ impl Unit {
         Some(closes)
     }
 
-    fn may_have_committed(&self, in_block: &mut bool, known: &mut HashMap<String, String>, carried: &Carried) -> bool {
+    fn may_have_committed(&self, standing: &mut Standing, known: &mut HashMap<String, String>, carried: &Carried) -> bool {
         let Some(mut rest) = self.messages.as_deref() else {
-            return !self.failed || *in_block;
+            // It may have begun a block, or ended one.
+            *standing = UNKNOWN;
+            return true;
         };
         let (mut writes, mut commits) = (false, false);
         let mut portals: HashMap<&str, String> = HashMap::new();
@@ -184,7 +219,7 @@ impl Unit {
             };
             rest = after;
             match decode::message(frame.kind, &message[decode::Frame::HEADER..]) {
-                Ok(Message::Query(sql)) => judge(sql, in_block, &mut writes, &mut commits),
+                Ok(Message::Query(sql)) => judge(sql, standing, &mut writes, &mut commits),
                 Ok(Message::Parse { statement, sql, .. }) => {
                     known.insert(statement.to_owned(), sql.to_owned());
                 }
@@ -196,9 +231,13 @@ impl Unit {
                     };
                 }
                 Ok(Message::Execute { portal, .. }) => match portals.get(portal) {
-                    Some(sql) => judge(sql, in_block, &mut writes, &mut commits),
-                    // A portal of before is of an open transaction.
-                    None => writes |= !*in_block,
+                    Some(sql) => judge(sql, standing, &mut writes, &mut commits),
+                    // A portal of before is of an open transaction, and may be its COMMIT.
+                    None => {
+                        commits |= standing.inside;
+                        writes |= standing.outside;
+                        standing.outside = true;
+                    }
                 },
                 _ => {}
             }
@@ -209,18 +248,24 @@ impl Unit {
 }
 
 /// What the statements of a text do: `writes` outside of a block, `commits` one.
-fn judge(sql: &str, in_block: &mut bool, writes: &mut bool, commits: &mut bool) {
+fn judge(sql: &str, standing: &mut Standing, writes: &mut bool, commits: &mut bool) {
     // What isn't understood is refused by the consul too.
     for parsed in curia_parse::parse(sql).unwrap_or_default() {
         let text = sql.get(parsed.span.clone()).unwrap_or(sql);
         match parsed.statement {
-            Statement::Begin { .. } => *in_block = true,
+            Statement::Begin { .. } => *standing = INSIDE,
             Statement::Commit { chain } => {
-                *commits |= *in_block;
-                *in_block &= chain;
+                *commits |= standing.inside;
+                standing.end(chain);
             }
-            Statement::Rollback { chain } => *in_block &= chain,
-            _ if *in_block => {}
+            Statement::Rollback { chain } => standing.end(chain),
+            Statement::TwoPhase {
+                step: TwoPhase::Prepare, ..
+            } => {
+                *commits |= standing.inside;
+                standing.end(false);
+            }
+            _ if !standing.outside => {}
             Statement::Query(_) | Statement::Explain(_) | Statement::Prepare(_) | Statement::Declare(_) => *writes |= may_write(text),
             Statement::Show(_)
             | Statement::Set(_)
@@ -360,6 +405,12 @@ mod tests {
             ("insert into t values (1)", true, false),
             ("commit", true, true),
             ("commit", false, false),
+            ("commit and chain; delete from t", true, true),
+            ("rollback and chain; delete from t", true, false),
+            ("prepare transaction 'x'", true, true),
+            ("prepare transaction 'x'; delete from t", true, true),
+            ("prepare transaction 'x'", false, false),
+            ("commit prepared 'x'", false, true),
             ("insert into t values (1); commit", true, true),
             ("begin; insert into t values (1)", false, false),
             ("rollback; delete from t", true, true),
@@ -398,6 +449,35 @@ mod tests {
         send(&mut all, &unknown);
         all.failed();
         assert_eq!(judged(&mut all, false), [false]);
+    }
+
+    #[test]
+    fn what_was_not_kept_may_have_begun_a_block_or_ended_one() {
+        let long = query(&format!("insert into t values ('{}')", "x".repeat(BYTES_MAX)));
+        let mut all = Outstanding::default();
+        for in_block in [false, true] {
+            send(&mut all, &[long.clone(), query("commit"), query("delete from t")]);
+            assert_eq!(judged(&mut all, in_block), [true, true, true]);
+            send(
+                &mut all,
+                &[long.clone(), query("delete from t"), query("begin"), query("delete from t")],
+            );
+            assert_eq!(judged(&mut all, in_block), [true, true, false, false]);
+        }
+        let fates = |all: &Outstanding, in_block| all.fates(in_block, &Carried::default()).pop().unwrap().in_block;
+        send(&mut all, &[long]);
+        assert!(fates(&all, true), "its client takes the block for lost until it has ended it");
+    }
+
+    #[test]
+    fn a_portal_that_was_bound_before_may_be_of_the_commit() {
+        let mut all = Outstanding::default();
+        let [parse, bind, execute] = extended("commit");
+        send(&mut all, &[query("begin"), parse, bind, message(b'S', b"")]);
+        all.ready();
+        all.ready();
+        send(&mut all, &[execute, message(b'S', b""), query("delete from t")]);
+        assert_eq!(judged(&mut all, true), [true, true]);
     }
 
     #[test]

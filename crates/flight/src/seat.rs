@@ -96,9 +96,10 @@ impl Seat {
         .boxed())
     }
 
-    /// Runs a statement to its end. Returns the rows affected.
-    pub async fn update(&self, prepared: &Prepared, parameters: Vec<Datum>) -> Result<u64> {
-        self.session.update(prepared.id, parameters).await
+    /// Runs a statement to its end, once with each row of parameters: outside of a client's transaction all of it or nothing. Returns the
+    /// rows affected.
+    pub async fn update(&self, prepared: &Prepared, rows: Vec<Vec<Datum>>) -> Result<u64> {
+        self.session.update(prepared.id, rows).await
     }
 
     /// Runs statements that neither take parameters nor return rows.

@@ -153,7 +153,7 @@ impl FlightSqlService for Service {
         let seat = self.seat(Asker::of(&request), query.transaction_id.as_ref()).await?;
         let prepared = seat.prepare(&query.query).await.map_err(sql)?;
         if prepared.columns.is_none() {
-            seat.update(&prepared, Vec::new()).await.map_err(sql)?;
+            seat.update(&prepared, vec![Vec::new()]).await.map_err(sql)?;
             return done(request.into_inner());
         }
         let ticket = TicketStatementQuery {
@@ -180,7 +180,7 @@ impl FlightSqlService for Service {
     ) -> Result<i64, Status> {
         let seat = self.seat(Asker::of(&request), command.transaction_id.as_ref()).await?;
         let prepared = seat.prepare(&command.query).await.map_err(sql)?;
-        let affected = seat.update(&prepared, Vec::new()).await.map_err(sql)?;
+        let affected = seat.update(&prepared, vec![Vec::new()]).await.map_err(sql)?;
         Ok(i64::try_from(affected).unwrap_or(i64::MAX))
     }
 
@@ -201,13 +201,11 @@ impl FlightSqlService for Service {
         query: ActionCreatePreparedStatementRequest,
         request: Request<Action>,
     ) -> Result<ActionCreatePreparedStatementResult, Status> {
-        let in_transaction = query.transaction_id.as_ref().is_some_and(|id| !id.is_empty());
         let seat = self.seat(Asker::of(&request), query.transaction_id.as_ref()).await?;
         let prepared = seat.prepare(&query.query).await.map_err(sql)?;
         let statement = Arc::new(Statement {
             seat,
             prepared,
-            in_transaction,
             bound: Mutex::new(Vec::new()),
         });
         let dataset_schema = ipc(&statement.result_schema())?;

@@ -32,8 +32,6 @@ pub struct Statement {
     pub seat: Arc<Seat>,
     /// The session's own handle and types.
     pub prepared: Prepared,
-    /// Whether it belongs to a transaction that the client began.
-    pub in_transaction: bool,
     /// Parameter rows bound last; empty when none were.
     pub bound: Mutex<Vec<Vec<Datum>>>,
 }
@@ -88,7 +86,7 @@ pub fn stream(seat: Arc<Seat>, prepared: Prepared, rows: Vec<Vec<Datum>>) -> DoG
                     });
                     Ok::<BatchStream, SqlError>(keep.boxed())
                 } else {
-                    seat.update(&prepared, parameters).await?;
+                    seat.update(&prepared, vec![parameters]).await?;
                     Ok(futures::stream::empty().boxed())
                 }
             }
@@ -142,33 +140,10 @@ fn decode(stream: impl Stream<Item = Result<FlightData, Status>> + Send + 'stati
 
 /// Runs an update once for each row of parameters, all of them or none. Returns the rows affected.
 pub async fn update(statement: &Statement, rows: Vec<Vec<Datum>>) -> Result<i64> {
-    let Statement {
-        seat,
-        prepared,
-        in_transaction,
-        ..
-    } = statement;
+    let Statement { seat, prepared, .. } = statement;
     let executions = if prepared.parameters.is_empty() { vec![Vec::new()] } else { rows };
-    let own_block = !in_transaction && executions.len() > 1;
-    if own_block {
-        seat.run("BEGIN").await?;
-    }
-    let mut affected = 0;
-    for parameters in executions {
-        match seat.update(prepared, parameters).await {
-            Ok(count) => affected += i64::try_from(count).unwrap_or(i64::MAX),
-            Err(error) => {
-                if own_block {
-                    seat.run("ROLLBACK").await?;
-                }
-                return Err(error);
-            }
-        }
-    }
-    if own_block {
-        seat.run("COMMIT").await?;
-    }
-    Ok(affected)
+    let affected = seat.update(prepared, executions).await?;
+    Ok(i64::try_from(affected).unwrap_or(i64::MAX))
 }
 
 /// Bulk ingest: creates or replaces the table as the client asks, then feeds its batches to COPY. All of it or nothing.

@@ -8,6 +8,7 @@
 //! Commands run one after the other. While a query's batches flow, the session is busy with them: drop the stream to end the query. Outside
 //! of a transaction that the client began, each command is a transaction of its own.
 
+use crate::backends::terminated;
 use crate::cores::Cores;
 use crate::notice::Notice;
 use crate::output::{CopyInput, Disconnected, Field, Format, Output, Stop};
@@ -66,7 +67,7 @@ enum Command {
     Prepare(String, oneshot::Sender<Result<RemotePrepared>>),
     Close(u64),
     Query(u64, Vec<Datum>, oneshot::Sender<Result<RemoteRows>>),
-    Update(u64, Vec<Datum>, oneshot::Sender<Result<u64>>),
+    Update(u64, Vec<Vec<Datum>>, oneshot::Sender<Result<u64>>),
     Run(String, oneshot::Sender<Result<()>>),
     CopyIn(String, mpsc::Receiver<CopyPiece>, oneshot::Sender<Result<u64>>),
 }
@@ -75,10 +76,6 @@ enum Command {
 #[derive(Clone)]
 pub struct RemoteSession {
     commands: mpsc::Sender<Command>,
-}
-
-fn gone() -> SqlError {
-    SqlError::new(SqlState::ADMIN_SHUTDOWN, "terminating connection due to administrator command")
 }
 
 impl RemoteSession {
@@ -110,14 +107,14 @@ impl RemoteSession {
                 }
             })
             .await;
-        opened.await.map_err(|_| gone())??;
+        opened.await.map_err(|_| terminated())??;
         Ok(RemoteSession { commands })
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<Result<T>>) -> Command) -> Result<T> {
         let (answer, answered) = oneshot::channel();
-        self.commands.send(command(answer)).await.map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?
+        self.commands.send(command(answer)).await.map_err(|_| terminated())?;
+        answered.await.map_err(|_| terminated())?
     }
 
     /// Prepares one statement.
@@ -128,7 +125,7 @@ impl RemoteSession {
 
     /// Forgets a prepared statement.
     pub async fn close(&self, id: u64) -> Result<()> {
-        self.commands.send(Command::Close(id)).await.map_err(|_| gone())
+        self.commands.send(Command::Close(id)).await.map_err(|_| terminated())
     }
 
     /// Runs a prepared statement that returns rows, at one snapshot.
@@ -136,9 +133,10 @@ impl RemoteSession {
         self.ask(|a| Command::Query(id, parameters, a)).await
     }
 
-    /// Runs a prepared statement to its end and gives how many rows it changed (or, of a query, returned).
-    pub async fn update(&self, id: u64, parameters: Vec<Datum>) -> Result<u64> {
-        self.ask(|a| Command::Update(id, parameters, a)).await
+    /// Runs a prepared statement to its end, once with each row of parameters, and gives how many rows that changed (or, of a query,
+    /// returned). Outside of a transaction that the client began all of it is one, which is undone when the caller goes away meanwhile.
+    pub async fn update(&self, id: u64, rows: Vec<Vec<Datum>>) -> Result<u64> {
+        self.ask(|a| Command::Update(id, rows, a)).await
     }
 
     /// Runs a string of statements and forgets their rows: BEGIN, COMMIT, SET, DDL.
@@ -181,10 +179,10 @@ impl Actor {
                     let _ = answer.send(self.settle(result).await);
                 }
                 Some(Command::Query(id, parameters, answer)) => self.query(id, parameters, answer).await,
-                Some(Command::Update(id, parameters, answer)) => {
+                Some(Command::Update(id, rows, answer)) => {
                     self.session.may_run_again();
                     let outcome = loop {
-                        let result = caught_in(self.update(id, parameters.clone())).await;
+                        let result = caught_in(self.update(id, &rows, &answer)).await;
                         let outcome = self.settle(result).await;
                         if !self.runs_again(&outcome).await {
                             break outcome;
@@ -299,19 +297,30 @@ impl Actor {
         Ok(prepared)
     }
 
-    async fn update(&mut self, id: u64, parameters: Vec<Datum>) -> Result<u64, Stop> {
-        self.session.start_command();
-        let prepared = self.find(id, &parameters)?;
+    async fn update(&mut self, id: u64, rows: &[Vec<Datum>], asker: &oneshot::Sender<Result<u64>>) -> Result<u64, Stop> {
         let mut out = Quiet::default();
-        let ran = self.session.run(&prepared, parameters.into(), &mut out).await?;
-        let mut sent = 0;
-        if let (Some(mut rows), Some(fields)) = (ran.rows, ran.fields) {
-            sent = self.session.move_rows(&mut rows, &fields, &[], 0, false, &mut out).await?.sent;
+        let mut affected = 0;
+        for (at, parameters) in rows.iter().enumerate() {
+            if at > 0 {
+                // Each begins with a clean slate, and a cancel is meant for all.
+                self.session.interrupt().check()?;
+                if asker.is_closed() {
+                    return Err(Stop::Disconnected);
+                }
+            }
+            self.session.start_command();
+            let prepared = self.find(id, parameters)?;
+            let ran = self.session.run(&prepared, parameters.clone().into(), &mut out).await?;
+            let mut sent = 0;
+            if let (Some(mut rows), Some(fields)) = (ran.rows, ran.fields) {
+                sent = self.session.move_rows(&mut rows, &fields, &[], 0, false, &mut out).await?.sent;
+            }
+            affected += match ran.tag {
+                Tag::Affected(_, n) => n,
+                _ => sent,
+            };
         }
-        Ok(match ran.tag {
-            Tag::Affected(_, n) => n,
-            _ => sent,
-        })
+        Ok(affected)
     }
 
     async fn query(&mut self, id: u64, parameters: Vec<Datum>, answer: oneshot::Sender<Result<RemoteRows>>) {

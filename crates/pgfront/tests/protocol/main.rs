@@ -11,6 +11,8 @@ mod extended;
 #[cfg(test)]
 mod locks;
 #[cfg(test)]
+mod remote;
+#[cfg(test)]
 mod retries;
 #[cfg(test)]
 mod server;

@@ -4,7 +4,7 @@ use curia_consensus::ids::{ClusterId, Incarnation, ServerId};
 use curia_driver::{Driver, DriverOptions};
 use curia_execute::{Engine, EngineConfig};
 use curia_pgfront::{Front, FrontConfig, Listener};
-use curia_session::{Cores, Sessions, SessionsConfig};
+use curia_session::{Cores, Login, RemoteSession, Sessions, SessionsConfig};
 use curia_storage::file::RealFiles;
 use curia_storage::log::{LogOptions, LogStore};
 use curia_storage::state::{StateOptions, StateStore};
@@ -15,6 +15,8 @@ use std::sync::{Arc, LazyLock};
 /// A running server.
 pub struct Server {
     front: Option<Front>,
+    cores: Cores,
+    sessions: Arc<Sessions>,
     address: SocketAddr,
     driver: Arc<Driver>,
     _folder: tempfile::TempDir,
@@ -62,10 +64,12 @@ impl Server {
             message_limit: 64 << 20,
             ..FrontConfig::default()
         };
-        let front = listener.serve(sessions, cores, config).unwrap();
+        let front = listener.serve(sessions.clone(), cores.clone(), config).unwrap();
         let address = front.local_addr();
         Server {
             front: Some(front),
+            cores,
+            sessions,
             address,
             driver,
             _folder: folder,
@@ -95,4 +99,14 @@ static SHARED: LazyLock<Server> = LazyLock::new(|| Server::start(100));
 /// The address of the server that the tests share.
 pub fn shared() -> SocketAddr {
     SHARED.address()
+}
+
+/// A session of it for callers on other threads.
+pub async fn remote() -> RemoteSession {
+    let login = Login {
+        user: "curia".into(),
+        database: "curia".into(),
+        ..Login::default()
+    };
+    RemoteSession::open(&SHARED.cores, &SHARED.sessions, login).await.unwrap()
 }

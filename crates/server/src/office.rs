@@ -25,6 +25,8 @@ use crate::stop::StopRequest;
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How soon taking office is tried again.
 const AGAIN: Duration = Duration::from_millis(100);
+/// How soon it is tried again to drop what sessions left.
+const SWEEP_AGAIN: Duration = Duration::from_secs(1);
 
 /// Keeps the database and its sessions in step with the office of this server, on a thread of its own, until the server stops.
 /// `term` is the one that it serves already.
@@ -44,6 +46,8 @@ pub fn start(house: &House, term: Term, stop: StopRequest) -> io::Result<JoinHan
 /// Runs until dropped, or until the driver is gone.
 async fn keep(driver: Arc<Driver>, database: Arc<Database>, sessions: Arc<Sessions>, mut term: Term) {
     let mut standing = driver.standing();
+    // In this term what sessions of others left was swept away.
+    let mut swept = term;
     loop {
         let serving = standing.borrow_and_update().serving().unwrap_or(Term::ZERO);
         if serving != term {
@@ -54,7 +58,7 @@ async fn keep(driver: Arc<Driver>, database: Arc<Database>, sessions: Arc<Sessio
             term = serving;
         }
         if term != Term::ZERO && !database.serves() {
-            match begin(&database, &sessions).await {
+            match database.take_office().await {
                 Ok(true) => tracing::info!(%term, "ready to serve"),
                 Ok(false) => {} // the office is another's again; the next round sees it
                 Err(error) => {
@@ -64,19 +68,21 @@ async fn keep(driver: Arc<Driver>, database: Arc<Database>, sessions: Arc<Sessio
                 }
             }
         }
+        if swept != term && database.serves() {
+            // Temporary tables of sessions that ended with another consul.
+            if let Err(error) = sessions.sweep_temporary().await {
+                tracing::warn!(%term, %error, "cannot drop temporary relations of sessions that have ended");
+                if let Ok(Err(_)) = tokio::time::timeout(SWEEP_AGAIN, standing.changed()).await {
+                    return;
+                }
+                continue;
+            }
+            swept = term;
+        }
         if standing.changed().await.is_err() {
             return;
         }
     }
-}
-
-async fn begin(database: &Arc<Database>, sessions: &Arc<Sessions>) -> Result<bool, String> {
-    if !database.take_office().await.map_err(|error| error.to_string())? {
-        return Ok(false);
-    }
-    // Temporary tables of sessions that ended with another consul.
-    sessions.sweep_temporary().await.map_err(|error| error.to_string())?;
-    Ok(true)
 }
 
 /// Has the sessions that there are now go on elsewhere.

@@ -154,6 +154,11 @@ pub fn terminated() -> SqlError {
     SqlError::new(SqlState::ADMIN_SHUTDOWN, "terminating connection due to administrator command")
 }
 
+/// 57P05 in PostgreSQL's words.
+pub fn idle_for_too_long() -> SqlError {
+    SqlError::new(SqlState::new("57P05"), "terminating connection due to idle-session timeout")
+}
+
 /// 40001: what a transaction hears that outlived its consul's time in office.
 pub fn consul_changed() -> SqlError {
     SqlError::new(
@@ -215,8 +220,13 @@ impl Backends {
 
     /// Takes a place, or 53300.
     pub fn register(self: &Arc<Self>) -> Result<Registration> {
+        self.register_within(self.limit)
+    }
+
+    /// Takes a place where fewer than `limit` are taken, or 53300: the server's own work goes on when clients have all that are theirs.
+    pub(crate) fn register_within(self: &Arc<Self>, limit: usize) -> Result<Registration> {
         let mut all = self.all.lock();
-        if all.len() >= self.limit.min(self.numbers.len()) {
+        if all.len() >= limit.min(self.numbers.len()) {
             return Err(too_many());
         }
         let process = loop {
@@ -239,10 +249,9 @@ impl Backends {
     pub fn register_as(self: &Arc<Self>, key: Key) -> Result<Registration> {
         let mut all = self.all.lock();
         if let Some(other) = all.get(&key.process) {
-            // The connection over which it was passed on is gone, and nobody has told it yet.
-            if other.secret == key.secret {
-                other.interrupt.raise(Cause::Terminate);
-            }
+            // The connection over which it was passed on is gone, and nobody has told it yet: its door has opened the session again, or
+            // gives the number to somebody else after a restart.
+            other.interrupt.raise(Cause::Terminate);
             return Err(SqlError::new(
                 SqlState::CANNOT_CONNECT_NOW,
                 "the session is still open on another connection",
@@ -272,11 +281,6 @@ impl Backends {
         }
     }
 
-    /// Whether a session has this key.
-    pub fn has(&self, key: Key) -> bool {
-        self.all.lock().get(&key.process).is_some_and(|b| b.secret == key.secret)
-    }
-
     /// CancelRequest: does nothing when the key is not the session's.
     pub fn cancel(&self, key: Key) -> bool {
         match self.all.lock().get(&key.process) {
@@ -303,6 +307,26 @@ impl Backends {
         }
     }
 
+    /// Takes back what every session was asked, as far as it has not happened.
+    pub fn lower_all(&self, cause: Cause) {
+        for b in self.all.lock().values() {
+            b.interrupt.pending.fetch_and(!(cause as u8), Ordering::AcqRel);
+        }
+    }
+
+    /// Ends the sessions of the clients at a server that is heard of no more, without a word: there it is said what became of them, should
+    /// it come back. How many.
+    pub fn cut_off(&self, server: u64) -> usize {
+        let all = self.all.lock();
+        let of_server = all.iter().filter(|(process, _)| numbered_by(**process, server));
+        of_server
+            .map(|(_, b)| {
+                b.interrupt.raise(Cause::Drain);
+                b.interrupt.raise(Cause::Terminate);
+            })
+            .count()
+    }
+
     /// Process ids of the connected sessions.
     pub fn processes(&self) -> Vec<i32> {
         let mut all: Vec<i32> = self.all.lock().keys().copied().collect();
@@ -325,6 +349,11 @@ impl Drop for Registration {
     fn drop(&mut self) {
         self.backends.all.lock().remove(&self.key.process);
     }
+}
+
+/// Whether a server gave this process number.
+pub fn numbered_by(process: i32, server: u64) -> bool {
+    process >> NUMBERS_BITS == (server % SERVERS) as i32
 }
 
 fn too_many() -> SqlError {
@@ -360,6 +389,35 @@ mod tests {
     }
 
     #[test]
+    fn the_servers_own_sessions_are_opened_past_the_limit() {
+        let all = Backends::new(1, 0);
+        let _one = all.register().unwrap();
+        assert!(all.register_within(usize::MAX).is_ok());
+    }
+
+    #[test]
+    fn what_sessions_were_asked_can_be_taken_back() {
+        let all = Backends::new(2, 0);
+        let (one, two) = (all.register().unwrap(), all.register().unwrap());
+        all.raise_all(Cause::Drain);
+        two.interrupt.raise(Cause::Terminate);
+        all.lower_all(Cause::Drain);
+        assert!(!one.interrupt.should_end(false));
+        assert!(two.interrupt.should_end(true) && !two.interrupt.drains());
+    }
+
+    #[test]
+    fn the_sessions_of_a_server_that_is_lost_are_those_with_its_numbers() {
+        let (here, there) = (Backends::new(9, 1), Backends::at_door(9, 2));
+        let own = here.register().unwrap();
+        let passed_on = here.register_as(there.register().unwrap().key).unwrap();
+        assert_eq!(here.cut_off(3), 0);
+        assert_eq!(here.cut_off(2), 1);
+        assert!(passed_on.interrupt.should_end(true) && passed_on.interrupt.drains());
+        assert!(!own.interrupt.should_end(false));
+    }
+
+    #[test]
     fn servers_give_numbers_that_no_other_server_gives() {
         let all = [
             Backends::new(9, 0),
@@ -375,8 +433,14 @@ mod tests {
     fn who_has_a_key_already_takes_the_place_of_whom_it_had_before() {
         let all = Backends::new(2, 1);
         let one = all.register().unwrap();
-        assert_eq!(all.register_as(one.key).err().unwrap().code(), SqlState::CANNOT_CONNECT_NOW);
+        // Its door has restarted, and gives its number to another client.
+        let key = Key {
+            secret: one.key.secret.wrapping_add(1),
+            ..one.key
+        };
+        assert_eq!(all.register_as(key).err().unwrap().code(), SqlState::CANNOT_CONNECT_NOW);
         assert!(one.interrupt.should_end(true));
+        assert_eq!(all.register_as(one.key).err().unwrap().code(), SqlState::CANNOT_CONNECT_NOW);
         let key = one.key;
         drop(one);
         assert_eq!(all.register_as(key).unwrap().key, key);

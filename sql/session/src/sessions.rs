@@ -183,7 +183,13 @@ impl Sessions {
     /// 57P03 where this server is not the consul, 53300 when there are too many, 3D000 for an unknown database, 28000 for an unknown role, and the errors of its parameters.
     pub fn open(self: &Arc<Self>, login: Login) -> Result<Session> {
         self.require_office()?;
-        self.open_here(login, false)
+        self.open_here(login, false, self.config.connections)
+    }
+
+    /// Opens a session for the server's own work, however many clients are connected.
+    pub(crate) fn open_for_server(self: &Arc<Self>, login: Login) -> Result<Session> {
+        self.require_office()?;
+        self.open_here(login, false, usize::MAX)
     }
 
     /// Opens a session that only reads, on any server that runs the state ([`crate::reading`]). It asks for no proof of who the client
@@ -196,7 +202,7 @@ impl Sessions {
         if self.database.catalog().schemas.is_empty() {
             return Err(self.database.replication().refusal());
         }
-        self.open_here(login, true)
+        self.open_here(login, true, self.config.connections)
     }
 
     /// Opens a session on any server that runs the state: on the consul one as any, elsewhere a local one, which reads as strictly as the
@@ -212,7 +218,7 @@ impl Sessions {
         self.open_local(login)
     }
 
-    fn open_here(self: &Arc<Self>, login: Login, local: bool) -> Result<Session> {
+    fn open_here(self: &Arc<Self>, login: Login, local: bool, limit: usize) -> Result<Session> {
         let catalog = self.database.catalog();
         let role = catalog.role(&login.user).ok_or_else(|| {
             SqlError::new(
@@ -258,7 +264,7 @@ impl Sessions {
         }
         let registration = match login.key {
             Some(key) => self.backends.register_as(key)?,
-            None => self.backends.register()?,
+            None => self.backends.register_within(limit)?,
         };
         let shared = Shared {
             engine: self.engine.clone(),

@@ -10,6 +10,7 @@ use curia_catalog::lookup::{FIRST_DATABASE, FIRST_ROLE};
 use curia_catalog::temporary;
 use curia_ddl::Ddl;
 use curia_types::{Result, SqlError};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,17 +112,19 @@ impl Session {
 }
 
 impl Sessions {
-    /// Drops what sessions of earlier runs left behind. To be called before the first session opens.
+    /// Drops what sessions that ended elsewhere, or in earlier runs, left behind. What has the number of a session that is open stays: it may
+    /// be that one's.
     ///
     /// # Errors
     /// Those of reading and changing the catalog.
     pub async fn sweep_temporary(self: &Arc<Self>) -> Result<()> {
         let catalog = self.database.catalog();
+        let own: HashSet<String> = self.backends().processes().into_iter().map(temporary::schema_of).collect();
         let left = catalog
             .schemas
             .values()
             .map(|s| &s.name)
-            .filter(|name| temporary::is_temporary(name));
+            .filter(|name| temporary::is_temporary(name) && !own.contains(*name));
         let left: Vec<String> = left.cloned().collect();
         if left.is_empty() {
             return Ok(());
@@ -132,7 +135,7 @@ impl Sessions {
             database: catalog.databases.get(&FIRST_DATABASE).ok_or_else(missing)?.name.clone(),
             ..Login::default()
         };
-        let mut session = self.open(login)?;
+        let mut session = self.open_for_server(login)?;
         for schema in left {
             session.drop_committed(&schema).await?;
         }

@@ -7,7 +7,8 @@
 //!                                              ◄──  CHALLENGE what it must show; or an error and ENDED
 //!   (once for a client)
 //!   OPEN the session, or open it again         ──►
-//!                                              ◄──  ParameterStatus of each, ReadyForQuery; or an error and ENDED
+//!                                              ◄──  ParameterStatus of each, one more of idle_session_timeout, which the client doesn't
+//!                                                   hear of and the door sees to, ReadyForQuery; or an error and ENDED
 //!   the client's messages                      ──►
 //!                                              ◄──  the answers; NEWS before ReadyForQuery
 //!                                              ◄──  ENDED, or MOVED, and the connection closes

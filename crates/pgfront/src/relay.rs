@@ -14,10 +14,13 @@ use crate::encode::{self, ErrorSeverity};
 use crate::inner;
 use crate::outstanding::{Fate, Outstanding};
 use curia_parse::Statement;
+use curia_session::IDLE_SESSION_TIMEOUT;
 use curia_session::reading::only_reads;
 use curia_session::{Carried, Cause, Interrupt, Output, TransactionStatus};
 use curia_types::{SqlError, SqlState};
 use std::collections::HashMap;
+use std::future::pending;
+use std::time::Duration;
 
 /// Messages above this go on in pieces.
 const PIECE_BYTES: usize = 32 << 10;
@@ -44,6 +47,10 @@ pub struct Client {
     pub reads_here: bool,
     /// What it asks next does more than read.
     pub writes: bool,
+    /// How long it may stay idle outside of transactions, as the consul said: reads that are answered here the consul does not see.
+    idle_limit: Option<Duration>,
+    /// It was given rows in the transaction block that it is in, and nobody has told it since that the block is lost.
+    rows: bool,
     /// Its transaction block is lost, and it has not ended it: it stays failed until then, as with any other error.
     failed: bool,
     /// A pipeline was answered with an error: what follows is passed over, up to its Sync.
@@ -65,6 +72,8 @@ pub enum Parted {
     Lost,
     /// Somebody cancels, or this server stops. The session can be passed on further.
     Told(Cause),
+    /// It was idle for longer than `idle_session_timeout`.
+    Idle,
     /// So many bytes of messages come next that this server may answer itself. Then the session can be passed on further.
     Reads(usize),
 }
@@ -104,6 +113,8 @@ impl Client {
             writes: false,
             asking: 0,
             answering: 0,
+            idle_limit: None,
+            rows: false,
             failed: false,
             skips: false,
             leaves: false,
@@ -120,6 +131,14 @@ impl Client {
                 self.told.insert(name, value);
             }
         }
+    }
+
+    /// What the consul tells of a session's parameters that its client doesn't hear. Whether it was such a thing.
+    pub fn learns(&mut self, name: &str, value: &str) -> bool {
+        if name == IDLE_SESSION_TIMEOUT {
+            self.idle_limit = value.parse().ok().filter(|limit| *limit > 0).map(Duration::from_millis);
+        }
+        name == IDLE_SESSION_TIMEOUT
     }
 
     /// Whether it must hear first that its transaction is lost.
@@ -156,6 +175,7 @@ impl Client {
             let ask_on = !self.leaves && link.out().len() < WINDOW_BYTES && !self.outstanding.is_full();
             let answer_on = self.connection.out().len() < WINDOW_BYTES;
             let busy = !self.at_rest();
+            let idle_limit = self.idle_limit.filter(|_| !busy && self.connection.unread().is_empty());
             tokio::select! {
                 client = self.connection.exchange(ask_on) => if client.is_err() {
                     return Parted::Over;
@@ -167,6 +187,7 @@ impl Client {
                     };
                 },
                 cause = interrupt.told(busy) => return Parted::Told(cause),
+                () = idle(idle_limit) => return Parted::Idle,
             }
         }
     }
@@ -187,7 +208,8 @@ impl Client {
     /// Outside of transactions a query, or a pipeline up to its Sync, is answered here when all of it only reads and the session wants that.
     fn next(&self) -> Result<Next, FrameError> {
         let wanted = || self.told.get("curia.read").is_some_and(|level| level != "consul");
-        if !self.reads_here || self.writes || self.asking > 0 || !self.at_rest() || !wanted() {
+        // The temporary tables of a session are the consul's.
+        if !self.reads_here || self.writes || self.asking > 0 || !self.at_rest() || self.carried.stays.is_some() || !wanted() {
             return Ok(Next::There);
         }
         let unread = self.connection.unread();
@@ -267,7 +289,7 @@ impl Client {
             let Some(frame) = encode::outline(unread) else { break };
             let here = unread.len().min(frame.size());
             let whole = here == frame.size();
-            let ours = frame.kind < b' ';
+            let mut ours = frame.kind < b' ';
             if !whole && (ours || frame.size() <= PIECE_BYTES) {
                 break;
             }
@@ -285,14 +307,19 @@ impl Client {
                 inner::ENDED => return Some(Parted::Over),
                 b'Z' => {
                     self.status = status(body.first());
+                    self.rows &= self.status != TransactionStatus::Idle;
                     self.outstanding.ready();
                 }
                 b'E' => self.outstanding.failed(),
                 b'G' => self.outstanding.copy_in(),
+                b'D' | b'd' => self.rows = true,
                 b'S' => {
                     let mut texts = body.split(|byte| *byte == 0).map(|text| String::from_utf8_lossy(text).into_owned());
                     if let (Some(name), Some(value)) = (texts.next(), texts.next()) {
-                        self.told.insert(name, value);
+                        ours = self.learns(&name, &value);
+                        if !ours {
+                            self.told.insert(name, value);
+                        }
                     }
                 }
                 _ => {}
@@ -358,6 +385,7 @@ impl Client {
                         true => unknown(),
                         false => curia_session::backends::consul_changed(),
                     };
+                    self.rows = false;
                     encode::error(self.connection.out(), ErrorSeverity::Error, &error);
                 }
             }
@@ -425,10 +453,14 @@ impl Client {
                     let body = &unread[decode::Frame::HEADER.min(here)..here];
                     let end = self.ends(kind, body);
                     self.failed &= end.is_none();
-                    if let Some(Statement::Rollback { .. }) = end {
+                    if let Some(Statement::Rollback { .. }) = end
+                        && !self.rows
+                    {
                         return Waiting::Message;
                     }
-                    // Also who commits: an error before may have been overheard.
+                    // Also who commits: an error before may have been overheard. And who rolls back and took rows for true: its consul may not
+                    // have been the consul any more when it gave them.
+                    self.rows = false;
                     self.refuse(&curia_session::backends::consul_changed());
                     continue;
                 }
@@ -480,6 +512,14 @@ fn is_local(sql: &str) -> bool {
         )
     };
     only_reads(sql) && curia_parse::parse(sql).is_ok_and(|all| !all.is_empty() && all.iter().all(|parsed| alone(&parsed.statement)))
+}
+
+/// Waits so long; for ever without a limit.
+async fn idle(limit: Option<Duration>) {
+    match limit {
+        Some(limit) => tokio::time::sleep(limit).await,
+        None => pending().await,
+    }
 }
 
 fn status(letter: Option<&u8>) -> TransactionStatus {

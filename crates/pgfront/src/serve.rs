@@ -97,6 +97,7 @@ pub async fn take_leave(connection: &mut Connection, end: End) {
 
 /// Serves messages until the connection ends, or the session must go on elsewhere.
 pub async fn serve(connection: &mut Connection, session: &mut Session) -> End {
+    connection.ends_with(session.interrupt());
     let Err(end) = messages(connection, session).await;
     end
 }
@@ -184,7 +185,10 @@ async fn messages(connection: &mut Connection, session: &mut Session) -> Result<
         if frame.kind == b'S' {
             skip_to_sync = false;
         }
-        at_rest = matches!(frame.kind, b'Q' | b'F' | b'S');
+        at_rest = match frame.kind {
+            b'd' | b'c' | b'f' => at_rest, // left over from a COPY that failed
+            kind => matches!(kind, b'Q' | b'F' | b'S'),
+        };
         connection.pressure().await?;
     }
 }

@@ -82,7 +82,7 @@ pub use notifications::Notification;
 pub use output::{CopyInput, Disconnected, Field, Format, Output, Place, Stop};
 pub use reading::{ReadLevel, only_reads};
 pub use remote::{CopyPiece, RemotePrepared, RemoteRows, RemoteSession};
-pub use session::Session;
+pub use session::{IDLE_SESSION_TIMEOUT, Session};
 pub use sessions::{Authentication, Login, Peer, Sessions, SessionsConfig};
 
 /// Where a session stands, as ReadyForQuery tells it.

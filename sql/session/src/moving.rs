@@ -130,6 +130,7 @@ impl Session {
     pub fn pass_on(&mut self) {
         self.statements.changed = Some(BTreeSet::new());
         self.told_carried = Some(Box::new(self.carried()));
+        self.know_reported();
     }
 
     /// Whether the session's client is at another server's door.

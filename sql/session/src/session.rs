@@ -2,7 +2,7 @@
 
 use crate::TransactionStatus;
 use crate::again::Again;
-use crate::backends::{Interrupt, Key, Registration};
+use crate::backends::{Interrupt, Key, Registration, idle_for_too_long};
 use crate::block::{Block, State};
 use crate::carried::Carried;
 use crate::context::{Shared, StatementContext, now_micros, read_only};
@@ -30,6 +30,9 @@ use std::time::{Duration, Instant};
 
 /// Rows of a query that are computed before the first is sent, because it may wait for advisory locks.
 const HELD_ROWS_MAX: usize = 100_000;
+
+/// What ends a session that stays idle outside of transactions.
+pub const IDLE_SESSION_TIMEOUT: &str = "idle_session_timeout";
 
 /// One client's session. Lives on one core.
 pub struct Session {
@@ -138,10 +141,10 @@ impl Session {
     /// Reported parameters with their values.
     pub fn reported(&self) -> Vec<(String, String)> {
         let settings = self.shared.settings_now();
-        REPORTED
-            .iter()
-            .map(|n| ((*n).to_owned(), settings.show(n).unwrap_or_default()))
-            .collect()
+        let shown = REPORTED.iter().map(|n| ((*n).to_owned(), settings.show(n).unwrap_or_default()));
+        // The server at whose door the client is sees to this one, as it alone knows when the client was last served: milliseconds.
+        let door = self.is_passed_on().then(|| settings.integer(IDLE_SESSION_TIMEOUT).to_string());
+        shown.chain(door.map(|limit| (IDLE_SESSION_TIMEOUT.to_owned(), limit))).collect()
     }
 
     /// Tells the client which reported parameters changed. To be called before ReadyForQuery.
@@ -174,11 +177,10 @@ impl Session {
                     "terminating connection due to idle-in-transaction timeout",
                 ),
             )
+        } else if self.is_passed_on() {
+            return None; // see reported
         } else {
-            (
-                "idle_session_timeout",
-                SqlError::new(SqlState::new("57P05"), "terminating connection due to idle-session timeout"),
-            )
+            (IDLE_SESSION_TIMEOUT, idle_for_too_long())
         };
         match settings.integer(name) {
             0 => None,

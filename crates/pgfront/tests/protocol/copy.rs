@@ -1,7 +1,8 @@
 //! COPY over the wire.
 
-use crate::server::shared;
+use crate::server::{Server, shared};
 use crate::wire::{Message, Wire, kinds, message};
+use std::time::Duration;
 
 /// Runs COPY FROM STDIN with data cut into pieces.
 fn copy_in(w: &mut Wire, sql: &str, data: &[u8], piece: usize) -> Vec<Message> {
@@ -142,4 +143,15 @@ fn column_lists_defaults_and_queries_are_taken() {
         w.failure("COPY copy_list TO STDOUT (FORMAT binary, DELIMITER ',')").1,
         "cannot specify DELIMITER in BINARY mode"
     );
+}
+
+#[test]
+fn a_session_is_idle_after_a_copy_that_failed_although_its_data_comes() {
+    let mut server = Server::start(2);
+    let mut w = Wire::open(server.address());
+    let all = [message('Q', b"COPY nowhere FROM STDIN\0"), message('d', b"1\n"), message('c', b"")].concat();
+    w.bytes(&all);
+    assert_eq!(kinds(&w.until_ready()), "EZ");
+    assert_eq!(server.drain(Duration::from_secs(20)), 0);
+    assert_eq!(w.read().error().0, "57P01");
 }

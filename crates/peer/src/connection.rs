@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::timeout;
@@ -134,8 +135,10 @@ async fn connect(address: &Address, purpose: Purpose) -> io::Result<TcpStream> {
             TcpSocket::new_v6()
         }?;
         socket.set_nodelay(true)?;
-        if purpose == Purpose::Messages {
-            socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+        match purpose {
+            Purpose::Messages => socket.set_send_buffer_size(SEND_BUFFER_BYTES)?,
+            Purpose::Session => keep_alive(&socket),
+            Purpose::Requests => {}
         }
         match socket.connect(place).await {
             Ok(stream) => return Ok(stream),
@@ -143,6 +146,15 @@ async fn connect(address: &Address, purpose: Purpose) -> io::Result<TcpStream> {
         }
     }
     Err(last.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address")))
+}
+
+/// Has a connection over which nothing need be said for long find out by itself when the other machine is gone, or has started anew.
+pub(crate) fn keep_alive<'s>(socket: impl Into<SockRef<'s>>) {
+    let alive = TcpKeepalive::new()
+        .with_time(SILENCE * 2)
+        .with_interval(SILENCE / 2)
+        .with_retries(3);
+    let _ = socket.into().set_tcp_keepalive(&alive); // without it the connection is only slower to notice
 }
 
 /// The first words of the other side.

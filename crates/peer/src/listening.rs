@@ -34,7 +34,7 @@ use crate::transport::{Caller, Shared};
 
 /// Most connections whose handshake isn't done.
 const HANDSHAKES_MAX: usize = 64;
-/// Most connections.
+/// Most connections, without those of sessions.
 const CONNECTIONS_MAX: usize = 4_096;
 /// Longest address book.
 pub(crate) const BOOK_BYTES_MAX: usize = 2 << 20;
@@ -90,6 +90,7 @@ async fn serve(
     shared: &Arc<Shared>,
 ) -> Result<(), ConnectionError> {
     let _ = tcp.set_nodelay(true);
+    connection::keep_alive(&tcp);
     let accepted = timeout(HANDSHAKE_TIMEOUT, accept(tcp, shared)).await;
     let (mut stream, hello, is_server) = accepted.unwrap_or(Err(ConnectionError::Silent))?;
     let admitted = match may_come(&hello, is_server, shared) {
@@ -127,11 +128,9 @@ async fn serve(
             ended
         }
         (Purpose::Session, ..) => {
-            let session = shared.host.session(stream);
-            shared.options.service.spawn(async move {
-                let _connected = connected;
-                session.await;
-            });
+            // How many sessions there are is for the host to limit: they must not take the places of messages.
+            drop(connected);
+            shared.options.service.spawn(shared.host.session(stream));
             Ok(())
         }
         _ => {

@@ -218,6 +218,14 @@ impl Transport {
         self.shared.peers.read().values().map(|(peer, _)| peer.status()).collect()
     }
 
+    /// Servers that should be there and to which there is no connection in either direction.
+    pub fn lost(&self) -> Vec<ServerId> {
+        let incoming = self.shared.incoming.lock();
+        let links = self.links().into_iter();
+        let lost = links.filter(|link| link.connected_for.is_none() && !incoming.contains_key(&link.server));
+        lost.map(|link| link.server).collect()
+    }
+
     /// Asks whoever answers at an address.
     ///
     /// # Errors

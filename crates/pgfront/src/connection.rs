@@ -6,12 +6,13 @@
 
 use crate::decode::{self, Frame, FrameError, Message};
 use crate::encode;
-use curia_session::{CopyInput, Disconnected, Field, Format, Notice, Notification, Output, Place, Stop};
+use curia_session::{CopyInput, Disconnected, Field, Format, Interrupt, Notice, Notification, Output, Place, Stop};
 use curia_types::{Result, SqlError, SqlState};
 use std::cell::RefCell;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
@@ -138,6 +139,17 @@ pub struct Connection {
     held: Option<usize>,
     /// Most bytes of one message.
     message_limit: usize,
+    /// Who may end the session while the client takes nothing.
+    interrupt: Option<Arc<Interrupt>>,
+}
+
+/// Resolves when the session is to end at once.
+async fn ended(interrupt: Option<&Interrupt>) -> io::Error {
+    match interrupt {
+        Some(interrupt) => interrupt.ended(true).await,
+        None => pending().await,
+    }
+    io::ErrorKind::ConnectionAborted.into()
 }
 
 fn poll_input(socket: &mut Socket, input: &mut Input, cx: &mut Context<'_>) -> Poll<Result<(), Disconnected>> {
@@ -175,7 +187,26 @@ impl Connection {
             results: false,
             held: None,
             message_limit,
+            interrupt: None,
         }
+    }
+
+    /// From now on a session that is to end at once waits no longer until the other side takes what is sent.
+    pub fn ends_with(&mut self, interrupt: &Arc<Interrupt>) {
+        self.interrupt = Some(interrupt.clone());
+    }
+
+    /// Sends the first bytes of the output.
+    async fn send(&mut self, bytes: usize) -> Result<(), Disconnected> {
+        let Connection {
+            socket, output, interrupt, ..
+        } = self;
+        let sent = tokio::select! {
+            biased;
+            sent = socket.write_all(&output[..bytes]) => sent,
+            error = ended(interrupt.as_deref()) => Err(error),
+        };
+        sent.map_err(|_| Disconnected)
     }
 
     /// The socket again, to be wrapped in TLS. `None` when bytes that came early would be lost.
@@ -317,7 +348,11 @@ impl Connection {
     /// Sends everything and ends the connection.
     pub async fn close(&mut self) {
         if self.flush().await.is_ok() {
-            self.socket.shutdown().await;
+            tokio::select! {
+                biased;
+                () = self.socket.shutdown() => {}
+                _ = ended(self.interrupt.as_deref()) => {}
+            }
         }
     }
 }
@@ -402,12 +437,12 @@ impl Output for Connection {
         }
         self.flushes += 1;
         self.held = self.held.filter(|at| *at == self.output.len()).map(|_| 0);
-        let sent = self.socket.write_all(&self.output).await;
+        let sent = self.send(self.output.len()).await;
         self.output.clear();
         if self.output.capacity() > 4 * FLUSH_BYTES {
             self.output = Vec::new();
         }
-        sent.map_err(|_| Disconnected)
+        sent
     }
     async fn before_wait(&mut self) -> Result<(), Disconnected> {
         match self.held {
@@ -417,10 +452,10 @@ impl Output for Connection {
             Some(at) => {
                 // What came before may leave.
                 self.flushes += 1;
-                let sent = self.socket.write_all(&self.output[..at]).await;
+                let sent = self.send(at).await;
                 self.output.drain(..at);
                 self.held = Some(0);
-                sent.map_err(|_| Disconnected)
+                sent
             }
         }
     }

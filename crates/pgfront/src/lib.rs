@@ -33,5 +33,5 @@ pub mod startup;
 
 pub use connection::{Connection, Link, Socket};
 pub use curia_pgprotocol::decode;
-pub use listener::{Front, Listener, drain, receive};
+pub use listener::{Front, Listener, drain, prepare_socket, receive};
 pub use serve::{Beside, End, FrontConfig, serve, serve_beside, take_leave};

@@ -2,11 +2,19 @@
 
 use crate::serve::{self, FrontConfig};
 use curia_session::{Backends, Cause, Cores, Sessions};
+use socket2::{SockRef, TcpKeepalive};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
+
+/// After so long without a byte of a client it is asked whether it is there.
+const CLIENT_SILENT: Duration = Duration::from_secs(60);
+/// So long is between two such questions.
+const PROBES_APART: Duration = Duration::from_secs(10);
+/// After so many without an answer it is gone.
+const PROBES: u32 = 6;
 
 /// A bound address that does not accept yet.
 pub struct Listener(TcpListener);
@@ -93,9 +101,20 @@ async fn accept(
     }
 }
 
+/// Has a client's socket send small answers at once, and find out by itself when the client's machine is gone.
+pub fn prepare_socket<'s>(stream: impl Into<SockRef<'s>>) {
+    let stream = stream.into();
+    let alive = TcpKeepalive::new()
+        .with_time(CLIENT_SILENT)
+        .with_interval(PROBES_APART)
+        .with_retries(PROBES);
+    // Without it a connection is only slower to notice.
+    let _ = stream.set_tcp_nodelay(true).and_then(|()| stream.set_tcp_keepalive(&alive));
+}
+
 /// Serves one connection of the client at `peer` on one of the cores.
 pub async fn receive(stream: std::net::TcpStream, peer: SocketAddr, sessions: Arc<Sessions>, cores: &Cores, config: Arc<FrontConfig>) {
-    let _ = stream.set_nodelay(true);
+    prepare_socket(&stream);
     cores
         .spawn(move || async move {
             if let Ok(stream) = tokio::net::TcpStream::from_std(stream) {

@@ -90,11 +90,6 @@ impl House {
         })
     }
 
-    /// Whether the superuser has a password.
-    pub fn superuser_has_password(&self) -> bool {
-        self.database.catalog().role(SUPERUSER).is_some_and(|role| role.password.is_some())
-    }
-
     /// Makes everything durable where the next start finds it at once, and stops the driver.
     ///
     /// # Errors
@@ -102,6 +97,11 @@ impl House {
     pub fn close(self) -> Result<(), Failure> {
         self.driver.shutdown().map_err(|error| Failure::Disk(error.to_string()))
     }
+}
+
+/// Whether the superuser has a password.
+pub fn superuser_has_password(database: &Database) -> bool {
+    database.catalog().role(SUPERUSER).is_some_and(|role| role.password.is_some())
 }
 
 /// A server without a log whose state is empty begins with what is in the archive. One with a log must not: its log would lack what its

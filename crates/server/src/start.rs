@@ -20,7 +20,7 @@ use crate::cluster::member::{Member, Sockets};
 use crate::cluster::views::Views;
 use crate::failure::Failure;
 use crate::folder::{Folder, Running};
-use crate::house::{self, House, Place};
+use crate::house::{self, House, Place, superuser_has_password};
 use crate::options::Options;
 use crate::stop::StopRequest;
 use crate::{archive, exposure, limits, office, stop, tls};
@@ -110,7 +110,7 @@ pub fn run(options: Options) -> Result<(), Failure> {
     let (house, member, front) = match place {
         None => {
             let house = service.block_on(House::open(&options, &folder, incarnation, Place::Alone))?;
-            exposure::check_password(&options, house.superuser_has_password())?;
+            exposure::check_password(&options, superuser_has_password(&house.database))?;
             let views = Views {
                 driver: Arc::clone(&house.driver),
                 host: None,

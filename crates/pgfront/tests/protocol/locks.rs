@@ -213,3 +213,17 @@ fn where_a_statement_cannot_run_again_a_lock_that_is_not_free_is_refused() {
     }
     assert_eq!(one(&mut holder, "SELECT pg_try_advisory_lock(501)"), "t");
 }
+
+#[test]
+fn a_session_whose_client_takes_nothing_can_be_terminated() {
+    let (mut deaf, mut other) = (Wire::open(shared()), Wire::open(shared()));
+    let process = one(&mut deaf, "SELECT pg_backend_pid()");
+    deaf.send('Q', b"SELECT repeat('x', 100000) FROM generate_series(1, 1000)\0");
+    // By then it waits until its client takes the rows.
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(one(&mut other, &format!("SELECT pg_terminate_backend({process})")), "t");
+    let end = Instant::now() + Duration::from_secs(20);
+    while one(&mut other, &format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {process}")) == "1" {
+        assert!(Instant::now() < end, "process {process} is still there");
+    }
+}

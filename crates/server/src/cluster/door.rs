@@ -10,21 +10,24 @@
 
 use super::request::Request;
 use super::visit;
+use crate::house::superuser_has_password;
 use curia_consensus::{Office, ServerId};
 use curia_driver::Standing;
 use curia_peer::{Stream, Transport};
 use curia_pgfront::encode::{self, ErrorSeverity};
 use curia_pgfront::startup::origin;
-use curia_pgfront::{FrontConfig, passed_on};
+use curia_pgfront::{FrontConfig, passed_on, prepare_socket};
+use curia_session::backends::numbered_by;
 use curia_session::{Authentication, Backends, Carried, Cause, Cores, Key, Login, Peer, Session, Sessions};
 use curia_txn::Database;
 use curia_types::{Result, SqlError, SqlState};
 use parking_lot::RwLock;
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -35,6 +38,10 @@ pub const PATIENCE: Duration = Duration::from_secs(3);
 pub const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// How long a client that is refused may take to say who it is.
 const START_UP: Duration = Duration::from_secs(10);
+/// For so long nothing is heard of a server before the sessions of its clients end at the consul.
+const SILENT: Duration = Duration::from_secs(7);
+/// How often it is looked.
+const LOOK_FOR_LOST: Duration = Duration::from_secs(1);
 /// Sessions that are opened at another consul at a time, so that thousands don't ask it at once.
 const MOVES: usize = 16;
 
@@ -127,9 +134,15 @@ impl Door {
         self.draining.load(Ordering::Relaxed)
     }
 
-    /// Asks those that are connected here to leave: the idle at once, others when their transaction is over.
-    pub fn dismiss(&self) {
-        self.hall.get().into_iter().for_each(|hall| hall.clients.raise_all(Cause::Drain));
+    /// Asks those that are connected here to leave: the idle at once, others when their transaction is over; or lets those stay who have
+    /// not left yet.
+    pub fn dismiss(&self, on: bool) {
+        if let Some(hall) = self.hall.get() {
+            match on {
+                true => hall.clients.raise_all(Cause::Drain),
+                false => hall.clients.lower_all(Cause::Drain),
+            }
+        }
     }
 
     /// Clients that are connected here, wherever they are served.
@@ -153,7 +166,7 @@ impl Door {
     }
 
     async fn take(self: Arc<Self>, stream: TcpStream, from: SocketAddr) {
-        let _ = stream.set_nodelay(true);
+        prepare_socket(&stream);
         if self.draining() {
             let why = cannot_connect("this server is about to be stopped", "Connect to another server of the cluster.");
             return refuse(stream, &why).await;
@@ -260,35 +273,88 @@ impl Door {
 
     /// Cancels what a session does, wherever it is.
     pub async fn cancel(&self, key: Key) {
-        let here = self.seat.get().is_some_and(|seat| seat.sessions.backends().cancel(key));
         // Whoever passes its messages on hears of it, and passes this on too.
         let known = self.hall.get().is_some_and(|hall| hall.clients.cancel(key));
-        if !here && !known {
+        // Asked twice, it would be the next statement's cancel too.
+        if !known && self.cancel_at_door(key).await {
+            return;
+        }
+        let here = self.seat.get().is_some_and(|seat| seat.sessions.backends().cancel(key));
+        if !known && !here {
             self.cancel_elsewhere(key).await;
+        }
+    }
+
+    /// Asks the server at whose door the client is to cancel what it does, be that there, at the consul, or nothing but waiting. Whether that
+    /// is another server, and took notice.
+    async fn cancel_at_door(&self, key: Key) -> bool {
+        let Some(book) = self.transport.read().upgrade().map(|transport| transport.book()) else {
+            return false;
+        };
+        let own = self.hall.get().map(|hall| hall.server);
+        let mut others = book.iter().map(|(server, _)| server).filter(|server| Some(*server) != own);
+        match others.find(|server| numbered_by(key.process, server.0)) {
+            Some(server) => self.ask_to_cancel(server, key).await,
+            None => false,
         }
     }
 
     /// Asks the consul to cancel what a session there does. As with PostgreSQL nobody hears whether it was.
     pub async fn cancel_elsewhere(&self, key: Key) {
-        let (Some(Way::To(server)), Some(transport)) = (self.look(), self.transport.read().upgrade()) else {
-            return;
+        if let Some(Way::To(server)) = self.look() {
+            self.ask_to_cancel(server, key).await;
+        }
+    }
+
+    /// Whether another server took notice.
+    async fn ask_to_cancel(&self, server: ServerId, key: Key) -> bool {
+        let Some(transport) = self.transport.read().upgrade() else {
+            return false;
         };
         let Some(address) = transport.book().get(server).map(|places| places.peer.clone()) else {
-            return;
+            return false;
         };
         let request = Request::Cancel {
             process: key.process,
             secret: key.secret,
         };
-        if let Err(error) = transport.call(&address, &super::request::encode(&request), PATIENCE).await {
+        let asked = transport.call(&address, &super::request::encode(&request), PATIENCE).await;
+        if let Err(error) = &asked {
             tracing::debug!(%server, %error, "cannot pass a cancel request on");
+        }
+        asked.is_ok()
+    }
+
+    /// Another server asks to cancel what a session here does, or what a client of this door has asked.
+    pub fn cancel_here(&self, key: Key) {
+        // The client first: once the session has ended its statement, what is raised for the client is taken back.
+        if let Some(hall) = self.hall.get() {
+            hall.clients.cancel(key);
+        }
+        if let Some(seat) = self.seat.get() {
+            seat.sessions.backends().cancel(key);
         }
     }
 
-    /// Another server asks to cancel what a session here does.
-    pub fn cancel_here(&self, key: Key) {
-        if let Some(seat) = self.seat.get() {
-            seat.sessions.backends().cancel(key);
+    /// Ends the sessions here whose clients are at the doors of servers that have not been heard of for [`SILENT`], until the server stops: a
+    /// machine that is gone says nothing of its connections, and what is on its way to it keeps the system from asking.
+    pub async fn watch(self: Arc<Self>) {
+        let mut lost: HashMap<ServerId, Instant> = HashMap::new();
+        loop {
+            tokio::time::sleep(LOOK_FOR_LOST).await;
+            let Some(now_lost) = self.transport.read().upgrade().map(|transport| transport.lost()) else {
+                return;
+            };
+            lost.retain(|server, _| now_lost.contains(server));
+            for server in now_lost {
+                let silent = lost.entry(server).or_insert_with(Instant::now).elapsed() >= SILENT;
+                if let Some(seat) = self.seat.get().filter(|_| silent) {
+                    let ended = seat.sessions.backends().cut_off(server.0);
+                    if ended > 0 {
+                        tracing::info!(%server, sessions = ended, "sessions end, as the server of their clients is lost");
+                    }
+                }
+            }
         }
     }
 
@@ -316,14 +382,6 @@ impl Door {
             })
             .await;
     }
-}
-
-/// Whether the superuser has a password.
-pub fn superuser_has_password(database: &Database) -> bool {
-    database
-        .catalog()
-        .role(crate::house::SUPERUSER)
-        .is_some_and(|role| role.password.is_some())
 }
 
 /// 57P03.

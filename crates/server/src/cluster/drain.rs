@@ -28,6 +28,7 @@ pub async fn drain(host: &ClusterHost, on: bool) -> Answer {
     };
     host.door.drain(on);
     if !on {
+        host.door.dismiss(false);
         return Answer::Done(format!("server {own} takes clients again"));
     }
     tracing::info!("draining: new clients are sent away");
@@ -37,10 +38,15 @@ pub async fn drain(host: &ClusterHost, on: bool) -> Answer {
     }
     // Who has to try again because of that can do so here.
     tokio::time::sleep(AGAIN).await;
-    host.door.dismiss();
+    if host.door.draining() {
+        host.door.dismiss(true);
+    }
     let until = Instant::now() + GRACE;
-    while host.door.sessions() > 0 && Instant::now() < until {
+    while host.door.draining() && host.door.sessions() > 0 && Instant::now() < until {
         tokio::time::sleep(LOOK).await;
+    }
+    if !host.door.draining() {
+        return Answer::Refused(format!("server {own} takes clients again: somebody took the drain back"));
     }
     Answer::Done(match host.door.sessions() {
         0 => format!("server {own} is drained: it may be stopped"),

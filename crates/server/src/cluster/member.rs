@@ -283,6 +283,7 @@ impl Member {
         tasks.push(self.handle.spawn(telling));
         tasks.push(self.handle.spawn(reports::collect(host.clone())));
         tasks.push(self.handle.spawn(following));
+        tasks.push(self.handle.spawn(host.door.clone().watch()));
         Ok(())
     }
 

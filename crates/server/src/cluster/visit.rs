@@ -19,7 +19,7 @@ use curia_pgfront::encode::ErrorSeverity;
 use curia_pgfront::relay::{Client, Parted, Waiting};
 use curia_pgfront::startup::{Greeting, Refusal, authenticate, greet, origin, refuse, welcome};
 use curia_pgfront::{Beside, Connection, End, FrontConfig, Link, Socket, encode, inner, passed_on, serve, serve_beside, take_leave};
-use curia_session::backends::terminated;
+use curia_session::backends::{idle_for_too_long, terminated};
 use curia_session::{Cause, Login, Output, ReadLevel, Registration, Session};
 use curia_types::{SqlError, SqlState};
 use std::net::SocketAddr;
@@ -193,7 +193,8 @@ impl Visitor {
         let mut reported = Vec::new();
         while answer(link, b"SZ", &mut body).await? == b'S' {
             let mut texts = body.split(|byte| *byte == 0).map(|text| String::from_utf8_lossy(text).into_owned());
-            reported.extend(texts.next().zip(texts.next()));
+            let told = texts.next().zip(texts.next());
+            reported.extend(told.filter(|(name, value)| !self.client.learns(name, value)));
         }
         Ok(reported)
     }
@@ -235,6 +236,8 @@ impl Visitor {
                         self.client.carried = session.carried();
                         self.client.report(session.reported(), true);
                         session.end().await;
+                        // It was for the session that was here.
+                        self.registration.interrupt.clear_cancel();
                         Parted::Moved
                     }
                     end => {
@@ -252,6 +255,7 @@ impl Visitor {
                 Parted::Lost | Parted::Over | Parted::Reads(_) => break End::Left,
                 Parted::Nonsense(error) => break End::Told(error.to_sql_error()),
                 Parted::Told(_) => break End::Told(terminated()),
+                Parted::Idle => break End::Told(idle_for_too_long()),
             }
             place = match self.open_again().await {
                 Ok(place) => place,
@@ -309,7 +313,11 @@ impl Visitor {
             .report(vec![("curia.last_csn".to_owned(), session.last_csn().to_string())], true);
         self.beside = Some((session, changes));
         match answered {
-            Beside::Answered => None,
+            Beside::Answered => {
+                // It was for what is answered now.
+                self.registration.interrupt.clear_cancel();
+                None
+            }
             Beside::Writes => {
                 self.client.writes = true;
                 None

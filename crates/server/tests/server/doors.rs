@@ -395,3 +395,97 @@ async fn a_client_that_reads_anywhere_is_let_in_without_a_consul() {
     };
     assert_eq!(state(&refused), "57P03");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_reads_here_has_its_temporary_tables_cancels_and_time_limits_all_the_same() {
+    let (cluster, servers, consul, other) = three(&[]);
+    make_consul(&cluster, consul);
+    let client = connect(at(&servers, other)).await;
+    client
+        .batch_execute("create table t (a int); insert into t values (1); set curia.read = 'strict'")
+        .await
+        .unwrap();
+    // A read here, and what comes after it at the consul, may be cancelled at any server: once.
+    let long = "select count(*)::text from generate_series(1, 100000) a, generate_series(1, 100000) b where a + b < 0";
+    for place in [other, 3 - consul - other, consul] {
+        let cancel = client.cancel_token();
+        let cancelling = async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let stream = tokio::net::TcpStream::connect(&at(&servers, place).sql).await.unwrap();
+            cancel.cancel_query_raw(stream, NoTls).await.unwrap();
+        };
+        let (read, ()) = tokio::join!(client.query_one(long, &[]), cancelling);
+        assert_eq!(state(&read.unwrap_err()), "57014");
+        // On a busy machine the office may move meanwhile.
+        if let Err(error) = client.batch_execute("insert into t select 1 from pg_sleep(0.5)").await {
+            assert_ne!(state(&error), "57014", "that was for the read before");
+        }
+    }
+
+    // One that is served here is not idle, whatever the consul hears of it.
+    client.batch_execute("set idle_session_timeout = '4s'").await.unwrap();
+    for _ in 0..12 {
+        let read = client.simple_query("select count(*) from t").await;
+        assert!(!client.is_closed(), "{read:?}");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    let from = Instant::now();
+    while !client.is_closed() {
+        assert!(from.elapsed() < PATIENCE);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+
+    let client = connect(at(&servers, other)).await;
+    client
+        .batch_execute("set curia.read = 'session'; create temporary table t as select 7 as a; create temporary table own as select 8 as a")
+        .await
+        .unwrap();
+    assert_eq!(text(&client, "select a::text from t").await, "7");
+    assert_eq!(text(&client, "select a::text from own").await, "8");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_given_rows_in_a_transaction_hears_of_its_loss_also_when_it_rolls_back() {
+    let (cluster, mut servers, consul, other) = three(&[]);
+    make_consul(&cluster, consul);
+    let client = connect(at(&servers, other)).await;
+    client.batch_execute("create table t (a int)").await.unwrap();
+    client.batch_execute("begin; insert into t values (1)").await.unwrap();
+    assert_eq!(text(&client, "select count(*)::text from t").await, "1");
+    servers[consul].take().unwrap().kill().unwrap();
+    let lost = client.batch_execute("rollback").await.unwrap_err();
+    assert_eq!(state(&lost), "40001");
+    assert_eq!(text(&client, "select count(*)::text from t").await, "0", "the block has ended");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_door_that_falls_silent_keeps_no_locks_at_the_consul() {
+    let (cluster, servers, consul, other) = three(&[]);
+    make_consul(&cluster, consul);
+    let client = connect(at(&servers, other)).await;
+    client
+        .batch_execute("create table t (a int); insert into t values (1)")
+        .await
+        .unwrap();
+    client.batch_execute("begin; update t set a = 2").await.unwrap();
+    at(&servers, other).pause(true).unwrap();
+    let inside = connect(at(&servers, consul)).await;
+    let from = Instant::now();
+    while let Err(error) = inside.batch_execute("set lock_timeout = '30s'; update t set a = 3").await {
+        // On a busy machine the office may move meanwhile.
+        let lost = ["40001", "08007", "57P03"].contains(&state(&error));
+        assert!(lost && from.elapsed() < PATIENCE, "{error:?}");
+    }
+    at(&servers, other).pause(false).unwrap();
+    let lost = client.batch_execute("commit").await.unwrap_err();
+    assert!(["40001", "08007"].contains(&state(&lost)), "{lost:?}");
+    // The session goes on, as soon as its server has found the others again.
+    let from = Instant::now();
+    let value: String = loop {
+        match client.query_one("select a::text from t", &[]).await {
+            Ok(row) => break row.get(0),
+            Err(error) => assert!(state(&error) == "57P03" && from.elapsed() < PATIENCE, "{error:?}"),
+        }
+    };
+    assert_eq!(value, "3");
+}

@@ -154,6 +154,16 @@ fn a_drained_server_that_goes_on_takes_clients_again() {
     assert_eq!(crate::house::state(&refused(consul).unwrap()), "57P03");
     cluster.ask(&["server", "undrain", &own, "--host", &cluster.peers[1 - consul]]);
     assert!(refused(consul).is_none());
+
+    // Who was busy and did not leave in time stays.
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let client = runtime.block_on(connect_again(&servers[consul]));
+    runtime.block_on(client.batch_execute("begin; create table t (a int)")).unwrap();
+    let left = cluster.ask(&["server", "drain", &own, "--host", host]);
+    assert!(left.contains("1 sessions are left"), "{left}");
+    cluster.ask(&["server", "undrain", &own, "--host", host]);
+    runtime.block_on(client.batch_execute("commit")).unwrap();
+    runtime.block_on(client.batch_execute("insert into t values (1)")).unwrap();
     let unknown = run(&["server", "drain", "9", "--host", host]);
     assert!(said(&unknown).contains("there is no server 9"), "{}", said(&unknown));
 }

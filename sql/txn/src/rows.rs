@@ -26,6 +26,8 @@ use curia_types::{Datum, IoContext, Result, SqlError, SqlState};
 pub enum Seen {
     /// It read the row at the statement's snapshot and computed something from it.
     Snapshot,
+    /// The same, and it does not look at what [`Locked::Row`] gives it, which may be empty.
+    Scanned,
     /// It has only the key so far, and will look at what [`Locked::Row`] gives it.
     Newest,
 }
@@ -108,6 +110,10 @@ impl Transaction {
         } else {
             self.settle().await?; // it may have this lock for having passed
         }
+        // Whoever had the lock before gave it back after its commit was applied, so nothing has changed the row since the snapshot.
+        if seen == Seen::Scanned && self.snapshot() == Some(self.db.replication.applied()) {
+            return Ok(Locked::Row(Bytes::new()));
+        }
         self.note_read(storage, row_key);
         let state = self.db.replication.state();
         let newest = state.read_newest(storage.0, row_key, |csn, row| (csn, row.map(Bytes::copy_from_slice)))?;
@@ -116,7 +122,7 @@ impl Transaction {
         if csn > snapshot {
             let existed = || state.read(storage.0, row_key, snapshot, |_| ()).map(|found| found.is_some());
             match (self.isolation(), seen) {
-                (Isolation::ReadCommitted, Seen::Snapshot) => return Ok(Locked::Changed),
+                (Isolation::ReadCommitted, Seen::Snapshot | Seen::Scanned) => return Ok(Locked::Changed),
                 (Isolation::ReadCommitted, Seen::Newest) => {}
                 _ if existed()? => return Err(concurrent(if row.is_some() { "update" } else { "delete" })),
                 _ => return Ok(Locked::Gone), // appeared after the snapshot

@@ -158,7 +158,7 @@ impl LockPlan {
             for lock in &self.locks {
                 let Some(key) = key_at(source.row(), lock.row_key)? else { continue };
                 let (layout, key) = lock.target(&key)?;
-                match tx.lock_row(layout, key, lock.strength, lock.wait, Seen::Snapshot).await? {
+                match tx.lock_row(layout, key, lock.strength, lock.wait, Seen::Scanned).await? {
                     Locked::Row(_) | Locked::Own(Some(_)) => {}
                     Locked::Changed => return Ok(None),
                     Locked::Gone | Locked::Skipped | Locked::Own(None) => continue 'rows,

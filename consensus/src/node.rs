@@ -354,6 +354,12 @@ impl Node {
         self.sequencer.resolved()
     }
 
+    /// Whether a server has answered this consul within the last election time-out.
+    pub fn answers(&self, server: ServerId) -> bool {
+        let now = self.now.unwrap_or_default();
+        self.rounds.answers(server, now, self.config.election_timeout)
+    }
+
     /// The configuration in force.
     pub fn configuration(&self) -> &Arc<Configuration> {
         &self.senator.configuration

@@ -126,8 +126,10 @@ impl Engine {
         let Some(base) = self.node.senate_base() else { return Ok(()) };
         let kept = state.senate_base()?.and_then(|base| base.configuration);
         if kept != base.configuration {
-            state.keep_senate_base(&base)?;
-            state.flush()?;
+            match state.keep_senate_base(&base).and_then(|()| state.flush()) {
+                Err(error) if error.is_no_space() => {} // the next time
+                kept => kept?,
+            }
         }
         Ok(())
     }

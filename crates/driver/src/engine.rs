@@ -275,7 +275,7 @@ impl Engine {
 
     /// A consul that stops lets the server that is closest to it take over, so that nobody has to notice its silence first.
     fn hand_over(&mut self) -> Result<(), DriverError> {
-        let Some(next) = self.examine().successor(|_| true) else {
+        let Some(next) = self.examine().successor(|server| self.node.answers(server)) else {
             return Ok(());
         };
         if self.term != Term::ZERO && self.node.transfer(next).is_ok() {

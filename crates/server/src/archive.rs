@@ -12,7 +12,7 @@
 
 use crate::cluster::identity::Identity;
 use crate::failure::Failure;
-use crate::folder::{Folder, write_durably};
+use crate::folder::{Folder, sync_parents, write_durably};
 use curia_consensus::ids::{Csn, GroupId};
 use curia_driver::Driver;
 use curia_txn::Replication;
@@ -59,15 +59,21 @@ fn list(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
 /// Keeps the archive up to date while this server is consul, until it stops.
 pub async fn keep(driver: Arc<Driver>, archive: PathBuf, cluster: String, interval: Duration) {
     let folder = archive.join(&cluster);
+    let Ok(server) = driver.examine().await.map(|examined| examined.server) else {
+        return; // it has stopped
+    };
+    // Of this server's own, so that what an attempt leaves behind is found by the next.
+    let partial = folder.join(format!("{server}.partial"));
     loop {
-        if let Err(error) = once(&driver, &folder, &cluster).await {
+        if let Err(error) = once(&driver, &folder, &partial, &cluster).await {
+            let _ = fs::remove_dir_all(&partial); // it may be what fills the disk
             tracing::warn!(folder = %folder.display(), error, "no snapshot was archived: scribes keep their logs until one is");
         }
         tokio::time::sleep(interval).await;
     }
 }
 
-async fn once(driver: &Arc<Driver>, folder: &Path, cluster: &str) -> Result<(), String> {
+async fn once(driver: &Arc<Driver>, folder: &Path, partial: &Path, cluster: &str) -> Result<(), String> {
     let told = |error: &dyn std::fmt::Display| error.to_string();
     if driver.standing().borrow().serving().is_none() {
         return Ok(());
@@ -78,9 +84,10 @@ async fn once(driver: &Arc<Driver>, folder: &Path, cluster: &str) -> Result<(), 
         return Ok(());
     }
     let groups: Vec<_> = driver.configuration().borrow().groups.iter().map(|(group, _)| *group).collect();
-    let partial = folder.join(format!("{:020}.partial", driver.applied().0));
-    let _ = fs::remove_dir_all(&partial); // of an attempt that failed
-    fs::create_dir_all(&partial).map_err(|error| told(&error))?;
+    let _ = fs::remove_dir_all(partial); // of an attempt that was cut short
+    fs::create_dir_all(partial)
+        .and_then(|()| sync_parents(folder))
+        .map_err(|error| told(&error))?;
     let (mut csn, mut bytes) = (Csn(u64::MAX), 0);
     for group in &groups {
         let taken = driver.snapshot(*group).await.map_err(|error| told(&error))?;
@@ -97,7 +104,7 @@ async fn once(driver: &Arc<Driver>, folder: &Path, cluster: &str) -> Result<(), 
         groups: groups.iter().map(|group| group.0).collect(),
         created_by: format!("curia {}", env!("CARGO_PKG_VERSION")),
     };
-    finish(folder, &partial, &manifest).map_err(|error| told(&error))?;
+    finish(folder, partial, &manifest).map_err(|error| told(&error))?;
     driver.archived(csn);
     tracing::info!(%csn, bytes, "a snapshot is archived");
     Ok(())

@@ -82,6 +82,7 @@ impl Folder {
         };
         fs::create_dir_all(path).map_err(failed("cannot create it"))?;
         let path = path.canonicalize().map_err(failed("cannot resolve its path"))?;
+        sync_parents(&path).map_err(failed("cannot make it durable"))?;
         let format = read_format(&path)?;
         if format.is_none() {
             refuse_unless_empty(&path)?;
@@ -282,6 +283,14 @@ fn temporary(name: &str) -> String {
 }
 
 /// Writes a small file so that after a crash it is either absent, as before, or complete.
+/// Makes the name of a folder durable that may just have been made, and those of the folders that it is in as far as they can be opened.
+pub(crate) fn sync_parents(folder: &Path) -> io::Result<()> {
+    let parents = folder.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty());
+    parents
+        .map_while(|parent| File::open(parent).ok())
+        .try_for_each(|parent| parent.sync_all())
+}
+
 pub(crate) fn write_durably(folder: &Path, name: &str, text: &str) -> io::Result<()> {
     let new = folder.join(temporary(name));
     let mut file = File::create(&new)?;

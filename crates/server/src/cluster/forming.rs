@@ -122,6 +122,7 @@ async fn found(host: &ClusterHost, others: &[Who], by: u64) -> Result<String, St
     };
     // What all of them know.
     identity.feature_level = all.iter().map(|who| who.feature_level).min().unwrap_or(0);
+    identity.untold = (1..).take(all.len()).filter(|server| *server != own).collect();
     host.become_server(by, identity.clone())?;
     let mut missed = Vec::new();
     for founder in identity.founders.iter().filter(|founder| founder.server != own) {
@@ -146,7 +147,9 @@ async fn tell(host: &ClusterHost, identity: &Identity, founder: &Founder, by: u6
         by,
         identity: Box::new(identity.for_founder(founder)),
     };
-    expect_done(host.ask(&founder.peer, &request, PATIENCE).await?)
+    expect_done(host.ask(&founder.peer, &request, PATIENCE).await?)?;
+    let told = host.note(|identity| identity.untold.retain(|server| *server != founder.server));
+    told.map_err(|error| format!("{} cannot write its data folder: {error}", host.me.peer))
 }
 
 /// The outcome of a request that is done or refused.
@@ -158,13 +161,10 @@ pub fn expect_done(answer: Answer) -> Result<(), String> {
     }
 }
 
-/// Tells founders that still wait what they are, until all know. A founding that was cut short is finished so.
+/// Tells founders that were never told what they are, until all know. A founding that was cut short is finished so.
 pub async fn tell_founders(host: &ClusterHost, identity: &Identity) {
-    let mut left: Vec<_> = identity
-        .founders
-        .iter()
-        .filter(|founder| founder.server != identity.server().0)
-        .collect();
+    let founders = identity.founders.iter();
+    let mut left: Vec<_> = founders.filter(|founder| identity.untold.contains(&founder.server)).collect();
     while !left.is_empty() {
         if let Some(driver) = host.driver() {
             let configuration = driver.configuration().borrow().clone();
@@ -173,13 +173,13 @@ pub async fn tell_founders(host: &ClusterHost, identity: &Identity) {
         let mut still = Vec::new();
         for founder in left {
             match host.ask(&founder.peer, &Request::Who, PATIENCE).await {
-                Ok(Answer::Who(who)) if who.member.is_none() => {
+                // One that knows already says so, and changes nothing.
+                Ok(Answer::Who(_)) => {
                     if let Err(why) = tell(host, identity, founder, 0).await {
                         tracing::debug!("founder {} is not told yet: {why}", founder.server);
+                        still.push(founder);
                     }
-                    still.push(founder);
                 }
-                Ok(Answer::Who(_)) => {}
                 _ => still.push(founder),
             }
         }

@@ -219,6 +219,21 @@ impl ClusterHost {
         Ok(())
     }
 
+    /// Notes something in what says which server this is, durably.
+    ///
+    /// # Errors
+    /// When it can't be written; nothing is noted then.
+    pub fn note(&self, change: impl FnOnce(&mut Identity)) -> std::io::Result<()> {
+        let _one = self.reserved.lock();
+        let Some(mut identity) = self.identity.borrow().clone() else {
+            return Ok(());
+        };
+        change(&mut identity);
+        identity.write(&self.folder)?;
+        self.identity.send_replace(Some(identity));
+        Ok(())
+    }
+
     /// The cluster as it is now.
     fn seen<'a>(&'a self, examined: &'a Examined) -> Seen<'a> {
         Seen {

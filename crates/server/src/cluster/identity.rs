@@ -37,6 +37,10 @@ pub struct Identity {
     /// the same as never having been there.
     #[serde(default)]
     pub begun: bool,
+    /// Founders that this one has still to tell so, of the server that founded the cluster. Who was told once is not told again: one that
+    /// comes with an empty folder then has lost what it promised, and is another server.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub untold: Vec<u64>,
     /// Who founded the cluster, all told exactly the same; empty on a server that was added later.
     #[serde(default)]
     pub founders: Vec<Founder>,
@@ -81,6 +85,7 @@ impl Identity {
             feature_level: 0,
             senate: None,
             begun: false,
+            untold: Vec::new(),
             founders: Vec::new(),
         }
     }
@@ -143,8 +148,12 @@ impl Identity {
 
     /// Whether both say the same, however far they are with it.
     pub fn same(&self, other: &Identity) -> bool {
-        let begun = true;
-        Identity { begun, ..self.clone() } == Identity { begun, ..other.clone() }
+        let plain = |identity: &Identity| Identity {
+            begun: true,
+            untold: Vec::new(),
+            ..identity.clone()
+        };
+        plain(self) == plain(other)
     }
 
     /// The same founding, for another founder.
@@ -153,6 +162,7 @@ impl Identity {
             server: founder.server,
             roles: founder.roles.clone(),
             begun: false,
+            untold: Vec::new(),
             ..self.clone()
         }
     }

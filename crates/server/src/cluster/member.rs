@@ -236,9 +236,8 @@ impl Member {
         (cores, front, connections): (Cores, FrontConfig, usize),
     ) -> Result<(), Failure> {
         if !identity.begun {
-            let mut begun = identity.clone();
-            begun.begun = true;
-            begun.write(folder.path()).map_err(|source| Failure::Folder {
+            let begun = self.host.note(|identity| identity.begun = true);
+            begun.map_err(|source| Failure::Folder {
                 folder: folder.path().to_owned(),
                 doing: "cannot write which server it is of",
                 source,

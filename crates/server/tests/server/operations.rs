@@ -303,3 +303,25 @@ fn a_server_that_is_left_alone_is_recovered_and_the_others_of_its_cluster_are_re
     });
     cluster.launches.truncate(3);
 }
+
+#[test]
+fn a_founder_that_comes_back_with_an_empty_folder_is_not_made_the_same_server_again() {
+    let cluster = Cluster::of(3, &[]);
+    let mut servers: Vec<Option<Server>> = cluster.form().into_iter().map(Some).collect();
+    cluster.consul(&[0, 1, 2]);
+    servers[2].take().unwrap().kill().unwrap();
+    std::fs::remove_dir_all(&cluster.launches[2].data).unwrap();
+    servers[2] = Some(start(&cluster.launches[2]));
+    // Each of the others founded the cluster, or was told of it.
+    for at in [0, 1] {
+        servers[at].take().unwrap().terminate(PATIENCE).unwrap();
+        servers[at] = Some(start(&cluster.launches[at]));
+        cluster.consul(&[0, 1]);
+    }
+    // Longer than founders take to ask each other again.
+    std::thread::sleep(std::time::Duration::from_secs(8));
+    let page = run(&["status", "--host", &cluster.peers[2]]);
+    assert!(!said(&page).is_empty() && said(&page).contains("in no cluster"), "{}", said(&page));
+    let added = cluster.ask(&["server", "add", &cluster.peers[2], "--host", &cluster.peers[0]]);
+    assert!(added.contains("server 4"), "{added}");
+}

@@ -357,7 +357,7 @@ impl Node {
                     self.feed(slot, consul, base);
                     return None;
                 }
-                Some(slot) if !self.may_begin_at(slot, base) => {
+                Some(slot) if !self.may_begin_at(base) => {
                     self.pull_snapshot(slot, consul, base.index);
                     return None;
                 }

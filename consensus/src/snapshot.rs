@@ -385,10 +385,9 @@ impl Node {
 
     /// Whether nothing is missing here of what a base stands for, so that the log may begin there without a snapshot: the
     /// state holds it, as durably as the log store will hold the base, or there is no state to bring anywhere.
-    pub(crate) fn may_begin_at(&self, slot: usize, base: &Base) -> bool {
+    pub(crate) fn may_begin_at(&self, base: &Base) -> bool {
         let state = if self.is_volatile() { self.applied } else { self.durable_applied };
-        // A snapshot brought the group's own part, durably, though others may be behind.
-        !self.runs_state() || base.csn <= state.max(self.workers[slot].installed().0)
+        !self.runs_state() || base.csn <= state
     }
 
     /// What a group's log holds up to `base` is in the state, or needs to be in none: the log may begin there.

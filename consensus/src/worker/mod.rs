@@ -309,10 +309,6 @@ impl Worker {
     }
 
     /// The state came whole at this position.
-    pub(crate) fn installed(&self) -> (Csn, Timestamp) {
-        self.installed
-    }
-
     pub(crate) fn note_installed(&mut self, position: &Base) {
         self.installed = self.installed.max((position.csn, position.timestamp));
     }

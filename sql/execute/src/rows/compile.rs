@@ -281,8 +281,8 @@ impl Compiler {
                 }),
                 (None, None) => return Err(SqlError::internal(format!("common table expression {cte} is not in scope"))),
             },
-            // Locks are taken by the statement over the rows that come out (see `lock_rows`).
-            Rel::LockRows { input, .. } => self.relation(input, frame)?,
+            // Where a statement locks the rows that come out, what is below is compiled (see `write::lock`); anywhere else nobody would.
+            Rel::LockRows { .. } => return Err(SqlError::unsupported("FOR UPDATE in a subquery")),
         })
     }
 

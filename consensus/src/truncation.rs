@@ -28,14 +28,20 @@ impl Node {
     ///
     /// Call it, make the state durable, then tell both the log store and [`Node::truncate`].
     pub fn checkpoint(&mut self) -> Option<Checkpoint> {
+        self.checkpoint_keeping(self.config.retained_bytes_max)
+    }
+
+    /// The same, with so many bytes at most kept for members that lack them. Logs lie in one file after the other: few bytes of one can hold
+    /// up what others need no more, so who finds that too much lies there keeps nothing for a while.
+    pub fn checkpoint_keeping(&mut self, bytes: u64) -> Option<Checkpoint> {
         if self.applied != self.sequencer.handed().0 || !self.runs_state() {
             return None;
         }
-        let checkpoint = self.possible_bases()?;
+        let checkpoint = self.possible_bases(bytes)?;
         (!checkpoint.bases.is_empty() || checkpoint.csn > self.durable_applied).then_some(checkpoint)
     }
 
-    fn possible_bases(&mut self) -> Option<Checkpoint> {
+    fn possible_bases(&mut self, mut room: u64) -> Option<Checkpoint> {
         let consul = self.serving.is_some();
         let follows = matches!(self.senator.role, Role::Follower { .. }) && self.consul_resolved.is_some();
         // The base rule asks for a final term-start: that of a consul which serves.
@@ -77,7 +83,6 @@ impl Node {
         }
         // The shortest stay, as many as may: so the fewest groups need a snapshot.
         needed.sort_unstable();
-        let mut room = self.config.retained_bytes_max;
         let stay = needed.into_iter().map_while(|(bytes, log)| {
             room = room.checked_sub(bytes)?;
             Some(log)
@@ -154,7 +159,9 @@ impl Node {
             let now = (self.senator.term, self.sequencer.handed().0, self.senator.commit);
             // All groups are looked at, so not without need.
             if self.bases_sought_at.replace(now) != Some(now) {
-                self.noted_bases = self.possible_bases().filter(|noted| !noted.bases.is_empty());
+                self.noted_bases = self
+                    .possible_bases(self.config.retained_bytes_max)
+                    .filter(|noted| !noted.bases.is_empty());
             }
             return;
         };

@@ -640,6 +640,42 @@ fn a_dropped_log_is_gone_and_holds_no_segment() {
 }
 
 #[test]
+fn what_was_replaced_holds_no_segment() {
+    let files = ForgetfulFiles::new();
+    let (mut log, _) = open(&files, 1);
+    let long = "x".repeat(1 << 10);
+    log.append(None, &[append(OTHER, 1, 1, "y")]).unwrap();
+    for index in 2..100 {
+        log.append(None, &[append(OTHER, index, 1, &long)]).unwrap();
+    }
+    // Another term has something else there, and then nothing more.
+    log.append(
+        None,
+        &[
+            Write::DropSuffix {
+                log: OTHER,
+                after: Index(1),
+            },
+            append(OTHER, 2, 2, "z"),
+        ],
+    )
+    .unwrap();
+    for index in 1..100 {
+        log.append(None, &[append(GROUP, index, 2, &long)]).unwrap();
+    }
+    for salt in 2..4 {
+        log.truncate(&[(OTHER, base(2, 2)), (GROUP, base(95, 2))]).unwrap();
+        assert!(log.live_bytes() < 3 * (16 << 10), "{} bytes are kept", log.live_bytes());
+        drop(log);
+        (log, _) = open(&files, salt);
+        assert_eq!(
+            replayed(&log).iter().map(|(_, index, ..)| *index).collect::<Vec<_>>(),
+            [96, 97, 98, 99]
+        );
+    }
+}
+
+#[test]
 fn what_was_there_is_read_while_a_batch_is_on_its_way() {
     let files = ForgetfulFiles::new();
     let (mut log, _) = open(&files, 1);

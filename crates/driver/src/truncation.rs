@@ -110,7 +110,9 @@ impl Engine {
         let Some(state) = &self.state else {
             return self.let_go(None, Instant::now());
         };
-        let Some(checkpoint) = self.node.checkpoint() else {
+        let kept = self.options.retained_bytes_max;
+        let crowded = self.log_bytes() > kept + 2 * self.truncation.limit_bytes;
+        let Some(checkpoint) = self.node.checkpoint_keeping(if crowded { 0 } else { kept }) else {
             self.truncation.ended = Instant::now();
             return Ok(false);
         };

@@ -360,6 +360,38 @@ fn two_state_servers_over_three_scribes_survive_the_loss_of_either() {
 }
 
 #[test]
+fn a_dead_server_that_lacks_little_of_an_idle_group_does_not_hold_up_the_log_of_all() {
+    let mut cluster = Cluster::of(&[Roles::BOTH; 3], |place| {
+        place.segment_bytes = 64 << 10;
+        place.options.log_bytes_max = 128 << 10;
+        place.options.retained_bytes_max = 64 << 10;
+    });
+    let consul = cluster.consul();
+    let (dead, next) = (consul % 3 + 1, (consul + 1) % 3 + 1);
+    let csn = cluster.put(1, "idle from here", "v");
+    cluster.agree_at(csn);
+    cluster.kill(dead);
+    // Another consul begins its term in each group, and the dead one lacks that.
+    let term = cluster.term(consul);
+    let transfer = cluster.driver(consul).transfer(curia_consensus::ServerId(next));
+    wait(transfer).expect("it runs").expect("it can be transferred");
+    let consul = cluster.consul_after(term);
+    let row = "x".repeat(1000);
+    for n in 0..40 {
+        let tickets: Vec<_> = (0..50)
+            .map(|m| commit(cluster.driver(consul), vec![row_of(0, &format!("{n}.{m}"), &row)]))
+            .collect();
+        for ticket in tickets {
+            wait(ticket).expect("committed");
+        }
+    }
+    eventually("the log is short", || cluster.examine(consul).log_bytes < 1 << 20);
+    cluster.start(dead);
+    let csn = cluster.put(1, "all are there", "v");
+    cluster.agree_at(csn);
+}
+
+#[test]
 fn a_server_joins_votes_and_another_leaves_while_commits_go_on() {
     let mut cluster = Cluster::of(&[Roles::BOTH; 3], |place| {
         place.segment_bytes = 64 << 10;

@@ -155,7 +155,10 @@ impl LogStore {
             let old = self.logs.get(log).map_or(Index(u64::MAX), |index| index.base.index);
             new.unwrap_or(old).max(old)
         };
-        let needed = |segment: &Segment| segment.highest.iter().any(|(log, highest)| *highest > base_of(log));
+        // What a segment holds beyond a log's end was replaced later.
+        let last_of = |log: &LogId| self.logs.get(log).map_or(Index::ZERO, |index| index.last);
+        let holds = |(log, highest): (&LogId, &Index)| *highest.min(&last_of(log)) > base_of(log);
+        let needed = |segment: &Segment| segment.highest.iter().any(holds);
         let kept = self
             .segments
             .iter()

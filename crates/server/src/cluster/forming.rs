@@ -163,27 +163,24 @@ pub fn expect_done(answer: Answer) -> Result<(), String> {
 
 /// Tells founders that were never told what they are, until all know. A founding that was cut short is finished so.
 pub async fn tell_founders(host: &ClusterHost, identity: &Identity) {
-    let founders = identity.founders.iter();
-    let mut left: Vec<_> = founders.filter(|founder| identity.untold.contains(&founder.server)).collect();
-    while !left.is_empty() {
+    loop {
+        // As noted by now: whoever is told meanwhile is not told again.
+        let untold = host.identity().borrow().as_ref().map_or_else(Vec::new, |now| now.untold.clone());
+        let founders = identity.founders.iter();
+        let mut left: Vec<_> = founders.filter(|founder| untold.contains(&founder.server)).collect();
         if let Some(driver) = host.driver() {
             let configuration = driver.configuration().borrow().clone();
             left.retain(|founder| configuration.roles(ServerId(founder.server)).is_some()); // others have left for good
         }
-        let mut still = Vec::new();
+        if left.is_empty() {
+            return;
+        }
         for founder in left {
-            match host.ask(&founder.peer, &Request::Who, PATIENCE).await {
-                // One that knows already says so, and changes nothing.
-                Ok(Answer::Who(_)) => {
-                    if let Err(why) = tell(host, identity, founder, 0).await {
-                        tracing::debug!("founder {} is not told yet: {why}", founder.server);
-                        still.push(founder);
-                    }
-                }
-                _ => still.push(founder),
+            // One that knows already says so, and changes nothing.
+            if let Err(why) = tell(host, identity, founder, 0).await {
+                tracing::debug!("founder {} is not told yet: {why}", founder.server);
             }
         }
-        left = still;
         tokio::time::sleep(PATIENCE).await;
     }
 }

@@ -14,8 +14,26 @@ use crate::transaction::Transaction;
 use bytes::Bytes;
 use curia_catalog::{Catalog, Change, Class, Object, StorageId};
 use curia_consensus::ids::GroupId;
+use curia_storage::fragment::FragmentWriter;
 use curia_types::{Result, SqlError, SqlState};
 use std::collections::{BTreeMap, BTreeSet};
+
+impl Database {
+    /// Commits what keeps a system table short, beside all transactions.
+    pub(crate) async fn commit_housekeeping(&self, writer: FragmentWriter) -> Result<()> {
+        let fragment = FragmentWrites {
+            group: GroupId(0),
+            stages: Vec::new(),
+            payload: Bytes::from(writer.finish()),
+        };
+        let writes = WriteSet {
+            begun: Some(self.tenure.load().term),
+            after: Vec::new(),
+            fragments: vec![fragment],
+        };
+        self.replication.commit(writes).await.map(|_| ())
+    }
+}
 
 /// Builds the write set. What is too large for a fragment goes ahead as stage records here.
 pub(crate) async fn write_set(txn: &mut Transaction, catalog: &Catalog) -> Result<WriteSet> {

@@ -23,11 +23,9 @@ use crate::counter::unreadable;
 use crate::database::Database;
 use crate::lock::table::KEYS;
 use crate::lock::{LockStrength, LockWait};
-use crate::replication::{FragmentWrites, WriteSet};
 use crate::transaction::Transaction;
-use bytes::Bytes;
 use curia_catalog::Oid;
-use curia_consensus::ids::{Csn, GroupId};
+use curia_consensus::ids::Csn;
 use curia_storage::fragment::FragmentWriter;
 use curia_storage::state::{Direction, KeyRange};
 use curia_types::{Result, SqlError, SqlState};
@@ -192,17 +190,7 @@ impl Database {
         if gone == 0 {
             return Ok(false);
         }
-        let fragment = FragmentWrites {
-            group: GroupId(0),
-            stages: Vec::new(),
-            payload: Bytes::from(writer.finish()),
-        };
-        let writes = WriteSet {
-            begun: Some(self.tenure.load().term),
-            after: Vec::new(),
-            fragments: vec![fragment],
-        };
-        self.replication.commit(writes).await?;
+        self.commit_housekeeping(writer).await?;
         Ok(gone == REMOVED)
     }
 }

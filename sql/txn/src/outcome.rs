@@ -18,10 +18,8 @@
 
 use crate::counter::{BLOCKS_UNDER_WAY, unreadable};
 use crate::database::Database;
-use crate::replication::{FragmentWrites, WriteSet};
-use bytes::Bytes;
 use curia_catalog::StorageId;
-use curia_consensus::ids::{Csn, GroupId};
+use curia_consensus::ids::Csn;
 use curia_storage::fragment::FragmentWriter;
 use curia_storage::state::{Direction, KeyRange};
 use curia_types::{Result, SqlError, SqlState};
@@ -150,17 +148,7 @@ impl Database {
             return Ok(false);
         }
         writer.put(OUTCOMES.0, b"low", &row(low))?;
-        let fragment = FragmentWrites {
-            group: GroupId(0),
-            stages: Vec::new(),
-            payload: Bytes::from(writer.finish()),
-        };
-        let writes = WriteSet {
-            begun: Some(self.tenure.load().term),
-            after: Vec::new(),
-            fragments: vec![fragment],
-        };
-        self.replication.commit(writes).await?;
+        self.commit_housekeeping(writer).await?;
         Ok(gone == REMOVED)
     }
 }

@@ -119,8 +119,14 @@ impl Holdings {
 
     /// Of a transaction without a session: nothing yet, in a slot of its own.
     pub(crate) fn begin(db: Arc<Database>, slot: Arc<SessionSlot>, begun: Term, txid: u64) -> Holdings {
+        let holdings = Holdings::none(db, slot, begun);
+        holdings.slot.set_txid(txid);
+        holdings
+    }
+
+    /// Of a transaction that begins.
+    pub(super) fn none(db: Arc<Database>, slot: Arc<SessionSlot>, begun: Term) -> Holdings {
         let owner = slot.begin();
-        slot.set_txid(txid);
         Holdings {
             db,
             slot,

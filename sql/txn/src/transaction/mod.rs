@@ -145,18 +145,8 @@ struct Serial {
 impl Transaction {
     pub(crate) fn begin(db: Arc<Database>, slot: Arc<SessionSlot>, options: Options, tenure: &Tenure) -> Transaction {
         let begun = tenure.term;
-        let owner = slot.begin();
-        let holdings = Holdings {
-            db: db.clone(),
-            slot: slot.clone(),
-            begun,
-            owner,
-            keys: Vec::new(),
-            announced: Vec::new(),
-            in_slot: true,
-            undecided: None,
-            recorded: None,
-        };
+        let holdings = Holdings::none(db.clone(), slot.clone(), begun);
+        let owner = holdings.owner;
         Transaction {
             slot,
             options,

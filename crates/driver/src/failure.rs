@@ -3,6 +3,7 @@
 use std::fmt;
 
 use curia_consensus::RestoreError;
+use curia_consensus::ids::Csn;
 use curia_storage::StorageError;
 
 /// The driver can't go on. Nothing acknowledged is lost; what was under way has an unknown outcome until a restart.
@@ -20,6 +21,8 @@ pub enum DriverError {
     Invariant(String),
     /// The log lost what this server last promised: it can't take part again under this identity.
     PromiseLost,
+    /// Snapshots brought some groups up to the second place and not all of them: no state of the database is whole here beyond the first.
+    Partial(Csn, Csn),
     /// It was told to stop while it waited for room on a full disk.
     Stopped,
 }
@@ -35,6 +38,11 @@ impl fmt::Display for DriverError {
             DriverError::PromiseLost => f.write_str(
                 "the log lacks what this server last promised to the others: remove the server and add it anew, under another id",
             ),
+            DriverError::Partial(applied, ahead) => write!(
+                f,
+                "the server was being brought up by snapshots when it stopped: some groups are at CSN {ahead}, others at {applied}, and what lies between is \
+                 not whole; go on from another server"
+            ),
             DriverError::Stopped => f.write_str("stopped while the disk was full: a restart decides about the last transactions"),
         }
     }
@@ -46,7 +54,11 @@ impl std::error::Error for DriverError {
             DriverError::Storage(error) => Some(error),
             DriverError::Restore(error) => Some(error),
             DriverError::Thread(error) => Some(error),
-            DriverError::Founding | DriverError::Invariant(_) | DriverError::PromiseLost | DriverError::Stopped => None,
+            DriverError::Founding
+            | DriverError::Invariant(_)
+            | DriverError::PromiseLost
+            | DriverError::Partial(..)
+            | DriverError::Stopped => None,
         }
     }
 }

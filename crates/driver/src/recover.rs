@@ -36,7 +36,7 @@ pub struct Holdings {
 /// Looks what a folder holds.
 ///
 /// # Errors
-/// It is damaged, or holds no cluster.
+/// It is damaged, holds no cluster, or half of what snapshots were bringing it.
 pub fn holdings(log: &LogStore, recovery: &Recovery, state: &StateStore) -> Result<Holdings, DriverError> {
     recovery.require_whole()?;
     let mut configurations: Vec<(Index, Arc<Configuration>)> = Vec::new();
@@ -49,8 +49,16 @@ pub fn holdings(log: &LogStore, recovery: &Recovery, state: &StateStore) -> Resu
         }
     }
     let (applied, applied_at) = state.applied_csn()?;
-    let bases = recovery.bases.iter().map(|(_, base)| base.csn);
-    let floor = bases.fold(applied, Csn::max);
+    let positions = state.positions()?;
+    let bases = recovery
+        .bases
+        .iter()
+        .map(|(_, base)| base)
+        .chain(positions.iter().map(|(_, base)| base));
+    let ahead = bases.map(|base| base.csn).fold(applied, Csn::max);
+    if ahead > applied {
+        return Err(DriverError::Partial(applied, ahead));
+    }
     let mut judged: BTreeMap<GroupId, Vec<Entry>> = BTreeMap::new();
     log.replay(&mut |log, mut entry| {
         if let Some(payload) = entry.record.payload_mut() {
@@ -84,7 +92,7 @@ pub fn holdings(log: &LogStore, recovery: &Recovery, state: &StateStore) -> Resu
     let (_, configuration) = configurations.pop().ok_or(DriverError::Founding)?;
     groups.retain(|group, _| configuration.group(*group).is_some());
     judged.retain(|group, _| configuration.group(*group).is_some());
-    let whole = cut::find(floor, judged.iter().map(|(group, entries)| (*group, entries.iter()))).csn;
+    let whole = cut::find(applied, judged.iter().map(|(group, entries)| (*group, entries.iter()))).csn;
     Ok(Holdings {
         applied,
         applied_at,

@@ -354,6 +354,11 @@ impl Node {
         self.sequencer.resolved()
     }
 
+    /// Whether this consul is handing its office over: nothing can be proposed until it is gone, or stays.
+    pub fn is_transferring(&self) -> bool {
+        self.transfer.under_way()
+    }
+
     /// Whether a server has answered this consul within the last election time-out.
     pub fn answers(&self, server: ServerId) -> bool {
         let now = self.now.unwrap_or_default();

@@ -187,10 +187,11 @@ impl Engine {
                 let error = SqlError::new(SqlState::SERIALIZATION_FAILURE, "could not commit because the consul changed");
                 let _ = sender.send(Err(error));
             }
+            self.published.term.store(0, Ordering::Release);
+            self.show(); // before anybody hears why, and tries again
             self.refuse_held();
             self.deny_proofs();
             self.unwritten_bytes = 0;
-            self.published.term.store(0, Ordering::Release);
         }
     }
 

@@ -239,6 +239,10 @@ impl Engine {
             self.take_up_held();
             self.settle()?;
             self.wait_for_log()?;
+            if let Some(request) = self.held.take_if(|_| !self.node.is_lone()) {
+                // What it waits for comes from others, who are not listened to here.
+                self.refuse(request, &shutting_down());
+            }
         }
         self.wait_for_log()?;
         self.wait_for_others()?;
@@ -503,11 +507,7 @@ impl Engine {
         if writes.after.iter().any(CommitTicket::has_failed) {
             return self.refuse(Request::Commit(writes, sender), &undone());
         }
-        if self.term != Term::ZERO
-            && !self
-                .node
-                .has_room(writes.fragments.iter().map(|f| (f.group, f.payload.len() as u64)))
-        {
+        if self.must_wait(writes.fragments.iter().map(|f| (f.group, f.payload.len() as u64))) {
             self.held = Some(Request::Commit(writes, sender));
             return;
         }
@@ -528,8 +528,14 @@ impl Engine {
         }
     }
 
+    /// Whether what is to be logged has to wait: for room, or for the end of a hand-over. Were it refused at once, whoever tries again at once
+    /// would meet the same hand-over.
+    fn must_wait(&self, payloads: impl IntoIterator<Item = (GroupId, u64)>) -> bool {
+        self.term != Term::ZERO && (self.node.is_transferring() || !self.node.has_room(payloads))
+    }
+
     fn stage(&mut self, group: GroupId, payload: Bytes, sender: StageSender) {
-        if self.term != Term::ZERO && !self.node.has_room([(group, payload.len() as u64)]) {
+        if self.must_wait([(group, payload.len() as u64)]) {
             self.held = Some(Request::Stage(group, payload, sender));
             return;
         }
@@ -544,9 +550,8 @@ impl Engine {
 
     /// Refuses what came after the end was asked for.
     fn refuse_rest(&mut self) {
-        let reason = SqlError::new(SqlState::ADMIN_SHUTDOWN, "the server is shutting down");
         while let Ok(request) = self.inlets.requests.try_recv() {
-            self.refuse(request, &reason);
+            self.refuse(request, &shutting_down());
         }
     }
 
@@ -650,6 +655,10 @@ impl Engine {
             | ProposeError::ClosedGroup(_) => SqlError::internal(error.to_string()),
         }
     }
+}
+
+fn shutting_down() -> SqlError {
+    SqlError::new(SqlState::ADMIN_SHUTDOWN, "the server is shutting down")
 }
 
 /// The wall clock, for commit timestamps; the node keeps them growing when the clock goes back.

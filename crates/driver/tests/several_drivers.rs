@@ -360,6 +360,24 @@ fn two_state_servers_over_three_scribes_survive_the_loss_of_either() {
 }
 
 #[test]
+fn a_commit_that_meets_a_hand_over_is_refused_only_when_the_office_is_gone() {
+    let cluster = Cluster::three();
+    cluster.put(0, "before", "v");
+    for n in 0..10 {
+        let consul = cluster.consul();
+        let term = cluster.term(consul);
+        let transfer = cluster.driver(consul).transfer(curia_consensus::ServerId(consul % 3 + 1));
+        let begun = wait(transfer).expect("it runs");
+        let ticket = commit(cluster.driver(consul), vec![row_of(0, &format!("{n}"), "v")]);
+        if wait(ticket).is_err() {
+            begun.expect("a transfer");
+            let serving = cluster.driver(consul).standing().borrow().serving();
+            assert_ne!(serving, Some(term), "who tries again would meet the same hand-over");
+        }
+    }
+}
+
+#[test]
 fn a_dead_server_that_lacks_little_of_an_idle_group_does_not_hold_up_the_log_of_all() {
     let mut cluster = Cluster::of(&[Roles::BOTH; 3], |place| {
         place.segment_bytes = 64 << 10;

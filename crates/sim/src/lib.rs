@@ -10,6 +10,7 @@
 //! client:   BEGIN .. COMMIT ──╳ kill -9                  either, but wholly; what the first look finds, stays
 //! ```
 //!
+//! - [`experiment`]: how each program runs and ends
 //! - [`server`]: starting, killing and restarting the program
 //! - [`bank`]: transfers between tables that different worker groups own, batches, tables made on the fly
 //! - [`ledger`]: what was attempted, what was said, and the comparison with what is found
@@ -27,6 +28,7 @@ pub mod bank;
 pub mod clock;
 pub mod cluster;
 pub mod dependencies;
+pub mod experiment;
 pub mod havoc;
 pub mod ledger;
 pub mod lists;

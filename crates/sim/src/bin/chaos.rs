@@ -11,6 +11,7 @@ use clap::Parser;
 use curia_sim::bank::{Bank, connect};
 use curia_sim::cluster::{Cluster, Frailties, Layout, Member};
 use curia_sim::dependencies::{self, Level, Micros, Transaction};
+use curia_sim::experiment::conduct;
 use curia_sim::havoc::Havoc;
 use curia_sim::ledger::{Account, Deed, Ledger, Said};
 use curia_sim::lists::last_csn;
@@ -95,30 +96,17 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let seed = arguments.seed.unwrap_or_else(rand::random);
     println!("seed {seed}; again with: {}", again(&arguments, seed));
-    let outcome = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| error.to_string())
-        .and_then(|runtime| {
-            runtime.block_on(async {
-                let mut terminated =
-                    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).map_err(|e| e.to_string())?;
-                // The cluster is in the run: when that is dropped, so are all processes.
-                tokio::select! {
-                    outcome = run(&arguments, seed) => outcome,
-                    _ = tokio::signal::ctrl_c() => Err("interrupted".to_owned()),
-                    _ = terminated.recv() => Err("interrupted".to_owned()),
-                }
-            })
-        });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(reason) => {
-            println!("FAILED with seed {seed}: {reason}\nagain with: {}", again(&arguments, seed));
-            ExitCode::FAILURE
+    let again = format!("\nagain with: {}", again(&arguments, seed));
+    conduct(seed, &again, async {
+        let mut terminated =
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).map_err(|error| error.to_string())?;
+        // The cluster is in the run: when that is dropped, so are all processes.
+        tokio::select! {
+            outcome = run(&arguments, seed) => outcome,
+            _ = tokio::signal::ctrl_c() => Err("interrupted".to_owned()),
+            _ = terminated.recv() => Err("interrupted".to_owned()),
         }
-    }
+    })
 }
 
 /// The command that repeats this run.

@@ -6,6 +6,7 @@
 
 use clap::Parser;
 use curia_sim::bank::{Bank, connect};
+use curia_sim::experiment::conduct;
 use curia_sim::ledger::{Deed, Ledger};
 use curia_sim::server::{Launch, Server, StartError};
 use rand::{RngExt, SeedableRng};
@@ -60,19 +61,7 @@ fn main() -> ExitCode {
         arguments.server.display(),
         arguments.kills
     );
-    let outcome = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| error.to_string())
-        .and_then(|runtime| runtime.block_on(run(&arguments, seed)));
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(reason) => {
-            println!("FAILED with seed {seed}: {reason}");
-            ExitCode::FAILURE
-        }
-    }
+    conduct(seed, "", run(&arguments, seed))
 }
 
 async fn run(arguments: &Arguments, seed: u64) -> Result<(), String> {

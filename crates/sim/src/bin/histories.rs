@@ -9,6 +9,7 @@
 
 use clap::{Parser, ValueEnum};
 use curia_sim::dependencies::{self, Level, Transaction};
+use curia_sim::experiment::conduct;
 use curia_sim::ledger::Said;
 use curia_sim::lists::{Connection, Form, Lists};
 use curia_sim::server::{Launch, Server};
@@ -88,19 +89,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let seed = arguments.seed.unwrap_or_else(rand::random);
     println!("seed {seed}");
-    let outcome = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| error.to_string())
-        .and_then(|runtime| runtime.block_on(run(&arguments, seed)));
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(reason) => {
-            println!("FAILED with seed {seed}: {reason}");
-            ExitCode::FAILURE
-        }
-    }
+    conduct(seed, "", run(&arguments, seed))
 }
 
 async fn run(arguments: &Arguments, seed: u64) -> Result<(), String> {

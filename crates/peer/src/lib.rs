@@ -40,6 +40,7 @@ pub mod lanes;
 mod link;
 mod listening;
 mod measure;
+pub mod ports;
 mod tls;
 mod transport;
 

@@ -6,7 +6,7 @@
 use crate::demo_load;
 use crate::failure::Failure;
 use clap::Args;
-use std::net::TcpListener;
+use curia_peer::ports::free_ports;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -64,7 +64,7 @@ pub fn run(demo: &Demo) -> Result<(), Failure> {
     let folder = Folder::make(demo.data.as_deref())?;
     let roles = if demo.scribes > 0 { "state" } else { "log,state" };
     let roles = (0..demo.servers).map(|_| roles).chain((0..demo.scribes).map(|_| "log"));
-    let ports = free_ports(4 * (demo.servers + demo.scribes))?;
+    let ports = free_ports(4 * (demo.servers + demo.scribes)).map_err(unexpected)?;
     let peers: Vec<_> = ports.chunks(4).map(|ports| format!("127.0.0.1:{}", ports[1])).collect();
     let join = peers.join(",");
     let mut servers = Vec::new();
@@ -209,18 +209,6 @@ fn ours(arguments: &[&str]) -> Result<(), Failure> {
         true => Ok(()),
         false => Err(Failure::Unexpected(format!("curia {} failed", arguments.join(" ")))),
     }
-}
-
-/// Ports that nobody listens on now.
-fn free_ports(count: usize) -> Result<Vec<u16>, Failure> {
-    // All are held until the last is found, so that none comes twice.
-    let bound: Result<Vec<_>, _> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect();
-    let ports = bound
-        .map_err(unexpected)?
-        .iter()
-        .map(|listener| listener.local_addr().map(|address| address.port()))
-        .collect::<Result<Vec<_>, _>>();
-    ports.map_err(unexpected)
 }
 
 fn unexpected(error: impl std::fmt::Display) -> Failure {

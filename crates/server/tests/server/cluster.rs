@@ -1,8 +1,8 @@
 //! Several servers, formed into one database, used through any of them.
 
 use crate::house::{PATIENCE, connect, program, run, state};
+use curia_peer::ports::free_ports;
 use curia_sim::server::{Launch, Server};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::{Duration, Instant};
@@ -82,11 +82,8 @@ pub fn launch(folder: &Path, at: usize, peer: &str, join: &[String], arguments: 
 
 /// Addresses that nobody listens on.
 pub fn free_addresses(count: usize) -> Vec<String> {
-    let listeners: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    listeners
-        .iter()
-        .map(|listener| listener.local_addr().unwrap().to_string())
-        .collect()
+    let ports = free_ports(count).unwrap();
+    ports.iter().map(|port| format!("127.0.0.1:{port}")).collect()
 }
 
 pub fn copy_folder(from: &Path, to: &Path) {

@@ -99,15 +99,16 @@ impl Bank {
     /// Runs one transaction, for `patience` at most; a client that gave up must not be used again.
     pub async fn attempt(&self, client: &mut Client, number: i32, id: i64, random: &mut impl Rng, patience: Duration) -> Attempt {
         let deed = self.choose(random);
-        let commit_asked = AtomicBool::new(false);
-        let trying = try_deed(client, number, id, &deed, random.random_ratio(1, 10), &commit_asked);
-        let outcome = tokio::time::timeout(patience, trying).await;
-        let said = match &outcome {
-            Ok(Ok(said)) => *said,
-            Ok(Err(error)) => said(Some(error), &commit_asked),
-            Err(_) => said(None, &commit_asked),
-        };
+        let said = within(patience, client, number, id, &deed, random.random_ratio(1, 10)).await;
         Attempt { id, deed, said }
+    }
+
+    /// Tries a transaction again, of which the client was told nothing: under its idempotency key, if it has one, that is safe.
+    pub async fn again(&self, client: &mut Client, number: i32, attempt: &mut Attempt, patience: Duration) {
+        // A try that failed says nothing of the one before, which may still be under way.
+        if within(patience, client, number, attempt.id, &attempt.deed, false).await == Said::Committed {
+            attempt.said = Said::Committed;
+        }
     }
 
     /// The sum of all balances, which no transaction changes.
@@ -261,8 +262,28 @@ pub(crate) fn said(error: Option<&Error>, commit_asked: &AtomicBool) -> Said {
     }
 }
 
+/// What the client was told of a transaction that it tried for so long.
+async fn within(patience: Duration, client: &mut Client, number: i32, id: i64, deed: &Deed, give_up: bool) -> Said {
+    let commit_asked = AtomicBool::new(false);
+    let trying = try_deed(client, number, id, deed, give_up, &commit_asked);
+    match tokio::time::timeout(patience, trying).await {
+        Ok(Ok(said)) => said,
+        Ok(Err(error)) => said(Some(&error), &commit_asked),
+        Err(_) => said(None, &commit_asked),
+    }
+}
+
+/// Whether the transaction has an idempotency key.
+pub fn has_key(id: i64) -> bool {
+    id % 3 == 0
+}
+
 async fn try_deed(client: &mut Client, number: i32, id: i64, deed: &Deed, give_up: bool, commit_asked: &AtomicBool) -> Result<Said, Error> {
     let transaction = client.transaction().await?;
+    if has_key(id) {
+        let key = format!("SET LOCAL curia.idempotency_key = 'deed {id}'");
+        transaction.batch_execute(&key).await?;
+    }
     match deed {
         Deed::Transfer { from, to, amount } => {
             for ((table, account), change) in [(from, -amount), (to, *amount)] {

@@ -41,6 +41,11 @@ pub enum Level {
     Serializable,
 }
 
+impl Level {
+    /// All of them, the weakest first.
+    pub const ALL: [Level; 3] = [Level::ReadCommitted, Level::RepeatableRead, Level::Serializable];
+}
+
 /// One statement of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -521,8 +526,7 @@ mod tests {
 
     /// Whether two transactions that run beside each other are explained at each level.
     fn explained(one: &[Step], other: &[Step], lists: &[(i64, &[i64])]) -> [bool; 3] {
-        [Level::ReadCommitted, Level::RepeatableRead, Level::Serializable]
-            .map(|level| check(&[done(level, 0, 100, one), done(level, 1, 100, other), end(level, lists)]).is_empty())
+        Level::ALL.map(|level| check(&[done(level, 0, 100, one), done(level, 1, 100, other), end(level, lists)]).is_empty())
     }
 
     #[test]
@@ -562,7 +566,7 @@ mod tests {
 
     #[test]
     fn a_read_that_misses_what_was_answered_before_it_is_stale() {
-        for level in [Level::ReadCommitted, Level::RepeatableRead, Level::Serializable] {
+        for level in Level::ALL {
             let history = |asked| {
                 check(&[
                     done(level, 0, 10, &[append(KEY, 1)]),

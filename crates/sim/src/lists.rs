@@ -91,16 +91,7 @@ pub struct Lists {
 }
 
 impl Lists {
-    /// None yet, at all levels. Times are from `begun`.
-    pub fn new(begun: Instant) -> Lists {
-        Lists::of(
-            Form::List,
-            vec![Level::ReadCommitted, Level::RepeatableRead, Level::Serializable],
-            begun,
-        )
-    }
-
-    /// The same for one form and some levels.
+    /// None yet. Times are from `begun`.
     pub fn of(form: Form, levels: Vec<Level>, begun: Instant) -> Lists {
         Lists {
             form,
@@ -148,6 +139,7 @@ impl Lists {
         for appends in &self.appends {
             appends.fetch_add(IN_USE * APPENDS_A_LIST, Ordering::Relaxed);
         }
+        self.versions.forget();
     }
 
     /// Runs one transaction, for `patience` at most; a client that gave up must not be used again.

@@ -1,10 +1,10 @@
 //! Clients at work on all servers at once: transfers and other deeds of the [`Bank`], sums of all balances, transactions over
 //! [`Lists`]. They connect to whatever server comes next, give up on what takes too long, and write down what they were told.
 
-use crate::bank::{Bank, connect};
-use crate::dependencies::{Micros, Transaction};
+use crate::bank::{Bank, connect, has_key};
+use crate::dependencies::{Level, Micros, Transaction};
 use crate::ledger::{Attempt, Said};
-use crate::lists::{Connection, Lists, Reading};
+use crate::lists::{Connection, Form, Lists, Reading};
 use crate::tpcc::{Desk, Outcome, Size};
 use parking_lot::Mutex;
 use rand::{RngExt, SeedableRng};
@@ -25,6 +25,8 @@ const PROBE_PATIENCE: Duration = Duration::from_millis(500);
 const AGAIN: Duration = Duration::from_millis(20);
 /// Of how many connections one only reads, where it may read: at any server.
 const READERS: u32 = 3;
+/// How often a client asks again what became of a transaction.
+const QUESTIONS_MAX: u32 = 8;
 /// Most transactions on one connection.
 const TRANSACTIONS_A_CONNECTION: u32 = 40;
 
@@ -42,6 +44,8 @@ pub struct Load {
     pub bank: Bank,
     /// Lists.
     pub lists: Lists,
+    /// Registers.
+    pub registers: Lists,
     /// Where servers take clients.
     pub places: Mutex<Vec<String>>,
     /// What they noted since it was taken last.
@@ -60,7 +64,11 @@ pub struct Notes {
     /// Of the bank.
     pub attempts: Vec<Attempt>,
     /// Over lists.
-    pub transactions: Vec<Transaction>,
+    pub lists: Vec<Transaction>,
+    /// Over registers.
+    pub registers: Vec<Transaction>,
+    /// How many of the bank's were found to have committed by trying them again under their keys.
+    pub found_out: u64,
     /// When each commit that was acknowledged was begun, and when it was answered.
     pub commits: Vec<(Micros, Micros)>,
     /// How many of them read away from the consul, as far as there was a way to.
@@ -90,9 +98,12 @@ impl Notes {
 impl Load {
     /// Nobody works yet.
     pub fn new(bank: Bank) -> Load {
+        let begun = Instant::now();
+        let of = |form| Lists::of(form, Level::ALL.to_vec(), begun);
         Load {
             bank,
-            lists: Lists::new(Instant::now()),
+            lists: of(Form::List),
+            registers: of(Form::Register),
             places: Mutex::default(),
             notes: Mutex::default(),
             ids: AtomicI64::new(1),
@@ -148,10 +159,7 @@ impl Load {
         tokio::spawn(async move {
             loop {
                 let _turn = load.turns.read().await;
-                let place = {
-                    let places = load.places.lock();
-                    places[random.random_range(0..places.len())].clone()
-                };
+                let place = load.somewhere(&mut random);
                 let Ok(Ok(client)) = tokio::time::timeout(PATIENCE, connect(&place)).await else {
                     tokio::time::sleep(AGAIN).await;
                     continue;
@@ -172,13 +180,15 @@ impl Load {
         })
     }
 
+    fn somewhere(&self, random: &mut ChaCha12Rng) -> String {
+        let places = self.places.lock();
+        places[random.random_range(0..places.len())].clone()
+    }
+
     async fn work(self: Arc<Load>, number: i32, mut random: ChaCha12Rng) {
         loop {
             let _turn = self.turns.read().await;
-            let place = {
-                let places = self.places.lock();
-                places[random.random_range(0..places.len())].clone()
-            };
+            let place = self.somewhere(&mut random);
             match tokio::time::timeout(PATIENCE, connect(&place)).await {
                 Ok(Ok(mut client)) => {
                     let connection = Connection {
@@ -207,6 +217,24 @@ impl Load {
         }
     }
 
+    /// Tries a transaction again under its key until the client is told that it has committed.
+    async fn find_out(&self, attempt: &mut Attempt, number: i32, random: &mut ChaCha12Rng) {
+        for _ in 0..QUESTIONS_MAX {
+            if self.halting.load(Ordering::Relaxed) {
+                return;
+            }
+            let place = self.somewhere(random);
+            match tokio::time::timeout(PATIENCE, connect(&place)).await {
+                Ok(Ok(mut client)) => self.bank.again(&mut client, number, attempt, PATIENCE).await,
+                _ => tokio::time::sleep(AGAIN).await,
+            }
+            if attempt.said == Said::Committed {
+                self.notes.lock().found_out += 1;
+                return;
+            }
+        }
+    }
+
     /// One transaction, written down.
     async fn one(&self, client: &mut Client, connection: &Connection, number: i32, random: &mut ChaCha12Rng) {
         let asked = self.lists.now();
@@ -217,17 +245,23 @@ impl Load {
         let committed = match what {
             0..4 if connection.reading.is_none() => {
                 let id = self.ids.fetch_add(1, Ordering::Relaxed);
-                let attempt = self.bank.attempt(client, number, id, &mut own, PATIENCE).await;
+                let mut attempt = self.bank.attempt(client, number, id, &mut own, PATIENCE).await;
+                if attempt.said == Said::Nothing && has_key(id) {
+                    self.find_out(&mut attempt, number, &mut own).await;
+                }
                 let said = attempt.said;
                 self.notes.lock().attempts.push(attempt);
                 said == Said::Committed
             }
             ..9 => {
-                let transaction = self.lists.attempt(client, connection, &mut own, PATIENCE).await;
+                let in_registers = own.random_ratio(2, 5);
+                let over = if in_registers { &self.registers } else { &self.lists };
+                let transaction = over.attempt(client, connection, &mut own, PATIENCE).await;
                 let committed = transaction.said == Said::Committed && transaction.csn.is_some();
                 let mut notes = self.notes.lock();
                 notes.away += usize::from(transaction.said == Said::Committed && connection.reading.is_some());
-                notes.transactions.push(transaction);
+                let history = if in_registers { &mut notes.registers } else { &mut notes.lists };
+                history.push(transaction);
                 committed
             }
             _ if csn > 0 => {

@@ -7,7 +7,8 @@
 //!   write 7 ─► version 1    write 9 ─► version 2    read: 9, version 2  =  the list was 7, 9
 //! ```
 //!
-//! Two that commit the same version have lost an update, and a version that nobody who may have committed wrote was never to be read.
+//! Two that commit the same version have lost an update, and a version that nobody who may have committed wrote was never to be read. Who lost
+//! its connection wasn't told its version; that is known if somebody read it, else the version is missing in all lists alike.
 
 use crate::dependencies::{Step, Transaction};
 use crate::ledger::Said;
@@ -56,21 +57,54 @@ impl Versions {
         self.0.lock().push((key, version, value));
     }
 
+    pub(crate) fn forget(&self) {
+        self.0.lock().clear();
+    }
+
     pub(crate) fn unfold(&self, mut transactions: Vec<Transaction>) -> (Vec<Transaction>, Vec<String>) {
-        let lived = transactions.iter().filter(|transaction| transaction.said != Said::Failed);
-        let lived = lived.flat_map(|transaction| &transaction.steps).filter_map(|step| match step {
-            Step::Append(_, value) => Some(*value),
-            Step::Read(..) => None,
-        });
-        let lived: BTreeSet<i64> = lived.collect();
         let mut wrong = Vec::new();
+        let written = |said| -> BTreeSet<(i64, i64)> {
+            let its = transactions.iter().filter(|transaction| transaction.said == said);
+            let steps = its.flat_map(|transaction| &transaction.steps);
+            let writes = steps.filter_map(|step| match step {
+                Step::Append(key, value) => Some((*key, *value)),
+                Step::Read(..) => None,
+            });
+            writes.collect()
+        };
+        let (committed, unknown) = (written(Said::Committed), written(Said::Nothing));
         let mut versions: BTreeMap<(i64, i64), i64> = BTreeMap::new();
         for (key, version, value) in &*self.0.lock() {
-            if lived.contains(value)
+            if committed.contains(&(*key, *value))
                 && let Some(other) = versions.insert((*key, *version), *value)
             {
                 wrong.push(format!(
                     "version {version} of register {key} was written twice, as {other} and as {value}"
+                ));
+            }
+        }
+        for transaction in &transactions {
+            for (key, version, value) in reads_of_others(&transaction.steps) {
+                let lived = committed.contains(&(key, value)) || unknown.contains(&(key, value));
+                if !lived || *versions.entry((key, version)).or_insert(value) != value {
+                    wrong.push(format!(
+                        "register {key} was read as {value} in version {version}, which is not what was written: {transaction:?}"
+                    ));
+                }
+            }
+        }
+        // Of the versions that nobody knows each was written by one who doesn't know whether it has committed.
+        let mut last: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
+        for (key, version) in versions.keys() {
+            let (last, known) = last.entry(*key).or_default();
+            (*last, *known) = (*version, *known + 1);
+        }
+        let placed: BTreeSet<(i64, i64)> = versions.iter().map(|((key, _), value)| (*key, *value)).collect();
+        for (key, (last, known)) in last {
+            let unplaced = unknown.difference(&placed).filter(|(other, _)| *other == key).count() as i64;
+            if last - known > unplaced {
+                wrong.push(format!(
+                    "register {key} came to version {last} by {known} known writes and {unplaced} unknown ones"
                 ));
             }
         }
@@ -84,21 +118,36 @@ impl Versions {
                     Step::Read(key, seen) => {
                         let own = own.get(key).map_or(&[][..], Vec::as_slice);
                         let (version, value) = (seen[0], seen.get(1).copied());
-                        let others = 1..=version.saturating_sub(own.len() as i64);
-                        let mut list: Vec<i64> = others.map_while(|version| versions.get(&(*key, version)).copied()).collect();
-                        list.extend(own);
-                        if list.len() as i64 != version || list.last().copied() != value {
+                        let others = (*key, 1)..=(*key, version.saturating_sub(own.len() as i64));
+                        let others = if others.is_empty() {
+                            Vec::new()
+                        } else {
+                            versions.range(others).map(|(_, value)| *value).collect()
+                        };
+                        *seen = [&others[..], own].concat();
+                        if seen.last().copied() != value {
                             wrong.push(format!(
-                                "register {key} was read as {value:?} in version {version}, which is not what was written: {told}"
+                                "register {key} was read as {value:?} in version {version}, not as the reader left it: {told}"
                             ));
                         }
-                        *seen = list;
                     }
                 }
             }
         }
         (transactions, wrong)
     }
+}
+
+/// Key, version and number of what a transaction read that it hadn't written before.
+fn reads_of_others(steps: &[Step]) -> impl Iterator<Item = (i64, i64, i64)> {
+    steps.iter().enumerate().filter_map(|(at, step)| {
+        let Step::Read(key, seen) = step else { return None };
+        let [version, value] = seen[..] else { return None };
+        let own = steps[..at]
+            .iter()
+            .any(|before| matches!(before, Step::Append(own, _) if own == key));
+        (!own).then_some((*key, version, value))
+    })
 }
 
 #[cfg(test)]
@@ -164,6 +213,30 @@ mod tests {
         let next = transaction(level, 0, &[Step::Append(KEY, 9)]);
         let end = transaction(level, 1_000, &[read(KEY, 1, 9)]);
         assert_eq!(wrong(&[(KEY, 1, 7), (KEY, 1, 9)], vec![failed, next, end]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_version_whose_writer_lost_its_connection_is_known_from_who_read_it_or_missing_in_all_lists() {
+        let level = Level::ReadCommitted;
+        let mut lost = transaction(level, 0, &[Step::Append(KEY, 7)]);
+        lost.said = Said::Nothing;
+        let next = transaction(level, 200, &[Step::Append(KEY, 9)]);
+        let end = transaction(level, 1_000, &[read(KEY, 2, 9)]);
+        assert_eq!(
+            wrong(&[(KEY, 2, 9)], vec![lost.clone(), next.clone(), end.clone()]),
+            Vec::<String>::new()
+        );
+        let between = transaction(level, 150, &[read(KEY, 1, 7)]);
+        assert_eq!(
+            wrong(&[(KEY, 2, 9)], vec![lost.clone(), between, next.clone(), end.clone()]),
+            Vec::<String>::new()
+        );
+        // It was told its version and not whether it has committed: it hasn't.
+        let over = transaction(level, 200, &[Step::Append(KEY, 9)]);
+        let alone = transaction(level, 1_000, &[read(KEY, 1, 9)]);
+        assert_eq!(wrong(&[(KEY, 1, 7), (KEY, 1, 9)], vec![lost, over, alone]), Vec::<String>::new());
+        let found = wrong(&[(KEY, 2, 9)], vec![next, end]);
+        assert!(found[0].contains("version 2 by 1 known writes and 0 unknown ones"), "{found:?}");
     }
 
     #[test]

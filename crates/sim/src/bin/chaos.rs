@@ -79,6 +79,10 @@ struct Tally {
     rounds: u64,
     faults: BTreeMap<Kind, u64>,
     transactions: usize,
+    /// Of them those over registers.
+    registers: usize,
+    /// Of those of the bank, those that were found to have committed by asking again under their keys.
+    found_out: u64,
     /// Of them those whose clients never learned what became of them.
     unknown: usize,
     /// Of them those that read away from the consul.
@@ -233,6 +237,7 @@ async fn open(havoc: &Havoc, load: &Load) -> Result<BTreeMap<Account, i64>, Stri
         let opened = async {
             let opening = load.bank.open(&mut client).await?;
             load.lists.open(&client).await?;
+            load.registers.open(&client).await?;
             tpcc::schema::load(&client, SUPPLIER, &mut ChaCha12Rng::seed_from_u64(0)).await?;
             Ok::<_, tokio_postgres::Error>(opening)
         };
@@ -328,40 +333,47 @@ impl Examiner {
     async fn check(&mut self, client: &mut Client, csn: u64, havoc: &Havoc, load: &Load) -> Result<(), String> {
         let sql = |error: tokio_postgres::Error| format!("checking: {}", full(&error));
         let notes = std::mem::take(&mut *load.notes.lock());
-        let transactions = notes.transactions;
         let mut wrong = notes.wrong;
-        let attempted = (notes.attempts.len(), transactions.len());
+        let attempted = (notes.attempts.len(), notes.lists.len(), notes.registers.len());
         self.ledger.record(notes.attempts);
         let mut seen = load.bank.observe(client).await.map_err(sql)?;
         let made = self.ledger.attempts().filter(|attempt| attempt.deed == Deed::Table);
         seen.tables = load.bank.made_tables(client, made.map(|attempt| attempt.id)).await.map_err(sql)?;
         let (_, _, unknown) = self.ledger.tally();
         wrong.extend(self.ledger.check(&seen).iter().map(ToString::to_string));
-        wrong.extend(dependencies::check_order(&transactions));
         wrong.extend(tpcc::inconsistencies(client).await.map_err(sql)?);
+        let transactions = [&notes.lists[..], &notes.registers].concat();
+        wrong.extend(dependencies::check_order(&transactions));
         let unsure = transactions.iter().filter(|transaction| transaction.said == Said::Nothing).count();
-        for level in [Level::ReadCommitted, Level::RepeatableRead, Level::Serializable] {
-            let own = transactions.iter().filter(|transaction| transaction.level == level);
-            let mut own: Vec<Transaction> = own.cloned().collect();
-            own.push(load.lists.read_all(client, &own).await.map_err(sql)?);
-            wrong.extend(dependencies::check(&own));
+        for (lists, history) in [(&load.lists, notes.lists), (&load.registers, notes.registers)] {
+            for level in Level::ALL {
+                let own = history.iter().filter(|transaction| transaction.level == level);
+                let mut own: Vec<Transaction> = own.cloned().collect();
+                own.push(lists.read_all(client, &own).await.map_err(sql)?);
+                let (own, strange) = lists.unfold(own);
+                wrong.extend(strange);
+                wrong.extend(dependencies::check(&own));
+            }
+            lists.turn_over();
         }
-        load.lists.turn_over();
         let events = havoc.take_events();
         self.count(&events, &notes.commits);
         self.tally.rounds += 1;
-        self.tally.transactions += attempted.0 + attempted.1;
+        self.tally.transactions += attempted.0 + attempted.1 + attempted.2;
+        self.tally.registers += attempted.2;
+        self.tally.found_out += notes.found_out;
         self.tally.sums += notes.sums;
         self.tally.deals += notes.deals;
         self.tally.past += notes.past.values().map(|(_, times)| times).sum::<u64>();
         self.tally.unknown += unknown + unsure;
         self.tally.away += notes.away;
         println!(
-            "round {}: {} faults; {} transactions of the bank and {} over lists, {} and {} of them with unknown outcome; {} sums; CSN {} to {csn}",
+            "round {}: {} faults; {} transactions of the bank, {} over lists and {} over registers, {} and {} of them with unknown outcome; {} sums; CSN {} to {csn}",
             self.tally.rounds,
             events.len(),
             attempted.0,
             attempted.1,
+            attempted.2,
             unknown,
             unsure,
             notes.sums,
@@ -398,11 +410,13 @@ impl Examiner {
         let (committed, failed, _) = self.ledger.tally();
         let faults: Vec<_> = self.tally.faults.iter().map(|(kind, count)| format!("{kind:?} {count}")).collect();
         format!(
-            "{} rounds; faults: {}\n{} transactions, {} with unknown outcome, {} read away from the consul; of the bank {committed} committed and {failed} not; {} sums of all balances, {} as of earlier commits; {} of the supplier\nfailovers, to the first new commit: {}\nhealed to the first commit: {}",
+            "{} rounds; faults: {}\n{} transactions, {} of them over registers, {} with unknown outcome and {} found out by their keys, {} read away from the consul; of the bank {committed} committed and {failed} not; {} sums of all balances, {} as of earlier commits; {} of the supplier\nfailovers, to the first new commit: {}\nhealed to the first commit: {}",
             self.tally.rounds,
             faults.join(", "),
             self.tally.transactions,
+            self.tally.registers,
             self.tally.unknown,
+            self.tally.found_out,
             self.tally.away,
             self.tally.sums,
             self.tally.past,

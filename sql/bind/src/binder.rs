@@ -3,6 +3,7 @@
 use crate::access::Ledger;
 use crate::context::BindContext;
 use crate::ir::*;
+use crate::lock_stages;
 use crate::scope::Scope;
 use crate::view::{Depth, Meanings};
 use crate::viewdef::Record;
@@ -119,7 +120,7 @@ impl<'a> Binder<'a> {
 
     fn finish(self, mut bound: Bound) -> Result<BoundStatement> {
         let depth = self.depth.deepest();
-        let params = self.params.into_inner();
+        let params = self.params.take();
         for (i, ty) in params.iter().enumerate() {
             if *ty == 0 || *ty == oid::UNKNOWN {
                 return Err(SqlError::new(
@@ -128,9 +129,10 @@ impl<'a> Binder<'a> {
                 ));
             }
         }
-        let mut stages = self.stages.into_inner();
+        let mut stages = self.stages.take();
         stages.iter_mut().for_each(walk::prune_stage);
         walk::prune(&mut bound);
+        lock_stages::stage(&mut bound, &mut stages, &|| self.cte_id())?;
         Ok(BoundStatement {
             bound,
             stages,

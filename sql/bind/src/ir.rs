@@ -691,13 +691,13 @@ pub enum Bound {
     Merge(Merge),
 }
 
-/// A common table expression of a statement in which some change rows. All of them, and the statement, read one snapshot: what they
+/// A common table expression of a statement in which some change or lock rows. All of them, and the statement, read one snapshot: what they
 /// change, the others learn from RETURNING only.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Stage {
     /// Rows to read.
     Query(Cte),
-    /// A change; its rows are those of RETURNING.
+    /// A change, whose rows are those of RETURNING; or a query that locks its rows.
     Change {
         /// Its number among the common table expressions.
         id: u32,
@@ -713,7 +713,7 @@ pub enum Stage {
 pub struct BoundStatement {
     /// What to run.
     pub bound: Bound,
-    /// The statement's common table expressions, in order, when one of them changes rows; else its WITH stands in a relation.
+    /// The statement's common table expressions, in order, when one of them changes or locks rows; else its WITH stands in a relation.
     pub stages: Vec<Stage>,
     /// Types of `$1`, `$2`, ...
     pub params: Vec<PgType>,

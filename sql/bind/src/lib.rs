@@ -42,6 +42,7 @@ mod indirection;
 pub mod inherit;
 mod insert;
 pub mod ir;
+mod lock_stages;
 mod merge;
 mod name;
 mod operator;

@@ -167,13 +167,7 @@ impl Binder<'_> {
 
     /// ORDER BY and LIMIT around rows whose columns are all there is to order by (set operations, VALUES, parentheses).
     pub fn order_outputs(&self, rows: Query, query: &ast::Query, scope: &Scope<'_>, what: &str) -> Result<Query> {
-        if !query.locking.is_empty() {
-            let shown = if what == "VALUES" { "VALUES" } else { "UNION/INTERSECT/EXCEPT" };
-            return Err(SqlError::new(
-                SqlState::FEATURE_NOT_SUPPORTED,
-                format!("FOR UPDATE is not allowed with {shown}"),
-            ));
-        }
+        refuse_locks(query, if what == "VALUES" { "VALUES" } else { "UNION/INTERSECT/EXCEPT" })?;
         let mut rel = rows.rel;
         if !query.order_by.is_empty() {
             let targets: Vec<Target> = rows
@@ -234,4 +228,15 @@ fn invalid_set_order(key: &ast::OrderBy) -> SqlError {
         .detail("Only result column names can be used, not expressions or functions.")
         .hint("Add the expression/function to every SELECT, or move the UNION into a FROM clause.")
         .at(at(key.expr.pos))
+}
+
+/// FOR UPDATE and friends where PostgreSQL has none.
+pub(crate) fn refuse_locks(query: &ast::Query, beside: &str) -> Result<()> {
+    match query.locking.first() {
+        None => Ok(()),
+        Some(lock) => Err(SqlError::new(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            format!("{} is not allowed with {beside}", lock.strength.clause()),
+        )),
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::binder::{Binder, at};
 use crate::ir::*;
+use crate::order::refuse_locks;
 use crate::scope::Scope;
 use crate::select::Unknown;
 use curia_functions::CastContext;
@@ -57,7 +58,10 @@ impl Binder<'_> {
             pos: 0,
         };
         match body {
-            SetExpr::Query(query) => self.query_scoped(query, scope, unknown),
+            SetExpr::Query(query) => {
+                refuse_locks(query, "UNION/INTERSECT/EXCEPT")?;
+                self.query_scoped(query, scope, unknown)
+            }
             SetExpr::SetOp { first, rest } => self.set_operation(first, rest, scope),
             other => self.query_scoped(&plain(other.clone()), scope, unknown),
         }

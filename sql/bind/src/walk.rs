@@ -446,7 +446,7 @@ fn drop_unused_in_expr(e: &mut Expr, used: &HashSet<ColId>) {
 }
 
 /// The relation and loose expressions of a statement.
-fn statement_parts(bound: &mut Bound) -> (&mut Rel, Vec<&mut Expr>, Vec<ColId>) {
+pub(crate) fn statement_parts(bound: &mut Bound) -> (&mut Rel, Vec<&mut Expr>, Vec<ColId>) {
     match bound {
         Bound::Query(q) => {
             let ids = q.output.iter().map(|c| c.id).collect();

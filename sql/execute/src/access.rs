@@ -45,7 +45,7 @@ pub struct PathKey {
     /// DESC.
     pub descending: bool,
     /// Holds no NULL.
-    not_null: bool,
+    pub not_null: bool,
 }
 
 /// What a key column of a path holds.
@@ -142,13 +142,39 @@ fn independent(value: &Expr, own: &Own) -> bool {
     is_steady(value) && walk::used(value).iter().all(|id| !own.contains_key(id))
 }
 
-/// Whether a value may be computed once for all rows: it is not volatile, and asks no subquery.
+/// Whether a value may be computed once for all rows: it is not volatile, and asks no subquery but for rows that are there.
 pub(crate) fn is_steady(value: &Expr) -> bool {
     let mut volatile = false;
     walk::each(value, &mut |e| {
-        volatile |= registry::volatility(e) == Volatility::Volatile || matches!(e.kind, ExprKind::Subquery { .. });
+        volatile |= registry::volatility(e) == Volatility::Volatile || (matches!(e.kind, ExprKind::Subquery { .. }) && given(e).is_none());
     });
     !volatile
+}
+
+/// The relation of a subquery that gives rows as they were locked before the statement runs.
+fn given(e: &Expr) -> Option<&Rel> {
+    match &e.kind {
+        ExprKind::Subquery { query, .. } if matches!(**query, Rel::CteScan { .. }) => Some(query),
+        _ => None,
+    }
+}
+
+/// The first column of such rows as an array.
+fn given_array(e: &Expr) -> Option<Expr> {
+    let query = given(e)?;
+    let element = walk::columns(query).first()?.ty.oid;
+    Some(Expr {
+        kind: ExprKind::Subquery {
+            kind: SubqueryKind::Array,
+            query: Box::new(query.clone()),
+            outer: Vec::new(),
+        },
+        ty: PgType {
+            oid: type_info::array_of(element)?,
+            typmod: -1,
+        },
+        position: None,
+    })
 }
 
 impl PathKey {
@@ -282,7 +308,7 @@ fn paths(scan: &Scan, conjuncts: &[Expr]) -> Vec<(Option<usize>, Vec<PathKey>, b
     out
 }
 
-/// `operand IN (..)` and `operand = ANY (array)` terms: (conjunct, operand, type of the values, bound).
+/// `operand IN (..)` and `operand = ANY (..)` terms: (conjunct, operand, type of the values, bound).
 fn lists<'a>(own: &Own, conjuncts: &'a [Expr]) -> Vec<(usize, &'a Expr, u32, Bound)> {
     let mut out = Vec::new();
     for (at, c) in conjuncts.iter().enumerate() {
@@ -299,6 +325,13 @@ fn lists<'a>(own: &Own, conjuncts: &'a [Expr]) -> Vec<(usize, &'a Expr, u32, Bou
                 function,
                 all: false,
             } => (arg, *function, Bound::Any((**array).clone()), vec![&**array]),
+            ExprKind::Subquery {
+                kind: SubqueryKind::Compare { arg, function, all: false },
+                ..
+            } => match given_array(c) {
+                Some(array) => (arg, *function, Bound::Any(array), Vec::new()),
+                None => continue,
+            },
             _ => continue,
         };
         let Some((Comparison::Eq, left, right)) = comparison(function) else {

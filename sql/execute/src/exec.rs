@@ -93,6 +93,31 @@ impl Exec {
         }
     }
 
+    /// The same with its common table expressions so far, for work that may be abandoned alone.
+    pub(crate) fn branch(&self) -> Exec {
+        let shared = Shared {
+            ctes: self.shared.lock().ctes.clone(),
+            ..Shared::default()
+        };
+        Exec {
+            view: self.view.clone(),
+            params: self.params.clone(),
+            context: self.context.clone(),
+            interrupt: self.interrupt.clone(),
+            catalog: self.catalog.clone(),
+            session_views: self.session_views.clone(),
+            room: self.room.clone(),
+            abandoned: AtomicBool::new(false),
+            shared: Mutex::new(shared),
+        }
+    }
+
+    /// Takes over the common table expressions that a branch has computed.
+    pub(crate) fn rejoin(&self, branch: &Exec) {
+        let ctes = std::mem::take(&mut branch.shared.lock().ctes);
+        self.shared.lock().ctes.extend(ctes);
+    }
+
     /// What expressions without a statement run in: those of indexes, which depend on nothing but their row.
     pub(crate) fn detached() -> Result<&'static Exec> {
         static DETACHED: LazyLock<Result<Exec>> = LazyLock::new(|| {

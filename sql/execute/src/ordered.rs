@@ -1,6 +1,7 @@
-//! ORDER BY ... LIMIT that the row key already answers: the sort goes, and the scan runs in its direction until LIMIT has enough.
+//! ORDER BY ... LIMIT that the row key, or the index by which rows are found, already answers: the sort goes, and the scan runs in its
+//! direction until LIMIT has enough.
 
-use crate::access;
+use crate::access::{self, Bound, Path, PathKeyOf};
 use crate::walk;
 use curia_bind::ir::*;
 use curia_txn::Direction;
@@ -15,9 +16,9 @@ pub(crate) struct Ordered {
     pub direction: Direction,
 }
 
-/// Recognises LIMIT over a sort by leading row key columns of one table, all ascending or all descending.
-pub(crate) fn by_row_key(rel: &Rel) -> Option<Ordered> {
-    strip(rel, false)
+/// Recognises LIMIT over a sort in the order of a scan, forward or backward. `limited`: a LIMIT stands above.
+pub(crate) fn by_scan(rel: &Rel, limited: bool) -> Option<Ordered> {
+    strip(rel, limited)
 }
 
 fn strip(rel: &Rel, limited: bool) -> Option<Ordered> {
@@ -56,11 +57,6 @@ fn strip(rel: &Rel, limited: bool) -> Option<Ordered> {
 fn order_of(input: &Rel, keys: &[SortKey]) -> Option<(ColId, Direction)> {
     let as_column = |e: &Expr| if let ExprKind::Column(id) = e.kind { Some(id) } else { None };
     let mut ids = keys.iter().map(|k| as_column(&k.expr)).collect::<Option<Vec<ColId>>>()?;
-    let direction = match (keys.iter().all(|k| !k.descending), keys.iter().all(|k| k.descending)) {
-        (true, _) => Direction::Forward,
-        (_, true) => Direction::Backward,
-        _ => return None,
-    };
     let mut rel = input;
     let mut terms = Vec::new();
     let scan = loop {
@@ -78,12 +74,39 @@ fn order_of(input: &Rel, keys: &[SortKey]) -> Option<(ColId, Direction)> {
             _ => return None,
         }
     };
-    let in_key_order = access::choose(scan, &terms).is_none_or(|p| p.index.is_none());
-    let row_key = &scan.table.row_key;
-    let leads = ids.len() <= row_key.len()
-        && ids
-            .iter()
-            .zip(row_key)
-            .all(|(id, key)| scan.columns.iter().any(|(i, c)| c.id == *id && i == key));
-    (in_key_order && leads).then(|| ids.first().map(|id| (*id, direction))).flatten()
+    let first = *ids.first()?;
+    let column = |id: &ColId| scan.columns.iter().find(|(_, c)| c.id == *id).map(|(i, _)| *i);
+    let columns = ids.iter().map(column).collect::<Option<Vec<usize>>>()?;
+    let path = access::choose(scan, &terms);
+    // Of a column that is equal to one value, every order is one.
+    let equal = path.iter().flat_map(|path| &path.equal);
+    let fixed = equal.take_while(|bound| matches!(bound, Bound::Equal(_))).count();
+    // The columns that the scan is ordered by, and whether descending.
+    let order: Vec<(usize, bool)> = match &path {
+        Some(path) if path.index.is_some() => in_order(path, fixed).collect(),
+        _ => scan.table.row_key.iter().map(|column| (*column, false)).collect(),
+    };
+    let (fixed, order) = order.split_at(fixed.min(order.len()));
+    let wanted = columns.iter().zip(keys).filter(|(i, _)| !fixed.iter().any(|(f, _)| f == *i));
+    let mut backward = None;
+    for (n, (column, key)) in wanted.enumerate() {
+        let (at, descending) = order.get(n)?;
+        let against = key.descending != *descending;
+        if at != column || *backward.get_or_insert(against) != against {
+            return None;
+        }
+    }
+    let direction = match backward {
+        Some(true) => Direction::Backward,
+        _ => Direction::Forward,
+    };
+    Some((first, direction))
+}
+
+/// The leading columns of an index, and whether they descend, whose order is the one that ORDER BY asks for: those without NULLs.
+fn in_order(path: &Path, fixed: usize) -> impl Iterator<Item = (usize, bool)> {
+    path.keys.iter().enumerate().map_while(move |(n, key)| match key.of {
+        PathKeyOf::Column(column) if key.not_null || n < fixed => Some((column, key.descending)),
+        _ => None,
+    })
 }

@@ -112,12 +112,21 @@ const CHUNK: usize = 256;
 impl Source {
     /// Compiles a relation; `wanted` are the columns to give, in order.
     pub fn compile(compiler: &mut Compiler, rel: Rel, wanted: &[ColId], depth: u32, analytic: bool) -> Result<Source> {
+        Source::compile_for(compiler, rel, wanted, depth, analytic, false)
+    }
+
+    /// The same for row operators, where its reader may have enough after a few rows.
+    pub fn compile_limited(compiler: &mut Compiler, rel: Rel, wanted: &[ColId], depth: u32, limited: bool) -> Result<Source> {
+        Source::compile_for(compiler, rel, wanted, depth, false, limited)
+    }
+
+    fn compile_for(compiler: &mut Compiler, rel: Rel, wanted: &[ColId], depth: u32, analytic: bool, limited: bool) -> Result<Source> {
         let mut rel = rewrite::push_filters(rel);
-        let ordered = ordered::by_row_key(&rel);
-        let bounded = |rel: &Rel| is_point(rel) && !waits(rel) && depth <= inline_depth();
+        let ordered = ordered::by_scan(&rel, limited);
+        let bounded = |c: &Compiler, rel: &Rel| is_point(c, rel) && !waits(rel) && depth <= inline_depth();
         let mut applied = None;
         if ordered.is_none()
-            && !bounded(&rel)
+            && !bounded(compiler, &rel)
             && let Some(flat) = flatten(&rel)
         {
             let flat = rewrite::push_filters(flat);
@@ -149,7 +158,7 @@ impl Source {
             }
             None => rel,
         };
-        let bounded = applied.is_none() && bounded(&rel);
+        let bounded = applied.is_none() && bounded(compiler, &rel);
         let op = compiler.relation(&rel, &HashMap::new())?;
         let positions = positions(&*op, wanted)?;
         Ok(Source {
@@ -271,8 +280,8 @@ fn waits(rel: &Rel) -> bool {
 /// Tables that a point plan reads side by side.
 const POINT_INPUTS: usize = 64;
 
-/// Whether a relation reads a bounded number of rows by key and may run on the session's thread.
-fn is_point(rel: &Rel) -> bool {
+/// Whether a relation reads a bounded number of rows by key, and such that are there, and may run on the session's thread.
+fn is_point(c: &Compiler, rel: &Rel) -> bool {
     let mut point = true;
     let mut blocking = false;
     let mut unbounded = false;
@@ -291,6 +300,7 @@ fn is_point(rel: &Rel) -> bool {
             }
         }
         Rel::Scan(_) => {}
+        Rel::CteScan { .. } => point &= c.is_given(r),
         Rel::SetOp { op, all, inputs, .. } => point &= *op == SetOp::Union && *all && inputs.len() <= POINT_INPUTS,
         _ => point = false,
     });
@@ -329,7 +339,7 @@ impl Plan {
             Bound::Merge(m) => Body::Merge(MergePlan::compile(c, m, depth)?),
         };
         targets.extend(changed_tables(&catalog, &statement.bound));
-        let locking = matches!(body, Body::Locking(_));
+        let locking = matches!(body, Body::Locking(_)) || stages.iter().any(Staged::locks);
         let mut oids = statement.tables.clone();
         oids.sort_unstable();
         oids.dedup();
@@ -421,7 +431,7 @@ impl Plan {
     }
     /// The first change in its WITH.
     pub fn changes(&self) -> Option<PlanKind> {
-        self.stages.first().map(Staged::kind)
+        self.stages.iter().find(|stage| !stage.locks()).map(Staged::kind)
     }
     /// What feeds it.
     fn source(&self) -> &Source {
@@ -480,7 +490,13 @@ impl Plan {
                     let rows = Some(source.open(engine, exec, output)?);
                     return Ok(Outcome { affected: 0, rows });
                 }
-                Body::Locking(_) => return Err(SqlError::unsupported("FOR UPDATE beside a WITH that changes rows")),
+                Body::Locking(plan) => match plan.pass(engine, tx, &exec).await? {
+                    Some(kept) => {
+                        let rows = Some(RowSource::kept(output, exec, &kept));
+                        return Ok(Outcome { affected: 0, rows });
+                    }
+                    None => Pass::Again,
+                },
                 Body::Insert(plan) => plan.pass(engine, tx, &exec).await?,
                 Body::Change(plan) => plan.pass(engine, tx, &exec).await?,
                 Body::Merge(plan) => plan.pass(engine, tx, &exec).await?,

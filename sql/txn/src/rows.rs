@@ -39,8 +39,8 @@ pub enum Locked {
     Row(Bytes),
     /// There is no such row (any more).
     Gone,
-    /// READ COMMITTED: the row changed after the snapshot. The lock is held; the statement runs again
-    /// ([`Transaction::restart_statement`]).
+    /// READ COMMITTED: the row changed after the snapshot. The lock is held, but for one that would not have been waited for; the statement
+    /// runs again ([`Transaction::restart_statement`]).
     Changed,
     /// Somebody holds it, and the caller asked not to wait.
     Skipped,
@@ -85,6 +85,7 @@ impl Transaction {
         let passes = self.may_pass(strength, wait, seen);
         let mode = Mode::from(strength);
         let mode = if passes { mode.passing() } else { mode };
+        let before = self.locks_held();
         if !self.lock_key_as(layout.table().oid, storage, row_key, mode, wait).await? {
             if wait == LockWait::SkipLocked {
                 return Ok(Locked::Skipped);
@@ -122,7 +123,12 @@ impl Transaction {
         if csn > snapshot {
             let existed = || state.read(storage.0, row_key, snapshot, |_| ()).map(|found| found.is_some());
             match (self.isolation(), seen) {
-                (Isolation::ReadCommitted, Seen::Snapshot | Seen::Scanned) => return Ok(Locked::Changed),
+                (Isolation::ReadCommitted, Seen::Snapshot | Seen::Scanned) => {
+                    if wait == LockWait::SkipLocked {
+                        self.unlock_newest(storage, before); // the row may not be among those of the next run
+                    }
+                    return Ok(Locked::Changed);
+                }
                 (Isolation::ReadCommitted, Seen::Newest) => {}
                 _ if existed()? => return Err(concurrent(if row.is_some() { "update" } else { "delete" })),
                 _ => return Ok(Locked::Gone), // appeared after the snapshot

@@ -22,7 +22,7 @@ use curia_bind::ir::*;
 use curia_catalog::{Catalog, Oid, Table};
 use curia_txn::{Direction, TableLayout};
 use curia_types::{PgType, Result, SqlError};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// Position of each outer column in the frame.
@@ -42,6 +42,8 @@ pub struct Compiler {
     ordered: Option<(ColId, Direction)>,
     /// Compiling a statement whose WITH changes rows: its rows go through row operators, which share what the changes returned.
     pub(crate) staged: bool,
+    /// Those definitions whose rows are there before the statement runs.
+    given: HashSet<u32>,
     /// Wrap every operator to count its rows and time, for EXPLAIN ANALYZE.
     pub measure: bool,
 }
@@ -58,6 +60,7 @@ impl Compiler {
             recursing: HashMap::new(),
             ordered: None,
             staged: false,
+            given: HashSet::new(),
             measure: false,
         }
     }
@@ -324,6 +327,7 @@ impl Compiler {
 
     /// A common table expression whose rows a change will have left when they are read.
     pub(crate) fn define_change(&mut self, id: u32, name: &str, columns: Vec<RelColumn>) {
+        self.given.insert(id);
         let definition = Definition {
             passing: false,
             id,
@@ -391,14 +395,27 @@ impl Compiler {
         Ok(layout)
     }
 
+    /// Whether a relation is rows that are there before the statement runs.
+    pub(crate) fn is_given(&self, rel: &Rel) -> bool {
+        match rel {
+            Rel::CteScan { cte, .. } => self.given.contains(cte),
+            Rel::Project { input, .. } | Rel::Filter { input, .. } => self.is_given(input),
+            _ => false,
+        }
+    }
+
     fn join(&mut self, kind: JoinKind, left: &Rel, right: &Rel, on: Option<&Expr>, lateral: bool, frame: &Frame) -> Result<Arc<Op>> {
         let mut terms = Vec::new();
         if let Some(on) = on {
             walk::conjuncts(on.clone(), &mut terms);
         }
+        let few = bounded(left) || self.is_given(left);
+        if kind == JoinKind::Inner && !lateral && !few && self.is_given(right) && lookup(left, &terms, &walk::columns(right)).is_some() {
+            return self.join(kind, right, left, on, lateral, frame);
+        }
         let left_op = self.relation(left, frame)?;
         // A right side with a key for the condition is looked up for each left row.
-        let right_with_terms = if !lateral && !matches!(kind, JoinKind::Right | JoinKind::Full) && bounded(left) {
+        let right_with_terms = if !lateral && !matches!(kind, JoinKind::Right | JoinKind::Full) && few {
             lookup(right, &terms, &walk::columns(left))
         } else {
             None

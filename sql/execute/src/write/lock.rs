@@ -118,7 +118,7 @@ impl LockPlan {
             })
             .collect::<Result<Vec<_>>>()?;
         let frame = HashMap::new();
-        let source = Source::compile(c, (**input).clone(), &ids, depth, false)?;
+        let source = Source::compile_limited(c, (**input).clone(), &ids, depth, limit.is_some())?;
         let mut plain = |e: Option<Box<Expr>>| e.map(|e| c.expression(&e, &[], &frame)).transpose();
         let (limit, offset) = (plain(limit)?, plain(offset)?);
         let output = outputs.iter().map(|e| c.expression(e, &columns, &frame)).collect::<Result<_>>()?;
@@ -137,8 +137,6 @@ impl LockPlan {
         loop {
             let exec = Arc::new(Exec::new(tx.read_view(), e.clone(), engine));
             if let Some(kept) = self.pass(engine, tx, &exec).await? {
-                // The pass's own state ended with its source, when LIMIT had enough.
-                let exec = Arc::new(Exec::new(tx.read_view(), e, engine));
                 return Ok(Outcome {
                     affected: 0,
                     rows: Some(RowSource::kept(output, exec, &kept)),
@@ -150,6 +148,8 @@ impl LockPlan {
 
     /// Locks and computes the rows; `None` when one has changed and the statement runs again.
     pub async fn pass(&self, engine: &Arc<Engine>, tx: &mut Transaction, exec: &Arc<Exec>) -> Result<Option<Kept>> {
+        // When LIMIT has enough, the source is abandoned, and the statement goes on.
+        let (statement, exec) = (exec, &Arc::new(exec.branch()));
         let env = Env { exec, frame: &[] };
         let (limit, mut skip) = bounds(env, self.limit.as_ref(), self.offset.as_ref())?;
         let mut source = self.source.open(engine, exec.clone(), self.columns.clone())?;
@@ -172,6 +172,7 @@ impl LockPlan {
             out.push(row)?;
             count += 1;
         }
+        statement.rejoin(exec);
         out.finish().map(Some)
     }
 }

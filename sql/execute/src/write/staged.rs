@@ -1,9 +1,9 @@
-//! A statement whose WITH changes rows: the changes in order, then the statement, all on one snapshot.
+//! A statement whose WITH changes rows, or locks them: the changes in order, then the statement, all on one snapshot.
 //!
 //! What a change wrote, the rest of the statement does not see; it reads what RETURNING gave, as the rows of the common table expression.
 //! When a row turns out to have changed since the snapshot, everything is undone and runs again.
 
-use super::{ChangePlan, InsertPlan, Pass, changed_tables};
+use super::{ChangePlan, InsertPlan, LockPlan, Pass, changed_tables};
 use crate::engine::Engine;
 use crate::exec::Exec;
 use crate::plan::PlanKind;
@@ -14,7 +14,7 @@ use curia_txn::Transaction;
 use curia_types::{Result, SqlError};
 use std::sync::Arc;
 
-/// A change in a WITH.
+/// A change in a WITH, or a query that locks rows.
 pub(crate) struct Staged {
     /// Number of the common table expression.
     id: u32,
@@ -24,6 +24,7 @@ pub(crate) struct Staged {
 enum Change {
     Insert(InsertPlan),
     Change(ChangePlan),
+    Lock(Box<LockPlan>),
 }
 
 impl Staged {
@@ -44,11 +45,19 @@ impl Staged {
                 Bound::Insert(i) => Change::Insert(InsertPlan::compile(c, i, depth)?),
                 Bound::Update(u) => Change::Change(ChangePlan::update(c, u, depth)?),
                 Bound::Delete(d) => Change::Change(ChangePlan::delete(c, d, depth)?),
-                Bound::Query(_) | Bound::Merge(_) => return Err(SqlError::internal("no change of rows in WITH")),
+                Bound::Query(q) => match LockPlan::compile(c, q, depth)? {
+                    Some(plan) => Change::Lock(Box::new(plan)),
+                    None => return Err(SqlError::internal("a stage that neither changes nor locks rows")),
+                },
+                Bound::Merge(_) => return Err(SqlError::internal("no change of rows in WITH")),
             };
-            let columns = change.returning().map_or(Vec::new(), |r| {
-                r.columns.iter().map(|(o, _)| RelColumn { id: o.id, ty: o.ty }).collect()
-            });
+            let column = |o: &OutputColumn| RelColumn { id: o.id, ty: o.ty };
+            let columns = match change {
+                Bound::Query(q) => q.output.iter().map(column).collect(),
+                _ => change
+                    .returning()
+                    .map_or(Vec::new(), |r| r.columns.iter().map(|(o, _)| column(o)).collect()),
+            };
             c.define_change(id, name, columns);
             plans.push(Staged { id, change: plan });
         }
@@ -60,7 +69,13 @@ impl Staged {
         match &self.change {
             Change::Insert(_) => PlanKind::Insert,
             Change::Change(p) => p.kind(),
+            Change::Lock(_) => PlanKind::Select,
         }
+    }
+
+    /// Whether it only locks rows.
+    pub fn locks(&self) -> bool {
+        matches!(self.change, Change::Lock(_))
     }
 
     /// Runs it and leaves its rows to the rest of the statement; false when the statement has to start over.
@@ -68,6 +83,13 @@ impl Staged {
         let pass = match &self.change {
             Change::Insert(p) => p.pass(engine, tx, exec).await?,
             Change::Change(p) => p.pass(engine, tx, exec).await?,
+            Change::Lock(p) => {
+                tx.require_writable("SELECT FOR UPDATE")?;
+                let kept = p.pass(engine, tx, exec).await?;
+                let done = kept.is_some();
+                kept.into_iter().for_each(|kept| exec.set_cte(self.id, kept));
+                return Ok(done);
+            }
         };
         let Pass::Done(written) = pass else { return Ok(false) };
         if let Some(kept) = written.kept()? {

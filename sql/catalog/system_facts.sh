@@ -5,7 +5,7 @@
 cd "$(dirname "$0")" || exit 1
 psql "$@" -AtX -F "$(printf '\t')" > src/system/columns.tsv <<'SQL'
 select n.nspname, c.relname, c.oid, c.relkind, c.reltype, a.attname,
-       case when b.oid = 10028 then 1009 when b.oid in (869, 3220, 2277, 3361, 3402, 5017) then 25 when b.oid in (28, 5069, 29) then 26 else b.oid end,
+       case when b.oid = 10028 then 1009 when b.oid in (3220, 2277, 3361, 3402, 5017) then 25 when b.oid = 5069 then 26 else b.oid end,
        case when t.typtype = 'd' then t.typtypmod else a.atttypmod end,
        a.attnotnull
 from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid and a.attnum > 0

@@ -285,6 +285,7 @@ async fn wait_for_input(connection: &mut Connection, session: &mut Session, at_r
 
 fn ready(connection: &mut Connection, session: &mut Session) {
     session.report_changes(connection);
+    session.note_rest();
     session.send_notifications(connection);
     if let Some(news) = session.news() {
         encode::message(connection.out(), inner::NEWS, |out| out.extend_from_slice(&news));

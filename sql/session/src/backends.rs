@@ -1,12 +1,13 @@
 //! The sessions that are connected, so that one can be cancelled or ended from outside.
 
+use crate::context::Shared;
 use crate::notifications::Notification;
 use curia_types::{Result, SqlError, SqlState};
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
+use std::sync::{Arc, Weak};
 use tokio::sync::Notify;
 
 /// Why a session should stop what it does. Each is a bit of its own: a cancel does not hide a shutdown.
@@ -172,6 +173,8 @@ pub fn consul_changed() -> SqlError {
 pub(crate) struct Backend {
     secret: i32,
     pub(crate) interrupt: Arc<Interrupt>,
+    /// Its session, once that is open here.
+    session: Weak<Shared>,
     /// Channels that it listens on.
     pub(crate) channels: BTreeSet<String>,
     /// Notifications that wait for it.
@@ -270,6 +273,7 @@ impl Backends {
             Backend {
                 secret: key.secret,
                 interrupt: interrupt.clone(),
+                session: Weak::new(),
                 channels: BTreeSet::new(),
                 queue: VecDeque::new(),
             },
@@ -334,6 +338,13 @@ impl Backends {
         all
     }
 
+    /// The sessions that are open here, by process id.
+    pub(crate) fn sessions(&self) -> Vec<Arc<Shared>> {
+        let mut all: Vec<Arc<Shared>> = self.all.lock().values().filter_map(|b| b.session.upgrade()).collect();
+        all.sort_unstable_by_key(|session| session.process);
+        all
+    }
+
     /// How many are connected.
     pub fn len(&self) -> usize {
         self.all.lock().len()
@@ -342,6 +353,15 @@ impl Backends {
     /// Whether none is connected.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+impl Registration {
+    /// Lets others see what its session does.
+    pub(crate) fn introduce(&self, session: &Arc<Shared>) {
+        if let Some(own) = self.backends.all.lock().get_mut(&self.key.process) {
+            own.session = Arc::downgrade(session);
+        }
     }
 }
 

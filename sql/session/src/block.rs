@@ -10,6 +10,7 @@
 //!                          Failed ─────┴── ROLLBACK, COMMIT (as ROLLBACK)┘
 //! ```
 
+use crate::activity::Wait;
 use crate::context::now_micros;
 use crate::keyed::Keyed;
 use crate::notice::Notice;
@@ -230,6 +231,11 @@ impl Session {
             return Ok(());
         };
         // Not to be cut short: once it is handed over, only its outcome ends it.
+        let shared = self.shared.clone();
+        let _waiting = shared.activity.waits(match shared.database.replication().is_alone() {
+            true => Wait::Log,
+            false => Wait::Replication,
+        });
         match tx.commit().await {
             Ok(committed) => {
                 self.settled();

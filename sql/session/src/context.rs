@@ -3,6 +3,7 @@
 //! A statement may compute on other threads than its session's, so what its functions see is shared and thread-safe: the session's
 //! parameters behind a lock, its slot for sequence values, a copy of the formatting parameters as they were when the statement began.
 
+use crate::activity::{Activity, Wait};
 use crate::advisory::Journal;
 use crate::backends::{Backends, Cause, Interrupt};
 use crate::cluster_views::ClusterViews;
@@ -48,6 +49,7 @@ pub struct Shared {
     pub(crate) interrupt: Arc<Interrupt>,
     pub(crate) settings: Mutex<Settings>,
     pub(crate) notices: Notices,
+    pub(crate) activity: Activity,
     /// What the transaction will tell and hear when it commits.
     pub(crate) notifications: Mutex<Pending>,
     /// What advisory lock functions of the running statement did.
@@ -63,6 +65,8 @@ pub struct Shared {
     pub(crate) user: String,
     pub(crate) database_name: String,
     pub(crate) peer: Option<SocketAddr>,
+    /// When the session was opened, microseconds since 2000-01-01 UTC.
+    pub(crate) opened: i64,
     /// When the server started, microseconds since 2000-01-01 UTC.
     pub(crate) server_start: i64,
     /// Plans of foreign keys.
@@ -319,6 +323,7 @@ impl StatementContext {
             proc::INET_CLIENT_PORT => s.peer.map_or(Datum::Null, |p| Datum::Int4(i32::from(p.port()))),
             proc::PG_SLEEP => {
                 if let [Datum::Float8(seconds)] = args {
+                    let _waiting = s.activity.waits(Wait::Sleep);
                     sleep(*seconds, &s.interrupt)?;
                 }
                 Datum::Text(Arc::from(""))

@@ -36,6 +36,8 @@ pub struct Environment {
     pub lock_timeout: Option<Duration>,
     /// `default_transaction_isolation` is REPEATABLE READ or SERIALIZABLE.
     pub keeps_snapshot: bool,
+    /// `track_activities`
+    pub track_activities: bool,
     /// `client_min_messages`
     pub min_messages: Severity,
 }
@@ -98,6 +100,7 @@ impl Environment {
                 settings.get("default_transaction_isolation"),
                 Some("repeatable read" | "serializable")
             ),
+            track_activities: settings.is_on("track_activities"),
             min_messages: match settings.get("client_min_messages") {
                 Some("log") => Severity::Log,
                 Some("warning") => Severity::Warning,

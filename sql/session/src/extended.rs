@@ -1,5 +1,6 @@
 //! The extended protocol: Parse, Bind, Describe, Execute, Close, Sync.
 
+use crate::activity::Query;
 use crate::block::State;
 use crate::context::now_micros;
 use crate::output::{Field, Format, Output, Stop};
@@ -23,6 +24,7 @@ impl Session {
     /// 42601 and the binder's; 42P05 for a name in use.
     pub async fn parse<O: Output>(&mut self, name: &str, sql: &str, types: &[u32], out: &mut O) -> Result<(), Stop> {
         self.start_command();
+        self.note_query(Query::Said(sql));
         self.in_string = false;
         if name.is_empty() {
             self.statements.remove("");
@@ -298,6 +300,7 @@ impl Session {
                 self.start_command();
             }
             let prepared = portal.statement.clone();
+            self.note_query(Query::Prepared(&prepared.sql));
             let ran = self.run(&prepared, portal.params.clone(), out).await?;
             portal.progress = match (ran.rows, ran.fields) {
                 (Some(rows), Some(fields)) => Progress::Open {

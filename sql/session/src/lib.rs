@@ -29,9 +29,10 @@
 //! - [`carried`], `moving`: what a session takes along when another server becomes consul.
 //! - `temporary`: what becomes of temporary relations.
 //! - [`settings`]: SET and SHOW, transactional. [`password`]: SCRAM verifiers.
-//! - [`sessions`]: opening one. [`backends`]: who is connected; cancel and shutdown. [`cores`]: the threads. [`remote`]: a session for other
+//! - [`sessions`]: opening one. [`backends`]: who is connected; cancel and shutdown; `activity`: what they do. [`cores`]: the threads. [`remote`]: a session for other
 //!   threads. [`output`], [`notice`]: what a session says. `wait`: waiting that can be cancelled.
 
+mod activity;
 mod advisory;
 mod again;
 mod as_of;

@@ -8,6 +8,7 @@
 //! Commands run one after the other. While a query's batches flow, the session is busy with them: drop the stream to end the query. Outside
 //! of a transaction that the client began, each command is a transaction of its own.
 
+use crate::activity::Query;
 use crate::backends::terminated;
 use crate::cores::Cores;
 use crate::notice::Notice;
@@ -164,6 +165,7 @@ impl Actor {
         let interrupt = self.session.interrupt().clone();
         loop {
             let in_transaction = self.session.block.is_explicit();
+            self.session.note_rest();
             let command = tokio::select! {
                 biased;
                 command = queue.recv() => command,
@@ -249,6 +251,7 @@ impl Actor {
 
     async fn prepare(&mut self, sql: &str) -> Result<RemotePrepared, Stop> {
         self.session.start_command();
+        self.session.note_query(Query::Said(sql));
         self.session.in_string = false;
         if self.prepared.len() >= STATEMENTS {
             return Err(SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "too many prepared statements").into());
@@ -310,6 +313,7 @@ impl Actor {
             }
             self.session.start_command();
             let prepared = self.find(id, parameters)?;
+            self.session.note_query(Query::Prepared(&prepared.sql));
             let ran = self.session.run(&prepared, parameters.clone().into(), &mut out).await?;
             let mut sent = 0;
             if let (Some(mut rows), Some(fields)) = (ran.rows, ran.fields) {
@@ -361,6 +365,7 @@ impl Actor {
     async fn begin_query(&mut self, id: u64, parameters: Vec<Datum>) -> Result<Box<curia_execute::RowSource>, Stop> {
         self.session.start_command();
         let prepared = self.find(id, &parameters)?;
+        self.session.note_query(Query::Prepared(&prepared.sql));
         if !prepared.statement().is_some_and(Statement::is_bindable) {
             return Err(SqlError::unsupported("reading this statement's rows as Arrow").into());
         }

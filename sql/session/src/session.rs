@@ -1,6 +1,7 @@
 //! [`Session`]: one client's conversation with the engine.
 
 use crate::TransactionStatus;
+use crate::activity::Query;
 use crate::again::Again;
 use crate::backends::{Interrupt, Key, Registration, idle_for_too_long};
 use crate::block::{Block, State};
@@ -289,6 +290,7 @@ impl Session {
     /// The first statement's error that failed; the rest did not run. The caller then calls [`Session::fail`] and reports it.
     pub async fn simple_query<O: Output>(&mut self, sql: &str, out: &mut O) -> Result<(), Stop> {
         self.start_command();
+        self.note_query(Query::Said(sql));
         self.in_string = false;
         if self.is_keyed() {
             self.said = Some(Arc::from(sql));

@@ -274,6 +274,8 @@ impl Sessions {
             interrupt: registration.interrupt.clone(),
             settings: Mutex::new(settings),
             notices: Default::default(),
+            activity: Default::default(),
+            opened: now_micros(),
             notifications: Default::default(),
             advisory: Default::default(),
             last_csn: AtomicU64::new(0),
@@ -289,6 +291,8 @@ impl Sessions {
             reference_plans: self.reference_plans.clone(),
             cluster: self.cluster.get().cloned(),
         };
-        Ok(Session::new(self.clone(), Arc::new(shared), registration))
+        let shared = Arc::new(shared);
+        registration.introduce(&shared);
+        Ok(Session::new(self.clone(), shared, registration))
     }
 }

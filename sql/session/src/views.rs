@@ -1,12 +1,15 @@
 //! System views that only the session can fill: `pg_settings`, `pg_stat_activity`, `pg_locks`, and those of its own objects.
 
-use crate::context::{StatementContext, micros, read_only};
+use crate::context::{Shared, StatementContext, micros, read_only};
 use crate::settings::known::{Change, KNOWN, Kind};
 use curia_catalog::lookup::FIRST_DATABASE;
+use curia_catalog::privilege::system::READ_ALL_STATS;
 use curia_execute::SessionViews;
 use curia_execute::ViewRows;
 use curia_txn::{ListedLock, LockTarget};
+use curia_types::net::Inet;
 use curia_types::{Datum, Result, oid};
+use std::sync::Arc;
 
 impl SessionViews for StatementContext {
     fn rows(&self, schema: &str, view: &str) -> Result<Option<ViewRows>> {
@@ -77,33 +80,63 @@ impl StatementContext {
         self.shared.database.list_locks().iter().map(lock_row).collect()
     }
 
-    /// One row a session; what other sessions run is theirs to tell and not shown yet.
-    fn pg_stat_activity(&self) -> Vec<Vec<(&'static str, Datum)>> {
-        let s = &self.shared;
-        let own = s.process;
-        s.backends
-            .processes()
-            .into_iter()
-            .map(|process| {
-                let mut row = vec![
-                    ("datname", Datum::text(&s.database_name)),
-                    ("pid", Datum::Int4(process)),
-                    ("backend_type", Datum::text("client backend")),
-                ];
-                if process == own {
-                    row.push(("usesysid", Datum::Oid(s.role)));
-                    row.push(("usename", Datum::text(&s.user)));
-                    row.push((
-                        "application_name",
-                        Datum::text(s.settings.lock().get("application_name").unwrap_or("")),
-                    ));
-                    row.push(("state", Datum::text("active")));
-                    row.push(("xact_start", Datum::Timestamptz(self.transaction_timestamp)));
-                    row.push(("query_start", Datum::Timestamptz(self.statement_timestamp)));
-                }
-                row
-            })
-            .collect()
+    /// One row a session.
+    fn pg_stat_activity(&self) -> ViewRows {
+        let waiting = self.shared.database.lock_waits();
+        let role = self.identity.current;
+        let authority = self.catalog.authority();
+        let sees_all = authority.has(role, READ_ALL_STATS);
+        let sessions = self.shared.backends.sessions();
+        let row = |s: &Arc<Shared>| self.activity_row(s, waiting.get(&s.process).copied(), sees_all || authority.has(role, s.role));
+        sessions.iter().map(row).collect()
+    }
+
+    /// `permitted`: whether the role may see what the session does (`pg_stat_get_activity`).
+    fn activity_row(&self, s: &Shared, lock: Option<&'static str>, permitted: bool) -> Vec<(&'static str, Datum)> {
+        let database = self.catalog.database(&s.database_name);
+        let mut row = vec![
+            ("datid", database.map_or(Datum::Null, |d| Datum::Oid(d.oid))),
+            ("datname", Datum::text(&s.database_name)),
+            ("pid", Datum::Int4(s.process)),
+            ("usesysid", Datum::Oid(s.role)),
+            ("usename", Datum::text(&s.user)),
+            (
+                "application_name",
+                Datum::text(s.settings.lock().get("application_name").unwrap_or("")),
+            ),
+            // An xid has 32 bits; txid_current() and CSNs count on.
+            (
+                "backend_xid",
+                s.database.txid_if_assigned(&s.slot).map_or(Datum::Null, |x| Datum::Oid(x as u32)),
+            ),
+            (
+                "backend_xmin",
+                s.slot.oldest_snapshot().map_or(Datum::Null, |csn| Datum::Oid(csn.0 as u32)),
+            ),
+        ];
+        if !permitted {
+            row.push(("query", Datum::text("<insufficient privilege>")));
+            return row;
+        }
+        let seen = s.activity.seen();
+        let time = |at: Option<i64>| at.map_or(Datum::Null, Datum::Timestamptz);
+        row.extend([
+            ("client_addr", s.peer.map_or(Datum::Null, |p| Datum::Inet(Inet::host(p.ip())))),
+            ("client_port", s.peer.map_or(Datum::Null, |p| Datum::Int4(i32::from(p.port())))),
+            ("backend_start", Datum::Timestamptz(s.opened)),
+            ("xact_start", time(seen.times.transaction)),
+            ("query_start", time(seen.times.query)),
+            ("state_change", time(seen.times.state)),
+            ("query", Datum::text(seen.query)),
+            ("backend_type", Datum::text("client backend")),
+        ]);
+        if !seen.state.is_empty() {
+            row.push(("state", Datum::text(seen.state)));
+        }
+        if let Some((kind, event)) = lock.map(|kind| ("Lock", kind)).or(seen.wait) {
+            row.extend([("wait_event_type", Datum::text(kind)), ("wait_event", Datum::text(event))]);
+        }
+        row
     }
 }
 

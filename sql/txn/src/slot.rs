@@ -146,6 +146,11 @@ impl SessionSlot {
         Pin { slot: self.clone(), csn }
     }
 
+    /// The oldest snapshot that it has in use.
+    pub fn oldest_snapshot(&self) -> Option<Csn> {
+        Some(self.oldest()).filter(|csn| *csn != NONE).map(Csn)
+    }
+
     fn oldest(&self) -> u64 {
         let pinned = self.pins.lock().keys().next().copied().unwrap_or(NONE);
         self.snapshot.load(Ordering::SeqCst).min(pinned)

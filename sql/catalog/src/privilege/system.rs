@@ -15,6 +15,8 @@ pub const READ_ALL_DATA: Oid = 6181;
 pub const WRITE_ALL_DATA: Oid = 6182;
 /// `pg_monitor`
 pub const MONITOR: Oid = 3373;
+/// `pg_read_all_stats`
+pub const READ_ALL_STATS: Oid = 3375;
 /// `pg_read_server_files`
 pub const READ_SERVER_FILES: Oid = 4569;
 /// `pg_write_server_files`
@@ -30,7 +32,7 @@ const ROLES: [(Oid, &str); 12] = [
     (WRITE_ALL_DATA, "pg_write_all_data"),
     (MONITOR, "pg_monitor"),
     (3374, "pg_read_all_settings"),
-    (3375, "pg_read_all_stats"),
+    (READ_ALL_STATS, "pg_read_all_stats"),
     (3377, "pg_stat_scan_tables"),
     (READ_SERVER_FILES, "pg_read_server_files"),
     (WRITE_SERVER_FILES, "pg_write_server_files"),
@@ -45,7 +47,7 @@ pub fn roles() -> impl Iterator<Item = Role> {
         oid: *oid,
         name: (*name).to_owned(),
         member_of: match *oid {
-            MONITOR => [3374, 3375, 3377]
+            MONITOR => [3374, READ_ALL_STATS, 3377]
                 .map(|role| Membership {
                     role,
                     grantor: FIRST_ROLE,

@@ -71,6 +71,20 @@ impl Waits {
             .map_or_else(Vec::new, |owner| self.blockers(table, *owner))
     }
 
+    pub(super) fn events(&self, table: &LockTable) -> HashMap<i32, &'static str> {
+        let waits = self.waiting.values().map(|w| {
+            let event = match w.key.space {
+                TABLES => "relation",
+                ADVISORY => "advisory",
+                // Who is first for a row waits for the transaction that has it, the others for the row.
+                _ if table.is_first(w.owner, &w.key) => "transactionid",
+                _ => "tuple",
+            };
+            (w.slot.process_id(), event)
+        });
+        waits.collect()
+    }
+
     /// A path from `start` through waits back to it.
     fn cycle(&self, table: &LockTable, start: Owner) -> Option<Vec<Owner>> {
         let mut seen = HashSet::new();

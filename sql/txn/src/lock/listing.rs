@@ -143,6 +143,11 @@ impl Database {
         out
     }
 
+    /// What sessions that wait for a lock wait for, by `pg_backend_pid()`, in PostgreSQL's words for `pg_stat_activity.wait_event`.
+    pub fn lock_waits(&self) -> HashMap<i32, &'static str> {
+        self.locks.wait_events()
+    }
+
     /// The sessions, by `pg_backend_pid()`, that keep a session waiting; 0 for a commit whose session went away, and a prepared transaction.
     pub fn blocking_sessions(&self, process_id: i32) -> Vec<i32> {
         let slots = self.snapshots.slots();

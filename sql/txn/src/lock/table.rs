@@ -20,7 +20,7 @@ use crate::replication::CommitTicket;
 use crate::slot::SessionSlot;
 use bytes::Bytes;
 use curia_types::Result;
-use hashbrown::HashTable;
+use hashbrown::{HashMap, HashTable};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::future::Future;
@@ -392,6 +392,18 @@ impl LockTable {
             }));
         }
         out
+    }
+
+    /// See [`Database::lock_waits`].
+    pub(super) fn wait_events(&self) -> HashMap<i32, &'static str> {
+        self.waits.lock().events(self)
+    }
+
+    /// Whether nobody is ahead of a queued request but those who hold the lock.
+    pub(super) fn is_first(&self, owner: Owner, key: &LockKey) -> bool {
+        let shard = self.shard(key.hash).lock();
+        let entry = shard.find(key.hash, |e| e.key == *key);
+        entry.is_none_or(|e| e.waiters.front().is_none_or(|w| w.owner == owner))
     }
 
     /// Whom a session's wait is for; nobody when it waits for nothing.

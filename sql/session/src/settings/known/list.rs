@@ -250,6 +250,8 @@ pub static KNOWN: &[Known] = parameters! {
     "trace_notify": Bool => "off", User, "Generates debugging output for LISTEN and NOTIFY.";
     "trace_sort": Bool => "off", User, "Emit information about resource usage in sorting.";
     "track_activities": Bool => "on", User, "Collects information about executing commands.";
+    "track_activity_query_size": Int { min: 100, max: 1048576, unit: Some(Bytes) } => "1024", Server,
+        "Sets the size reserved for pg_stat_activity.query, in bytes.";
     "track_commit_timestamp": Bool => "off", Server, "Collects transaction commit time.";
     "track_counts": Bool => "on", User, "Collects statistics on database activity.";
     "track_functions": Enum(&["none", "pl", "all"]) => "none", User, "Collects function-level statistics on database activity.";

@@ -57,6 +57,7 @@ impl House {
         let driver = open_driver(options, folder, incarnation, place)?;
         let limits = Limits {
             memory_bytes: bytes(options.transaction_memory.0),
+            transaction_bytes: options.transaction_limit.0,
             retention: Duration::from_secs(options.retention),
             idempotency_csns: options.idempotency_commits,
             ..Limits::new(folder.spill().join("transactions"))

@@ -116,6 +116,10 @@ pub struct Given {
     #[arg(long, value_name = "SIZE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     transaction_memory: Option<ByteSize>,
+    /// Most that one transaction may write [default: 64GiB].
+    #[arg(long, value_name = "SIZE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transaction_limit: Option<ByteSize>,
     /// Most SQL connections at once [default: 500].
     #[arg(long, value_name = "COUNT")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -204,6 +208,8 @@ pub struct Options {
     pub query_memory: ByteSize,
     /// Write buffer of one transaction.
     pub transaction_memory: ByteSize,
+    /// Writes of one transaction beyond which it fails.
+    pub transaction_limit: ByteSize,
     /// Connection limit.
     pub max_connections: usize,
     /// Session threads, at least 1.
@@ -257,6 +263,7 @@ impl Default for Options {
             cache_memory: ByteSize(256 << 20),
             query_memory: ByteSize(1 << 30),
             transaction_memory: ByteSize(8 << 20),
+            transaction_limit: ByteSize(64 << 30),
             max_connections: 500,
             session_threads: cores,
             query_threads: cores,

@@ -83,6 +83,7 @@ pub fn run(options: Options) -> Result<(), Failure> {
     ] {
         metrics::counter!(counter).increment(0); // shown before the first
     }
+    metrics::gauge!("curia_uncommitted_bytes").set(0.0);
     let service = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(SERVICE_THREADS)
         .thread_name("service")
@@ -157,7 +158,7 @@ pub fn run(options: Options) -> Result<(), Failure> {
         }
     };
     let flight = serve_flight(&service, listeners.flight, &house, identity, stop.clone())?;
-    let gauges = service.spawn(keep_gauges(Arc::clone(&house.sessions)));
+    let gauges = service.spawn(keep_gauges(Arc::clone(&house.sessions), Arc::clone(&house.database)));
     let term = house.database.replication().office();
     let archiving = place_of_archive(&options, &house).map(|archiving| service.spawn(archiving));
     let office = office::start(&house, term, stop.clone()).map_err(unexpected)?;
@@ -325,11 +326,15 @@ fn serve_flight(
     }))
 }
 
-async fn keep_gauges(sessions: Arc<curia_session::Sessions>) {
+async fn keep_gauges(sessions: Arc<curia_session::Sessions>, database: Arc<curia_txn::Database>) {
     let mut ticks = tokio::time::interval(GAUGES);
     loop {
         ticks.tick().await;
         metrics::gauge!("curia_sessions").set(sessions.backends().len() as f64);
+        // The snapshot first: the applied CSN only grows.
+        let oldest = database.oldest_snapshot();
+        let applied = database.replication().applied();
+        metrics::gauge!("curia_snapshot_age_commits").set(oldest.map_or(0, |oldest| applied.0 - oldest.0) as f64);
     }
 }
 

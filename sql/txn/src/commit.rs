@@ -146,7 +146,9 @@ pub(crate) fn dropped_sequences(changes: &[Change], base: &Catalog) -> Vec<Stora
 impl Transaction {
     /// Moves the buffer out of memory when it has outgrown its limit, and hands it over to the log ahead of the commit.
     pub(crate) async fn relieve(&mut self) -> Result<()> {
-        let over = self.buffer.as_ref().is_some_and(|b| b.memory_bytes() > self.db.limits.memory_bytes);
+        let limits = &self.db.limits;
+        let most = (limits.memory_bytes as u64).min(limits.transaction_bytes);
+        let over = self.buffer.as_ref().is_some_and(|b| b.memory_bytes() as u64 > most);
         if over { self.spill().await } else { Ok(()) }
     }
 
@@ -162,7 +164,8 @@ impl Transaction {
             return Err(SqlError::new(
                 SqlState::PROGRAM_LIMIT_EXCEEDED,
                 format!("a transaction cannot write more than {} bytes", self.db.limits.transaction_bytes),
-            ));
+            )
+            .hint("Write in several transactions, or start the servers with a higher --transaction-limit."));
         }
         let db = self.db.clone();
         for (group, payload) in payloads.finish() {

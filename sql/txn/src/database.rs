@@ -35,7 +35,7 @@ pub struct Limits {
     /// Row and key locks that one transaction may hold on one table; above it the transaction locks the table in EXCLUSIVE mode, which
     /// waits for other writers of the table and keeps them out.
     pub row_locks: usize,
-    /// Bytes that one transaction may write (54000).
+    /// Bytes that one transaction may write (54000). It is looked at whenever what it has in memory leaves that.
     pub transaction_bytes: u64,
     /// For so long the past stays readable.
     pub retention: Duration,
@@ -54,7 +54,7 @@ impl Limits {
             memory_bytes: 8 << 20,
             stage_bytes: 2 << 20,
             row_locks: 200_000,
-            transaction_bytes: 1 << 40,
+            transaction_bytes: 64 << 30,
             retention: Duration::from_secs(60),
             retention_csns: 10_000,
             idempotency_csns: 1_000_000,

@@ -26,6 +26,8 @@ pub(crate) struct Stages {
     again: Vec<Range<u64>>,
     /// Bytes of what has left memory and is not undone, by write numbers.
     sizes: Vec<(Range<u64>, u64)>,
+    /// What it adds to the gauge of all transactions.
+    shown: u64,
 }
 
 struct Stage {
@@ -62,12 +64,23 @@ impl Stages {
             }
             r.start < r.end
         });
+        self.show(self.sizes.iter().map(|(_, bytes)| bytes).sum());
     }
 
     /// Takes note of how much left memory, and tells how much has in all.
     pub(crate) fn grow(&mut self, seqs: Range<u64>, bytes: u64) -> u64 {
         self.sizes.push((seqs, bytes));
-        self.sizes.iter().map(|(_, bytes)| bytes).sum()
+        let all = self.sizes.iter().map(|(_, bytes)| bytes).sum();
+        self.show(all);
+        all
+    }
+
+    fn show(&mut self, bytes: u64) {
+        if bytes == self.shown {
+            return;
+        }
+        metrics::gauge!("curia_uncommitted_bytes").increment(bytes as f64 - self.shown as f64);
+        self.shown = bytes;
     }
 
     /// No commit will name these.
@@ -172,6 +185,7 @@ impl Drop for Stages {
     fn drop(&mut self) {
         let staged = std::mem::take(&mut self.staged);
         self.give_up(staged);
+        self.show(0);
     }
 }
 

@@ -109,7 +109,7 @@ async fn a_server_of_its_own_shows_itself_and_its_schema_stays() {
 }
 
 /// The metrics of a server, names without labels; histograms by their counts.
-async fn metrics(server: &Server) -> BTreeMap<String, f64> {
+pub async fn metrics(server: &Server) -> BTreeMap<String, f64> {
     let mut stream = TcpStream::connect(&server.http).await.unwrap();
     stream
         .write_all(b"GET /metrics HTTP/1.1\r\nHost: curia\r\nConnection: close\r\n\r\n")

@@ -15,6 +15,7 @@ mod full_disk;
 mod hot_row;
 mod house;
 mod idempotency;
+mod large_transactions;
 mod operations;
 mod prepared;
 mod reads;

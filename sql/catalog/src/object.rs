@@ -242,7 +242,8 @@ pub struct Index {
     /// The partitioned table's index that this one is a part of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<Oid>,
-    /// Of a partitioned table, and not every partition has a part of it yet (`not indisvalid`).
+    /// Writers keep it and readers don't use it (`not indisvalid`): CREATE INDEX CONCURRENTLY is filling it, or has failed to; or it is a
+    /// partitioned table's, and not every partition has a part of it yet.
     #[serde(default, skip_serializing_if = "is_default")]
     pub incomplete: bool,
 }

@@ -865,6 +865,12 @@ impl Ddl<'_> {
             Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message)
                 .detail("Cannot create a primary key or unique constraint using such an index."))
         };
+        if found.incomplete {
+            return Err(SqlError::new(
+                SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("index \"{}\" is not valid", index.name),
+            ));
+        }
         if !found.unique {
             return wrong(format!("\"{}\" is not a unique index", index.name));
         }
@@ -913,7 +919,7 @@ impl Ddl<'_> {
             }
             let mut without = table.clone();
             let moved = without.indexes.remove(at);
-            self.fill_index(&without, &moved).await?;
+            self.fill_index(&without, &moved, "ALTER TABLE").await?;
         }
         let kind = ConstraintKind::Unique { index: oid, primary };
         let name = table.indexes[at].name.clone();
@@ -926,7 +932,7 @@ impl Ddl<'_> {
 
     pub(crate) async fn add_unique_index(&mut self, mut table: Table, mut index: Index) -> Result<()> {
         index.storage = Some(self.new_storage()?);
-        self.fill_index(&table, &index).await?;
+        self.fill_index(&table, &index, "ALTER TABLE").await?;
         table.indexes.push(index);
         self.change(Change::put(table))
     }

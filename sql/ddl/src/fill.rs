@@ -5,7 +5,7 @@
 
 use crate::{Ddl, Rows};
 use curia_catalog::{Index, Table};
-use curia_txn::{Direction, KeyRange, TableLayout, ViewScan};
+use curia_txn::{BuildPhase, Direction, KeyRange, TableLayout, ViewScan, give_way};
 use curia_types::{Datum, Result, SqlError, SqlState, length};
 use std::sync::Arc;
 
@@ -13,16 +13,23 @@ use std::sync::Arc;
 const ROWS_PER_STEP: usize = 1024;
 
 impl Ddl<'_> {
-    /// Writes the entries of `index` for every row of `table` as it is stored now.
-    pub(crate) async fn fill_index(&mut self, table: &Table, index: &Index) -> Result<()> {
+    /// Writes the entries of `index` for every row of `table` as it is stored now. `command` is shown to who asks what goes on.
+    pub(crate) async fn fill_index(&mut self, table: &Table, index: &Index, command: &'static str) -> Result<()> {
         let mut with_index = table.clone();
         with_index.indexes.push(index.clone());
         let layout = self.layout(&with_index)?;
         let entries = layout
             .index(index.oid)
             .ok_or_else(|| SqlError::internal("an index without storage is being filled"))?;
+        let build = self
+            .tx
+            .database()
+            .show_build(self.tx.slot().process_id(), table.oid, index.oid, command);
+        build.expect_rows(count(self.scan(&layout)).await?);
+        build.enter(BuildPhase::Building);
         let mut scan = self.scan(&layout);
-        while let Some(rows) = step(&mut scan)? {
+        while let Some(rows) = step(&mut scan).await? {
+            build.advance(rows.len());
             for (key, row) in rows {
                 self.tx.build_entry(&layout, entries, &layout.decode_row(&row)?, &key).await?;
             }
@@ -34,7 +41,7 @@ impl Ddl<'_> {
     pub(crate) async fn refill(&mut self, old: &Table, new: &Table) -> Result<()> {
         let (old, new) = (self.layout(old)?, self.layout(new)?);
         let mut scan = self.scan(&old);
-        while let Some(rows) = step(&mut scan)? {
+        while let Some(rows) = step(&mut scan).await? {
             for (_, row) in rows {
                 self.build(&new, &old.decode_row(&row)?).await?;
             }
@@ -132,8 +139,21 @@ impl Ddl<'_> {
 /// Keys and rows as stored.
 type StoredRows = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// The next rows of a scan.
-fn step(scan: &mut ViewScan) -> Result<Option<StoredRows>> {
+/// How many rows a scan has.
+pub(crate) async fn count(mut scan: ViewScan) -> Result<usize> {
+    let mut rows = 0;
+    while scan.next()?.is_some() {
+        rows += 1;
+        if rows % ROWS_PER_STEP == 0 {
+            give_way().await;
+        }
+    }
+    Ok(rows)
+}
+
+/// The next rows of a scan. Others get their turn before.
+async fn step(scan: &mut ViewScan) -> Result<Option<StoredRows>> {
+    give_way().await;
     let mut rows = Vec::new();
     while rows.len() < ROWS_PER_STEP
         && let Some((key, row)) = scan.next()?

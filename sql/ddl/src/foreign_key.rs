@@ -285,7 +285,7 @@ fn referenced_key(other: &Arc<Table>, names: &[Ident]) -> Result<(Vec<usize>, Oi
             "foreign key referenced-columns list must not contain duplicates",
         ));
     }
-    let has_these = |i: &&Index| i.is_plain_unique() && i.keys.len() == key.len() && i.columns().all(|c| key.contains(&c));
+    let has_these = |i: &&Index| i.is_plain_unique() && !i.incomplete && i.keys.len() == key.len() && i.columns().all(|c| key.contains(&c));
     let mut candidates = other.indexes.iter().filter(has_these).peekable();
     if candidates.peek().is_none() {
         return Err(SqlError::new(

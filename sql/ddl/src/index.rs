@@ -7,17 +7,28 @@ use crate::constraint::joined;
 use crate::names::relation_exists;
 use crate::partition::check_unique_key;
 use curia_catalog::opclass::{class_named, default_class};
-use curia_catalog::{Change, Index, IndexKey, IndexMethod, KeyOf, Table, choose_name};
-use curia_parse::ast::{CreateIndex, ExprKind, IndexElement, StatementOption};
-use curia_txn::TableLock;
+use curia_catalog::{Change, Index, IndexKey, IndexMethod, KeyOf, Oid, Relation, Table, choose_name};
+use curia_parse::ast::{CreateIndex, ExprKind, IndexElement, Reindex, ReindexScope, StatementOption};
+use curia_txn::{LockWait, TableLock, Transaction};
 use curia_types::{PgType, Result, SqlError, SqlState, type_info};
+use std::sync::Arc;
 
 /// Most key columns of an index, as in PostgreSQL.
 const MAX_KEYS: usize = 32;
 
 impl Ddl<'_> {
-    /// CONCURRENTLY is accepted and builds in the ordinary way: it blocks writers of the table, never readers.
+    /// CREATE INDEX .. CONCURRENTLY as far as one transaction goes: the index is there and incomplete, so that whoever writes keeps it from
+    /// the commit on; [`fill_concurrently`](crate::fill_concurrently) does the rest. `guard` locks the table, and keeps it. The table and
+    /// the index; `None` when there was one of the name already.
+    pub async fn define_index(&mut self, s: &CreateIndex, guard: &mut Transaction) -> Result<Option<(Oid, Oid)>> {
+        self.make_index(s, Some(guard)).await
+    }
+
     pub(crate) async fn create_index(&mut self, s: &CreateIndex) -> Result<()> {
+        self.make_index(s, None).await.map(|_| ())
+    }
+
+    async fn make_index(&mut self, s: &CreateIndex, guard: Option<&mut Transaction>) -> Result<Option<(Oid, Oid)>> {
         if s.keys.len() + s.include.len() > MAX_KEYS {
             return Err(SqlError::new(
                 SqlState::TOO_MANY_COLUMNS,
@@ -26,8 +37,17 @@ impl Ddl<'_> {
         }
         let table = self.find_indexed(&s.table)?;
         self.must_own(table.oid)?;
-        // PostgreSQL takes SHARE. Here a table is one catalog object with its indexes, so two builds at once would lose one of them.
-        self.lock_table(table.oid, TableLock::ShareRowExclusive).await?;
+        let fills = guard.is_none();
+        match guard {
+            Some(guard) => {
+                guard
+                    .lock_table(table.oid, TableLock::ShareUpdateExclusive, LockWait::Block)
+                    .await?;
+                self.refresh_catalog();
+            }
+            // PostgreSQL takes SHARE. Here a table is one catalog object with its indexes, so two builds at once would lose one of them.
+            None => self.lock_table(table.oid, TableLock::ShareRowExclusive).await?,
+        }
         // The table as it is now that nobody changes it any more.
         let mut table = (*self.table(table.oid)?).clone();
         if let Some(name) = &s.name {
@@ -39,7 +59,7 @@ impl Ddl<'_> {
                 }
                 self.notices
                     .push(SqlError::new(SqlState::DUPLICATE_TABLE, format!("{}, skipping", exists.message())));
-                return Ok(());
+                return Ok(None);
             }
         }
         let method = method(s)?;
@@ -86,19 +106,73 @@ impl Ddl<'_> {
             predicate,
             nulls_not_distinct: s.nulls_not_distinct,
             method,
-            incomplete: s.only && table.is_partitioned() && self.catalog().has_children(table.oid),
+            incomplete: !fills || s.only && table.is_partitioned() && self.catalog().has_children(table.oid),
             ..Index::default()
         };
         if index.unique {
             check_unique_key(&table, &index, "UNIQUE")?;
         }
-        self.fill_index(&table, &index).await?;
+        if fills {
+            self.fill_index(&table, &index, "CREATE INDEX").await?;
+        }
         let (oid, made) = (table.oid, index.oid);
         let spreads = table.is_partitioned() && !s.only;
         table.indexes.push(index);
         self.change(Change::put(table))?;
         if spreads {
             self.spread_index(oid, made).await?;
+        }
+        Ok(Some((oid, made)))
+    }
+
+    /// The tables and indexes that REINDEX builds anew: those that are not complete. An LSM tree has nothing else to rebuild.
+    pub fn unfinished_indexes(&self, s: &Reindex) -> Result<Vec<(Oid, Oid)>> {
+        let catalog = self.catalog();
+        let (tables, only): (Vec<Arc<Table>>, Option<Oid>) = match s.scope {
+            ReindexScope::Index | ReindexScope::Table => {
+                let relation = self.find_relation(&s.name)?;
+                self.must_own_relation(relation)?;
+                match (s.scope, relation) {
+                    (ReindexScope::Index, Relation::Index(table, index)) => (vec![self.table(table)?], Some(index)),
+                    (ReindexScope::Table, Relation::Table(table)) => (vec![self.table(table)?], None),
+                    (scope, _) => {
+                        let kind = if scope == ReindexScope::Index { "an index" } else { "a table or materialized view" };
+                        return Err(SqlError::new(
+                            SqlState::WRONG_OBJECT_TYPE,
+                            format!("\"{}\" is not {kind}", s.name.name()),
+                        ));
+                    }
+                }
+            }
+            ReindexScope::Schema => {
+                let schema = self.schema_named(s.name.name())?.oid;
+                self.must_own(schema)?;
+                (catalog.tables.values().filter(|t| t.schema == schema).cloned().collect(), None)
+            }
+            ReindexScope::Database => (catalog.tables.values().cloned().collect(), None),
+        };
+        let owned = tables.iter().filter(|t| catalog.owns(self.env.role, t.owner));
+        let indexes = owned.flat_map(|t| t.indexes.iter().map(move |i| (t, i)));
+        let unfinished = indexes.filter(|(t, i)| i.incomplete && !t.is_partitioned() && only.is_none_or(|only| only == i.oid));
+        Ok(unfinished.map(|(t, i)| (t.oid, i.oid)).collect())
+    }
+
+    /// REINDEX
+    pub(crate) async fn reindex(&mut self, s: &Reindex) -> Result<()> {
+        for (table, index) in self.unfinished_indexes(s)? {
+            self.lock_table(table, TableLock::ShareRowExclusive).await?;
+            let mut table = (*self.table(table)?).clone();
+            let Some(at) = table.indexes.iter().position(|i| i.oid == index && i.incomplete) else {
+                continue; // it went, or was completed, while the lock was waited for
+            };
+            let mut index = table.indexes.remove(at);
+            if let Some(old) = index.storage.replace(self.new_storage()?) {
+                self.drop_storage(old)?;
+            }
+            index.incomplete = false;
+            self.fill_index(&table, &index, "REINDEX").await?;
+            table.indexes.insert(at, index);
+            self.change(Change::put(table))?;
         }
         Ok(())
     }

@@ -22,6 +22,7 @@
 //! - `absent`: DROP of kinds of objects that nobody can make here.
 //! - `calls`: what calls a function that goes.
 //! - `depend`: what goes with an object that is dropped, and what forbids it.
+//! - `concurrent`: indexes that are filled while others write.
 //! - `fill`: writes the rows of fresh storages.
 //!
 //! Expressions (DEFAULT, CHECK, USING) are bound by `curia-bind` and evaluated by running queries ([`Queries`]), so there is no second
@@ -33,6 +34,7 @@ mod authority;
 mod calls;
 mod column;
 mod comment;
+mod concurrent;
 mod constraint;
 mod depend;
 mod expression;
@@ -55,6 +57,7 @@ mod truncate;
 mod user_type;
 mod view;
 
+pub use concurrent::fill_concurrently;
 use curia_catalog::{Catalog, Change, Oid, StorageId, Table, View};
 use curia_parse::Statement;
 use curia_txn::{LockWait, TableLayout, TableLock, Transaction};
@@ -200,11 +203,7 @@ impl<'a> Ddl<'a> {
             Statement::Authority(s) => self.authority(s).await.map(|()| s.tag()),
             Statement::Comment(s) => self.comment(s).await.map(|()| "COMMENT"),
             Statement::Truncate(s) => self.truncate(s).await.map(|()| "TRUNCATE TABLE"),
-            // An LSM tree has nothing to rebuild; the name is checked as PostgreSQL would.
-            Statement::Reindex(name) => {
-                let relation = self.find_relation(name)?;
-                self.must_own_relation(relation).map(|()| "REINDEX")
-            }
+            Statement::Reindex(s) => self.reindex(s).await.map(|()| "REINDEX"),
             _ => Err(SqlError::internal("not a DDL statement")),
         }
     }

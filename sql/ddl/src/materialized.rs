@@ -120,7 +120,7 @@ impl Ddl<'_> {
                     "CONCURRENTLY cannot be used when the materialized view is not populated",
                 ));
             }
-            if !old.indexes.iter().any(|i| i.unique) {
+            if !old.indexes.iter().any(|i| i.unique && !i.incomplete) {
                 let shown = self.qualified(&old);
                 return Err(SqlError::new(
                     SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,

@@ -10,7 +10,7 @@ use crate::registry;
 use crate::walk;
 use curia_bind::imply::implies;
 use curia_bind::ir::*;
-use curia_catalog::{IndexKey, KeyOf};
+use curia_catalog::{Index, IndexKey, KeyOf};
 use curia_functions::Volatility;
 use curia_types::{PgType, oid, type_info};
 use std::collections::HashMap;
@@ -287,7 +287,8 @@ fn paths(scan: &Scan, conjuncts: &[Expr]) -> Vec<(Option<usize>, Vec<PathKey>, b
     if !table.row_key.is_empty() {
         out.push((None, table.row_key.iter().map(|c| column(*c, false)).collect(), true));
     }
-    for (i, index) in table.indexes.iter().enumerate().filter(|(_, index)| index.storage.is_some()) {
+    let usable = |index: &Index| index.storage.is_some() && !index.incomplete;
+    for (i, index) in table.indexes.iter().enumerate().filter(|(_, index)| usable(index)) {
         let computed = scan.computed.iter().find(|c| c.position == i);
         if index.predicate.is_some() && !computed.and_then(|c| c.predicate.as_ref()).is_some_and(|p| implies(conjuncts, p)) {
             continue;

@@ -41,6 +41,7 @@ mod block;
 pub mod carried;
 mod cluster_views;
 pub mod constraints;
+mod concurrent_index;
 mod context;
 pub mod copy;
 pub mod cores;

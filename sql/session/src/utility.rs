@@ -21,7 +21,7 @@ use curia_consensus::ids::Csn;
 use curia_ddl::Ddl;
 use curia_parse::Statement;
 use curia_parse::ast::{
-    AuthorityStatement, Discard, Explain, ExplainFormat, Isolation, LockTable, ObjectName, Reset, Set, SetItem, SetValue, Show,
+    AuthorityStatement, Discard, Explain, ExplainFormat, Isolation, LockTable, ObjectName, ReindexScope, Reset, Set, SetItem, SetValue, Show,
     TableLockMode, TransactionModes, Vacuum,
 };
 use curia_txn::{LockWait, TableLock};
@@ -498,7 +498,19 @@ impl Session {
     /// Runs DDL.
     pub(crate) async fn define<O: Output>(&mut self, statement: &Statement, out: &mut O) -> Result<&'static str, Stop> {
         match statement {
-            Statement::CreateIndex(s) if s.concurrently => self.refuse_in_block("CREATE INDEX CONCURRENTLY")?,
+            Statement::CreateIndex(s) if s.concurrently => {
+                self.refuse_in_block("CREATE INDEX CONCURRENTLY")?;
+                return self.create_index_concurrently(s, out).await;
+            }
+            Statement::Reindex(s) if s.concurrently => {
+                self.refuse_in_block("REINDEX CONCURRENTLY")?;
+                return self.reindex_concurrently(s, out).await;
+            }
+            Statement::Reindex(s) => match s.scope {
+                ReindexScope::Index | ReindexScope::Table => {}
+                ReindexScope::Schema => self.refuse_in_block("REINDEX SCHEMA")?,
+                ReindexScope::Database => self.refuse_in_block("REINDEX DATABASE")?,
+            },
             Statement::Drop(s) if s.concurrently && s.names.len() > 1 => {
                 let message = "DROP INDEX CONCURRENTLY does not support dropping multiple objects";
                 return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).into());
@@ -515,17 +527,27 @@ impl Session {
         statement: &Statement,
         out: &mut O,
     ) -> Result<(&'static str, Option<u64>), Stop> {
+        let run = async |ddl: &mut Ddl<'_>| Ok((ddl.run(statement).await?, ddl.filled));
+        self.with_definitions(statement.tag(), out, run).await
+    }
+
+    /// Has DDL done; its notices go to the client.
+    pub(crate) async fn with_definitions<T, O: Output>(
+        &mut self,
+        tag: &str,
+        out: &mut O,
+        work: impl AsyncFnOnce(&mut Ddl<'_>) -> Result<T>,
+    ) -> Result<T, Stop> {
         let catalog = self.transaction()?.catalog();
         let queries = DefinitionQueries::new(self, &catalog);
         let surroundings = self.surroundings();
         let waits = self.waits.clone();
         let tx = self.transaction()?;
-        tx.require_writable(statement.tag())?;
+        tx.require_writable(tag)?;
         tx.start_statement();
         let mut ddl = Ddl::new(tx, surroundings.environment(), &queries);
-        let tag = waits.run(out, ddl.run(statement)).await?;
+        let done = waits.run(out, work(&mut ddl)).await?;
         let has_temporary = ddl.has_temporary();
-        let filled = ddl.filled;
         let notices = std::mem::take(&mut ddl.notices);
         self.has_temporary |= has_temporary;
         for notice in notices {
@@ -543,7 +565,7 @@ impl Session {
             };
             self.shared.notices.push(notice);
         }
-        Ok((tag, filled))
+        Ok(done)
     }
 }
 

@@ -6,23 +6,25 @@ use curia_catalog::lookup::FIRST_DATABASE;
 use curia_catalog::privilege::system::READ_ALL_STATS;
 use curia_execute::SessionViews;
 use curia_execute::ViewRows;
-use curia_txn::{ListedLock, LockTarget};
+use curia_txn::{Build, ListedLock, LockTarget};
 use curia_types::net::Inet;
 use curia_types::{Datum, Result, oid};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 impl SessionViews for StatementContext {
     fn rows(&self, schema: &str, view: &str) -> Result<Option<ViewRows>> {
         if schema == "curia" {
             return self.cluster(view).map(Some);
         }
-        if self.shared.local && matches!(view, "pg_stat_activity" | "pg_locks" | "pg_prepared_xacts") {
+        if self.shared.local && matches!(view, "pg_stat_activity" | "pg_locks" | "pg_prepared_xacts" | "pg_stat_progress_create_index") {
             return Err(read_only(&format!("SELECT FROM {view}"))); // these are the consul's
         }
         Ok(match view {
             "pg_settings" => Some(self.pg_settings()),
             "pg_stat_activity" => Some(self.pg_stat_activity()),
             "pg_locks" => Some(self.pg_locks()),
+            "pg_stat_progress_create_index" => Some(self.index_builds()),
             "pg_prepared_xacts" => Some(self.prepared_transactions()),
             "pg_prepared_statements" => Some(self.own.as_ref().map_or_else(Vec::new, |own| own.prepared_statements.clone())),
             "pg_cursors" => Some(self.own.as_ref().map_or_else(Vec::new, |own| own.cursors.clone())),
@@ -78,6 +80,33 @@ impl StatementContext {
 
     fn pg_locks(&self) -> ViewRows {
         self.shared.database.list_locks().iter().map(lock_row).collect()
+    }
+
+    /// Nothing here is counted in blocks.
+    fn index_builds(&self) -> ViewRows {
+        let database = &self.shared.database;
+        let number = |n: &AtomicU64| Datum::Int8(n.load(Ordering::Relaxed) as i64);
+        let row = |build: Arc<Build>| {
+            vec![
+                ("pid", Datum::Int4(build.process_id)),
+                ("datid", Datum::Oid(FIRST_DATABASE)),
+                ("datname", Datum::text(&self.shared.database_name)),
+                ("relid", Datum::Oid(build.table)),
+                ("index_relid", Datum::Oid(build.index)),
+                ("command", Datum::text(build.command)),
+                ("phase", Datum::text(build.phase().name())),
+                ("lockers_total", number(&build.lockers[0])),
+                ("lockers_done", number(&build.lockers[1])),
+                ("current_locker_pid", Datum::Int8(0)),
+                ("blocks_total", Datum::Int8(0)),
+                ("blocks_done", Datum::Int8(0)),
+                ("tuples_total", number(&build.rows[0])),
+                ("tuples_done", number(&build.rows[1])),
+                ("partitions_total", Datum::Int8(0)),
+                ("partitions_done", Datum::Int8(0)),
+            ]
+        };
+        database.builds().into_iter().map(row).collect()
     }
 
     /// One row a session.

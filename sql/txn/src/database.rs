@@ -11,12 +11,12 @@ use crate::transaction::{Options, Transaction};
 use crate::view::ReadView;
 use arc_swap::ArcSwap;
 use curia_catalog::lookup::{CURIA, FIRST_ROLE};
-use curia_catalog::{Catalog, Change, Class, Object, Oid, Schema, Sequence, StorageId, codec};
+use curia_catalog::{Catalog, Change, Class, Object, Oid, Schema, Sequence, StorageId, Table, codec};
 use curia_consensus::ids::{Csn, Term, Timestamp};
 use curia_storage::fragment::FragmentWriter;
 use curia_storage::state::{Direction, KeyRange};
 use curia_types::{Result, SqlError, SqlState};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -82,6 +82,7 @@ pub struct Database {
     /// When each table that was changed after the horizon was changed last.
     changed: Mutex<HashMap<Oid, Csn>>,
     spills: AtomicU64,
+    pub(crate) builds: crate::progress::Builds,
     /// Commits under way whose sessions went away.
     pub(crate) orphans: crate::orphan::Orphans,
     /// Numbers of transactions whose commit may have been handed over: no more than sessions and orphans.
@@ -121,6 +122,7 @@ impl Database {
             private_versions: AtomicU64::new(1),
             changed: Mutex::default(),
             spills: AtomicU64::new(0),
+            builds: crate::progress::Builds::default(),
             orphans: crate::orphan::Orphans::default(),
             undecided: Mutex::default(),
         });
@@ -298,12 +300,15 @@ impl Database {
         if self.tenure.load().term != begun {
             return;
         }
-        let mut next = Catalog::clone(&self.catalog.load());
+        let before = self.catalog.load();
+        let mut next = Catalog::clone(&before);
         changes.iter().for_each(|c| next.apply(c));
         next.version += 1;
         let mut changed = self.changed.lock();
         for key in changes.iter().map(Change::key).filter(|k| k.class == Class::Table) {
-            changed.insert(key.oid, csn);
+            if !reads_alike(before.tables.get(&key.oid), next.tables.get(&key.oid)) {
+                changed.insert(key.oid, csn);
+            }
         }
         drop(changed);
         self.catalog.store(Arc::new(next));
@@ -392,6 +397,23 @@ impl Database {
             self.orphans.next().await.finish().await;
         }
     }
+}
+
+/// Whether a definition that replaces another is good for older snapshots too: they differ in indexes only that were or are incomplete.
+/// Whoever completes one where it is has seen to it that no older snapshot is left.
+fn reads_alike(old: Option<&Arc<Table>>, new: Option<&Arc<Table>>) -> bool {
+    let (Some(old), Some(new)) = (old, new) else { return false };
+    let unread = |table: &Table| -> HashSet<_> {
+        let incomplete = table.indexes.iter().filter(|i| i.incomplete);
+        incomplete.map(|i| (i.oid, i.storage)).collect()
+    };
+    let unread: HashSet<_> = unread(old).union(&unread(new)).copied().collect();
+    let read = |table: &Table| {
+        let mut table = table.clone();
+        table.indexes.retain(|i| !unread.contains(&(i.oid, i.storage)));
+        table
+    };
+    !unread.is_empty() && read(old) == read(new)
 }
 
 fn narrow(n: u64) -> Result<u32> {

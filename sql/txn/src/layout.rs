@@ -95,6 +95,7 @@ pub struct IndexLayout {
     unique: bool,
     nulls_not_distinct: bool,
     deferrable: bool,
+    incomplete: bool,
     columns: Vec<KeyColumn>,
     /// Position of the predicate's value in a full row.
     predicate: Option<usize>,
@@ -266,6 +267,7 @@ impl IndexLayout {
             unique: index.unique,
             nulls_not_distinct: index.nulls_not_distinct,
             deferrable: index.deferrable,
+            incomplete: index.incomplete,
             columns,
             predicate,
         }
@@ -290,6 +292,10 @@ impl IndexLayout {
     /// UNIQUE and checked at the end of a statement or transaction.
     pub fn deferrable(&self) -> bool {
         self.deferrable
+    }
+    /// Not all rows have their entries yet.
+    pub(crate) fn incomplete(&self) -> bool {
+        self.incomplete
     }
     /// The key columns, as positions in a full row.
     pub fn columns(&self) -> impl Iterator<Item = usize> + '_ {

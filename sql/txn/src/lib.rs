@@ -11,6 +11,7 @@
 //! - [`replication`]: [`Replication`], what is seen of the cluster.
 //! - [`database`]: [`Database`], what all sessions share: locks, the published catalog, sequences, counters, snapshots.
 //! - [`transaction`]: [`Transaction`]; [`rows`]: its row operations; [`layout`]: how a table's rows and index entries become keys and bytes.
+//! - [`progress`]: index builds under way.
 //! - [`pending`]: checks that wait for the end of a statement or transaction.
 //! - [`view`]: [`ReadView`] and [`View`], what one statement reads.
 //! - [`serial`]: what SERIALIZABLE adds.
@@ -37,6 +38,7 @@ mod orphan;
 mod outcome;
 pub mod pending;
 mod prepared;
+pub mod progress;
 pub mod replication;
 mod row_id;
 pub mod rows;
@@ -65,7 +67,8 @@ pub use replication::{
     CommitSender, CommitTicket, FragmentWrites, ProofSender, ProofTicket, Replication, StageRef, StageSender, StageTicket, WriteSet,
     office_lost, undone,
 };
-pub use rows::{Inserted, Locked, Seen};
+pub use progress::{Build, BuildPhase, ShownBuild};
+pub use rows::{Held, Inserted, Locked, Seen};
 pub use slot::SessionSlot;
-pub use transaction::{Committed, Isolation, Options, Transaction, snapshot_too_old};
+pub use transaction::{Committed, Isolation, Options, Transaction, give_way, snapshot_too_old};
 pub use view::{ReadView, View, ViewScan};

@@ -62,6 +62,21 @@ pub enum Inserted {
     },
 }
 
+/// A row or unique key that somebody else holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    storage: StorageId,
+    key: Vec<u8>,
+    strength: LockStrength,
+}
+
+impl Held {
+    fn new(storage: StorageId, key: &[u8], strength: LockStrength) -> Held {
+        let key = key.to_vec();
+        Held { storage, key, strength }
+    }
+}
+
 /// A committed or own value under a key.
 enum Present {
     No,
@@ -264,7 +279,7 @@ impl Transaction {
                 let was = index.encode_entry(&old, row_key, &mut before)?;
                 let is = index.encode_entry(&full, &new_key, &mut after)?;
                 if before != after || was != is {
-                    self.remove_entry(layout, index, was, &before).await?;
+                    self.remove_entry(layout, index, was, &before, row_key).await?;
                     self.insert_entry(layout, index, &full, &new_key).await?;
                 } else if moves && is != Entry::None {
                     self.put(index.storage(), &after, Some(Bytes::from(entry_value(&new_key))));
@@ -288,7 +303,7 @@ impl Transaction {
             for index in layout.indexes() {
                 key.clear();
                 let was = index.encode_entry(&old, row_key, &mut key)?;
-                self.remove_entry(layout, index, was, &key).await?;
+                self.remove_entry(layout, index, was, &key, row_key).await?;
             }
         }
         self.put(layout.storage(), row_key, None);
@@ -310,6 +325,56 @@ impl Transaction {
         }
         self.put(index.storage(), &key, Some(Bytes::from(entry_value(row_key))));
         self.relieve().await
+    }
+
+    /// Adds the entry of a row to an index that others keep meanwhile, once nobody changes the row. Takes row locks until the end of the
+    /// transaction, and waits for none: what somebody else holds is returned. Errors: 23505 as [`Transaction::build_entry`].
+    pub async fn build_entry_beside_others(&mut self, layout: &TableLayout, index: &IndexLayout, row_key: &[u8]) -> Result<Option<Held>> {
+        let locked = self
+            .lock_row(layout, row_key, LockStrength::Share, LockWait::SkipLocked, Seen::Newest)
+            .await?;
+        let row = match locked {
+            Locked::Row(row) => layout.decode_row(&row)?,
+            Locked::Skipped => return Ok(Some(Held::new(layout.storage(), row_key, LockStrength::Share))),
+            _ => return Ok(None), // gone
+        };
+        let mut key = Vec::new();
+        let full = layout.full(&row)?;
+        match index.encode_entry(&full, row_key, &mut key)? {
+            Entry::None => return Ok(None),
+            Entry::Unique => {
+                let (table, storage) = (layout.table().oid, index.storage());
+                if !self.lock_key(table, storage, &key, LockStrength::Update, LockWait::SkipLocked).await? {
+                    return Ok(Some(Held::new(storage, &key, LockStrength::Update)));
+                }
+                if self.is_present(storage, &key)? {
+                    if self.points_to(storage, &key, row_key)? {
+                        return Ok(None);
+                    }
+                    let index = &layout.table().indexes[index.position()];
+                    return Err(violation::duplicated_key(layout, index, &row, &self.io()));
+                }
+            }
+            Entry::Shared if self.is_present(index.storage(), &key)? => return Ok(None),
+            Entry::Shared => {}
+        }
+        self.put(index.storage(), &key, Some(Bytes::from(entry_value(row_key))));
+        Ok(None)
+    }
+
+    /// Takes a lock that [`Transaction::build_entry_beside_others`] met, when it is free.
+    pub async fn wait_for_held(&mut self, layout: &TableLayout, held: Held) -> Result<()> {
+        self.lock_key(layout.table().oid, held.storage, &held.key, held.strength, LockWait::Block)
+            .await
+            .map(|_| ())
+    }
+
+    /// Whether the entry at a unique key is this row's.
+    fn points_to(&self, storage: StorageId, key: &[u8], row_key: &[u8]) -> Result<bool> {
+        match self.present(storage, key)? {
+            Present::No => Ok(false),
+            Present::Own(value) | Present::Earlier(value, _) => Ok(entry_row_key(&value)? == row_key),
+        }
     }
 
     /// Writes a row into a table's storage that is being filled anew, without index entries. Errors: 23505 as for an index that is built.
@@ -380,10 +445,15 @@ impl Transaction {
         Ok(())
     }
 
-    async fn remove_entry(&mut self, layout: &TableLayout, index: &IndexLayout, was: Entry, key: &[u8]) -> Result<()> {
+    async fn remove_entry(&mut self, layout: &TableLayout, index: &IndexLayout, was: Entry, key: &[u8], row_key: &[u8]) -> Result<()> {
         match was {
             Entry::None => return Ok(()),
-            Entry::Unique => self.lock_unique(layout, index.storage(), key).await?,
+            Entry::Unique => {
+                self.lock_unique(layout, index.storage(), key).await?;
+                if index.incomplete() && !self.points_to(index.storage(), key, row_key)? {
+                    return Ok(()); // another row's, of which nobody has told yet that it is one too many
+                }
+            }
             Entry::Shared => {}
         }
         self.put(index.storage(), key, None);

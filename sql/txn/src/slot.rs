@@ -31,6 +31,8 @@ pub struct SessionSlot {
     txid: AtomicU64,
     /// Snapshot of the running statement or transaction.
     snapshot: AtomicU64,
+    /// The same, where all statements of the transaction read it.
+    kept: AtomicU64,
     /// Snapshots that views outside the statement hold (portals, scans on other threads), with their number.
     pins: Mutex<BTreeMap<u64, u32>>,
     pub(crate) weak: WeakLocks,
@@ -120,15 +122,26 @@ impl SessionSlot {
         }
     }
 
-    /// Takes the applied CSN as snapshot.
-    pub(crate) fn take_snapshot(&self, snapshots: &Snapshots, applied: impl Fn() -> Csn) -> Csn {
+    /// Takes the applied CSN as snapshot, of a statement or, with `keeps`, of the whole transaction.
+    pub(crate) fn take_snapshot(&self, snapshots: &Snapshots, keeps: bool, applied: impl Fn() -> Csn) -> Csn {
+        if keeps {
+            self.kept.store(0, Ordering::SeqCst); // before it is known it may be any
+        }
         loop {
             let csn = applied();
             self.snapshot.store(csn.0, Ordering::SeqCst);
             if snapshots.horizon.load(Ordering::SeqCst) <= csn.0 {
+                if keeps {
+                    self.kept.store(csn.0, Ordering::SeqCst);
+                }
                 return csn;
             }
         }
+    }
+
+    /// Whether the transaction reads, to its end, what was committed up to `csn` at most.
+    pub(crate) fn keeps_snapshot_of(&self, csn: Csn) -> bool {
+        self.kept.load(Ordering::SeqCst) <= csn.0
     }
 
     /// Makes a CSN of the past the snapshot; the caller looks at the horizon afterwards.
@@ -138,6 +151,7 @@ impl SessionSlot {
 
     pub(crate) fn drop_snapshot(&self) {
         self.snapshot.store(NONE, Ordering::Release);
+        self.kept.store(NONE, Ordering::Release);
     }
 
     /// Keeps a snapshot that is in use anyway readable until the pin goes.
@@ -207,6 +221,7 @@ impl Snapshots {
             running: AtomicU64::new(0),
             txid: AtomicU64::new(0),
             snapshot: AtomicU64::new(NONE),
+            kept: AtomicU64::new(NONE),
             pins: Mutex::default(),
             weak: WeakLocks::default(),
             advisory: AdvisoryLocks::default(),

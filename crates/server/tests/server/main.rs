@@ -6,6 +6,7 @@ mod bad_input;
 mod bad_peers;
 mod cluster;
 mod cluster_views;
+mod concurrent_index;
 mod damage;
 mod demo;
 mod doors;

@@ -223,10 +223,11 @@ pub async fn settle(engine: &Arc<Engine>, tx: &mut Transaction, e: &Execution, d
     let mut settling = Settling {
         engine,
         e,
+        catalog: e.catalog.clone(),
         layouts: HashMap::new(),
     };
     loop {
-        let catalog = e.catalog.clone();
+        let catalog = settling.catalog.clone();
         let deferral = tx.deferral().clone();
         let is_due = |check: &Check| {
             let Some(constraint) = constraint_of(&catalog, check) else {
@@ -265,9 +266,24 @@ fn action(key: &ForeignKey, delete: bool) -> ForeignKeyAction {
     if delete { key.on_delete } else { key.on_update }
 }
 
+/// The first statement of what a foreign key does about a referenced row that lost its key.
+fn query_of(action: ForeignKeyAction, delete: bool) -> Query {
+    use ForeignKeyAction::*;
+    match (action, delete) {
+        (NoAction, _) => Query::Again,
+        (Restrict, _) => Query::Referring,
+        (Cascade, true) => Query::Delete,
+        (Cascade, false) => Query::Update,
+        (SetNull | SetDefault, true) => Query::SetOnDelete,
+        (SetNull | SetDefault, false) => Query::SetOnUpdate,
+    }
+}
+
 struct Settling<'a> {
     engine: &'a Arc<Engine>,
     e: &'a Execution,
+    /// As it was when the table that is checked or changed was locked.
+    catalog: Arc<Catalog>,
     layouts: HashMap<Oid, Arc<TableLayout>>,
 }
 
@@ -281,21 +297,27 @@ struct Side<'a> {
 
 impl Settling<'_> {
     async fn check(&mut self, tx: &mut Transaction, check: &Check) -> Result<()> {
-        let catalog = self.e.catalog.clone();
+        while !self.checked(tx, check).await? {}
+        Ok(())
+    }
+
+    /// Makes a check; false when a definition turned out to have changed, and it is to be looked at again.
+    async fn checked(&mut self, tx: &mut Transaction, check: &Check) -> Result<bool> {
+        let catalog = self.catalog.clone();
         // A constraint that was dropped meanwhile demands nothing.
         let (Some(table), Some(constraint)) = (catalog.tables.get(&check.table), constraint_of(&catalog, check)) else {
-            return Ok(());
+            return Ok(true);
         };
         let key = match (&check.kind, &constraint.kind) {
             (CheckKind::Unique { value }, ConstraintKind::Unique { index, .. }) => {
                 let layout = self.layout(&catalog, table)?;
-                return tx.check_unique(&layout, *index, value);
+                return tx.check_unique(&layout, *index, value).map(|()| true);
             }
             (_, ConstraintKind::ForeignKey(key)) => key,
             _ => return Err(SqlError::internal("a check that is not its constraint's")),
         };
         let Some(other) = catalog.tables.get(&key.table) else {
-            return Ok(());
+            return Ok(true);
         };
         let side = Side {
             table,
@@ -303,11 +325,25 @@ impl Settling<'_> {
             constraint,
             key,
         };
-        match &check.kind {
-            CheckKind::Refers { row_key } => self.refers(tx, &catalog, &side, row_key).await,
-            CheckKind::Referenced { old, new } => self.referenced(tx, &side, old, new.as_deref()).await,
-            CheckKind::Unique { .. } => Ok(()),
+        // Since the statement began the other table may have got an index that is to be kept, or lost a column.
+        let query = match &check.kind {
+            CheckKind::Referenced { new, .. } => query_of(action(key, new.is_none()), new.is_none()),
+            _ => Query::Referenced,
+        };
+        let plan = self.plan(&side, query).await?;
+        tx.lock_tables(plan.tables()).await?;
+        let now = tx.catalog();
+        if now.version != catalog.version {
+            self.catalog = now;
+            self.layouts.clear();
+            return Ok(false);
         }
+        match &check.kind {
+            CheckKind::Refers { row_key } => self.refers(tx, &catalog, &side, row_key).await?,
+            CheckKind::Referenced { old, new } => self.referenced(tx, &side, old, new.as_deref()).await?,
+            CheckKind::Unique { .. } => {}
+        }
+        Ok(true)
     }
 
     fn layout(&mut self, catalog: &Arc<Catalog>, table: &Arc<Table>) -> Result<Arc<TableLayout>> {
@@ -347,21 +383,18 @@ impl Settling<'_> {
 
     /// A referenced row lost its key.
     async fn referenced(&mut self, tx: &mut Transaction, side: &Side<'_>, old: &[Datum], new: Option<&[Datum]>) -> Result<()> {
-        use ForeignKeyAction::*;
-        let query = match (action(side.key, new.is_none()), new) {
-            (NoAction, _) => {
+        let query = query_of(action(side.key, new.is_none()), new.is_none());
+        match query {
+            Query::Again => {
                 // Another row may have the key by now.
                 if self.finds(tx, side, Query::Again, old).await? {
                     return Ok(());
                 }
                 return self.nobody_refers(tx, side, old).await;
             }
-            (Restrict, _) => return self.nobody_refers(tx, side, old).await,
-            (Cascade, None) => Query::Delete,
-            (Cascade, Some(_)) => Query::Update,
-            (SetNull | SetDefault, None) => Query::SetOnDelete,
-            (SetNull | SetDefault, Some(_)) => Query::SetOnUpdate,
-        };
+            Query::Referring => return self.nobody_refers(tx, side, old).await,
+            _ => {}
+        }
         let mut params = old.to_vec();
         if query == Query::Update {
             params.extend(new.into_iter().flatten().cloned());
@@ -373,7 +406,7 @@ impl Settling<'_> {
                 "could not serialize access due to concurrent update",
             ));
         }
-        if action(side.key, new.is_none()) == SetDefault {
+        if action(side.key, new.is_none()) == ForeignKeyAction::SetDefault {
             // The default may be the very key that went.
             if !self.finds(tx, side, Query::Again, old).await? {
                 return self.nobody_refers(tx, side, old).await;
@@ -426,13 +459,14 @@ impl Settling<'_> {
     fn execution(&self, params: Vec<Datum>) -> Execution {
         Execution {
             params: params.into(),
+            catalog: self.catalog.clone(),
             ..self.e.clone()
         }
     }
 
     async fn plan(&self, side: &Side<'_>, query: Query) -> Result<Arc<Plan>> {
         let cache = &self.e.reference_plans;
-        let catalog = &self.e.catalog;
+        let catalog = &self.catalog;
         let at = (side.constraint.oid, query);
         let found = cache.plans.lock().get(&at).cloned();
         if let Some(plan) = found.filter(|p| p.catalog_version() == catalog.version) {
@@ -479,7 +513,7 @@ impl Settling<'_> {
     fn violation(&self, side: &Side<'_>, message: String, detail: String) -> SqlError {
         SqlError::new(SqlState::FOREIGN_KEY_VIOLATION, message)
             .detail(detail)
-            .table(self.e.catalog.schema_name(side.table.schema), &side.table.name)
+            .table(self.catalog.schema_name(side.table.schema), &side.table.name)
             .constraint(&side.constraint.name)
     }
 }

@@ -51,7 +51,7 @@ pub enum Statement {
     Vacuum(Box<Vacuum>),
     Analyze(Box<Vacuum>),
     Checkpoint,
-    Reindex(ObjectName),
+    Reindex(Reindex),
     // Transactions.
     /// BEGIN or START TRANSACTION (`start` tells which, for the command tag).
     Begin {
@@ -256,6 +256,28 @@ pub struct Vacuum {
     pub options: Vec<StatementOption>,
     /// Tables with their column lists; empty means all.
     pub tables: Vec<(ObjectName, Vec<Ident>)>,
+}
+
+/// REINDEX
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reindex {
+    /// What is named.
+    pub scope: ReindexScope,
+    /// Its name.
+    pub name: ObjectName,
+    /// CONCURRENTLY
+    pub concurrently: bool,
+}
+
+/// What REINDEX names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // SQL's own words
+pub enum ReindexScope {
+    Index,
+    Table,
+    Schema,
+    /// The database, or with SYSTEM its catalogs.
+    Database,
 }
 
 /// Isolation level.

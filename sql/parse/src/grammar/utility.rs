@@ -680,15 +680,20 @@ impl<'a> Parser<'a> {
         if self.peek() == Tok::LParen {
             self.generic_options()?;
         }
-        match self.kw() {
-            Some(Kw::Table | Kw::Index | Kw::Schema | Kw::System | Kw::Database) => self.bump(),
+        let scope = match self.kw() {
+            Some(Kw::Table) => ReindexScope::Table,
+            Some(Kw::Index) => ReindexScope::Index,
+            Some(Kw::Schema) => ReindexScope::Schema,
+            Some(Kw::System | Kw::Database) => ReindexScope::Database,
             _ => return Err(self.unexpected()),
         };
-        self.accept_kw(Kw::Concurrently);
+        self.bump();
+        let concurrently = self.accept_kw(Kw::Concurrently);
         if self.peek() == Tok::Eof || self.peek() == Tok::Semicolon {
             return Err(self.unexpected());
         }
-        Ok(Statement::Reindex(self.relation_name()?))
+        let name = self.relation_name()?;
+        Ok(Statement::Reindex(Reindex { scope, name, concurrently }))
     }
 
     fn copy(&mut self) -> Result<Statement> {

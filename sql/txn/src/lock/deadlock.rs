@@ -48,7 +48,7 @@ impl Waits {
         let owner = who.transaction;
         self.waiting.insert(owner, waiting);
         self.sessions.insert(owner.session(), owner);
-        match self.cycle(table, owner) {
+        match self.path(table, owner, owner) {
             None => Ok(()),
             Some(cycle) => {
                 let error = self.report(&cycle, who.database);
@@ -85,14 +85,19 @@ impl Waits {
         waits.collect()
     }
 
-    /// A path from `start` through waits back to it.
-    fn cycle(&self, table: &LockTable, start: Owner) -> Option<Vec<Owner>> {
+    /// Whether a wait leads from one to the other.
+    pub(super) fn leads(&self, table: &LockTable, from: Owner, to: Owner) -> bool {
+        self.path(table, from, to).is_some()
+    }
+
+    /// Who waits on the way from `start` through waits to `end`.
+    fn path(&self, table: &LockTable, start: Owner, end: Owner) -> Option<Vec<Owner>> {
         let mut seen = HashSet::new();
         let mut path: Vec<(Owner, Vec<Owner>)> = Vec::new();
         path.push((start, self.blockers(table, start)));
         while let Some((_, todo)) = path.last_mut() {
             match todo.pop() {
-                Some(next) if next == start => return Some(path.iter().map(|(o, _)| *o).collect()),
+                Some(next) if next == end => return Some(path.iter().map(|(o, _)| *o).collect()),
                 Some(next) => {
                     if self.waiting.contains_key(&next) && seen.insert(next) {
                         let blockers = self.blockers(table, next);

@@ -151,12 +151,9 @@ impl Database {
     /// The sessions, by `pg_backend_pid()`, that keep a session waiting; 0 for a commit whose session went away, and a prepared transaction.
     pub fn blocking_sessions(&self, process_id: i32) -> Vec<i32> {
         let slots = self.snapshots.slots();
-        let Some(slot) = slots.iter().find(|s| s.process_id() == process_id) else {
-            return Vec::new();
-        };
-        let blockers = self.locks.blockers_of_session(slot.owner().session());
+        let own = slots.iter().filter(|s| s.process_id() == process_id);
+        let blockers = own.flat_map(|slot| self.locks.blockers_of_session(slot.owner().session()));
         let mut found: Vec<i32> = blockers
-            .into_iter()
             .map(|owner| {
                 let slot = slots.iter().find(|s| s.owner().session() == owner.session());
                 slot.map_or(0, |s| s.process_id())

@@ -366,6 +366,19 @@ impl LockTable {
         wake.into_iter().for_each(Waker::wake);
     }
 
+    /// Who holds modes of these bits on a key.
+    pub(crate) fn holders(&self, key: &LockKey, bits: u8) -> Vec<Owner> {
+        let shard = self.shard(key.hash).lock();
+        let entry = shard.find(key.hash, |e| e.key == *key);
+        let holders = entry.into_iter().flat_map(|e| &e.holders);
+        holders.filter(|h| h.bits & bits != 0).map(|h| h.owner).collect()
+    }
+
+    /// Whether one waits for another, maybe for others who do.
+    pub(crate) fn waits_for(&self, waiter: Owner, other: Owner) -> bool {
+        self.waits.lock().leads(self, waiter, other)
+    }
+
     /// Table and advisory locks, and whatever is waited for.
     pub(super) fn entries(&self) -> Vec<Listed> {
         let mut out = Vec::new();

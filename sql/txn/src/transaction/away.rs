@@ -87,7 +87,7 @@ impl Transaction {
         }
         loop {
             let replacements = self.readable()?;
-            let csn = self.slot.take_snapshot(&self.db.snapshots, || self.db.replication.applied());
+            let csn = self.slot.take_snapshot(&self.db.snapshots, false, || self.db.replication.applied());
             if let Some(catalog) = self.db.catalog_of(csn)? {
                 return self.take_ground(csn, replacements, Away { catalog, past: false });
             }

@@ -77,7 +77,7 @@ impl Transaction {
     /// Waits for a lock, at most `lock_timeout`.
     pub(crate) async fn wait_for(&mut self, blocked: Blocked<'_>) -> Result<LockKey> {
         let who = Identity {
-            transaction: self.owner,
+            transaction: self.waits_as.unwrap_or(self.owner),
             slot: &self.slot,
             database: &self.db,
         };

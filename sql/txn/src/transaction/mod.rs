@@ -51,6 +51,7 @@ mod depends;
 mod finish;
 mod holdings;
 mod locking;
+mod others;
 mod prepare;
 mod proof;
 mod savepoint;
@@ -60,6 +61,7 @@ pub use away::snapshot_too_old;
 pub(crate) use away::unreadable;
 use depends::Depends;
 pub use finish::Committed;
+pub use others::give_way;
 pub(crate) use holdings::{Detached, Holdings};
 use proof::Proof;
 use savepoint::{Mark, Savepoint};
@@ -105,6 +107,8 @@ pub struct Transaction {
     begun: Term,
     recent: Arc<RecentCommits>,
     owner: Owner,
+    /// Who is waiting when it waits for a lock, if not itself.
+    waits_as: Option<Owner>,
     snapshot: Option<Csn>,
     /// How many groups of the state had been replaced when the snapshot was taken.
     replacements: u64,
@@ -154,6 +158,7 @@ impl Transaction {
             begun,
             recent: tenure.recent.clone(),
             owner,
+            waits_as: None,
             snapshot: None,
             replacements: db.replication.state().replacements(),
             proof: Proof::Due,
@@ -267,7 +272,8 @@ impl Transaction {
         if !self.is_away() && (self.snapshot.is_none() || self.options.isolation == Isolation::ReadCommitted) {
             self.proof = Proof::Due;
             self.replacements = self.db.replication.state().replacements();
-            let take = || self.slot.take_snapshot(&self.db.snapshots, || self.db.replication.applied());
+            let keeps = self.options.isolation.keeps_snapshot();
+            let take = || self.slot.take_snapshot(&self.db.snapshots, keeps, || self.db.replication.applied());
             if self.options.isolation == Isolation::Serializable && !self.options.read_only {
                 let registered = self.recent.register(take);
                 self.snapshot = Some(registered.snapshot);

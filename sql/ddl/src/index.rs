@@ -136,7 +136,11 @@ impl Ddl<'_> {
                     (ReindexScope::Index, Relation::Index(table, index)) => (vec![self.table(table)?], Some(index)),
                     (ReindexScope::Table, Relation::Table(table)) => (vec![self.table(table)?], None),
                     (scope, _) => {
-                        let kind = if scope == ReindexScope::Index { "an index" } else { "a table or materialized view" };
+                        let kind = if scope == ReindexScope::Index {
+                            "an index"
+                        } else {
+                            "a table or materialized view"
+                        };
                         return Err(SqlError::new(
                             SqlState::WRONG_OBJECT_TYPE,
                             format!("\"{}\" is not {kind}", s.name.name()),

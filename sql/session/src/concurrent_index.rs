@@ -36,7 +36,8 @@ impl Session {
             let catalog = self.shared.database.catalog();
             let found = catalog.tables.get(&table).and_then(|t| t.index(index));
             if found.is_some_and(|i| i.incomplete) {
-                self.fill_concurrently(&mut guard, (table, index), "REINDEX CONCURRENTLY", out).await?;
+                self.fill_concurrently(&mut guard, (table, index), "REINDEX CONCURRENTLY", out)
+                    .await?;
             }
         }
         Ok("REINDEX")

@@ -21,8 +21,8 @@ use curia_consensus::ids::Csn;
 use curia_ddl::Ddl;
 use curia_parse::Statement;
 use curia_parse::ast::{
-    AuthorityStatement, Discard, Explain, ExplainFormat, Isolation, LockTable, ObjectName, ReindexScope, Reset, Set, SetItem, SetValue, Show,
-    TableLockMode, TransactionModes, Vacuum,
+    AuthorityStatement, Discard, Explain, ExplainFormat, Isolation, LockTable, ObjectName, ReindexScope, Reset, Set, SetItem, SetValue,
+    Show, TableLockMode, TransactionModes, Vacuum,
 };
 use curia_txn::{LockWait, TableLock};
 use curia_types::{Datum, PgType, Result, SqlError, SqlState};

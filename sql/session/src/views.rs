@@ -17,7 +17,12 @@ impl SessionViews for StatementContext {
         if schema == "curia" {
             return self.cluster(view).map(Some);
         }
-        if self.shared.local && matches!(view, "pg_stat_activity" | "pg_locks" | "pg_prepared_xacts" | "pg_stat_progress_create_index") {
+        if self.shared.local
+            && matches!(
+                view,
+                "pg_stat_activity" | "pg_locks" | "pg_prepared_xacts" | "pg_stat_progress_create_index"
+            )
+        {
             return Err(read_only(&format!("SELECT FROM {view}"))); // these are the consul's
         }
         Ok(match view {

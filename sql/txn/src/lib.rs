@@ -63,11 +63,11 @@ pub use lock::{LockStrength, LockWait, TableLock};
 pub use outcome::Outcome;
 pub use pending::{Check, CheckKind, Deferral};
 pub use prepared::{Decision, PreparedTransaction};
+pub use progress::{Build, BuildPhase, ShownBuild};
 pub use replication::{
     CommitSender, CommitTicket, FragmentWrites, ProofSender, ProofTicket, Replication, StageRef, StageSender, StageTicket, WriteSet,
     office_lost, undone,
 };
-pub use progress::{Build, BuildPhase, ShownBuild};
 pub use rows::{Held, Inserted, Locked, Seen};
 pub use slot::SessionSlot;
 pub use transaction::{Committed, Isolation, Options, Transaction, give_way, snapshot_too_old};

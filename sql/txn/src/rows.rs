@@ -344,7 +344,10 @@ impl Transaction {
             Entry::None => return Ok(None),
             Entry::Unique => {
                 let (table, storage) = (layout.table().oid, index.storage());
-                if !self.lock_key(table, storage, &key, LockStrength::Update, LockWait::SkipLocked).await? {
+                if !self
+                    .lock_key(table, storage, &key, LockStrength::Update, LockWait::SkipLocked)
+                    .await?
+                {
                     return Ok(Some(Held::new(storage, &key, LockStrength::Update)));
                 }
                 if self.is_present(storage, &key)? {

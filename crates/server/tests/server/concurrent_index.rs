@@ -46,7 +46,9 @@ async fn assert_whole(client: &Client, key: &str) {
     for n in -1..=KEYS {
         let row = client.query_one(&one, &[&n]).await.unwrap();
         let found = (row.get::<_, i64>(0), row.get::<_, Option<i32>>(1), row.get::<_, Option<i32>>(2));
-        let wanted = all.get(&n).map_or((0, None, None), |(count, min, max)| (*count, Some(*min), Some(*max)));
+        let wanted = all
+            .get(&n)
+            .map_or((0, None, None), |(count, min, max)| (*count, Some(*min), Some(*max)));
         assert_eq!(found, wanted, "{key} = {n}; {plan}");
     }
 }
@@ -120,11 +122,11 @@ async fn an_index_that_is_filled_under_writers_has_exactly_their_rows() {
         let found = client.query_one(&one, &[&row.get::<_, i32>(0)]).await.unwrap();
         assert_eq!(found.get::<_, i32>(0), row.get::<_, i32>(1));
     }
-    let partial = client
-        .prepare("SELECT count(*) FROM t WHERE b = $1 AND a < 200")
+    let partial = client.prepare("SELECT count(*) FROM t WHERE b = $1 AND a < 200").await.unwrap();
+    let all = client
+        .query("SELECT b, count(*) FILTER (WHERE a < 200) FROM t GROUP BY b", &[])
         .await
         .unwrap();
-    let all = client.query("SELECT b, count(*) FILTER (WHERE a < 200) FROM t GROUP BY b", &[]).await.unwrap();
     for row in all {
         let found = client.query_one(&partial, &[&row.get::<_, i32>(0)]).await.unwrap();
         assert_eq!(found.get::<_, i64>(0), row.get::<_, i64>(1));
@@ -141,20 +143,33 @@ async fn it_waits_for_those_who_write_and_keeps_nobody_else_waiting() {
         .await
         .unwrap();
     writer.batch_execute("BEGIN; UPDATE t SET a = -1 WHERE id = 7").await.unwrap();
-    reader.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT * FROM t WHERE id = 1").await.unwrap();
+    reader
+        .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT * FROM t WHERE id = 1")
+        .await
+        .unwrap();
     let building = tokio::spawn({
         let builder = connect(&server).await;
         async move { builder.batch_execute("CREATE INDEX CONCURRENTLY i ON t (a)").await }
     });
     until(&client, PHASE, "waiting for writers before build").await;
     assert_eq!(text(&client, VALID).await, "f");
-    client.batch_execute("INSERT INTO t VALUES (0, -1); DELETE FROM t WHERE id = 8").await.unwrap();
+    client
+        .batch_execute("INSERT INTO t VALUES (0, -1); DELETE FROM t WHERE id = 8")
+        .await
+        .unwrap();
     writer.batch_execute("INSERT INTO t VALUES (-1, -1); COMMIT").await.unwrap();
     until(&client, PHASE, "waiting for old snapshots").await;
     // Its snapshot has not what the index would say.
     assert_eq!(text(&reader, "SELECT count(*) FROM t WHERE a = 8").await, "1");
     assert_eq!(text(&reader, "SELECT id FROM t WHERE a = 7").await, "7");
-    assert_eq!(text(&client, "SELECT tuples_total || ' ' || tuples_done FROM pg_stat_progress_create_index").await, "3001 3001");
+    assert_eq!(
+        text(
+            &client,
+            "SELECT tuples_total || ' ' || tuples_done FROM pg_stat_progress_create_index"
+        )
+        .await,
+        "3001 3001"
+    );
     assert_eq!(text(&client, VALID).await, "f");
     reader.batch_execute("COMMIT").await.unwrap();
     building.await.unwrap().unwrap();
@@ -189,7 +204,10 @@ async fn an_index_that_is_not_finished_is_invalid_until_it_is_reindexed_or_dropp
         )
         .await
         .unwrap();
-    let error = client.batch_execute("CREATE UNIQUE INDEX CONCURRENTLY i ON t (a)").await.unwrap_err();
+    let error = client
+        .batch_execute("CREATE UNIQUE INDEX CONCURRENTLY i ON t (a)")
+        .await
+        .unwrap_err();
     assert_eq!(state(&error), "23505", "{error:?}");
     assert_eq!(text(&client, VALID).await, "f");
     // The entry of the row that stays stays too.
@@ -215,7 +233,10 @@ async fn an_index_that_is_not_finished_is_invalid_until_it_is_reindexed_or_dropp
     let client = connect(&server).await;
     assert_eq!(text(&client, VALID).await, "f");
     assert_eq!(text(&client, "SELECT count(*) FROM t WHERE a = 40").await, "1");
-    client.batch_execute("INSERT INTO t VALUES (10000, 40); DELETE FROM t WHERE id = 40").await.unwrap();
+    client
+        .batch_execute("INSERT INTO t VALUES (10000, 40); DELETE FROM t WHERE id = 40")
+        .await
+        .unwrap();
     client.batch_execute("REINDEX TABLE t").await.unwrap();
     assert_eq!(text(&client, VALID).await, "t");
     assert_eq!(text(&client, "SELECT id FROM t WHERE a = 40").await, "10000");

@@ -51,7 +51,10 @@ async fn a_transaction_beyond_the_limit_fails_and_one_below_it_commits_while_oth
         .await
         .unwrap();
     assert!(uncommitted(&server).await > 4e6);
-    other.batch_execute("INSERT INTO small SELECT generate_series(1, 10)").await.unwrap();
+    other
+        .batch_execute("INSERT INTO small SELECT generate_series(1, 10)")
+        .await
+        .unwrap();
     assert_eq!(count(&other).await, 0);
     assert_eq!(count(&giant).await, 30_000);
     giant.batch_execute("COMMIT").await.unwrap();

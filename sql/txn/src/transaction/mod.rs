@@ -61,8 +61,8 @@ pub use away::snapshot_too_old;
 pub(crate) use away::unreadable;
 use depends::Depends;
 pub use finish::Committed;
-pub use others::give_way;
 pub(crate) use holdings::{Detached, Holdings};
+pub use others::give_way;
 use proof::Proof;
 use savepoint::{Mark, Savepoint};
 

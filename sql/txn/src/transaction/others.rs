@@ -41,7 +41,8 @@ impl Transaction {
     /// Waits until no transaction keeps a snapshot of before or at `csn`. Errors: 40P01, 55P03.
     pub async fn outlast_snapshots(&self, csn: Csn, build: &Build) -> Result<()> {
         let old = |slot: &Arc<SessionSlot>| slot.transaction().filter(|_| slot.keeps_snapshot_of(csn));
-        self.outlast(build, |db| db.snapshots.slots().iter().filter_map(old).collect()).await
+        self.outlast(build, |db| db.snapshots.slots().iter().filter_map(old).collect())
+            .await
     }
 
     async fn outlast(&self, build: &Build, there: impl Fn(&Database) -> Vec<Owner>) -> Result<()> {

@@ -6,7 +6,7 @@
 //! is sent instead.
 //!
 //! **What is lost** is sent again with a heartbeat. Lost is what a peer hasn't answered though it has heard of the same or
-//! a later round: slow is not lost, and whoever is slow isn't helped by more copies.
+//! a later round that didn't overtake it: slow is not lost, and whoever is slow isn't helped by more copies.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -310,14 +310,14 @@ impl Peers {
         Ok(())
     }
 
-    /// Gives up what is lost, so that it leaves again: each peer has heard of this round.
-    pub(crate) fn give_up_lost(&mut self, heard_of: impl Fn(ServerId) -> u64) {
+    /// Gives up what is lost, so that it leaves again: what left for a peer with this round or earlier has passed.
+    pub(crate) fn give_up_lost(&mut self, passed: impl Fn(ServerId) -> u64) {
         for (server, progress) in &mut self.0 {
             if progress.reading == Reading::InVain {
                 progress.reading = Reading::No;
             }
-            let heard_of = heard_of(*server);
-            if progress.flights.front().is_some_and(|flight| flight.round <= heard_of) {
+            let passed = passed(*server);
+            if progress.flights.front().is_some_and(|flight| flight.round <= passed) {
                 progress.ground();
                 if progress.streaming {
                     progress.next = progress.matched.next();

@@ -109,6 +109,11 @@ impl Node {
         now >= *self.news_since.get_or_insert(now) + self.config.news_delay
     }
 
+    /// When the next heartbeat is due.
+    pub fn next_heartbeat(&self) -> Duration {
+        self.next_heartbeat
+    }
+
     /// When peers will hear of what is resolved, unless it leaves with something else before: to be ticked then.
     pub fn news_due(&self) -> Option<Duration> {
         self.news_since.map(|since| since + self.config.news_delay)
@@ -135,6 +140,12 @@ impl Node {
         }
     }
 
+    /// Tells whether entries for another server still wait to leave this machine, as on a slow link: a sign of life overtakes them, so its
+    /// answer doesn't say that they are lost. For consuls, before a tick that a heartbeat is due at.
+    pub fn note_waiting(&mut self, server: ServerId, waits: bool) {
+        self.rounds.note_waiting(server, waits);
+    }
+
     fn send_lost(&mut self) {
         let Self {
             senator,
@@ -144,10 +155,10 @@ impl Node {
             rounds,
             ..
         } = self;
-        let heard_of = |server| rounds.heard_of(server);
-        senator.peers.give_up_lost(heard_of);
+        let passed = |server| rounds.passed(server);
+        senator.peers.give_up_lost(passed);
         for slot in unsettled.iter() {
-            workers[slot].peers.give_up_lost(heard_of);
+            workers[slot].peers.give_up_lost(passed);
             sending.insert(slot);
         }
     }

@@ -13,7 +13,7 @@ use crate::node::Node;
 use crate::output::Write;
 use crate::senate::Role;
 
-/// Where the logs may begin, once the state that was applied when this was made is durable.
+/// Where the logs may begin, once the state is durable up to `csn`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
     /// Everything up to this CSN must be durable in the state.
@@ -23,10 +23,10 @@ pub struct Checkpoint {
 }
 
 impl Node {
-    /// Where the logs could begin if the state were made durable now; `None` while handed-out work is not applied, while
-    /// it isn't known which fragments count, or when nothing could move.
+    /// Where the logs could begin once everything handed out is applied; `None` while it isn't known which fragments count, or when nothing
+    /// could move.
     ///
-    /// Call it, make the state durable, then tell both the log store and [`Node::truncate`].
+    /// Call it, apply up to its CSN, make the state durable, then tell both the log store and [`Node::truncate`].
     pub fn checkpoint(&mut self) -> Option<Checkpoint> {
         self.checkpoint_keeping(self.config.retained_bytes_max)
     }
@@ -34,7 +34,7 @@ impl Node {
     /// The same, with so many bytes at most kept for members that lack them. Logs lie in one file after the other: few bytes of one can hold
     /// up what others need no more, so who finds that too much lies there keeps nothing for a while.
     pub fn checkpoint_keeping(&mut self, bytes: u64) -> Option<Checkpoint> {
-        if self.applied != self.sequencer.handed().0 || !self.runs_state() {
+        if !self.runs_state() {
             return None;
         }
         let checkpoint = self.possible_bases(bytes)?;

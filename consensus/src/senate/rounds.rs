@@ -31,6 +31,8 @@ pub(crate) struct Rounds {
     sent: VecDeque<(u64, Duration)>,
     /// Few servers; those that never answered are not in it.
     echoes: Vec<Echo>,
+    /// Servers for which something waited to leave, whether it still did at the last look, and the round of the look.
+    held_up: Vec<(ServerId, bool, u64)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -102,6 +104,29 @@ impl Rounds {
         self.echoes.iter().find(|echo| echo.server == server).map_or(0, |echo| echo.round)
     }
 
+    /// Whether something waits to leave for a server now, while rounds without entries overtake it.
+    pub(crate) fn note_waiting(&mut self, server: ServerId, waits: bool) {
+        let before = self.held_up.iter().position(|(other, ..)| *other == server);
+        match before.map(|at| &mut self.held_up[at]) {
+            // What left between the two looks may have been overtaken too.
+            Some((_, waited, round)) if waits || *waited => (*waited, *round) = (waits, self.current),
+            Some(_) => {}
+            None if waits => self.held_up.push((server, true, self.current)),
+            None => {}
+        }
+    }
+
+    /// What left with this round or earlier has reached this server, or never will.
+    pub(crate) fn passed(&self, server: ServerId) -> u64 {
+        let held_up = self.held_up.iter().find(|(other, ..)| *other == server);
+        let heard_of = self.heard_of(server);
+        if held_up.is_some_and(|(.., round)| heard_of <= *round) {
+            0
+        } else {
+            heard_of
+        }
+    }
+
     /// When the last flush left that this server is known to have heard of, or a little earlier.
     fn heard_at(&self, server: ServerId) -> Option<Duration> {
         self.echoes.iter().find(|echo| echo.server == server).map(|echo| echo.sent_at)
@@ -121,6 +146,24 @@ impl Rounds {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_round_that_overtook_what_waits_tells_nothing_of_it() {
+        let (mut rounds, server) = (Rounds::default(), ServerId(2));
+        let mut heard = |rounds: &mut Rounds| {
+            let round = rounds.begin(Duration::ZERO);
+            assert!(rounds.echoed(server, round));
+            rounds.passed(server)
+        };
+        assert_eq!(heard(&mut rounds), 1);
+        rounds.note_waiting(server, true);
+        assert_eq!(rounds.passed(server), 0);
+        assert_eq!(heard(&mut rounds), 2);
+        rounds.note_waiting(server, false);
+        assert_eq!(rounds.passed(server), 0, "round 2 may have left before the rest did");
+        rounds.note_waiting(server, false);
+        assert_eq!(heard(&mut rounds), 3);
+    }
 
     #[test]
     fn a_forgotten_round_counts_as_an_earlier_one_never_as_a_later_one() {

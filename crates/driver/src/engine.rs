@@ -205,11 +205,17 @@ impl Engine {
 
     fn round(&mut self) -> Result<(), DriverError> {
         self.gather()?;
-        self.node.tick(self.published.started.elapsed());
+        let now = self.published.started.elapsed();
+        if self.term != Term::ZERO && now >= self.node.next_heartbeat() {
+            for (server, _) in &self.node.configuration().clone().servers {
+                self.node.note_waiting(*server, self.peers.entries_wait(*server));
+            }
+        }
+        self.node.tick(now);
         if !self.advance()? {
-            self.truncate_if_due()?;
             self.seal_if_quiet()?;
         }
+        self.truncate_if_due()?;
         self.tell_numbers();
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! Keeping the log short.
 //!
 //! ```text
-//!   enough was logged ─► note positions ─► make the state durable ─► let the log begin after them ─► done
-//!                        (the node)         (a thread of its own)     (whoever writes the log)
+//!   enough was logged ─► note positions ─► apply up to them, make the state durable ─► let the log begin after them ─► done
+//!                        (the node)                             (a thread of its own)     (whoever writes the log)
 //! ```
 //!
 //! One at a time, while commits go on; when they get too far ahead of it, they wait where this server is alone. What other
@@ -11,6 +11,7 @@
 //! A server without state lets go of what its node says that no log needs; one without a log only makes its state durable,
 //! so that its next start has less to copy.
 
+use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,8 @@ pub(crate) struct Truncation {
 
 enum Step {
     Idle,
+    /// What was handed out is being applied.
+    Applying(Checkpoint, Instant),
     /// The state is being made durable.
     Flushing(Checkpoint, Instant, JoinHandle<()>),
     /// The log is told where to begin.
@@ -72,9 +75,10 @@ impl Engine {
     /// Begins a truncation if it is time. Whoever asked for one hears when the one that is under way, or a new one, is done.
     pub(crate) fn truncate_if_due(&mut self) -> Result<(), DriverError> {
         let bytes = self.log_bytes();
-        self.published.log_bytes.store(bytes, std::sync::atomic::Ordering::Relaxed);
+        self.published.log_bytes.store(bytes, Ordering::Relaxed);
         measure::log_bytes(bytes);
         let grown = bytes.saturating_sub(self.truncation.after_last);
+        self.flush_if_applied()?;
         if !self.truncation.is_idle() {
             // Alone there is nobody to keep waiting but those whose commits fill the log.
             if self.node.is_lone() && (grown > WAIT_AT * self.truncation.limit_bytes || !self.checkpoints.is_empty()) {
@@ -107,15 +111,29 @@ impl Engine {
 
     /// Whether anything can be truncated.
     fn begin_truncation(&mut self) -> Result<bool, DriverError> {
-        let Some(state) = &self.state else {
+        if self.state.is_none() {
             return self.let_go(None, Instant::now());
-        };
+        }
         let kept = self.options.retained_bytes_max;
         let crowded = self.log_bytes() > kept + 2 * self.truncation.limit_bytes;
         let Some(checkpoint) = self.node.checkpoint_keeping(if crowded { 0 } else { kept }) else {
             self.truncation.ended = Instant::now();
             return Ok(false);
         };
+        self.truncation.step = Step::Applying(checkpoint, Instant::now());
+        self.flush_if_applied()?;
+        Ok(true)
+    }
+
+    /// Makes the state durable if it has come to where the log is to begin.
+    fn flush_if_applied(&mut self) -> Result<(), DriverError> {
+        let (Step::Applying(checkpoint, begun), Some(state)) = (&self.truncation.step, &self.state) else {
+            return Ok(());
+        };
+        if self.published.applied.load(Ordering::Relaxed) < checkpoint.csn.0 {
+            return Ok(());
+        }
+        let (checkpoint, begun) = (checkpoint.clone(), *begun);
         let (state, reports) = (state.clone(), self.inlets.reports.clone());
         let flush = move || {
             // A driver that is gone needs no report.
@@ -125,8 +143,8 @@ impl Engine {
             .name("curia-flush".into())
             .spawn(flush)
             .map_err(DriverError::Thread)?;
-        self.truncation.step = Step::Flushing(checkpoint, Instant::now(), thread);
-        Ok(true)
+        self.truncation.step = Step::Flushing(checkpoint, begun, thread);
+        Ok(())
     }
 
     /// The state is durable, or could not be made so.
@@ -197,9 +215,13 @@ impl Engine {
         }
     }
 
-    /// Waits for the end of what is under way.
+    /// Waits for the end of what is under way; not for a state that can't be applied to.
     fn end_truncation(&mut self) -> Result<(), DriverError> {
-        while !self.truncation.is_idle() {
+        if matches!(self.truncation.step, Step::Applying(..)) {
+            self.settle()?;
+            self.flush_if_applied()?;
+        }
+        while matches!(self.truncation.step, Step::Flushing(..) | Step::Logging(..)) {
             match self.inlets.done.recv() {
                 Ok(done) => self.take_done(done)?,
                 Err(_) => return Err(DriverError::Stopped),

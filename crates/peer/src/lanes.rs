@@ -82,6 +82,8 @@ pub enum Taken {
 pub struct Waiting {
     lanes: [VecDeque<Message>; LANES],
     bytes: [usize; LANES],
+    /// A message of the lane has begun to leave, and may not be done.
+    leaving: [bool; LANES],
     connected: bool,
 }
 
@@ -120,6 +122,11 @@ impl Waiting {
     pub fn disconnected(&mut self) -> usize {
         let lost = std::mem::take(self);
         lost.lanes.iter().map(VecDeque::len).sum()
+    }
+
+    /// Whether entries have not all left.
+    pub fn entries_wait(&self) -> bool {
+        self.leaving[1] || !self.lanes[1].is_empty()
     }
 
     /// About how many bytes wait in each lane.
@@ -170,7 +177,12 @@ impl Leaving {
     /// Makes sure that a message of the lane is leaving, if there is one.
     fn begin(&mut self, lane: usize, waiting: &Mutex<Waiting>) -> bool {
         while self.lanes[lane].is_none() {
-            let taken = waiting.lock().pop(lane);
+            let taken = {
+                let mut waiting = waiting.lock();
+                let taken = waiting.pop(lane);
+                waiting.leaving[lane] = taken.is_some();
+                taken
+            };
             let Some(message) = taken else { return false };
             let mut encoded = Vec::with_capacity(bytes(&message));
             match encode_message(&message, &mut encoded) {
@@ -288,6 +300,7 @@ mod tests {
         waiting.lock().push(held(BODY_BYTES_MAX * 3));
         let mut out = BytesMut::new();
         assert_eq!(leaving.frames(&waiting, 1, &mut out), 1);
+        assert!(waiting.lock().entries_wait());
         waiting.lock().push(heartbeat());
         let order: Vec<u8> = std::iter::from_fn(|| {
             out.clear();
@@ -295,6 +308,7 @@ mod tests {
         })
         .collect();
         assert_eq!(order, [0, 1, 1, 1]);
+        assert!(!waiting.lock().entries_wait());
     }
 
     #[test]

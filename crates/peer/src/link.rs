@@ -95,6 +95,10 @@ impl Peer {
         }
     }
 
+    pub(crate) fn entries_wait(&self) -> bool {
+        self.waiting.lock().entries_wait()
+    }
+
     pub(crate) fn status(&self) -> LinkStatus {
         let state = self.state.lock();
         let round_trip = self.round_trip.load(Ordering::Relaxed);

@@ -208,6 +208,11 @@ impl Transport {
         }
     }
 
+    /// Whether entries for this server have not all left.
+    pub fn entries_wait(&self, server: ServerId) -> bool {
+        self.shared.peer(server).is_some_and(|peer| peer.entries_wait())
+    }
+
     /// Where everybody is, as far as is known.
     pub fn book(&self) -> Book {
         self.shared.book.lock().clone()

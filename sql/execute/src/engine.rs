@@ -14,6 +14,7 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionState;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Limits and sizes of the engine.
 #[derive(Clone, Debug)]
@@ -72,6 +73,9 @@ pub struct Engine {
 
 /// Nesting up to which DataFusion plans a statement; deeper ones run as row operators.
 pub(crate) const ANALYTIC_DEPTH: u32 = 300;
+
+/// Longest that the end of what still runs is waited for.
+const END_WITHIN: Duration = Duration::from_secs(5);
 
 /// Something that nests, dropped on a stack that suits its depth.
 pub(crate) struct Nested<T: Send> {
@@ -160,9 +164,16 @@ impl Engine {
 }
 
 impl Drop for Engine {
+    /// Waits a while for what still runs: the process must not end while the state is read.
     fn drop(&mut self) {
-        if let Some(pool) = self.pool.take() {
+        let Some(pool) = self.pool.take() else { return };
+        let here = tokio::runtime::Handle::try_current().is_ok_and(|current| current.id() == pool.handle().id());
+        if here {
             pool.shutdown_background();
+        } else {
+            // On a thread of its own, since an asynchronous one must not wait for a runtime.
+            let waits = std::thread::spawn(move || pool.shutdown_timeout(END_WITHIN));
+            let _ = waits.join(); // it doesn't panic
         }
     }
 }

@@ -360,6 +360,10 @@ impl Peers for Outgoing {
     fn send(&self, message: Message) {
         self.0.send(message);
     }
+
+    fn entries_wait(&self, server: ServerId) -> bool {
+        self.0.entries_wait(server)
+    }
 }
 
 /// Where others reach this server.

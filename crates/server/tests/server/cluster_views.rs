@@ -8,9 +8,17 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
 async fn texts(client: &Client, query: &str) -> Vec<String> {
-    let rows = client.query(query, &[]).await.unwrap_or_else(|error| panic!("{query}: {error:?}"));
+    let rows = loop {
+        match client.query(query, &[]).await {
+            Ok(rows) => break rows,
+            // On a busy machine the office may change hands.
+            Err(error) if error.code() == Some(&SqlState::T_R_SERIALIZATION_FAILURE) => {}
+            Err(error) => panic!("{query}: {error:?}"),
+        }
+    };
     rows.iter().map(|row| row.get::<_, Option<String>>(0).unwrap_or_default()).collect()
 }
 

@@ -23,7 +23,7 @@ pub(crate) struct Staged {
 
 enum Change {
     Insert(InsertPlan),
-    Change(ChangePlan),
+    Modify(ChangePlan),
     Lock(Box<LockPlan>),
 }
 
@@ -43,8 +43,8 @@ impl Staged {
             tables.extend(changed_tables(c.catalog(), change));
             let plan = match change {
                 Bound::Insert(i) => Change::Insert(InsertPlan::compile(c, i, depth)?),
-                Bound::Update(u) => Change::Change(ChangePlan::update(c, u, depth)?),
-                Bound::Delete(d) => Change::Change(ChangePlan::delete(c, d, depth)?),
+                Bound::Update(u) => Change::Modify(ChangePlan::update(c, u, depth)?),
+                Bound::Delete(d) => Change::Modify(ChangePlan::delete(c, d, depth)?),
                 Bound::Query(q) => match LockPlan::compile(c, q, depth)? {
                     Some(plan) => Change::Lock(Box::new(plan)),
                     None => return Err(SqlError::internal("a stage that neither changes nor locks rows")),
@@ -68,7 +68,7 @@ impl Staged {
     pub fn kind(&self) -> PlanKind {
         match &self.change {
             Change::Insert(_) => PlanKind::Insert,
-            Change::Change(p) => p.kind(),
+            Change::Modify(p) => p.kind(),
             Change::Lock(_) => PlanKind::Select,
         }
     }
@@ -82,7 +82,7 @@ impl Staged {
     pub async fn run(&self, engine: &Arc<Engine>, tx: &mut Transaction, exec: &Arc<Exec>) -> Result<bool> {
         let pass = match &self.change {
             Change::Insert(p) => p.pass(engine, tx, exec).await?,
-            Change::Change(p) => p.pass(engine, tx, exec).await?,
+            Change::Modify(p) => p.pass(engine, tx, exec).await?,
             Change::Lock(p) => {
                 tx.require_writable("SELECT FOR UPDATE")?;
                 let kept = p.pass(engine, tx, exec).await?;

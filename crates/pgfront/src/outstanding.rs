@@ -271,6 +271,7 @@ fn judge(sql: &str, standing: &mut Standing, writes: &mut bool, commits: &mut bo
             | Statement::Set(_)
             | Statement::Reset(_)
             | Statement::SetTransaction { .. }
+            | Statement::SetSnapshot(_)
             | Statement::SetConstraints { .. }
             | Statement::Deallocate(_)
             | Statement::Fetch(_)

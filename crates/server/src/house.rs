@@ -59,6 +59,7 @@ impl House {
             memory_bytes: bytes(options.transaction_memory.0),
             transaction_bytes: options.transaction_limit.0,
             retention: Duration::from_secs(options.retention),
+            max_snapshot_age: Duration::from_secs(options.max_snapshot_age),
             idempotency_csns: options.idempotency_commits,
             ..Limits::new(folder.spill().join("transactions"))
         };

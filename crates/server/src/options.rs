@@ -136,6 +136,11 @@ pub struct Given {
     #[arg(long, value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     retention: Option<u64>,
+    /// For how long, in seconds, a transaction may read a state that is not the newest any more, before garbage collection goes past it
+    /// and refuses it (curia.max_snapshot_age) [default: 0, for ever].
+    #[arg(long, value_name = "SECONDS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_snapshot_age: Option<u64>,
     /// For how many commits idempotency keys are remembered (curia.idempotency_key) [default: 1000000].
     #[arg(long, value_name = "COMMITS")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -218,6 +223,8 @@ pub struct Options {
     pub query_threads: usize,
     /// How long versions are kept, seconds.
     pub retention: u64,
+    /// How old a snapshot may get, seconds; 0 without end.
+    pub max_snapshot_age: u64,
     /// For how many commits idempotency keys are remembered.
     pub idempotency_commits: u64,
     /// Bound on the drift of clocks, percent, for reads under a lease; `None` does without.
@@ -268,6 +275,7 @@ impl Default for Options {
             session_threads: cores,
             query_threads: cores,
             retention: 60,
+            max_snapshot_age: 0,
             idempotency_commits: 1_000_000,
             read_lease: None,
             drain_seconds: 10,

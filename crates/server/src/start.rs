@@ -335,6 +335,10 @@ async fn keep_gauges(sessions: Arc<curia_session::Sessions>, database: Arc<curia
         let oldest = database.oldest_snapshot();
         let applied = database.replication().applied();
         metrics::gauge!("curia_snapshot_age_commits").set(oldest.map_or(0, |oldest| applied.0 - oldest.0) as f64);
+        match database.snapshot_age() {
+            Ok(age) => metrics::gauge!("curia_snapshot_age_seconds").set(age.as_secs_f64()),
+            Err(error) => tracing::debug!(%error, "the age of the oldest snapshot is not known"),
+        }
     }
 }
 

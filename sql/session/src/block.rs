@@ -391,6 +391,18 @@ impl Session {
                 self.set_transaction(*modes)?;
                 Ok("SET")
             }
+            Statement::SetSnapshot(name) => {
+                if !self.block.is_explicit() {
+                    let message = "SET TRANSACTION can only be used in transaction blocks";
+                    self.notify(out, Notice::warning(SqlState::NO_ACTIVE_SQL_TRANSACTION, message));
+                }
+                if self.block.savepoints() > 0 {
+                    let message = "SET TRANSACTION SNAPSHOT must not be called in a subtransaction";
+                    return Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message).into());
+                }
+                self.transaction()?.import_snapshot(name)?;
+                Ok("SET")
+            }
             _ => Err(SqlError::internal("not a transaction statement").into()),
         }
     }

@@ -16,6 +16,7 @@ use curia_catalog::privilege::authority::denied;
 use curia_catalog::{Catalog, Kind, Oid, Rights, Sequence, temporary};
 use curia_execute::{CatalogScope, CatalogTypes, Engine, ReferencePlans, catalog_call};
 use curia_functions::Context;
+use curia_txn::transaction::Isolation;
 use curia_txn::{Database, SessionSlot};
 use curia_types::{Datum, IoContext, Result, SqlError, SqlState, oid};
 use parking_lot::Mutex;
@@ -88,6 +89,10 @@ pub struct StatementContext {
     pub(crate) identity: Arc<Identity>,
     /// The transaction may not write.
     pub(crate) read_only: bool,
+    /// Its isolation level.
+    pub(crate) isolation: Isolation,
+    /// It is in a savepoint.
+    pub(crate) in_savepoint: bool,
     /// Prepared statements and portals, for a statement that lists them.
     pub(crate) own: Option<OwnObjects>,
 }
@@ -104,6 +109,8 @@ impl StatementContext {
             search_path: self.search_path.clone(),
             identity: self.identity.clone(),
             read_only: self.read_only,
+            isolation: self.isolation,
+            in_savepoint: self.in_savepoint,
             own: None,
         })
     }
@@ -186,10 +193,11 @@ mod proc {
     pub const CURRENT_SETTING_MISSING: u32 = 3294;
     pub const PG_NOTIFICATION_QUEUE_USAGE: u32 = 3296;
     pub const PG_SEQUENCE_LAST_VALUE: u32 = 4032;
+    pub const PG_EXPORT_SNAPSHOT: u32 = 3809;
     pub const PG_IS_IN_RECOVERY: u32 = 3810;
 
     /// What only the consul knows, and what changes the client's session with it.
-    pub const CONSULS: [u32; 19] = [
+    pub const CONSULS: [u32; 20] = [
         NEXTVAL,
         CURRVAL,
         SETVAL,
@@ -209,6 +217,7 @@ mod proc {
         PG_BLOCKING_PIDS,
         PG_ISOLATION_TEST_SESSION_IS_BLOCKED,
         PG_LISTENING_CHANNELS,
+        PG_EXPORT_SNAPSHOT,
     ];
 }
 
@@ -248,6 +257,13 @@ impl StatementContext {
             proc::TXID_CURRENT_SNAPSHOT | proc::PG_CURRENT_SNAPSHOT => {
                 let own = s.database.txid_current(&s.slot)?;
                 Datum::text(format!("{own}:{own}:"))
+            }
+            proc::PG_EXPORT_SNAPSHOT => {
+                if self.in_savepoint {
+                    let message = "cannot export a snapshot from a subtransaction";
+                    return Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message));
+                }
+                Datum::text(s.database.export_snapshot(&s.slot, self.isolation, self.read_only)?)
             }
             proc::TEXT_REGCLASS => match &self.io.names {
                 Some(names) => Datum::Oid(names.oid_of(oid::REGCLASS, text(args, 0)?)?),

@@ -69,6 +69,9 @@ impl Session {
         if self.shared.notifications.lock().mark() > 0 {
             refuse("executed LISTEN, UNLISTEN, or NOTIFY")?;
         }
+        if self.shared.slot.has_exported() {
+            refuse("exported snapshots")?;
+        }
         if self.block.keyed.is_some() {
             refuse("an idempotency key")?;
         }

@@ -278,6 +278,8 @@ impl Session {
             search_path: self.environment.search_path.clone(),
             identity: self.environment.identity.clone(),
             read_only: self.block.tx.as_ref().is_some_and(|t| t.read_only()),
+            isolation: self.block.tx.as_ref().map(Transaction::isolation).unwrap_or_default(),
+            in_savepoint: self.block.savepoints() > 0,
             own,
         })
     }

@@ -253,6 +253,10 @@ impl Sessions {
         }
         settings.set_internal("is_superuser", if role.superuser { "on" } else { "off" });
         settings.set_internal("session_authorization", &login.user);
+        let age = self.database.max_snapshot_age().as_secs();
+        if age > 0 {
+            settings.set_internal("curia.max_snapshot_age", &age.to_string());
+        }
         if local || login.through.is_some() {
             settings.set_internal("in_hot_standby", "on");
         }

@@ -51,7 +51,8 @@ impl Session {
             | Statement::Savepoint(_)
             | Statement::Release(_)
             | Statement::RollbackTo(_)
-            | Statement::SetTransaction { .. } => {
+            | Statement::SetTransaction { .. }
+            | Statement::SetSnapshot(_) => {
                 let tag = self.control(statement, out).await?;
                 if let Some(as_of) = prepared.as_of() {
                     self.stand_block_as_of(as_of, out).await?;

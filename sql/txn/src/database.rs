@@ -39,6 +39,8 @@ pub struct Limits {
     pub transaction_bytes: u64,
     /// For so long the past stays readable.
     pub retention: Duration,
+    /// A transaction whose snapshot has not been the newest state for longer is refused (72000) once collection goes past it; zero for none.
+    pub max_snapshot_age: Duration,
     /// How many CSNs back it stays readable at least.
     pub retention_csns: u64,
     /// Idempotency keys are kept for so many commits.
@@ -56,6 +58,7 @@ impl Limits {
             row_locks: 200_000,
             transaction_bytes: 64 << 30,
             retention: Duration::from_secs(60),
+            max_snapshot_age: Duration::ZERO,
             retention_csns: 10_000,
             idempotency_csns: 1_000_000,
             spill_folder,
@@ -152,6 +155,7 @@ impl Database {
             own: None,
             reads: None,
             replacements: self.replication.state().replacements(),
+            until: csn,
             _pin: Arc::new(slot.pin(csn)),
         }
     }
@@ -370,22 +374,51 @@ impl Database {
         self.snapshots.oldest()
     }
 
+    /// See [`Limits::max_snapshot_age`].
+    pub fn max_snapshot_age(&self) -> Duration {
+        self.limits.max_snapshot_age
+    }
+
+    /// For how long the oldest snapshot in use has not been the newest state: since the commit after it.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn snapshot_age(&self) -> Result<Duration> {
+        let next = self.oldest_snapshot().filter(|oldest| *oldest < self.replication.applied());
+        let superseded = match next {
+            Some(oldest) => self
+                .replication
+                .state()
+                .commit_timestamp(oldest.next())?
+                .filter(|(csn, _)| *csn > oldest),
+            None => None,
+        };
+        let since = superseded.map(|(_, at)| UNIX_EPOCH + Duration::from_micros(at.0));
+        Ok(since.and_then(|at| SystemTime::now().duration_since(at).ok()).unwrap_or_default())
+    }
+
+    /// The newest CSN that was so long ago; without a timestamp so old, none.
+    fn current_until(&self, ago: Duration) -> Result<Csn> {
+        let time = SystemTime::now().checked_sub(ago).and_then(|t| t.duration_since(UNIX_EPOCH).ok());
+        let micros = time.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX));
+        Ok(self.replication.state().csn_at(Timestamp(micros))?.unwrap_or(Csn::ZERO))
+    }
+
     /// Does a bounded piece of garbage collection at the horizon that snapshots and retention allow. Blocks on the disk: call it from a
     /// thread of its own, one at a time, now and then; at once again while it says that there is more.
     pub fn collect_garbage(&self) -> Result<curia_storage::state::Collected> {
         let applied = self.replication.applied();
-        let before = SystemTime::now()
-            .checked_sub(self.limits.retention)
-            .and_then(|t| t.duration_since(UNIX_EPOCH).ok());
-        let before = before.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX));
         let recent = match self.limits.retention.is_zero() {
             true => applied,
-            // Without a timestamp so old, nothing is.
-            false => self.replication.state().csn_at(Timestamp(before))?.unwrap_or(Csn::ZERO),
+            false => self.current_until(self.limits.retention)?,
+        };
+        let respected = match self.limits.max_snapshot_age.is_zero() {
+            true => Csn::ZERO,
+            false => self.current_until(self.limits.max_snapshot_age)?,
         };
         let wanted = recent.min(Csn(applied.0.saturating_sub(self.limits.retention_csns)));
-        let horizon = self.snapshots.advance_horizon(wanted);
-        // No snapshot is older, so nobody asks about changes up to there.
+        let horizon = self.snapshots.advance_horizon(wanted, respected);
+        // No snapshot that can be read is older, so nobody asks about changes up to there.
         self.changed.lock().retain(|_, at| *at > horizon);
         Ok(self.replication.state().collect_garbage(horizon)?)
     }

@@ -31,6 +31,7 @@ mod commit;
 mod counter;
 pub mod database;
 mod definition;
+mod export;
 mod idempotency;
 pub mod layout;
 pub mod lock;

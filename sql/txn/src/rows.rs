@@ -136,7 +136,10 @@ impl Transaction {
         let Some((csn, row)) = newest else { return Ok(Locked::Gone) };
         let snapshot = self.snapshot().unwrap_or(csn);
         if csn > snapshot {
-            let existed = || state.read(storage.0, row_key, snapshot, |_| ()).map(|found| found.is_some());
+            let existed = || -> Result<bool> {
+                let found = state.read(storage.0, row_key, snapshot, |_| ())?.is_some();
+                self.check_age().map(|()| found)
+            };
             match (self.isolation(), seen) {
                 (Isolation::ReadCommitted, Seen::Snapshot | Seen::Scanned) => {
                     if wait == LockWait::SkipLocked {

@@ -7,6 +7,7 @@
 
 use crate::advisory::AdvisoryLocks;
 use crate::database::Database;
+use crate::export::Exports;
 use crate::lock::Owner;
 use crate::lock::weak::WeakLocks;
 use crate::sequence::SequenceUse;
@@ -35,6 +36,7 @@ pub struct SessionSlot {
     kept: AtomicU64,
     /// Snapshots that views outside the statement hold (portals, scans on other threads), with their number.
     pins: Mutex<BTreeMap<u64, u32>>,
+    pub(crate) exports: Exports,
     pub(crate) weak: WeakLocks,
     pub(crate) advisory: AdvisoryLocks,
     /// Sequence values this session has drawn.
@@ -77,6 +79,7 @@ impl SessionSlot {
 
     /// The transaction has ended, or left the slot.
     pub(crate) fn end(&self) {
+        self.end_exports(); // who imports meanwhile reads the snapshot before it is said that this transaction does not
         self.running.store(0, Ordering::Release);
         self.drop_snapshot();
     }
@@ -149,6 +152,12 @@ impl SessionSlot {
         self.snapshot.store(csn.0, Ordering::SeqCst);
     }
 
+    /// The same for another transaction's snapshot, which this one reads to its end.
+    pub(crate) fn take_over_snapshot(&self, csn: Csn) {
+        self.kept.store(csn.0, Ordering::SeqCst);
+        self.hold_snapshot(csn);
+    }
+
     pub(crate) fn drop_snapshot(&self) {
         self.snapshot.store(NONE, Ordering::Release);
         self.kept.store(NONE, Ordering::Release);
@@ -156,8 +165,28 @@ impl SessionSlot {
 
     /// Keeps a snapshot that is in use anyway readable until the pin goes.
     pub(crate) fn pin(self: &Arc<Self>, csn: Csn) -> Pin {
-        *self.pins.lock().entry(csn.0).or_insert(0) += 1;
+        self.keep(csn);
         Pin { slot: self.clone(), csn }
+    }
+
+    /// The snapshot of the running statement or transaction.
+    pub(crate) fn running_snapshot(&self) -> Option<Csn> {
+        Some(self.snapshot.load(Ordering::SeqCst)).filter(|csn| *csn != NONE).map(Csn)
+    }
+
+    /// Pins a snapshot that is in use anyway, until [`SessionSlot::unpin`].
+    pub(crate) fn keep(&self, csn: Csn) {
+        *self.pins.lock().entry(csn.0).or_insert(0) += 1;
+    }
+
+    pub(crate) fn unpin(&self, csn: Csn) {
+        let mut pins = self.pins.lock();
+        if let Some(n) = pins.get_mut(&csn.0) {
+            *n -= 1;
+            if *n == 0 {
+                pins.remove(&csn.0);
+            }
+        }
     }
 
     /// The oldest snapshot that it has in use.
@@ -179,13 +208,7 @@ pub(crate) struct Pin {
 
 impl Drop for Pin {
     fn drop(&mut self) {
-        let mut pins = self.slot.pins.lock();
-        if let Some(n) = pins.get_mut(&self.csn.0) {
-            *n -= 1;
-            if *n == 0 {
-                pins.remove(&self.csn.0);
-            }
-        }
+        self.slot.unpin(self.csn);
     }
 }
 
@@ -223,6 +246,7 @@ impl Snapshots {
             snapshot: AtomicU64::new(NONE),
             kept: AtomicU64::new(NONE),
             pins: Mutex::default(),
+            exports: Exports::default(),
             weak: WeakLocks::default(),
             advisory: AdvisoryLocks::default(),
             sequences: SequenceUse::default(),
@@ -247,13 +271,15 @@ impl Snapshots {
         self.slots().iter().map(|s| s.oldest()).min().filter(|&c| c != NONE).map(Csn)
     }
 
-    /// Moves the horizon up to `wanted`, or as far as the oldest snapshot lets it, and returns it. It never goes back.
-    pub(crate) fn advance_horizon(&self, wanted: Csn) -> Csn {
+    /// Moves the horizon up to `wanted`, or as far as the oldest snapshot lets it that is not below `respected`, and returns it. It never
+    /// goes back.
+    pub(crate) fn advance_horizon(&self, wanted: Csn, respected: Csn) -> Csn {
         let before = self.horizon.load(Ordering::SeqCst);
-        let target = wanted.0.min(self.oldest().map_or(NONE, |c| c.0)).max(before);
+        let oldest = || self.oldest().map_or(NONE, |c| c.0).max(respected.0);
+        let target = wanted.0.min(oldest()).max(before);
         self.horizon.store(target, Ordering::SeqCst);
         // A session that stored its snapshot before it could see the new horizon is visible now.
-        let target = target.min(self.oldest().map_or(NONE, |c| c.0)).max(before);
+        let target = target.min(oldest()).max(before);
         self.horizon.store(target, Ordering::SeqCst);
         Csn(target)
     }

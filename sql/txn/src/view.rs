@@ -7,6 +7,7 @@ use crate::buffer::{Value, WriteBuffer};
 use crate::serial::{Progress, ReadSet};
 use crate::slot::Pin;
 use crate::spill::SpillScan;
+use crate::transaction::outlived;
 use bytes::Bytes;
 use curia_catalog::StorageId;
 use curia_consensus::ids::Csn;
@@ -28,6 +29,8 @@ pub struct ReadView {
     pub(crate) reads: Option<Arc<ReadSet>>,
     /// The state is the one that the snapshot was taken of while this many groups of it were replaced.
     pub(crate) replacements: u64,
+    /// The highest garbage horizon at which everything that it reads is there.
+    pub(crate) until: Csn,
     pub(crate) _pin: Arc<Pin>,
 }
 
@@ -46,12 +49,14 @@ pub struct View<'a> {
     pub(crate) own: Option<(&'a Arc<WriteBuffer>, u64)>,
     pub(crate) reads: Option<&'a Arc<ReadSet>>,
     pub(crate) replacements: u64,
+    pub(crate) until: Csn,
 }
 
-/// 40001 of a read that ran while another server's snapshot took the state's place.
-fn check_state(state: &StateStore, replacements: u64) -> Result<()> {
+/// 40001 of a read that ran while another server's snapshot took the state's place; 72000 of one from which versions may have been collected.
+fn check_state(state: &StateStore, replacements: u64, until: Csn) -> Result<()> {
     match state.replacements() == replacements {
-        true => Ok(()),
+        true if state.horizon() <= until => Ok(()),
+        true => Err(outlived(until)),
         false => Err(SqlError::new(
             SqlState::SERIALIZATION_FAILURE,
             "could not serialize access because this server's state was replaced by another server's snapshot",
@@ -68,6 +73,7 @@ impl ReadView {
             own: self.own.as_ref().map(|o| (&o.buffer, o.limit)),
             reads: self.reads.as_ref(),
             replacements: self.replacements,
+            until: self.until,
         }
     }
     /// The same for estimates: reads that no result depends on.
@@ -117,7 +123,7 @@ impl View<'_> {
             reads.read(storage.0, key);
         }
         let found = self.state.read(storage.0, key, self.csn, read);
-        check_state(self.state, self.replacements)?;
+        check_state(self.state, self.replacements, self.until)?;
         Ok(found?)
     }
 
@@ -135,6 +141,7 @@ impl View<'_> {
             progress,
             store: self.state.clone(),
             replacements: self.replacements,
+            until: self.until,
         }
     }
 }
@@ -146,6 +153,7 @@ pub struct ViewScan {
     progress: Option<Progress>,
     store: Arc<StateStore>,
     replacements: u64,
+    until: Csn,
 }
 
 impl ViewScan {
@@ -157,7 +165,7 @@ impl ViewScan {
             None => self.state.next().map_err(SqlError::from),
             Some(overlay) => overlay.next(&mut self.state),
         };
-        check_state(&self.store, self.replacements)?;
+        check_state(&self.store, self.replacements, self.until)?;
         let next = next?;
         if let Some(progress) = &self.progress {
             match next {

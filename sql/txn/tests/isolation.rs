@@ -6,6 +6,7 @@ mod support;
 
 use curia_catalog::Change;
 use curia_txn::*;
+use curia_types::SqlState;
 use support::*;
 
 async fn two_rows() -> (Cluster, TableLayout) {
@@ -291,6 +292,110 @@ async fn garbage_collection_stops_at_the_oldest_snapshot_and_at_views() {
             .unwrap()
             .is_none_or(|n| n.row.is_none())
     );
+}
+
+#[tokio::test]
+async fn a_snapshot_that_is_too_old_is_refused_once_collection_has_gone_past_it() {
+    let cluster = Cluster::with(|limits| {
+        limits.retention_csns = 0;
+        limits.max_snapshot_age = std::time::Duration::from_secs(1);
+    })
+    .await;
+    let t = cluster.table("t", &[]).await;
+    cluster.fill(&t, &[(1, 0, "")]).await;
+    let mut old = cluster.begin_at(Isolation::RepeatableRead);
+    let portal = old.read_view();
+    cluster.db.collect_garbage().unwrap();
+    assert_eq!(get(&old, &t, 1).unwrap().1, 0, "it is the newest state still");
+    assert!(cluster.db.snapshot_age().unwrap().is_zero());
+    let mut tx = cluster.begin();
+    add(&mut tx, &t, 1, 1).await.unwrap();
+    tx.commit().await.unwrap();
+    // The commits of this cluster are of 1970.
+    assert!(cluster.db.snapshot_age().unwrap() > std::time::Duration::from_secs(1_000_000_000));
+    assert_eq!(get(&old, &t, 1).unwrap().1, 0, "nothing was collected yet");
+    let new = cluster.begin_at(Isolation::RepeatableRead);
+    cluster.db.collect_garbage().unwrap();
+    let too_old = SqlState::new("72000");
+    let read = |view: &ReadView| view.read(t.storage(), &key(&t, 1), |_| ()).map_err(|e| e.code());
+    assert_eq!(read(&old.read_view()), Err(too_old));
+    assert_eq!(read(&portal), Err(too_old));
+    let mut scan = portal.scan(t.storage(), &KeyRange::all(), Direction::Forward);
+    assert_eq!(scan.next().unwrap_err().code(), too_old);
+    old.start_statement();
+    assert_eq!(old.lock_tables(&[]).await.unwrap_err().code(), too_old);
+    assert_eq!(get(&new, &t, 1).unwrap().1, 1);
+    assert_eq!(cluster.db.horizon(), new.snapshot().unwrap());
+}
+
+#[tokio::test]
+async fn an_exported_snapshot_is_read_by_others_while_its_transaction_runs() {
+    let (cluster, t) = two_rows().await;
+    let exporter = cluster.begin_at(Isolation::RepeatableRead);
+    let export = |tx: &Transaction| tx.database().export_snapshot(tx.slot(), tx.isolation(), tx.read_only()).unwrap();
+    let (first, second) = (export(&exporter), export(&exporter));
+    assert_ne!(first, second);
+    let before = get(&exporter, &t, 1).unwrap();
+    let mut tx = cluster.begin();
+    add(&mut tx, &t, 1, 7).await.unwrap();
+    tx.commit().await.unwrap();
+    let at = |isolation, read_only| Options {
+        isolation,
+        read_only,
+        ..Options::default()
+    };
+    let importing = |isolation, read_only| cluster.db.begin(&cluster.session(), at(isolation, read_only));
+    let mut importer = importing(Isolation::RepeatableRead, false);
+    importer.import_snapshot(&second).unwrap();
+    importer.start_statement();
+    assert_eq!(get(&importer, &t, 1).unwrap(), before);
+    // It has its own hold on it.
+    drop(exporter);
+    cluster.db.collect_garbage().unwrap();
+    assert_eq!(get(&importer, &t, 1).unwrap(), before);
+    assert_eq!(cluster.db.oldest_snapshot(), importer.snapshot());
+    let refused = |isolation, read_only, name: &str| importing(isolation, read_only).import_snapshot(name).unwrap_err().code();
+    for name in [
+        &*first,
+        "",
+        "1",
+        "00000001-00000001",
+        "00000001-00000001-1-1",
+        "00000001-00000001-0",
+        "x-y-1",
+    ] {
+        assert_eq!(
+            refused(Isolation::RepeatableRead, false, name),
+            SqlState::INVALID_PARAMETER_VALUE,
+            "{name}"
+        );
+    }
+    assert_eq!(
+        importer.import_snapshot(&first).unwrap_err().code(),
+        SqlState::ACTIVE_SQL_TRANSACTION
+    );
+    let plain = export(&importer);
+    assert_eq!(refused(Isolation::ReadCommitted, false, &plain), SqlState::FEATURE_NOT_SUPPORTED);
+    assert_eq!(refused(Isolation::Serializable, true, &plain), SqlState::FEATURE_NOT_SUPPORTED);
+    // A SERIALIZABLE one is validated from that snapshot on.
+    let mut reader = importing(Isolation::Serializable, true);
+    reader.start_statement();
+    assert_eq!(
+        refused(Isolation::Serializable, false, &export(&reader)),
+        SqlState::FEATURE_NOT_SUPPORTED
+    );
+    let serial = cluster.begin_at(Isolation::Serializable);
+    let name = export(&serial);
+    let mut writer = importing(Isolation::Serializable, false);
+    writer.import_snapshot(&name).unwrap();
+    drop(serial);
+    let mut tx = cluster.begin();
+    add(&mut tx, &t, 1, 7).await.unwrap();
+    tx.commit().await.unwrap();
+    writer.start_statement();
+    get(&writer, &t, 1).unwrap();
+    add(&mut writer, &t, 2, 1).await.unwrap();
+    assert_eq!(writer.commit().await.unwrap_err().code(), SqlState::SERIALIZATION_FAILURE);
 }
 
 #[tokio::test]

@@ -227,3 +227,48 @@ fn a_session_whose_client_takes_nothing_can_be_terminated() {
         assert!(Instant::now() < end, "process {process} is still there");
     }
 }
+
+#[test]
+fn activity_says_what_a_session_waits_for() {
+    let (mut holder, mut watcher) = (Wire::open(shared()), Wire::open(shared()));
+    holder.query("CREATE TABLE awaited (a int PRIMARY KEY); INSERT INTO awaited VALUES (1)");
+    holder.query("BEGIN; UPDATE awaited SET a = 1; SELECT pg_advisory_xact_lock(601)");
+    let waiting = |sql: &str| {
+        let mut w = Wire::open(shared());
+        let process = one(&mut w, "SELECT pg_backend_pid()");
+        w.send('Q', format!("{sql}\0").as_bytes());
+        (w, process)
+    };
+    let mut sees = |process: &str, expected: &str| {
+        let ask = format!("SELECT concat_ws(' ', state, wait_event_type, wait_event) FROM pg_stat_activity WHERE pid = {process}");
+        let end = Instant::now() + Duration::from_secs(20);
+        while one(&mut watcher, &ask) != expected {
+            assert!(Instant::now() < end, "{expected}: {}", one(&mut watcher, &ask));
+        }
+    };
+    let (mut first, one_waits) = waiting("UPDATE awaited SET a = 1");
+    sees(&one_waits, "active Lock transactionid");
+    let (mut second, two_waits) = waiting("UPDATE awaited SET a = 1");
+    sees(&two_waits, "active Lock tuple");
+    let (mut third, three_waits) = waiting("BEGIN; LOCK TABLE awaited; COMMIT");
+    sees(&three_waits, "active Lock relation");
+    let (mut fourth, four_waits) = waiting("SELECT pg_advisory_lock(601)");
+    sees(&four_waits, "active Lock advisory");
+    let (mut fifth, sleeps) = waiting("SELECT pg_sleep(0.5)");
+    sees(&sleeps, "active Timeout PgSleep");
+    holder.query("COMMIT");
+    for w in [&mut first, &mut second, &mut third, &mut fourth, &mut fifth] {
+        w.until_ready();
+    }
+    sees(&sleeps, "idle Client ClientRead");
+    // A prepared statement shows its own text, whatever ran in between.
+    let mut w = Wire::open(shared());
+    let process = one(&mut w, "SELECT pg_backend_pid()");
+    w.bytes(&[parse("again", "SELECT 'again'"), sync()].concat());
+    w.until_ready();
+    w.query("BEGIN");
+    w.bytes(&[bind("", "again", &[]), execute("", 0), sync()].concat());
+    w.until_ready();
+    let ask = format!("SELECT state, query FROM pg_stat_activity WHERE pid = {process}");
+    assert_eq!(holder.rows(&ask), [["idle in transaction", "SELECT 'again'"]]);
+}

@@ -53,3 +53,11 @@ def test_a_dump_is_what_postgresql_dumps_and_loads_again(server, psql):
 
 def test_a_dump_of_the_whole_database_leaves_out_what_the_system_comes_with(server):
     assert not [line for line in statements(run("pg_dump", server.url)) if "pg_catalog.pg_" in line and "ON TABLE" in line]
+
+
+def test_jobs_side_by_side_dump_one_state_and_load_it(server, psql, tmp_path):
+    first, folder = dump(server), tmp_path / "dump"
+    run("pg_dump", "--format=directory", "--jobs=3", "--no-owner", "--schema=shop", "--schema=other", f"--file={folder}", server.url)
+    run(*psql, text="drop schema shop, other cascade")
+    run("pg_restore", "--jobs=2", "--no-owner", f"--dbname={server.url}", folder)
+    assert statements(dump(server)) == statements(first)

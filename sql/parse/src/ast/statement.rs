@@ -79,6 +79,8 @@ pub enum Statement {
         modes: TransactionModes,
         session: bool,
     },
+    /// SET TRANSACTION SNAPSHOT, with the name that `pg_export_snapshot` gave.
+    SetSnapshot(String),
     SetConstraints {
         names: Vec<ObjectName>,
         deferred: bool,
@@ -544,7 +546,7 @@ impl Statement {
                 TwoPhase::RollBack => "ROLLBACK PREPARED",
             },
             Statement::Release(_) => "RELEASE",
-            Statement::SetTransaction { .. } | Statement::Set(_) => "SET",
+            Statement::SetTransaction { .. } | Statement::SetSnapshot(_) | Statement::Set(_) => "SET",
             Statement::SetConstraints { .. } => "SET CONSTRAINTS",
             Statement::Lock(_) => "LOCK TABLE",
             Statement::Show(_) => "SHOW",

@@ -345,10 +345,7 @@ impl<'a> Parser<'a> {
         if self.at_kw(Kw::Transaction) {
             self.bump();
             if self.accept_kw(Kw::Snapshot) {
-                self.string()?;
-                return Ok(Statement::Unsupported {
-                    feature: "SET TRANSACTION SNAPSHOT".to_owned(),
-                });
+                return Ok(Statement::SetSnapshot(self.string()?));
             }
             return Ok(Statement::SetTransaction {
                 modes: self.transaction_modes()?,

@@ -18,6 +18,8 @@ use curia_consensus::ids::Csn;
 use curia_types::{Result, SqlError, SqlState};
 use std::sync::Arc;
 
+const TOO_OLD: SqlState = SqlState::new("72000");
+
 /// What a transaction that is away reads by.
 pub(crate) struct Away {
     /// The catalog of the snapshot's CSN.
@@ -158,11 +160,20 @@ pub(crate) fn unreadable() -> SqlError {
     .hint("Try again, or read on another server.")
 }
 
-/// 72000
+/// 72000 of a past that was asked for.
 pub fn snapshot_too_old(horizon: Csn) -> SqlError {
-    SqlError::new(SqlState::new("72000"), "snapshot too old")
+    SqlError::new(TOO_OLD, "snapshot too old")
         .detail(format!(
             "What was there before commit sequence number {horizon} is not kept any more."
         ))
         .hint("The option --retention of curia start says how long it is kept.")
+}
+
+/// 72000 of a transaction that has read one state for too long.
+pub(crate) fn outlived(snapshot: Csn) -> SqlError {
+    SqlError::new(TOO_OLD, "snapshot too old")
+        .detail(format!(
+            "Rows as they were at commit sequence number {snapshot} are not kept any more."
+        ))
+        .hint("The option --max-snapshot-age of curia start says for how long a transaction may read one state: run it again.")
 }

@@ -1,15 +1,16 @@
 //! A transaction's locks: tables, names, rows and unique keys.
 
-use super::{Transaction, concurrent};
+use super::{Transaction, concurrent, outlived};
 use crate::lock::table::{Blocked, Identity, NAMES, TABLES};
 use crate::lock::{Acquire, LockKey, LockStrength, LockWait, Mode, TableLock};
 use curia_catalog::{Oid, StorageId};
 use curia_types::{Result, SqlError, SqlState};
 
 impl Transaction {
-    /// Locks the tables of a statement, in the order given. Compare the catalog's version afterwards. Errors: 40P01, 55P03; 40001 when a
-    /// table's definition changed after the snapshot of a REPEATABLE READ transaction.
+    /// Locks the tables of a statement, in the order given. Compare the catalog's version afterwards. Errors: 40P01, 55P03; of REPEATABLE READ
+    /// transactions 40001 when a table's definition changed after the snapshot, 72000 when that is too old.
     pub async fn lock_tables(&mut self, tables: &[(Oid, TableLock)]) -> Result<()> {
+        self.check_age()?;
         for &(oid, mode) in tables {
             if !(mode.is_weak() && self.slot.weak.note(self.owner, oid, mode, &self.db.strong)) {
                 self.lock_table_slowly(oid, mode, LockWait::Block).await?;
@@ -22,6 +23,14 @@ impl Transaction {
             }
         }
         Ok(())
+    }
+
+    /// 72000 when what its snapshot shows may have been collected: that outlived [`Limits::max_snapshot_age`](crate::Limits::max_snapshot_age).
+    pub(crate) fn check_age(&self) -> Result<()> {
+        match self.snapshot {
+            Some(snapshot) if self.options.isolation.keeps_snapshot() && snapshot < self.db.horizon() => Err(outlived(snapshot)),
+            _ => Ok(()),
+        }
     }
 
     /// Locks one table (LOCK TABLE, DDL). Errors: 40P01; 55P03 with `LockWait::NoWait` or on `lock_timeout`.

@@ -57,6 +57,7 @@ mod proof;
 mod savepoint;
 
 use away::Away;
+pub(crate) use away::outlived;
 pub use away::snapshot_too_old;
 pub(crate) use away::unreadable;
 use depends::Depends;
@@ -272,20 +273,32 @@ impl Transaction {
         if !self.is_away() && (self.snapshot.is_none() || self.options.isolation == Isolation::ReadCommitted) {
             self.proof = Proof::Due;
             self.replacements = self.db.replication.state().replacements();
-            let keeps = self.options.isolation.keeps_snapshot();
-            let take = || self.slot.take_snapshot(&self.db.snapshots, keeps, || self.db.replication.applied());
-            if self.options.isolation == Isolation::Serializable && !self.options.read_only {
-                let registered = self.recent.register(take);
-                self.snapshot = Some(registered.snapshot);
-                self.serial = Some(Serial {
-                    reads: Arc::default(),
-                    registered,
-                });
-            } else {
-                self.snapshot = Some(take());
-            }
+            self.take_snapshot(None);
         }
         self.mark_statement();
+    }
+
+    /// Takes a snapshot: the newest, or one that the slot holds already.
+    fn take_snapshot(&mut self, held: Option<Csn>) {
+        let keeps = self.options.isolation.keeps_snapshot();
+        let newest = || self.slot.take_snapshot(&self.db.snapshots, keeps, || self.db.replication.applied());
+        let take = || held.unwrap_or_else(newest);
+        if self.options.isolation == Isolation::Serializable && !self.options.read_only {
+            let registered = self.recent.register(take);
+            self.snapshot = Some(registered.snapshot);
+            self.serial = Some(Serial {
+                reads: Arc::default(),
+                registered,
+            });
+        } else {
+            self.snapshot = Some(take());
+        }
+    }
+
+    /// Makes a snapshot of another transaction's, which the slot holds, that of this one.
+    pub(crate) fn stand_on(&mut self, snapshot: Csn, replacements: u64) {
+        self.replacements = replacements;
+        self.take_snapshot(Some(snapshot));
     }
 
     /// Starts a further command within a statement on the same snapshot: what was written so far becomes visible.
@@ -316,12 +329,14 @@ impl Transaction {
             own: self.buffer.as_ref().map(|b| (b, self.statement.seq)),
             reads: self.reads(),
             replacements: self.replacements,
+            until: self.snapshot_or_applied(),
         }
     }
 
     /// What the running statement reads, for other threads and for portals: it stays as it is when the transaction goes on.
     pub fn read_view(&self) -> ReadView {
-        self.owned_view(self.snapshot_or_applied(), self.statement.seq)
+        let csn = self.snapshot_or_applied();
+        self.owned_view(csn, self.statement.seq, csn)
     }
 
     /// The newest committed rows and all own writes so far, whatever the isolation level: for DDL that fills indexes and checks
@@ -330,11 +345,11 @@ impl Transaction {
         if let Some(reads) = self.reads() {
             reads.note_newest();
         }
-        // Pinned while the statement's snapshot, which is not newer, is still held.
-        self.owned_view(self.db.replication.applied(), u64::MAX)
+        // Pinned while the statement's snapshot, which is not newer, is still held. Nothing of what it is for is superseded meanwhile.
+        self.owned_view(self.db.replication.applied(), u64::MAX, Csn(u64::MAX))
     }
 
-    fn owned_view(&self, csn: Csn, limit: u64) -> ReadView {
+    fn owned_view(&self, csn: Csn, limit: u64, until: Csn) -> ReadView {
         let own = self.buffer.as_ref().map(|buffer| OwnWrites {
             buffer: buffer.clone(),
             limit: limit.min(buffer.next_seq()),
@@ -345,6 +360,7 @@ impl Transaction {
             own,
             reads: self.reads().cloned(),
             replacements: self.replacements,
+            until,
             _pin: Arc::new(self.slot.pin(csn)),
         }
     }

@@ -41,8 +41,12 @@ impl Transaction {
     /// Waits until no transaction keeps a snapshot of before or at `csn`. Errors: 40P01, 55P03.
     pub async fn outlast_snapshots(&self, csn: Csn, build: &Build) -> Result<()> {
         let old = |slot: &Arc<SessionSlot>| slot.transaction().filter(|_| slot.keeps_snapshot_of(csn));
-        self.outlast(build, |db| db.snapshots.slots().iter().filter_map(old).collect())
-            .await
+        let there = |db: &Database| -> Vec<Owner> { db.snapshots.slots().iter().filter_map(old).collect() };
+        // Who imports such a snapshot comes later, but before its exporter has ended.
+        while there(&self.db).iter().any(|owner| *owner != self.owner) {
+            self.outlast(build, there).await?;
+        }
+        Ok(())
     }
 
     async fn outlast(&self, build: &Build, there: impl Fn(&Database) -> Vec<Owner>) -> Result<()> {

@@ -141,6 +141,7 @@ impl Direct {
             batch.fragment(fragment.group, csn, &fragment.payload)?;
         }
         batch.committed(csn, Timestamp(csn.0));
+        batch.commit_timestamp(csn, Timestamp(csn.0));
         self.state.apply(batch)?;
         inner.next += 1;
         self.applied.store(csn.0, Ordering::SeqCst);
@@ -213,7 +214,7 @@ impl Cluster {
         let folder = tempfile::tempdir().unwrap();
         let direct = Direct::open(&folder.path().join("state"));
         let mut limits = Limits::new(folder.path().join("spill"));
-        limits.retention = std::time::Duration::ZERO; // this cluster stamps no commits
+        limits.retention = std::time::Duration::ZERO; // this cluster's commits are of 1970
         adjust(&mut limits);
         let db = Database::open(direct.clone(), limits).await.unwrap();
         Cluster {

@@ -46,6 +46,8 @@ pub static KNOWN: &[Known] = parameters! {
         "Sets the planner's estimate of the cost of processing each tuple (row).";
     "curia.idempotency_key": Text => "", User, "Names the transaction, or the next one, so that it happens once when it is tried again.";
     "curia.last_csn": Text => "0", Internal, "Shows the newest commit sequence number that the session has committed or read at.";
+    "curia.max_snapshot_age": Int { min: 0, max: 2147483647, unit: Some(Seconds) } => "0", Server,
+        "Sets for how long a transaction may read a state that is not the newest any more.";
     "curia.min_csn": Text => "0", User, "Sets the commit sequence number that statements of the session see at least.";
     "curia.read": Text => "consul", User, "Sets on which servers the session reads, and how fresh: consul, strict, bounded and a time, session.";
     "cursor_tuple_fraction": Real { min: 0.0, max: 1.0 } => "0.1", User,

@@ -9,6 +9,8 @@
 //! curia-bench steps                   cost per step of the point path
 //! curia-bench queries                 count and sum over the loaded table
 //! curia-bench memory                  resident memory, idle and for each connection
+//! curia-bench locks                   many row locks of one transaction; how soon a deadlock is found
+//! curia-bench validation              SERIALIZABLE beside REPEATABLE READ, by primary key
 //! curia-bench restart                 kill -9 to the first answer
 //! curia-bench supplier                transactions after TPC-C at two isolation levels
 //! curia-bench cluster                 three servers, beside replicated PostgreSQL; --part for some of it
@@ -19,6 +21,7 @@
 mod cluster;
 mod copy;
 mod large;
+mod locks;
 mod memory;
 mod metrics;
 mod peer;
@@ -28,6 +31,7 @@ mod report;
 mod restart;
 mod steps;
 mod supplier;
+mod validation;
 
 use clap::{Args, Parser, Subcommand};
 use peer::Peers;
@@ -108,6 +112,10 @@ enum What {
     Queries,
     /// Resident memory.
     Memory,
+    /// Many row locks of one transaction, and a deadlock.
+    Locks,
+    /// SERIALIZABLE beside REPEATABLE READ.
+    Validation,
     /// Restart after kill -9.
     Restart,
     /// A wholesale supplier after TPC-C.
@@ -159,7 +167,8 @@ async fn run(what: What, setting: &Setting) -> Result<()> {
     if wanted(What::CopyLarge) {
         large::measure(setting, folder).await?.print();
     }
-    if wanted(What::Pgbench) || wanted(What::Steps) || wanted(What::Queries) || wanted(What::Restart) {
+    let loaded = [What::Pgbench, What::Steps, What::Queries, What::Validation, What::Restart];
+    if loaded.into_iter().any(wanted) {
         for peer in peers.both() {
             pgbench::initialise(setting, peer)?;
         }
@@ -175,8 +184,16 @@ async fn run(what: What, setting: &Setting) -> Result<()> {
             table.print();
         }
     }
+    if wanted(What::Locks) {
+        locks::measure(&peers, setting).await?.print();
+    }
+    if wanted(What::Validation) {
+        validation::measure(&peers, setting).await?.print();
+    }
     if wanted(What::Supplier) {
-        supplier::measure(&peers, setting).await?.print();
+        for table in supplier::measure(&peers, setting).await? {
+            table.print();
+        }
     }
     if wanted(What::Restart) {
         restart::measure(&mut peers, setting).await?.print();

@@ -46,6 +46,9 @@ struct Start {
 /// Longest time either server may take to answer.
 const READY_WITHIN: Duration = Duration::from_secs(120);
 
+/// As large as PostgreSQL's shared buffers here.
+pub const CACHE: [&str; 2] = ["--cache-memory", "2GiB"];
+
 /// Both servers.
 pub struct Peers {
     /// Ours.
@@ -59,7 +62,7 @@ impl Peers {
     pub fn start(setting: &Setting, folder: &Path) -> Result<Peers> {
         Ok(Peers {
             postgres: start_postgres(setting, &folder.join("postgres"))?,
-            curia: start_curia(setting, folder, &[])?,
+            curia: start_curia(setting, folder, &CACHE)?,
         })
     }
 

@@ -1,6 +1,6 @@
 //! pgbench, the program that comes with PostgreSQL, run against both servers.
 
-use crate::peer::{Kind, Peer, Peers};
+use crate::peer::{Peer, Peers};
 use crate::report::{Row, Table};
 use crate::{Result, Setting, metrics};
 use std::io::Write;
@@ -70,12 +70,7 @@ pub async fn measure_hot_row(peers: &Peers, setting: &Setting) -> Result<Row> {
 }
 
 async fn compare(peers: &Peers, setting: &Setting, script: &str, protocol: &str, clients: u32) -> Result<Row> {
-    let mut row = Row {
-        what: format!("{protocol}, {clients} clients"),
-        curia: Vec::new(),
-        postgres: Vec::new(),
-        note: String::new(),
-    };
+    let mut row = Row::new(format!("{protocol}, {clients} clients"));
     let (mut transactions, mut syncs) = (0.0, 0.0);
     for round in 0..setting.rounds {
         for peer in peers.in_turn(round) {
@@ -85,10 +80,7 @@ async fn compare(peers: &Peers, setting: &Setting, script: &str, protocol: &str,
             if result.failed > 0 {
                 return Err(format!("{}: {} transactions failed", peer.name(), result.failed).into());
             }
-            match peer.kind {
-                Kind::Curia => row.curia.push(result.rate),
-                Kind::Postgres => row.postgres.push(result.rate),
-            }
+            row.add(peer.kind, result.rate);
             if let (Some(before), Some(after)) = (before, metrics::read(peer, LOG_SYNCS).await?) {
                 syncs += after - before;
                 transactions += result.transactions;

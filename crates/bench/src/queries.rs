@@ -1,6 +1,6 @@
 //! Queries that read the whole of pgbench_accounts.
 
-use crate::peer::{Kind, Peer, Peers};
+use crate::peer::{Peer, Peers};
 use crate::report::{Row, Table};
 use crate::{Result, Setting};
 use std::time::Instant;
@@ -17,12 +17,7 @@ const EXECUTIONS: usize = 3;
 pub async fn measure(peers: &Peers, setting: &Setting) -> Result<Table> {
     let mut rows = Vec::new();
     for query in QUERIES {
-        let mut row = Row {
-            what: format!("`{query}`"),
-            curia: Vec::new(),
-            postgres: Vec::new(),
-            note: String::new(),
-        };
+        let mut row = Row::new(format!("`{query}`"));
         for peer in peers.both() {
             once(peer, query).await?;
         }
@@ -30,10 +25,7 @@ pub async fn measure(peers: &Peers, setting: &Setting) -> Result<Table> {
             for peer in peers.in_turn(round) {
                 for _ in 0..EXECUTIONS {
                     let milliseconds = once(peer, query).await?;
-                    match peer.kind {
-                        Kind::Curia => row.curia.push(milliseconds),
-                        Kind::Postgres => row.postgres.push(milliseconds),
-                    }
+                    row.add(peer.kind, milliseconds);
                 }
             }
         }

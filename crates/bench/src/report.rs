@@ -1,6 +1,7 @@
 //! Tables of medians and ratios, in Markdown.
 
 use crate::Setting;
+use crate::peer::Kind;
 use std::fmt::Write;
 
 /// A row: what was measured and each server's results over the rounds.
@@ -13,6 +14,26 @@ pub struct Row {
     pub postgres: Vec<f64>,
     /// A word about the row.
     pub note: String,
+}
+
+impl Row {
+    /// A row without results yet.
+    pub fn new(what: impl Into<String>) -> Row {
+        Row {
+            what: what.into(),
+            curia: Vec::new(),
+            postgres: Vec::new(),
+            note: String::new(),
+        }
+    }
+
+    /// Adds a server's result.
+    pub fn add(&mut self, server: Kind, result: f64) {
+        match server {
+            Kind::Curia => self.curia.push(result),
+            Kind::Postgres => self.postgres.push(result),
+        }
+    }
 }
 
 /// A table of one unit.
@@ -84,8 +105,8 @@ fn number(value: Option<f64>) -> String {
 pub fn heading(setting: &Setting) -> String {
     let cores = std::thread::available_parallelism().map_or(0, |count| count.get());
     format!(
-        "Medians of {} rounds; pgbench runs of {} s at scale {}; {cores} cores; PostgreSQL with shared_buffers = 2GB, everything \
-         else at its default (fsync on).",
+        "Medians of {} rounds; pgbench runs of {} s at scale {}; {cores} cores; Curia with --cache-memory 2GiB, PostgreSQL with \
+         shared_buffers = 2GB, everything else at its default (fsync on).",
         setting.rounds, setting.seconds, setting.scale
     )
 }

@@ -1,7 +1,7 @@
 //! What each step of a statement's way costs, in microseconds: one connection, one message exchange at a time, over a blocking
 //! socket whose own cost is the first row. The difference between a row and the one before is the step that was added.
 
-use crate::peer::{Kind, Peer, Peers};
+use crate::peer::{Peer, Peers};
 use crate::report::{Row, Table};
 use crate::{Result, Setting};
 use std::io::{Read, Write};
@@ -77,19 +77,11 @@ pub fn measure(peers: &Peers, setting: &Setting) -> Result<Table> {
     let keys = i32::try_from(setting.scale).unwrap_or(1) * 100_000;
     let mut rows = Vec::new();
     for step in &STEPS {
-        let mut row = Row {
-            what: step.what.to_owned(),
-            curia: Vec::new(),
-            postgres: Vec::new(),
-            note: String::new(),
-        };
+        let mut row = Row::new(step.what.to_owned());
         for round in 0..setting.rounds {
             for peer in peers.in_turn(round) {
                 let microseconds = once(peer, step, keys)?;
-                match peer.kind {
-                    Kind::Curia => row.curia.push(microseconds),
-                    Kind::Postgres => row.postgres.push(microseconds),
-                }
+                row.add(peer.kind, microseconds);
             }
         }
         rows.push(row);

@@ -17,6 +17,7 @@ mod load;
 mod replicated;
 mod servers;
 
+use crate::report::Table;
 use crate::{Result, Setting};
 use clap::ValueEnum;
 use std::path::Path;
@@ -48,7 +49,7 @@ pub async fn measure(setting: &Setting, folder: &Path) -> Result<()> {
         match part {
             Part::Idle => idle::measure(setting, &folder).await?.print(),
             Part::Replicated => replicated::measure(setting, &folder).await?.print(),
-            Part::Supplier => replicated::measure_supplier(setting, &folder).await?.print(),
+            Part::Supplier => replicated::measure_supplier(setting, &folder).await?.iter().for_each(Table::print),
             Part::Groups => groups::measure(setting, &folder).await?.print(),
             Part::Failover => failover::measure(setting, &folder).await?.print(),
             Part::CatchUp => catch_up::measure(setting, &folder).await?.print(),

@@ -29,11 +29,13 @@ async fn start(setting: &Setting, folder: &Path) -> Result<Replicated> {
 }
 
 /// The supplier's transactions a second.
-pub async fn measure_supplier(setting: &Setting, folder: &Path) -> Result<Table> {
+pub async fn measure_supplier(setting: &Setting, folder: &Path) -> Result<[Table; 2]> {
     let replicated = start(setting, folder).await?;
-    let mut table = supplier::measure(&replicated.peers, setting).await?;
-    table.title += "; three servers, and two standbys";
-    Ok(table)
+    let mut tables = supplier::measure(&replicated.peers, setting).await?;
+    for table in &mut tables {
+        table.title += "; three servers, and two standbys";
+    }
+    Ok(tables)
 }
 
 /// Transactions a second, prepared.

@@ -1,6 +1,6 @@
 //! Three Curia servers that form one cluster.
 
-use crate::peer::{Peer, start_curia};
+use crate::peer::{CACHE, Peer, start_curia};
 use crate::{Result, Setting};
 use std::net::TcpListener;
 use std::path::Path;
@@ -33,7 +33,7 @@ impl Servers {
         let mut all = Vec::new();
         for (number, peer) in (1..).zip(&peers) {
             let mut given = vec!["--join", &join, "--peer-addr", peer];
-            given.extend(options);
+            given.extend(CACHE.iter().chain(options));
             all.push(start_curia(setting, &folder.join(format!("server{number}")), &given)?);
         }
         let servers = Servers {

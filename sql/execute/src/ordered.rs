@@ -1,7 +1,10 @@
-//! ORDER BY ... LIMIT that the row key, or the index by which rows are found, already answers: the sort goes, and the scan runs in its
-//! direction until LIMIT has enough.
+//! ORDER BY that the way to the rows already answers: the sort goes, and the scan runs in its direction, until LIMIT has enough if there is
+//! one.
+//!
+//! Rows come in the order of the row key or of an index, whichever finds them. What the filter holds equal to one value has no part in the
+//! order. Without a LIMIT and without anything held equal the rows may be the whole table, which DataFusion reads and sorts faster.
 
-use crate::access::{self, Bound, Path, PathKeyOf};
+use crate::access::{self, Bound};
 use crate::walk;
 use curia_bind::ir::*;
 use curia_txn::Direction;
@@ -16,7 +19,7 @@ pub(crate) struct Ordered {
     pub direction: Direction,
 }
 
-/// Recognises LIMIT over a sort in the order of a scan, forward or backward. `limited`: a LIMIT stands above.
+/// Recognises a sort in the order of a scan, forward or backward. `limited`: a LIMIT stands above.
 pub(crate) fn by_scan(rel: &Rel, limited: bool) -> Option<Ordered> {
     strip(rel, limited)
 }
@@ -42,8 +45,8 @@ fn strip(rel: &Rel, limited: bool) -> Option<Ordered> {
                 columns: columns.clone(),
             })
         }),
-        Rel::Sort { input, keys } if limited => {
-            let (scan, direction) = order_of(input, keys)?;
+        Rel::Sort { input, keys } => {
+            let (scan, direction) = order_of(input, keys, limited)?;
             Some(Ordered {
                 rel: (**input).clone(),
                 scan,
@@ -54,7 +57,7 @@ fn strip(rel: &Rel, limited: bool) -> Option<Ordered> {
     }
 }
 
-fn order_of(input: &Rel, keys: &[SortKey]) -> Option<(ColId, Direction)> {
+fn order_of(input: &Rel, keys: &[SortKey], limited: bool) -> Option<(ColId, Direction)> {
     let as_column = |e: &Expr| if let ExprKind::Column(id) = e.kind { Some(id) } else { None };
     let mut ids = keys.iter().map(|k| as_column(&k.expr)).collect::<Option<Vec<ColId>>>()?;
     let mut rel = input;
@@ -74,39 +77,40 @@ fn order_of(input: &Rel, keys: &[SortKey]) -> Option<(ColId, Direction)> {
             _ => return None,
         }
     };
-    let first = *ids.first()?;
-    let column = |id: &ColId| scan.columns.iter().find(|(_, c)| c.id == *id).map(|(i, _)| *i);
-    let columns = ids.iter().map(column).collect::<Option<Vec<usize>>>()?;
+    let table = &scan.table;
     let path = access::choose(scan, &terms);
-    // Of a column that is equal to one value, every order is one.
-    let equal = path.iter().flat_map(|path| &path.equal);
-    let fixed = equal.take_while(|bound| matches!(bound, Bound::Equal(_))).count();
-    // The columns that the scan is ordered by, and whether descending.
-    let order: Vec<(usize, bool)> = match &path {
-        Some(path) if path.index.is_some() => in_order(path, fixed).collect(),
-        _ => scan.table.row_key.iter().map(|column| (*column, false)).collect(),
+    let equal = path.as_ref().map_or(&[][..], |p| &p.equal);
+    let is_one = |at: usize| matches!(equal.get(at), Some(Bound::Equal(_)));
+    if !limited && !is_one(0) {
+        return None;
+    }
+    // Column, whether it descends, and whether its NULLs come first.
+    let order: Vec<(Option<usize>, bool, bool)> = match path.as_ref().and_then(|p| p.index) {
+        None => table.row_key.iter().map(|c| (Some(*c), false, false)).collect(),
+        Some(index) => table.indexes[index]
+            .keys
+            .iter()
+            .map(|k| (k.as_column(), k.descending, k.nulls_first))
+            .collect(),
     };
-    let (fixed, order) = order.split_at(fixed.min(order.len()));
-    let wanted = columns.iter().zip(keys).filter(|(i, _)| !fixed.iter().any(|(f, _)| f == *i));
-    let mut backward = None;
-    for (n, (column, key)) in wanted.enumerate() {
-        let (at, descending) = order.get(n)?;
-        let against = key.descending != *descending;
-        if at != column || *backward.get_or_insert(against) != against {
+    let (mut at, mut direction) = (0, None);
+    for (id, key) in ids.iter().zip(keys) {
+        let column = scan.columns.iter().find(|(_, c)| c.id == *id).map(|(i, _)| *i)?;
+        if (0..equal.len()).any(|at| is_one(at) && order[at].0 == Some(column)) {
+            continue;
+        }
+        while is_one(at) {
+            at += 1;
+        }
+        let (of, descending, nulls_first) = *order.get(at)?;
+        let forward = descending == key.descending;
+        let nulls_fit = table.columns[column].not_null || (nulls_first == key.nulls_first) == forward;
+        let runs = if forward { Direction::Forward } else { Direction::Backward };
+        if of != Some(column) || !nulls_fit || direction.is_some_and(|d| d != runs) {
             return None;
         }
+        direction = Some(runs);
+        at += 1;
     }
-    let direction = match backward {
-        Some(true) => Direction::Backward,
-        _ => Direction::Forward,
-    };
-    Some((first, direction))
-}
-
-/// The leading columns of an index, and whether they descend, whose order is the one that ORDER BY asks for: those without NULLs.
-fn in_order(path: &Path, fixed: usize) -> impl Iterator<Item = (usize, bool)> {
-    path.keys.iter().enumerate().map_while(move |(n, key)| match key.of {
-        PathKeyOf::Column(column) if key.not_null || n < fixed => Some((column, key.descending)),
-        _ => None,
-    })
+    ids.first().map(|id| (*id, direction.unwrap_or(Direction::Forward)))
 }

@@ -235,6 +235,23 @@ proptest! {
     }
 
     #[test]
+    fn a_row_with_columns_replaced_is_the_row_of_the_new_values(columns in prop::collection::vec((values(2), any::<bool>()), 1..20)) {
+        let layout = RowLayout::new(&columns.iter().map(|((ty, _), _)| *ty).collect::<Vec<_>>(), Vec::new());
+        let (mut old, mut new, mut replaced) = (Vec::new(), Vec::new(), b"before".to_vec());
+        layout.encode(&columns.iter().map(|((_, v), _)| v[0].clone()).collect::<Vec<_>>(), &mut old).unwrap();
+        let row: Vec<Datum> = columns.iter().map(|((_, v), changes)| v[usize::from(*changes)].clone()).collect();
+        layout.encode(&row, &mut new).unwrap();
+        let changes: Vec<(usize, Datum)> = (0..).zip(row).filter(|(i, _)| columns[*i].1).collect();
+        let done = layout.replace(&old, &changes, &mut replaced).unwrap();
+        let (before, bytes) = replaced.split_at(6);
+        prop_assert_eq!(before, b"before");
+        prop_assert_eq!(bytes, if done { &new[..] } else { &[] });
+        // What has NULLs in one of the two only has another form.
+        let has_nulls = |row: &[u8]| row[0] & 0x10 != 0;
+        prop_assert_eq!(done, has_nulls(&old) == has_nulls(&new));
+    }
+
+    #[test]
     fn rows_give_back_what_was_put_in_also_after_columns_were_added(
         columns in prop::collection::vec(values(1), 0..20), added in prop::collection::vec(values(1), 0..3), long in 0..70_000usize,
     ) {
@@ -337,6 +354,19 @@ fn arrays_and_wide_rows_round_trip() {
     bytes.clear();
     layout.encode(&wide, &mut bytes).unwrap();
     assert_eq!(layout.decode_all(&bytes).unwrap(), wide);
+}
+
+#[test]
+fn a_row_that_grows_or_is_of_before_its_columns_is_not_replaced_in_part() {
+    let (narrow, layout) = ([PgType::TEXT], RowLayout::new(&[PgType::TEXT, PgType::INT4], Vec::new()));
+    let (mut old, mut out) = (Vec::new(), Vec::new());
+    RowLayout::new(&narrow, Vec::new()).encode(&[Datum::text("a")], &mut old).unwrap();
+    assert!(!layout.replace(&old, &[(1, Datum::Int4(1))], &mut out).unwrap());
+    old.clear();
+    layout.encode(&[Datum::text("a"), Datum::Int4(0)], &mut old).unwrap();
+    assert!(!layout.replace(&old, &[(0, Datum::text("a".repeat(70_000)))], &mut out).unwrap());
+    assert!(out.is_empty());
+    assert!(layout.replace(&old[..5], &[(1, Datum::Int4(1))], &mut out).is_err());
 }
 
 #[test]

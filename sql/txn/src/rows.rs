@@ -96,6 +96,18 @@ impl Transaction {
         wait: LockWait,
         seen: Seen,
     ) -> Result<Locked> {
+        self.lock_row_read(layout, row_key, strength, (wait, seen), None).await
+    }
+
+    /// The same; `read` are the row's bytes at the statement's snapshot, which are not read again where nothing was committed since.
+    pub async fn lock_row_read(
+        &mut self,
+        layout: &TableLayout,
+        row_key: &[u8],
+        strength: LockStrength,
+        (wait, seen): (LockWait, Seen),
+        read: Option<Bytes>,
+    ) -> Result<Locked> {
         let storage = layout.storage();
         let passes = self.may_pass(strength, wait, seen);
         let mode = Mode::from(strength);
@@ -127,8 +139,9 @@ impl Transaction {
             self.settle().await?; // it may have this lock for having passed
         }
         // Whoever had the lock before gave it back after its commit was applied, so nothing has changed the row since the snapshot.
-        if seen == Seen::Scanned && self.snapshot() == Some(self.db.replication.applied()) {
-            return Ok(Locked::Row(Bytes::new()));
+        let read = read.or_else(|| (seen == Seen::Scanned).then(Bytes::new));
+        if let Some(read) = read.filter(|_| self.snapshot() == Some(self.db.replication.applied())) {
+            return Ok(Locked::Row(read));
         }
         self.note_read(storage, row_key);
         let state = self.db.replication.state();
@@ -295,6 +308,24 @@ impl Transaction {
         self.write_row(layout, &new_key, row)?;
         self.relieve().await?;
         Ok(new_key)
+    }
+
+    /// Replaces columns of a row that is locked, each named once, of which no key, index or generated column is made; `old` are its bytes.
+    /// Errors as [`Transaction::insert`].
+    pub async fn update_columns(&mut self, layout: &TableLayout, row_key: &[u8], old: &[u8], values: Vec<(usize, Datum)>) -> Result<()> {
+        let columns = &layout.table().columns;
+        let mut bytes = Vec::with_capacity(old.len() + 16);
+        let refused = values.iter().any(|(column, value)| columns[*column].not_null && value.is_null());
+        if refused || !layout.row().replace(old, &values, &mut bytes)? {
+            let mut row = layout.decode_row(old)?;
+            for (column, value) in values {
+                row[column] = value;
+            }
+            self.check_not_null(layout, &row)?;
+            layout.encode_row(&row, &mut bytes)?;
+        }
+        self.put(layout.storage(), row_key, Some(Bytes::from(bytes)));
+        self.relieve().await
     }
 
     /// Deletes a row that is locked at [`LockStrength::Update`]; `old` are its bytes.

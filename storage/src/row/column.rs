@@ -97,11 +97,11 @@ fn numeric_of(bytes: &[u8]) -> Result<Numeric, StorageError> {
 /// What stands before a row's values.
 #[derive(Clone, Copy)]
 pub(super) struct Head {
-    flags: u8,
+    pub(super) flags: u8,
     /// Columns that the row was written with.
-    columns: usize,
+    pub(super) columns: usize,
     /// Bytes of the bits of NULL columns.
-    nulls: usize,
+    pub(super) nulls: usize,
 }
 
 impl RowLayout {

@@ -24,6 +24,7 @@
 
 mod arrow_form;
 mod column;
+mod replace;
 
 use curia_types::{Datum, PgType, arrow_map, binary_io, geometry, numeric, oid, type_info};
 

@@ -210,14 +210,16 @@ impl ChangePlan {
         let Targets::Table(table) = &self.targets else {
             return Err(SqlError::internal("rows of a family by the key of one table"));
         };
-        for key in keyed.keys(env, &self.layout)? {
+        for key in keyed.keys(env)? {
+            let read = exec.view()?.read(self.layout.storage(), &key, Bytes::copy_from_slice)?;
+            let Some(read) = read else { continue };
             let strength = self.foreseen_strength(table, env, &key, |old| keyed.decode(&key, old))?;
-            let mut locked = keyed.lock(tx, env, &self.layout, &key, strength).await?;
+            let mut locked = keyed.lock(tx, env, &self.layout, (&key, read.clone()), strength).await?;
             if let Some((old, row)) = &locked
                 && self.strength(table, env, old, row)? > strength
             {
                 // Its newest version has another key than the one that was foreseen.
-                locked = keyed.lock(tx, env, &self.layout, &key, LockStrength::Update).await?;
+                locked = keyed.lock(tx, env, &self.layout, (&key, read), LockStrength::Update).await?;
             }
             if let Some((old, row)) = locked {
                 let found = Found {
@@ -263,6 +265,12 @@ impl ChangePlan {
     async fn write(&self, tx: &mut Transaction, env: Env<'_>, found: Found<'_>, written: &mut Written) -> Result<()> {
         let Found { table, key, old, row } = found;
         match &self.change {
+            Change::Update { assignments, views, .. } if table.plain && views.is_empty() && self.returning.is_none() => {
+                let values = assignments.iter().map(|(column, program)| Ok((*column, program.eval(env, row)?)));
+                let values = values.collect::<Result<_>>()?;
+                tx.update_columns(&table.layout, key, old, values).await?;
+                written.row(None, env, (table.layout.table().oid, &[]), row)
+            }
             Change::Update {
                 assignments,
                 views,

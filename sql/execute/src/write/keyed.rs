@@ -4,6 +4,7 @@ use crate::eval::{Env, Program};
 use crate::rewrite;
 use crate::rows::{Compiler, Row, TableScan};
 use crate::walk;
+use bytes::Bytes;
 use curia_bind::ir::*;
 use curia_txn::{Direction, LockStrength, LockWait, Locked, Seen, TableLayout, Transaction};
 use curia_types::Result;
@@ -37,19 +38,9 @@ impl Keyed {
         Ok(Some(Keyed { scan, predicate }))
     }
 
-    /// The addressed keys that the snapshot has.
-    pub fn keys(&self, env: Env<'_>, layout: &TableLayout) -> Result<Vec<Vec<u8>>> {
-        let mut keys = self.scan.row_keys(env)?.unwrap_or_default();
-        let mut error = None;
-        let view = env.exec.view()?;
-        keys.retain(|key| match view.read(layout.storage(), key, |_| ()) {
-            Ok(found) => found.is_some(),
-            Err(e) => {
-                error = Some(e);
-                false
-            }
-        });
-        error.map_or(Ok(keys), Err)
+    /// The addressed keys.
+    pub fn keys(&self, env: Env<'_>) -> Result<Vec<Vec<u8>>> {
+        Ok(self.scan.row_keys(env)?.unwrap_or_default())
     }
 
     /// A row's columns as the source gives them.
@@ -58,16 +49,17 @@ impl Keyed {
     }
 
     /// Locks a row and reads its newest version: its bytes and its columns as the source gives them; `None` when it is gone, was already
-    /// written by this statement, or no longer meets the condition.
+    /// written by this statement, or no longer meets the condition. `read`: what the snapshot has.
     pub async fn lock(
         &self,
         tx: &mut Transaction,
         env: Env<'_>,
         layout: &TableLayout,
-        key: &[u8],
+        (key, read): (&[u8], Bytes),
         strength: LockStrength,
-    ) -> Result<Option<(bytes::Bytes, Row)>> {
-        let Locked::Row(bytes) = tx.lock_row(layout, key, strength, LockWait::Block, Seen::Newest).await? else {
+    ) -> Result<Option<(Bytes, Row)>> {
+        let how = (LockWait::Block, Seen::Newest);
+        let Locked::Row(bytes) = tx.lock_row_read(layout, key, strength, how, Some(read)).await? else {
             return Ok(None);
         };
         let row = self.scan.decode(key, &bytes)?;

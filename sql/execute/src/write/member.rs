@@ -13,7 +13,7 @@ use crate::rows::{Compiler, Row};
 use curia_bind::inherit::{RowRules, columns_by_name, partition_key, row_rules};
 use curia_bind::ir::{Insert, RelColumn, Update};
 use curia_catalog::partition::Partitions;
-use curia_catalog::{Catalog, KeyOf, Oid, Table};
+use curia_catalog::{Catalog, Index, KeyOf, Oid, Table};
 use curia_txn::{LockStrength, TableLayout, violation};
 use curia_types::{Datum, Result, SqlError, SqlState, text_io};
 use parking_lot::Mutex;
@@ -29,6 +29,8 @@ pub(crate) struct Member {
     pub bound: Option<PartitionBound>,
     /// The lock that an UPDATE takes on its rows.
     pub strength: LockStrength,
+    /// An UPDATE leaves all keys, index entries and references as they are, and its new rows have nothing to be checked but NOT NULL.
+    pub plain: bool,
     /// For each of the target's columns this table's; `None` when both have the same ones in the same places.
     places: Option<Vec<Option<usize>>>,
     /// Each index that is part of a partitioned table's, and those that it is part of, nearest first.
@@ -52,6 +54,7 @@ impl Member {
         let assigned: Vec<usize> = own.chain(generated.iter().map(|(i, _)| *i)).collect();
         Ok(Member {
             strength: layout.update_strength(&assigned),
+            plain: false,
             checks: Checks::compile(&mut c, &generated, &checks, &row)?,
             references: References::of(catalog, table),
             bound: PartitionBound::of(&mut c, table)?,
@@ -73,7 +76,14 @@ impl Member {
     pub fn updated(c: &mut Compiler, update: &Update) -> Result<Member> {
         let assigned: Vec<usize> = update.assignments.iter().map(|(i, _)| *i).collect();
         let checks = Checks::compile(c, &update.generated, &update.checks, &update.new_row)?;
-        Member::alone(c, &update.table, assigned, &update.generated, checks)
+        let is_plain = checks.is_empty() && !update.table.indexes.iter().any(Index::computes);
+        let mut member = Member::alone(c, &update.table, assigned.clone(), &update.generated, checks)?;
+        let layout = &member.layout;
+        let in_index = |column: &usize| layout.indexes().iter().any(|i| i.columns().any(|c| c == *column));
+        let in_key = |column: &usize| update.table.row_key.contains(column) || in_index(column);
+        let refers = |column: &usize| member.references.as_ref().is_some_and(|r| r.holds(*column));
+        member.plain = is_plain && member.bound.is_none() && !assigned.iter().any(|column| in_key(column) || refers(column));
+        Ok(member)
     }
 
     /// The target of a DELETE, when all rows are its own.
@@ -94,6 +104,7 @@ impl Member {
         assigned.extend(generated.iter().map(|(i, _)| *i));
         Ok(Member {
             strength: layout.update_strength(&assigned),
+            plain: false,
             checks,
             references: References::of(c.catalog(), table),
             bound: PartitionBound::of(c, table)?,

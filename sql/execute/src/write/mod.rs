@@ -162,6 +162,11 @@ impl Checks {
 }
 
 impl Checks {
+    /// Whether there is nothing to compute or check.
+    pub fn is_empty(&self) -> bool {
+        self.generated.is_empty() && self.checks.is_empty()
+    }
+
     /// Fails with 23502 where a column that is NOT NULL is.
     pub fn not_null(&self, layout: &TableLayout, env: Env<'_>, row: &[Datum]) -> Result<()> {
         for (i, c) in layout.table().live_columns() {

@@ -20,7 +20,7 @@ use curia_bind::BindContext;
 use curia_bind::inherit::columns_by_name;
 use curia_catalog::{Catalog, Constraint, ConstraintKind, ForeignKey, ForeignKeyAction, Oid, Table};
 use curia_parse::quote_identifier;
-use curia_txn::{Check, CheckKind, TableLayout, Transaction};
+use curia_txn::{Check, CheckKind, LockStrength, LockWait, Locked, Seen, TableLayout, TableLock, Transaction};
 use curia_types::{Datum, PgType, Result, SqlError, SqlState, text_io};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -76,6 +76,12 @@ impl References {
             others,
         };
         (!out.own.is_empty() || !out.others.is_empty()).then_some(out)
+    }
+
+    /// Whether a column is part of a key on either side.
+    pub fn holds(&self, column: usize) -> bool {
+        let own = self.own.iter().any(|(_, columns, _)| columns.contains(&column));
+        own || self.others.iter().any(|other| other.key.contains(&column))
     }
 
     fn refers(&self, tx: &mut Transaction, constraint: Oid, row_key: &Bytes) -> Result<()> {
@@ -193,6 +199,35 @@ pub enum Due<'a> {
 #[derive(Default)]
 pub struct ReferencePlans {
     plans: Mutex<HashMap<(Oid, Query), Arc<Plan>>>,
+    ways: Mutex<HashMap<Oid, Arc<Way>>>,
+}
+
+/// From a row to the one that it refers to.
+struct Way {
+    catalog_version: u64,
+    /// The referencing table.
+    from: TableLayout,
+    /// The referenced one, where the reference is to its row key: such a row is found and locked without a plan.
+    to: Option<TableLayout>,
+    /// Positions in the foreign key, in the order of that row key.
+    order: Vec<usize>,
+}
+
+impl Way {
+    fn compile(catalog: &Arc<Catalog>, side: &Side<'_>) -> Result<Way> {
+        let (columns, key, other) = (&side.key.columns, &side.key.key, side.other);
+        let same_type = |(c, k): (&usize, &usize)| side.table.columns[*c].ty.oid == other.columns[*k].ty.oid;
+        let place = |of: &usize| key.iter().position(|k| k == of);
+        let order: Option<Vec<usize>> = other.row_key.iter().map(place).collect();
+        let by_row_key = !other.is_partitioned() && key.len() == other.row_key.len() && columns.iter().zip(key).all(same_type);
+        let order = order.filter(|_| by_row_key && !key.is_empty());
+        Ok(Way {
+            catalog_version: catalog.version,
+            from: table_layout(catalog, side.table)?,
+            to: order.is_some().then(|| table_layout(catalog, other)).transpose()?,
+            order: order.unwrap_or_default(),
+        })
+    }
 }
 
 /// The statements of a foreign key.
@@ -356,19 +391,38 @@ impl Settling<'_> {
     }
 
     /// A row of the referencing table was written: what it refers to must be there, and stay.
-    async fn refers(&mut self, tx: &mut Transaction, catalog: &Arc<Catalog>, side: &Side<'_>, row_key: &[u8]) -> Result<()> {
-        let layout = self.layout(catalog, side.table)?;
-        let row = tx.newest_view().read(layout.storage(), row_key, |bytes| layout.decode_row(bytes))?;
+    async fn refers(&self, tx: &mut Transaction, catalog: &Arc<Catalog>, side: &Side<'_>, row_key: &[u8]) -> Result<()> {
+        let way = self.way(catalog, side)?;
+        let columns = &side.key.columns;
+        let decode = |bytes: &[u8]| {
+            columns
+                .iter()
+                .map(|c| way.from.row().decode(bytes, *c))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let values = tx.newest().read(way.from.storage(), row_key, decode)?;
         // Gone again: so is what it refers to.
-        let Some(row) = row.transpose()? else { return Ok(()) };
-        if !wants_check(&side.key.columns, side.key.full, &row) {
+        let Some(values) = values.transpose()? else { return Ok(()) };
+        let places: Vec<usize> = (0..columns.len()).collect();
+        if !wants_check(&places, side.key.full, &values) {
             return Ok(());
         }
-        let values: Vec<Datum> = side.key.columns.iter().map(|c| row[*c].clone()).collect();
         let detail = if values.iter().any(Datum::is_null) {
             "MATCH FULL does not allow mixing of null and nonnull key values.".to_owned()
         } else {
-            if self.finds(tx, side, Query::Referenced, &values).await? {
+            let found = match &way.to {
+                Some(to) => {
+                    tx.lock_tables(&[(side.other.oid, TableLock::RowShare)]).await?;
+                    let (key, mut bytes) = (way.order.iter().map(|at| values[*at].clone()), Vec::with_capacity(16));
+                    to.encode_row_key_prefix(&key.collect::<Vec<_>>(), &mut bytes)?;
+                    let locked = tx
+                        .lock_row(to, &bytes, LockStrength::KeyShare, LockWait::Block, Seen::Newest)
+                        .await?;
+                    matches!(locked, Locked::Row(_) | Locked::Own(Some(_)))
+                }
+                None => self.finds(tx, side, Query::Referenced, &values).await?,
+            };
+            if found {
                 return Ok(());
             }
             let shown = self.shown(side.table, &side.key.columns, &values);
@@ -462,6 +516,19 @@ impl Settling<'_> {
             catalog: self.catalog.clone(),
             ..self.e.clone()
         }
+    }
+
+    fn way(&self, catalog: &Arc<Catalog>, side: &Side<'_>) -> Result<Arc<Way>> {
+        let mut ways = self.e.reference_plans.ways.lock();
+        if let Some(way) = ways.get(&side.constraint.oid).filter(|way| way.catalog_version == catalog.version) {
+            return Ok(way.clone());
+        }
+        let way = Arc::new(Way::compile(catalog, side)?);
+        if ways.len() >= PLANS_MAX {
+            ways.clear();
+        }
+        ways.insert(side.constraint.oid, way.clone());
+        Ok(way)
     }
 
     async fn plan(&self, side: &Side<'_>, query: Query) -> Result<Arc<Plan>> {

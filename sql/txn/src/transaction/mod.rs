@@ -349,6 +349,19 @@ impl Transaction {
         self.owned_view(self.db.replication.applied(), u64::MAX, Csn(u64::MAX))
     }
 
+    /// The same for use on this thread while the statement runs.
+    pub fn newest(&self) -> View<'_> {
+        if let Some(reads) = self.reads() {
+            reads.note_newest();
+        }
+        View {
+            csn: self.db.replication.applied(),
+            own: self.buffer.as_ref().map(|b| (b, u64::MAX)),
+            until: Csn(u64::MAX),
+            ..self.view()
+        }
+    }
+
     fn owned_view(&self, csn: Csn, limit: u64, until: Csn) -> ReadView {
         let own = self.buffer.as_ref().map(|buffer| OwnWrites {
             buffer: buffer.clone(),

@@ -304,7 +304,7 @@ impl Estimator<'_> {
 /// Rows that are counted; larger tables are guessed by their files.
 const COUNTED: usize = 2048;
 /// How long a count holds.
-const COUNT_HOLDS: Duration = Duration::from_millis(100);
+pub(crate) const COUNT_HOLDS: Duration = Duration::from_millis(100);
 /// How long a guess holds.
 const GUESS_HOLDS: Duration = Duration::from_secs(10);
 /// Bytes of a row in a file, compressed.

@@ -13,7 +13,7 @@ use curia_types::{text_io, type_info};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 
 /// Says whether a statement should stop. The session implements it; operators ask at every row or batch.
@@ -61,6 +61,8 @@ pub struct Exec {
     pub(crate) room: Room,
     /// Nobody will read what it still computes.
     abandoned: AtomicBool,
+    /// How often it may still look whether to stop; without end at `u32::MAX`.
+    allowance: AtomicU32,
     shared: Mutex<Shared>,
 }
 
@@ -89,6 +91,7 @@ impl Exec {
                 disk: engine.environment.disk_manager.clone(),
             },
             abandoned: AtomicBool::new(false),
+            allowance: AtomicU32::new(u32::MAX),
             shared: Mutex::default(),
         }
     }
@@ -108,6 +111,7 @@ impl Exec {
             session_views: self.session_views.clone(),
             room: self.room.clone(),
             abandoned: AtomicBool::new(false),
+            allowance: AtomicU32::new(u32::MAX),
             shared: Mutex::new(shared),
         }
     }
@@ -135,6 +139,7 @@ impl Exec {
                 },
                 shared: Mutex::default(),
                 abandoned: AtomicBool::new(false),
+                allowance: AtomicU32::new(u32::MAX),
             })
         });
         DETACHED.as_ref().map_err(Clone::clone)
@@ -157,7 +162,24 @@ impl Exec {
                 "canceling statement as nobody reads its rows",
             ));
         }
+        match self.allowance.load(Ordering::Relaxed) {
+            u32::MAX => {}
+            0 => {
+                return Err(SqlError::internal(
+                    "a statement has used up what it was allowed on its session's thread",
+                ));
+            }
+            left => self.allowance.store(left - 1, Ordering::Relaxed),
+        }
         self.interrupt.check()
+    }
+
+    /// Computes, on one thread, what looks no more than so often whether to stop. `None`: it would have.
+    pub(crate) fn within<R>(&self, checks: u32, compute: impl FnOnce() -> Result<R>) -> Option<Result<R>> {
+        self.allowance.store(checks, Ordering::Relaxed);
+        let outcome = compute();
+        let left = self.allowance.swap(u32::MAX, Ordering::Relaxed);
+        (outcome.is_ok() || left > 0).then_some(outcome)
     }
 
     /// Ends what still runs elsewhere, at its next check.

@@ -10,6 +10,9 @@
 //! The point path takes what is bounded before it runs: rows by key, VALUES, SELECT without FROM. A statement that aggregates, sorts or
 //! joins stored tables as a whole is analytic where DataFusion has operators of equal meaning. The rest (system views, set-returning
 //! functions, LATERAL, recursion) runs as row operators.
+//!
+//! Most statements that row operators run on the pool, as nobody knows how much they read, read little: they are tried on the session's
+//! thread first, and begin once more on the pool where it takes more than a few rows to come to the first result ([`Trial`]).
 
 use crate::analytic::Analytic;
 use crate::cost::{self, Choice};
@@ -18,20 +21,23 @@ use crate::eval::Env;
 use crate::exec::{Exec, Execution};
 use crate::flatten::flatten;
 use crate::ordered;
+use crate::registry;
 use crate::rewrite;
-use crate::rows::{Compiler, Op, describe, positions};
+use crate::rows::{Compiler, Cursor, Op, Row, describe, positions};
 use crate::source::{Inner, RowSource};
 use crate::walk;
 use crate::write::{ChangePlan, Due, InsertPlan, LockPlan, MergePlan, Pass, Staged, changed_tables, settle};
 use curia_bind::ir::*;
 use curia_catalog::system::system_table;
 use curia_catalog::{Catalog, Oid};
+use curia_functions::Volatility;
 use curia_parse::{inline_depth, on_stack};
 use curia_txn::{ReadView, TableLock, Transaction};
 use curia_types::panic::caught;
 use curia_types::{PgType, Result, SqlError};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -81,6 +87,62 @@ pub(crate) struct Source {
     pub positions: Vec<usize>,
     /// When subqueries became joins in it: the other way to run them.
     applied: Option<Box<Applied>>,
+    /// There where nothing comes of beginning twice.
+    trial: Option<Trial>,
+}
+
+/// What has come of trying on the session's thread.
+#[derive(Default)]
+struct Trial {
+    /// Runs until the next one; each that read too much sets it.
+    pause: AtomicU32,
+}
+
+/// Rows that a trial may look at in all operators together.
+const TRIAL_ROWS: u32 = 2_000;
+/// Runs without a trial after one that was in vain.
+const TRIAL_PAUSE: u32 = 50;
+
+impl Trial {
+    fn of(rel: &Rel) -> Option<Trial> {
+        let volatile = |e: &Expr| registry::volatility(e) == Volatility::Volatile;
+        let mut known = !walk::any_expression(rel, &volatile);
+        walk::each_rel(rel, &mut |r| {
+            known &= matches!(
+                r,
+                Rel::Unit
+                    | Rel::Scan(_)
+                    | Rel::Values { .. }
+                    | Rel::Filter { .. }
+                    | Rel::Project { .. }
+                    | Rel::Join { .. }
+                    | Rel::Aggregate { .. }
+                    | Rel::Sort { .. }
+                    | Rel::Distinct { .. }
+                    | Rel::Limit { .. }
+            );
+        });
+        known.then(Trial::default)
+    }
+
+    fn is_due(&self) -> bool {
+        let pause = self.pause.load(Ordering::Relaxed);
+        self.pause.store(pause.saturating_sub(1), Ordering::Relaxed);
+        pause == 0
+    }
+
+    /// The first row and the cursor after it; `None` where it is not to be had soon.
+    fn run(&self, op: &Arc<Op>, exec: &Arc<Exec>) -> Option<Result<(Option<Row>, Box<dyn Cursor>)>> {
+        let env = Env { exec, frame: &[] };
+        let done = exec.within(TRIAL_ROWS, || {
+            let mut cursor = op.clone().open(env)?;
+            Ok((cursor.next(env)?, cursor))
+        });
+        if done.is_none() {
+            self.pause.store(TRIAL_PAUSE, Ordering::Relaxed);
+        }
+        done
+    }
 }
 
 /// The same rows, with subqueries run for one outer row at a time.
@@ -122,6 +184,11 @@ impl Source {
 
     fn compile_for(compiler: &mut Compiler, rel: Rel, wanted: &[ColId], depth: u32, analytic: bool, limited: bool) -> Result<Source> {
         let mut rel = rewrite::push_filters(rel);
+        let trial = if waits(&rel) || depth > inline_depth() {
+            None
+        } else {
+            Trial::of(&rel)
+        };
         let ordered = ordered::by_scan(&rel, limited);
         let bounded = |c: &Compiler, rel: &Rel| is_point(c, rel) && !waits(rel) && depth <= inline_depth();
         let mut applied = None;
@@ -149,6 +216,7 @@ impl Source {
                 positions: plan.positions.clone(),
                 how: How::Analytic(Arc::new(plan)),
                 applied,
+                trial,
             });
         }
         let rel = match ordered {
@@ -165,6 +233,7 @@ impl Source {
             how: if bounded { How::Point(op) } else { How::Pool(op, depth) },
             positions,
             applied,
+            trial,
         })
     }
 
@@ -202,12 +271,31 @@ impl Source {
     }
 
     /// Starts it.
-    pub fn open(&self, engine: &Arc<Engine>, exec: Arc<Exec>, columns: Arc<[OutputColumn]>) -> Result<RowSource> {
+    pub fn open(&self, engine: &Arc<Engine>, mut exec: Arc<Exec>, columns: Arc<[OutputColumn]>) -> Result<RowSource> {
         let (choice, applied) = self.choose(engine, exec.view()?)?;
         let (mut op, depth) = self.rows();
         let mut positions = &self.positions;
         if let Some(applied) = applied {
             (op, positions) = (&applied.op, &applied.positions);
+        }
+        let in_place = |exec, first, cursor| {
+            let positions = positions.clone();
+            let inner = Inner::Cursor {
+                exec,
+                cursor,
+                first,
+                positions,
+            };
+            RowSource::new(columns.clone(), inner)
+        };
+        if choice == Choice::Pool
+            && let Some(trial) = self.trial.as_ref().filter(|trial| trial.is_due())
+        {
+            if let Some(done) = trial.run(op, &exec) {
+                let (first, cursor) = done?;
+                return Ok(in_place(exec, Some(first), cursor));
+            }
+            exec = Arc::new(exec.branch());
         }
         let running = exec.clone();
         let inner = match (choice, &self.how) {
@@ -217,8 +305,7 @@ impl Source {
             },
             (Choice::InPlace, _) => {
                 let cursor = op.clone().open(Env { exec: &exec, frame: &[] })?;
-                let positions = positions.clone();
-                return Ok(RowSource::new(columns, Inner::Cursor { exec, cursor, positions }));
+                return Ok(in_place(exec, None, cursor));
             }
             _ => {
                 let (to, from) = mpsc::channel(CHANNEL);
@@ -252,7 +339,7 @@ impl Source {
 }
 
 /// Runs row operators to their end, a chunk of rows at a time.
-fn pump(op: &Arc<Op>, exec: &Arc<Exec>, positions: &[usize], to: &mpsc::Sender<Result<Vec<crate::rows::Row>>>) -> Result<()> {
+fn pump(op: &Arc<Op>, exec: &Arc<Exec>, positions: &[usize], to: &mpsc::Sender<Result<Vec<Row>>>) -> Result<()> {
     let env = Env { exec, frame: &[] };
     let mut cursor = op.clone().open(env)?;
     // The first row goes at once, later ones in growing chunks.

@@ -263,6 +263,85 @@ async fn an_order_by_the_key_with_a_limit_reads_only_that_many_rows() {
 }
 
 #[tokio::test]
+async fn rows_that_an_index_finds_in_the_wanted_order_are_not_sorted() {
+    let server = Server::start().await;
+    let mut s = server.session();
+    s.sql("create table t (c int primary key, a int, b int)").await;
+    s.sql("create index t_a on t (a, c)").await;
+    s.sql("create index t_b on t (a, b desc, c)").await;
+    s.sql("insert into t select i, 1 + i % 2, nullif(i % 5, 0) from generate_series(1, 40) i")
+        .await;
+    let in_order = [
+        // Held equal: the rest of the key is the order.
+        ("select c from t where a = 1 order by c limit 3", "2;4;6", ""),
+        ("select c from t where a = 1 order by a, c desc limit 2", "40;38", " Backward"),
+        ("select c from t where a = 2 and b = 4 order by c", "9;19;29;39", ""),
+        (
+            "select c from t where a = 2 and b = 4 order by b desc, a, c desc",
+            "39;29;19;9",
+            " Backward",
+        ),
+        (
+            "select b, c from t where a = 2 and b > 2 order by b desc, c limit 3",
+            "4|9;4|19;4|29",
+            "",
+        ),
+        (
+            "select c from t where a in (2, 1) and b = 4 order by a, b desc, c limit 5",
+            "4;14;24;34;9",
+            "",
+        ),
+    ];
+    for (query, rows, direction) in in_order {
+        let plan = s.explain(query).await;
+        assert!(
+            !plan.contains("Sort") && plan.contains(&format!("Scan{direction} using")),
+            "{query}: {plan}"
+        );
+        assert_eq!(s.sql(query).await, rows, "{query}");
+    }
+    let sorted = [
+        (
+            "select b, c from t where a = 2 and b > 2 order by b desc, c desc limit 3",
+            "4|39;4|29;4|19",
+        ),
+        (
+            "select b from t where a = 2 and b in (4, 3, 2) order by b desc nulls last, c limit 1",
+            "4",
+        ),
+        ("select c from t where a in (2, 1) order by c limit 3", "1;2;3"),
+    ];
+    for (query, rows) in sorted {
+        assert!(s.explain(query).await.contains("Sort"), "{query}");
+        assert_eq!(s.sql(query).await, rows, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_statement_that_turns_out_to_read_much_begins_again_on_the_pool() {
+    let server = Server::with(|config| EngineConfig {
+        analytic_start: EngineConfig::default().analytic_start,
+        ..config
+    })
+    .await;
+    let mut s = server.session();
+    s.sql("create table t (id int primary key, a int, v int)").await;
+    s.sql("create index t_a on t (a)").await;
+    s.sql("insert into t select i, i % 2, i from generate_series(1, 12000) i").await;
+    s.sql("update t set a = 2 where id <= 100").await;
+    for (a, sum, count) in [(2, 5050, 100), (1, 36000000 - 2500, 5950), (2, 5050, 100)] {
+        assert_eq!(s.sql(&format!("select sum(v) from t where a = {a}")).await, sum.to_string());
+        let changed = s.run(&format!("update t set v = v where a = {a}"), &[]).await.unwrap();
+        assert_eq!(changed.affected, count);
+    }
+    assert!(
+        s.error("select sum(1 / (id - 100)) from t where a = 2")
+            .await
+            .contains("division by zero")
+    );
+}
+
+#[tokio::test]
 async fn small_tables_are_read_by_row_operators_and_large_ones_by_datafusion() {
     let server = Server::with(|config| EngineConfig {
         analytic_start: EngineConfig::default().analytic_start,

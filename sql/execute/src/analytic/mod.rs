@@ -48,6 +48,8 @@ pub(crate) struct Analytic {
     pub positions: Vec<usize>,
     /// Whether these may run on the session's thread.
     in_place: bool,
+    /// What was chosen last, and until when that holds: as long as counted sizes do.
+    chosen: Mutex<Option<(Instant, Choice, Price)>>,
     /// The physical plan of an EXPLAIN ANALYZE, with what it counted.
     measured: Option<Mutex<Measured>>,
 }
@@ -78,17 +80,25 @@ impl Analytic {
             rel: rel.clone(),
             wanted: wanted.to_vec(),
             catalog: compiler.catalog().clone(),
+            chosen: Mutex::default(),
             measured: compiler.measure.then(Mutex::default),
         }))
     }
 
     /// How it runs now, and what that costs.
     pub fn choose(&self, engine: &Engine, view: &ReadView) -> Result<(Choice, Price)> {
+        let now = Instant::now();
+        if let Some((until, choice, price)) = *self.chosen.lock()
+            && now < until
+        {
+            return Ok((choice, price));
+        }
         let price = cost::price(&self.rel, engine, view)?;
         let choice = match price.choice() {
             Choice::InPlace if !self.in_place => Choice::Pool,
             choice => choice,
         };
+        *self.chosen.lock() = Some((now + cost::COUNT_HOLDS, choice, price));
         Ok((choice, price))
     }
 

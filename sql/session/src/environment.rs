@@ -5,6 +5,7 @@ use crate::identity::{Identity, usable};
 use crate::keyed::KEY;
 use crate::names::Names;
 use crate::notice::Severity;
+use crate::session::IDLE_SESSION_TIMEOUT;
 use curia_catalog::{Catalog, temporary};
 use curia_consensus::ids::Csn;
 use curia_execute::CatalogTypes;
@@ -28,6 +29,10 @@ pub struct Environment {
     pub key: Arc<str>,
     /// `statement_timeout`
     pub statement_timeout: Option<Duration>,
+    /// `idle_in_transaction_session_timeout`
+    pub idle_in_transaction_timeout: Option<Duration>,
+    /// `idle_session_timeout`
+    pub idle_session_timeout: Option<Duration>,
     /// `curia.min_csn`
     pub min_csn: Csn,
     /// `curia.idempotency_key`
@@ -93,6 +98,8 @@ impl Environment {
             identity: Arc::new(identity),
             key: key.into(),
             statement_timeout: time("statement_timeout"),
+            idle_in_transaction_timeout: time("idle_in_transaction_session_timeout"),
+            idle_session_timeout: time(IDLE_SESSION_TIMEOUT),
             lock_timeout: time("lock_timeout"),
             min_csn: Csn(settings.get("curia.min_csn").and_then(|csn| csn.parse().ok()).unwrap_or(0)),
             idempotency_key: settings.get(KEY).unwrap_or("").into(),

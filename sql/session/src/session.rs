@@ -168,25 +168,21 @@ impl Session {
     }
 
     /// How long the session may stay idle, and what to say when it did not come back.
-    pub fn idle_limit(&self) -> Option<(Duration, SqlError)> {
-        let settings = self.shared.settings.lock();
-        let (name, error) = if self.block.is_explicit() {
-            (
-                "idle_in_transaction_session_timeout",
-                SqlError::new(
-                    SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
-                    "terminating connection due to idle-in-transaction timeout",
-                ),
-            )
-        } else if self.is_passed_on() {
-            return None; // see reported
-        } else {
-            (IDLE_SESSION_TIMEOUT, idle_for_too_long())
-        };
-        match settings.integer(name) {
-            0 => None,
-            ms => Some((Duration::from_millis(ms.unsigned_abs()), error)),
+    pub fn idle_limit(&mut self) -> Option<(Duration, SqlError)> {
+        if self.environment.generation_moved(&self.shared) {
+            let catalog = self.shared.database.catalog();
+            self.refresh_environment(&catalog);
         }
+        if self.block.is_explicit() {
+            let limit = self.environment.idle_in_transaction_timeout?;
+            let error = SqlError::new(
+                SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+                "terminating connection due to idle-in-transaction timeout",
+            );
+            return Some((limit, error));
+        }
+        let limit = self.environment.idle_session_timeout.filter(|_| !self.is_passed_on())?; // see reported
+        Some((limit, idle_for_too_long()))
     }
 
     /// Ends the session: rolls back what is open, and drops what is temporary.

@@ -11,7 +11,7 @@
 //! - [`ir`]: the typed statement. [`ddl`], [`domain`], [`index`]: types and expressions of definitions. [`deparse`]: a typed expression as
 //!   SQL text. [`viewdef`]: a view's query likewise. [`imply`]: conditions that follow from others. [`inherit`]: tables with descendants.
 //! - [`check_access`]: what a statement needs the right to.
-//! - Inside: `scope` (names), `from`, `view`, `function`, `select`, `group`, `order`, `setop`, `with` (queries), `insert`, `update`, `updatable`,
+//! - Inside: `scope` (names), `from`, `view`, `function`, `select`, `group`, `order`, `setop`, `with`, `lock_stages` (queries), `insert`, `update`, `updatable`,
 //!   `generated` (row changes), `expr`, `call`, `ordered_set`, `operator`, `indirection`, `composite` (expressions), `resolve` and `coerce`
 //!   (chapter 10 of PostgreSQL's manual), `walk` (traversals of the IR).
 //!

@@ -14,6 +14,7 @@
 use crate::ir::*;
 use crate::walk;
 use curia_types::{Datum, PgType, Result, SqlError};
+use std::collections::HashSet;
 
 /// Makes stages of the queries that lock rows, but for the statement's own.
 pub(crate) fn stage(bound: &mut Bound, stages: &mut Vec<Stage>, new_id: &dyn Fn() -> u32) -> Result<()> {
@@ -21,7 +22,8 @@ pub(crate) fn stage(bound: &mut Bound, stages: &mut Vec<Stage>, new_id: &dyn Fn(
     let mut found = Hoist {
         stages: Vec::new(),
         new_id,
-        correlated: false,
+        outer: HashSet::new(),
+        lateral: false,
     };
     // Stages that there are come first: the others may read what they leave.
     let mut old = std::mem::take(stages).into_iter();
@@ -43,8 +45,10 @@ pub(crate) fn stage(bound: &mut Bound, stages: &mut Vec<Stage>, new_id: &dyn Fn(
 struct Hoist<'a> {
     stages: Vec<Stage>,
     new_id: &'a dyn Fn() -> u32,
-    /// What is looked at now may depend on rows around it.
-    correlated: bool,
+    /// Columns of the rows around what is looked at now.
+    outer: HashSet<ColId>,
+    /// It may depend on rows beside it.
+    lateral: bool,
 }
 
 /// The columns of a query that locks rows: projections and one limit over the locks.
@@ -148,8 +152,9 @@ impl Hoist<'_> {
         if !locks(rel) {
             return Ok(());
         }
-        if let Rel::With { ctes, body } = rel {
-            self.refuse_correlated()?;
+        if matches!(rel, Rel::With { .. }) {
+            self.refuse_correlated(rel)?;
+            let Rel::With { ctes, body } = rel else { return Ok(()) };
             let ctes = std::mem::take(ctes);
             for (at, cte) in ctes.iter().enumerate() {
                 if reads(body, cte.id) || ctes[at + 1..].iter().any(|later| definition_reads(later, cte.id)) {
@@ -159,20 +164,23 @@ impl Hoist<'_> {
             *rel = std::mem::replace(body, Rel::Unit);
             return self.relation(rel, own);
         }
-        let columns = locking(rel);
+        let mut columns = locking(rel);
+        if matches!(&*rel, Rel::Project { input, .. } if locking(input).is_some()) && self.is_correlated(rel) {
+            columns = None; // what is made of the rows here is; they themselves may not be
+        }
         let (mut exprs, mut inputs) = (Vec::new(), Vec::new());
         let lateral = matches!(rel, Rel::Join { lateral: true, .. });
         walk::rel_children_mut(rel, &mut |e| exprs.push(e), &mut |r| inputs.push(r));
-        let before = self.correlated;
+        let before = self.lateral;
         for (at, input) in inputs.into_iter().enumerate() {
-            self.correlated = before || lateral && at == 1;
+            self.lateral = before || lateral && at == 1;
             // Below the top of one that locks comes the rest of that, then what it reads.
             self.relation(input, columns.is_some() && locking(input).is_some())?;
         }
-        self.correlated = before;
+        self.lateral = before;
         exprs.into_iter().try_for_each(|e| self.expression(e))?;
         if let (Some(columns), false) = (columns, own) {
-            self.refuse_correlated()?;
+            self.refuse_correlated(rel)?;
             let id = (self.new_id)();
             let scan = Rel::CteScan {
                 cte: id,
@@ -192,18 +200,22 @@ impl Hoist<'_> {
                 let locked = std::mem::replace(&mut **input, Rel::Unit);
                 **input = first_of(locked);
             }
-            let before = self.correlated;
-            self.correlated |= !outer.is_empty();
+            let before = self.outer.clone();
+            self.outer.extend(outer.iter());
             self.relation(query, false)?;
-            self.correlated = before;
+            self.outer = before;
         }
         let mut operands = Vec::new();
         walk::expr_children_mut(e, &mut |c| operands.push(c));
         operands.into_iter().try_for_each(|c| self.expression(c))
     }
 
-    fn refuse_correlated(&self) -> Result<()> {
-        match self.correlated {
+    fn is_correlated(&self, rel: &Rel) -> bool {
+        self.lateral || walk::used(rel).iter().any(|id| self.outer.contains(id))
+    }
+
+    fn refuse_correlated(&self, rel: &Rel) -> Result<()> {
+        match self.is_correlated(rel) {
             true => Err(SqlError::unsupported("FOR UPDATE in a correlated subquery")),
             false => Ok(()),
         }

@@ -341,6 +341,13 @@ fn first_output(rel: &Rel) -> Option<ColId> {
     outputs(rel).first().copied()
 }
 
+/// Columns that a relation refers to, its own and others'.
+pub(crate) fn used(rel: &Rel) -> HashSet<ColId> {
+    let mut used = HashSet::new();
+    used_by_rel(rel, &mut used);
+    used
+}
+
 fn used_by_rel(rel: &Rel, used: &mut HashSet<ColId>) {
     match rel {
         // Of an append each input gives what is used of its output; anything else compares whole rows.

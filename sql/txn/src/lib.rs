@@ -17,10 +17,10 @@
 //! - [`serial`]: what SERIALIZABLE adds.
 //! - [`lock`]: the lock table.
 //! - `prepared`: transactions that outlive their session; `outcome`, `idempotency`: what clients can learn of commits that they lost.
-//! - [`slot`]: [`SessionSlot`], what one session shares.
+//! - [`slot`]: [`SessionSlot`], what one session shares; `export`: snapshots that others may read.
 //! - [`tenure`]: what is in memory only while this server is consul.
 //!
-//! **Invariants.** A snapshot is at or below the applied CSN and at or above the garbage horizon. A writer holds the table's ROW EXCLUSIVE
+//! **Invariants.** A snapshot is at or below the applied CSN, and at or above the garbage horizon where anything is read at it. A writer holds the table's ROW EXCLUSIVE
 //! lock and the row's lock; locks are released after the writes are applied and the catalog is published, never before. Whatever changes
 //! who can find a row by a unique key holds that key's lock. Links neither DataFusion nor the driver.
 

@@ -272,3 +272,38 @@ fn activity_says_what_a_session_waits_for() {
     let ask = format!("SELECT state, query FROM pg_stat_activity WHERE pid = {process}");
     assert_eq!(holder.rows(&ask), [["idle in transaction", "SELECT 'again'"]]);
 }
+
+#[test]
+fn workers_of_a_queue_take_every_job_once() {
+    const JOBS: usize = 120;
+    let mut w = Wire::open(shared());
+    w.query("CREATE TABLE queue (id int PRIMARY KEY, tries int NOT NULL DEFAULT 0)");
+    w.query(&format!("INSERT INTO queue SELECT generate_series(1, {JOBS})"));
+    let take = "DELETE FROM queue WHERE id = (SELECT id FROM queue ORDER BY tries, id LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING id";
+    let give_back = "WITH one AS (SELECT id FROM queue ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED) UPDATE queue SET tries = tries + 1 FROM one WHERE queue.id = one.id";
+    let worker = || {
+        let (mut w, mut taken) = (Wire::open(shared()), Vec::new());
+        while one(&mut w, "SELECT count(*) FROM queue") != "0" {
+            w.rows(give_back);
+            w.query("BEGIN");
+            let rows = w.rows(take);
+            assert!(rows.len() <= 1);
+            // One in four fails, and somebody else takes its job.
+            let fails = taken.len() % 4 == 3 && taken.len() < JOBS / 8;
+            w.query(if fails { "ROLLBACK" } else { "COMMIT" });
+            if fails {
+                w.rows("SELECT pg_sleep(0.01)");
+                taken.push(0);
+            } else {
+                taken.extend(rows.iter().map(|row| row[0].parse::<usize>().unwrap()));
+            }
+        }
+        taken
+    };
+    let mut all: Vec<usize> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..4).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().flat_map(|w| w.join().unwrap()).filter(|id| *id != 0).collect()
+    });
+    all.sort_unstable();
+    assert_eq!(all, (1..=JOBS).collect::<Vec<_>>());
+}

@@ -159,9 +159,10 @@ impl LockPlan {
                 let Some(key) = key_at(source.row(), lock.row_key)? else { continue };
                 let (layout, key) = lock.target(&key)?;
                 match tx.lock_row(layout, key, lock.strength, lock.wait, Seen::Scanned).await? {
-                    Locked::Row(_) | Locked::Own(Some(_)) => {}
+                    Locked::Row(_) => {}
                     Locked::Changed => return Ok(None),
-                    Locked::Gone | Locked::Skipped | Locked::Own(None) => continue 'rows,
+                    // What the statement's own WITH has changed is not there for it.
+                    Locked::Gone | Locked::Skipped | Locked::Own(_) => continue 'rows,
                 }
             }
             if skip > 0 {

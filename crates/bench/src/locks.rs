@@ -65,9 +65,16 @@ async fn deadlock(peer: &Peer) -> Result<Duration> {
         return Err(format!("{}: a locked row was locked again: {done:?}", peer.name()).into());
     }
     let from = Instant::now();
-    let closes = std::pin::pin!(other.batch_execute("select from to_lock where id = 1 for update"));
-    match futures::future::select(waits, closes).await.factor_first().0 {
-        Err(error) if error.code() == Some(&SqlState::T_R_DEADLOCK_DETECTED) => Ok(from.elapsed()),
+    let closes = other.batch_execute("select from to_lock where id = 1 for update");
+    // One of the two is refused and lets go of its locks, so that the other comes to its end.
+    match futures::join!(timed(from, waits), timed(from, closes)) {
+        ((Err(error), took), (Ok(()), _)) | ((Ok(()), _), (Err(error), took)) if error.code() == Some(&SqlState::T_R_DEADLOCK_DETECTED) => {
+            Ok(took)
+        }
         ended => Err(format!("{}: a deadlock ended with {ended:?}", peer.name()).into()),
     }
+}
+
+async fn timed<T>(from: Instant, ended: impl Future<Output = T>) -> (T, Duration) {
+    (ended.await, from.elapsed())
 }

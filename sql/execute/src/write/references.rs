@@ -20,7 +20,7 @@ use curia_bind::BindContext;
 use curia_bind::inherit::columns_by_name;
 use curia_catalog::{Catalog, Constraint, ConstraintKind, ForeignKey, ForeignKeyAction, Oid, Table};
 use curia_parse::quote_identifier;
-use curia_txn::{Check, CheckKind, LockStrength, LockWait, Locked, Seen, TableLayout, TableLock, Transaction};
+use curia_txn::{Check, CheckKind, LockStrength, LockWait, Locked, Seen, TableLayout, Transaction};
 use curia_types::{Datum, PgType, Result, SqlError, SqlState, text_io};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -400,7 +400,7 @@ impl Settling<'_> {
                 .map(|c| way.from.row().decode(bytes, *c))
                 .collect::<Result<Vec<_>, _>>()
         };
-        let values = tx.newest().read(way.from.storage(), row_key, decode)?;
+        let values = tx.view_of_now().read(way.from.storage(), row_key, decode)?;
         // Gone again: so is what it refers to.
         let Some(values) = values.transpose()? else { return Ok(()) };
         let places: Vec<usize> = (0..columns.len()).collect();
@@ -412,13 +412,17 @@ impl Settling<'_> {
         } else {
             let found = match &way.to {
                 Some(to) => {
-                    tx.lock_tables(&[(side.other.oid, TableLock::RowShare)]).await?;
                     let (key, mut bytes) = (way.order.iter().map(|at| values[*at].clone()), Vec::with_capacity(16));
                     to.encode_row_key_prefix(&key.collect::<Vec<_>>(), &mut bytes)?;
-                    let locked = tx
-                        .lock_row(to, &bytes, LockStrength::KeyShare, LockWait::Block, Seen::Newest)
-                        .await?;
-                    matches!(locked, Locked::Row(_) | Locked::Own(Some(_)))
+                    // Who makes such a row just now is not waited for.
+                    match tx.view_of_now().read(to.storage(), &bytes, Bytes::copy_from_slice)? {
+                        Some(read) => {
+                            let how = (LockWait::Block, Seen::Newest);
+                            let locked = tx.lock_row_read(to, &bytes, LockStrength::KeyShare, how, Some(read)).await?;
+                            matches!(locked, Locked::Row(_) | Locked::Own(Some(_)))
+                        }
+                        None => false,
+                    }
                 }
                 None => self.finds(tx, side, Query::Referenced, &values).await?,
             };

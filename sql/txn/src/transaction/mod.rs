@@ -349,15 +349,16 @@ impl Transaction {
         self.owned_view(self.db.replication.applied(), u64::MAX, Csn(u64::MAX))
     }
 
-    /// The same for use on this thread while the statement runs.
-    pub fn newest(&self) -> View<'_> {
-        if let Some(reads) = self.reads() {
-            reads.note_newest();
-        }
+    /// What a statement that began now would read, for use on this thread while the running one's snapshot is held.
+    pub fn view_of_now(&self) -> View<'_> {
+        let csn = match self.options.isolation {
+            Isolation::ReadCommitted => self.db.replication.applied(),
+            _ => self.snapshot_or_applied(),
+        };
         View {
-            csn: self.db.replication.applied(),
+            csn,
             own: self.buffer.as_ref().map(|b| (b, u64::MAX)),
-            until: Csn(u64::MAX),
+            until: csn,
             ..self.view()
         }
     }

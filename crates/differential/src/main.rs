@@ -6,8 +6,9 @@
 //!     regress DIR [NAME...]      PostgreSQL's regression tests (a folder with sql and data): a table by file
 //!     isolation DIR [NAME...] --tester PATH
 //!                                PostgreSQL's isolation specs, by its isolationtester: a table by spec and permutation
-//!     random [--seed N] [--statements N]
-//!                                a random stream of statements, from functions and operators that both have
+//!     random [--seed N] [--statements N] [--form scripts]
+//!                                a random stream of statements: expressions of functions and operators that both have, or
+//!                                transactions of definitions, changes and savepoints
 //! ```
 //!
 //! The role `curia` is made on PostgreSQL if there is none, a superuser as on Curia; databases that are made are dropped again.
@@ -86,6 +87,9 @@ enum What {
         /// How many.
         #[arg(long, default_value = "1000")]
         statements: u64,
+        /// What is drawn.
+        #[arg(long, default_value = "expressions")]
+        form: random::Form,
         /// How much has to agree.
         #[arg(long, default_value = "exact")]
         level: Level,
@@ -160,11 +164,16 @@ fn run(options: &Options) -> Result<bool> {
             println!("{statements} statements, {differences} differ");
             Ok(differences == 0)
         }
-        What::Random { seed, statements, level } => {
+        What::Random {
+            seed,
+            statements,
+            form,
+            level,
+        } => {
             let mut expected = Place::open(&against[0].0, &against[0].1, &start)?;
             let mut actual = Place::open(&against[1].0, &against[1].1, &start)?;
             let mut causes = Causes::default();
-            let differ = random::run(*seed, *statements, *level, [&mut expected, &mut actual], &mut causes)?;
+            let differ = random::run(*form, *seed, *statements, *level, [&mut expected, &mut actual], &mut causes)?;
             match &options.causes {
                 Some(path) => causes.write(&mut std::fs::File::create(path)?)?,
                 None => causes.write(&mut std::io::stdout())?,

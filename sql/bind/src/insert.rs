@@ -684,7 +684,6 @@ impl Binder<'_> {
             crate::imply::conjuncts(&without_position(bound), &mut given);
         }
         let computed = self.computed_indexes(table, &row)?;
-        let mut deferrable = false;
         let mut found = Vec::new();
         for (position, index) in table.indexes.iter().enumerate().filter(|(_, i)| i.unique && !i.incomplete) {
             let form = computed.iter().find(|c| c.position == position);
@@ -693,17 +692,12 @@ impl Binder<'_> {
             let same_expressions = keys.iter().all(|k| expressions.contains(k)) && expressions.iter().all(|e| keys.contains(&e));
             let predicate = form.and_then(|f| f.predicate.as_ref());
             if same_columns && same_expressions && predicate.is_none_or(|p| crate::imply::implies(&given, p)) {
-                if index.deferrable {
-                    deferrable = true;
-                } else {
-                    found.push(index.oid);
-                }
+                found.push(index.oid); // a deferrable one fails when a row comes to it
             }
         }
-        match (found.is_empty(), deferrable) {
-            (false, _) => Ok(found),
-            (true, true) => Err(deferrable_arbiter()),
-            (true, false) => Err(SqlError::new(
+        match found.is_empty() {
+            false => Ok(found),
+            true => Err(SqlError::new(
                 SqlState::INVALID_COLUMN_REFERENCE,
                 "there is no unique or exclusion constraint matching the ON CONFLICT specification",
             )),

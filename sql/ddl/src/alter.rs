@@ -149,7 +149,7 @@ impl Ddl<'_> {
                 if table.columns[i].generated {
                     return Err(is_generated(&table, i));
                 }
-                table.columns[i].default = Some(self.default_text(expr, &name.name, table.columns[i].ty)?);
+                table.columns[i].default = self.column_default(expr, &name.name, table.columns[i].ty)?;
             }
             Action::DropDefault(name) => {
                 let i = find_column(&table, name)?;
@@ -600,7 +600,7 @@ impl Ddl<'_> {
         if table.indexes.iter().any(|x| x.columns().any(|c| c == i)) {
             self.check_orderable(new)?;
         }
-        let shown = type_info::format_type(new.oid, new.typmod);
+        let named = type_info::format_type(new.oid, -1);
         // Length and precision are applied as by assignment when the rows are written: what does not fit is refused, not cut.
         let plain = if new.oid == oid::BPCHAR {
             "bpchar".to_owned()
@@ -615,7 +615,7 @@ impl Ddl<'_> {
                         SqlError::new(
                             SqlState::DATATYPE_MISMATCH,
                             format!(
-                                "result of USING clause for column \"{}\" cannot be cast automatically to type {shown}",
+                                "result of USING clause for column \"{}\" cannot be cast automatically to type {named}",
                                 name.name
                             ),
                         )
@@ -630,9 +630,12 @@ impl Ddl<'_> {
                 if !curia_bind::ddl::assignable(old, new) {
                     return Err(SqlError::new(
                         SqlState::DATATYPE_MISMATCH,
-                        format!("column \"{}\" cannot be cast automatically to type {shown}", name.name),
+                        format!("column \"{}\" cannot be cast automatically to type {named}", name.name),
                     )
-                    .hint(format!("You might need to specify \"USING {quoted}::{shown}\".")));
+                    .hint(format!(
+                        "You might need to specify \"USING {quoted}::{}\".",
+                        type_info::format_type(new.oid, new.typmod)
+                    )));
                 }
                 format!("CAST({quoted} AS {plain})")
             }
@@ -643,7 +646,7 @@ impl Ddl<'_> {
         {
             return Err(SqlError::new(
                 SqlState::DATATYPE_MISMATCH,
-                format!("default for column \"{}\" cannot be cast automatically to type {shown}", name.name),
+                format!("default for column \"{}\" cannot be cast automatically to type {named}", name.name),
             ));
         }
         let list: Vec<String> = table

@@ -91,7 +91,7 @@ impl Ddl<'_> {
                     if generated {
                         return Err(both(("default", "generation expression"), &name, table, c.pos));
                     }
-                    default = Some(self.default_text(expr, &name, ty)?);
+                    default = Some(self.column_default(expr, &name, ty)?);
                 }
                 ColumnConstraintKind::Identity { always, options } => {
                     if identity.is_some() {
@@ -140,7 +140,7 @@ impl Ddl<'_> {
             name,
             ty,
             not_null: null == Some(false),
-            default,
+            default: default.flatten(),
             generated,
             missing: None,
             identity,

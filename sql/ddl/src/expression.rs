@@ -2,7 +2,7 @@
 
 use crate::Ddl;
 use curia_catalog::{Oid, Table};
-use curia_parse::ast::{Expr, TypeName};
+use curia_parse::ast::{Expr, ExprKind, Literal, TypeName};
 use curia_types::geometry::is_geometric;
 use curia_types::{PgType, Result, SqlError, SqlState, oid, type_info};
 
@@ -21,6 +21,15 @@ impl Ddl<'_> {
             column,
             ty,
         ))
+    }
+
+    /// The same to be kept. NULL is no default at all where nothing remains to be computed: of a domain, which may have another, and of a type of
+    /// some length PostgreSQL keeps it.
+    pub(crate) fn column_default(&self, expr: &Expr, column: &str, ty: PgType) -> Result<Option<String>> {
+        let text = self.default_text(expr, column, ty)?;
+        let is_domain = self.catalog().types.get(&ty.oid).is_some_and(|t| t.domain().is_some());
+        let is_nothing = !is_domain && (ty.typmod < 0 || ty.oid == oid::INTERVAL) && matches!(expr.kind, ExprKind::Literal(Literal::Null));
+        Ok((!is_nothing).then_some(text))
     }
 
     /// A CHECK expression's text over the table, and the columns (indexes into `Table::columns`) it mentions.

@@ -227,7 +227,7 @@ impl Ddl<'_> {
 
 /// 42804: columns that cannot be compared.
 pub(crate) fn incompatible(name: &str, from: &Column, to: &Column) -> SqlError {
-    let shown = |ty: PgType| type_info::format_type(ty.oid, ty.typmod);
+    let shown = |ty: PgType| type_info::format_type(ty.oid, -1);
     SqlError::new(
         SqlState::DATATYPE_MISMATCH,
         format!("foreign key constraint \"{name}\" cannot be implemented"),

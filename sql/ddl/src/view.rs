@@ -152,7 +152,7 @@ impl Ddl<'_> {
                 }
                 Action::SetDefault(name, expr) => {
                     let i = find_view_column(&view, &name.name).ok_or_else(|| no_column(&name.name, &view.name))?;
-                    view.columns[i].default = Some(self.default_text(expr, &name.name, view.columns[i].ty)?);
+                    view.columns[i].default = self.column_default(expr, &name.name, view.columns[i].ty)?;
                 }
                 Action::DropDefault(name) => {
                     let i = find_view_column(&view, &name.name).ok_or_else(|| no_column(&name.name, &view.name))?;

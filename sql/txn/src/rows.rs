@@ -232,6 +232,10 @@ impl Transaction {
         let mut key = Vec::new();
         let full = layout.full(row)?;
         for index in layout.indexes().iter().filter(|i| i.unique() && judges(i.oid())) {
+            if index.deferrable() {
+                let name = &layout.table().indexes[index.position()].name;
+                return Err(violation::deferrable_arbiter(layout, name));
+            }
             key.clear();
             if index.encode_entry(&full, &[], &mut key)? != Entry::Unique {
                 continue; // NULLs never conflict, nor do rows that a partial index leaves out

@@ -19,6 +19,16 @@ pub fn duplicate_key(layout: &TableLayout, index: &Index, row: &[Datum], io: &Io
     .constraint(&index.name)
 }
 
+/// 55000: a row came to a unique constraint that may be broken for a while.
+pub fn deferrable_arbiter(layout: &TableLayout, constraint: &str) -> SqlError {
+    SqlError::new(
+        SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+        "ON CONFLICT does not support deferrable unique constraints/exclusion constraints as arbiters",
+    )
+    .table(layout.schema_name(), &layout.table().name)
+    .constraint(constraint)
+}
+
 /// 23505 while an index is built: `could not create unique index "t_a_idx"`.
 pub fn duplicated_key(layout: &TableLayout, index: &Index, row: &[Datum], io: &IoContext) -> SqlError {
     SqlError::new(

@@ -5,6 +5,7 @@
 
 mod expression;
 mod registry;
+mod scripts;
 mod statement;
 mod values;
 
@@ -14,9 +15,11 @@ use crate::place::Place;
 use crate::player::{Played, Side};
 use crate::script::{Variables, outer_words};
 use crate::{Result, report};
+use clap::ValueEnum;
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 use registry::Registry;
+use scripts::Scripts;
 use statement::{Statement, Statements};
 use std::collections::BTreeMap;
 
@@ -26,28 +29,90 @@ pub type Random = ChaCha12Rng;
 /// Differences of one cause that are shown.
 const SHOWN: usize = 3;
 
+/// Statements of one script, all on what the ones before left.
+const SCRIPT: u64 = 200;
+
 /// Clears what statements made, where it may differ.
 const CLEAR: &str = "ROLLBACK; DROP SCHEMA IF EXISTS public CASCADE; CREATE SCHEMA public";
 
+/// What is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// Mostly expressions, over what both servers have.
+    Expressions,
+    /// Transactions of definitions, changes and savepoints.
+    Scripts,
+}
+
+/// Statements one after the other.
+enum Draws<'a> {
+    Expressions(&'a Registry, Statements<'a>),
+    Scripts(Box<Scripts>),
+}
+
+impl<'a> Draws<'a> {
+    fn new(form: Form, registry: &'a Registry) -> Draws<'a> {
+        match form {
+            Form::Expressions => Draws::Expressions(registry, Statements::new(registry)),
+            Form::Scripts => Draws::Scripts(Box::default()),
+        }
+    }
+
+    /// Nothing is there any more.
+    fn clear(&mut self) {
+        match self {
+            Draws::Expressions(registry, statements) => *statements = Statements::new(registry),
+            Draws::Scripts(scripts) => *scripts = Box::default(),
+        }
+    }
+
+    fn draw(&mut self, random: &mut Random) -> Statement {
+        match self {
+            Draws::Expressions(_, statements) => statements.draw(random),
+            Draws::Scripts(scripts) => scripts.draw(random),
+        }
+    }
+
+    fn learn(&mut self, failed: bool) {
+        if let Draws::Scripts(scripts) = self {
+            scripts.learn(failed);
+        }
+    }
+
+    fn in_transaction(&self) -> bool {
+        match self {
+            Draws::Expressions(_, statements) => statements.in_transaction(),
+            Draws::Scripts(scripts) => scripts.in_transaction(),
+        }
+    }
+}
+
 /// Plays `count` statements; gives how many differ.
-pub fn run(seed: u64, count: u64, level: Level, [expected, actual]: [&mut Place; 2], causes: &mut Causes) -> Result<u64> {
+pub fn run(form: Form, seed: u64, count: u64, level: Level, [expected, actual]: [&mut Place; 2], causes: &mut Causes) -> Result<u64> {
     let [mut expected, mut actual] = [Side::new(expected, Variables::new()), Side::new(actual, Variables::new())];
     let registry = Registry::read(&mut expected, &mut actual)?;
     println!("seed {seed}: {} functions, operators, casts and aggregates", registry.count());
     let mut sides = Sides { expected, actual, level };
     let mut random = Random::seed_from_u64(seed);
-    let mut statements = Statements::new(&registry);
+    let mut statements = Draws::new(form, &registry);
     let mut differ = 0;
     let mut shown: BTreeMap<String, usize> = BTreeMap::new();
     for number in 1..=count {
         let statement = statements.draw(&mut random);
         let (mut played, found) = sides.play(&statement.sql())?;
-        let Some(mut found) = found else { continue };
+        statements.learn(played.expected.error().is_some());
+        let Some(mut found) = found else {
+            if form == Form::Scripts && number % SCRIPT == 0 {
+                sides.play(CLEAR)?;
+                statements.clear();
+            }
+            continue;
+        };
         let is_change = statement.expressions.is_empty();
         if sides.failed_by_planning(&played)? {
             if is_change || statements.in_transaction() {
                 sides.play(CLEAR)?;
-                statements = Statements::new(&registry);
+                statements.clear();
             }
             continue;
         }
@@ -60,7 +125,7 @@ pub fn run(seed: u64, count: u64, level: Level, [expected, actual]: [&mut Place;
         }
         if is_change || statements.in_transaction() {
             sides.play(CLEAR)?;
-            statements = Statements::new(&registry);
+            statements.clear();
         }
         played.line = usize::try_from(number)?;
         let times = shown.entry(causes.add("random", &played, &found)).or_default();

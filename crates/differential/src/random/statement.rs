@@ -37,7 +37,8 @@ impl Statement {
     }
 }
 
-fn plain(sql: String) -> Statement {
+/// One without expressions that may stand alone.
+pub fn plain(sql: String) -> Statement {
     Statement {
         head: sql,
         expressions: Vec::new(),

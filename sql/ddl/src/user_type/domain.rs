@@ -65,11 +65,7 @@ impl Ddl<'_> {
 
     fn domain_default(&self, expr: Option<&Expr>, name: &str, domain: &Domain) -> Result<Option<String>> {
         let Some(expr) = expr else { return Ok(None) };
-        // NULL is no default at all.
-        if matches!(expr.kind, curia_parse::ast::ExprKind::Literal(curia_parse::ast::Literal::Null)) {
-            return Ok(None);
-        }
-        self.default_text(expr, name, domain.base).map(Some)
+        self.column_default(expr, name, domain.base)
     }
 
     fn add_check(&mut self, domain: &mut Domain, of: &str, name: Option<&Ident>, expr: &Expr) -> Result<()> {

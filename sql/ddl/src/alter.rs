@@ -499,6 +499,12 @@ impl Ddl<'_> {
             Box::pin(self.drop_column(table, false, &name, cascade, By::Parent)).await?;
             table = (*self.table(oid)?).clone();
         }
+        // A foreign key of the column goes with it, also one that refers to the column's own key.
+        let is_own = |c: &Constraint| matches!(&c.kind, ConstraintKind::ForeignKey(key) if key.columns.contains(&i));
+        if table.constraints.iter().any(is_own) {
+            table.constraints.retain(|c| !is_own(c));
+            self.change(Change::put(table.clone()))?;
+        }
         self.drop_users_of(&table, i, cascade).await?;
         table = (*self.table(oid)?).clone();
         if table.row_key.contains(&i) {
@@ -531,7 +537,7 @@ impl Ddl<'_> {
             let goes = match &c.kind {
                 ConstraintKind::Unique { index, .. } => doomed.contains(index),
                 ConstraintKind::Check { expression } => curia_bind::ddl::check_columns(&self.catalog(), expression, &table)?.contains(&i),
-                ConstraintKind::ForeignKey(key) => key.columns.contains(&i),
+                ConstraintKind::ForeignKey(_) => false,
             };
             if !goes {
                 kept.push(c);

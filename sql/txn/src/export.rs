@@ -43,6 +43,11 @@ impl SessionSlot {
         self.exports.any.load(Ordering::Acquire)
     }
 
+    /// Whether another transaction may come to read what was committed up to `csn` at most.
+    pub(crate) fn exports_snapshot_of(&self, csn: Csn) -> bool {
+        self.has_exported() && self.exports.list.lock().iter().any(|exported| exported.snapshot <= csn)
+    }
+
     /// The transaction has ended: nobody imports from it any more.
     pub(crate) fn end_exports(&self) {
         if self.has_exported() {

@@ -142,9 +142,9 @@ impl SessionSlot {
         }
     }
 
-    /// Whether the transaction reads, to its end, what was committed up to `csn` at most.
+    /// Whether the transaction reads, to its end, what was committed up to `csn` at most, or lets another one do so.
     pub(crate) fn keeps_snapshot_of(&self, csn: Csn) -> bool {
-        self.kept.load(Ordering::SeqCst) <= csn.0
+        self.kept.load(Ordering::SeqCst) <= csn.0 || self.exports_snapshot_of(csn)
     }
 
     /// Makes a CSN of the past the snapshot; the caller looks at the horizon afterwards.

@@ -62,7 +62,7 @@ impl<'a> Draws<'a> {
     fn clear(&mut self) {
         match self {
             Draws::Expressions(registry, statements) => *statements = Statements::new(registry),
-            Draws::Scripts(scripts) => *scripts = Box::default(),
+            Draws::Scripts(scripts) => **scripts = Scripts::default(),
         }
     }
 

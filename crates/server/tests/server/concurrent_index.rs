@@ -178,6 +178,23 @@ async fn it_waits_for_those_who_write_and_keeps_nobody_else_waiting() {
     assert_eq!(text(&client, "SELECT count(*) FROM t WHERE a = -1").await, "3");
     assert_eq!(text(&client, "SELECT count(*) FROM t WHERE a = 8").await, "0");
 
+    // A snapshot may be old that nobody reads yet.
+    writer.batch_execute("DROP INDEX i").await.unwrap();
+    writer.batch_execute("BEGIN").await.unwrap();
+    let exported = text(&writer, "SELECT pg_export_snapshot()").await;
+    let building = tokio::spawn({
+        let builder = connect(&server).await;
+        async move { builder.batch_execute("CREATE INDEX CONCURRENTLY i ON t (a)").await }
+    });
+    until(&client, PHASE, "waiting for old snapshots").await;
+    let import = format!("BEGIN ISOLATION LEVEL REPEATABLE READ; SET TRANSACTION SNAPSHOT '{exported}'; SELECT 1");
+    reader.batch_execute(&import).await.unwrap();
+    writer.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(text(&reader, "SELECT count(*) FROM t WHERE a = -1").await, "3");
+    assert_eq!(text(&client, VALID).await, "f");
+    reader.batch_execute("COMMIT").await.unwrap();
+    building.await.unwrap().unwrap();
+
     // Who is waited for and waits for the table itself would wait for ever.
     writer.batch_execute("BEGIN; UPDATE t SET a = -2 WHERE id = 7").await.unwrap();
     let building = tokio::spawn({

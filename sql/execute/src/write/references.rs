@@ -361,12 +361,14 @@ impl Settling<'_> {
             key,
         };
         // Since the statement began the other table may have got an index that is to be kept, or lost a column.
-        let query = match &check.kind {
-            CheckKind::Referenced { new, .. } => query_of(action(key, new.is_none()), new.is_none()),
-            _ => Query::Referenced,
-        };
-        let plan = self.plan(&side, query).await?;
-        tx.lock_tables(plan.tables()).await?;
+        match &check.kind {
+            CheckKind::Referenced { new, .. } => {
+                let query = query_of(action(key, new.is_none()), new.is_none());
+                tx.lock_tables(self.plan(&side, query).await?.tables()).await?;
+            }
+            _ if self.way(&catalog, &side)?.to.is_some() => tx.lock_tables(&[(other.oid, TableLock::RowShare)]).await?,
+            _ => tx.lock_tables(self.plan(&side, Query::Referenced).await?.tables()).await?,
+        }
         let now = tx.catalog();
         if now.version != catalog.version {
             self.catalog = now;

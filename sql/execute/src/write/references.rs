@@ -20,7 +20,7 @@ use curia_bind::BindContext;
 use curia_bind::inherit::columns_by_name;
 use curia_catalog::{Catalog, Constraint, ConstraintKind, ForeignKey, ForeignKeyAction, Oid, Table};
 use curia_parse::quote_identifier;
-use curia_txn::{Check, CheckKind, LockStrength, LockWait, Locked, Seen, TableLayout, Transaction};
+use curia_txn::{Check, CheckKind, LockStrength, LockWait, Locked, Seen, TableLayout, TableLock, Transaction};
 use curia_types::{Datum, PgType, Result, SqlError, SqlState, text_io};
 use parking_lot::Mutex;
 use std::collections::HashMap;

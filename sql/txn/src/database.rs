@@ -379,7 +379,7 @@ impl Database {
         self.limits.max_snapshot_age
     }
 
-    /// For how long the oldest snapshot in use has not been the newest state: since the commit after it.
+    /// For how long the oldest snapshot in use has not been the newest state: since the commit after it, or as far back as is known.
     ///
     /// # Errors
     /// Those of the disk.
@@ -389,7 +389,7 @@ impl Database {
             Some(oldest) => self
                 .replication
                 .state()
-                .commit_timestamp(oldest.next())?
+                .commit_timestamp(oldest.next().max(self.horizon()))?
                 .filter(|(csn, _)| *csn > oldest),
             None => None,
         };

@@ -326,6 +326,7 @@ async fn a_snapshot_that_is_too_old_is_refused_once_collection_has_gone_past_it(
     assert_eq!(old.lock_tables(&[]).await.unwrap_err().code(), too_old);
     assert_eq!(get(&new, &t, 1).unwrap().1, 1);
     assert_eq!(cluster.db.horizon(), new.snapshot().unwrap());
+    assert!(!cluster.db.snapshot_age().unwrap().is_zero(), "it is in use still");
 }
 
 #[tokio::test]

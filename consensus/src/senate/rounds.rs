@@ -31,9 +31,23 @@ pub(crate) struct Rounds {
     sent: VecDeque<(u64, Duration)>,
     /// Few servers; those that never answered are not in it.
     echoes: Vec<Echo>,
-    /// Servers for which something waited to leave, whether it still did at the last look, and the round of the look.
-    held_up: Vec<(ServerId, bool, u64)>,
+    /// Few servers, for which something waited to leave.
+    held_up: Vec<HeldUp>,
 }
+
+#[derive(Clone, Copy, Debug)]
+struct HeldUp {
+    server: ServerId,
+    /// At the last look.
+    waits: bool,
+    /// The last one that may have overtaken what waited.
+    round: u64,
+    /// In a row at which something waited.
+    looks: u32,
+}
+
+/// After so many looks in a row what waits counts as lost once: something else may have been.
+const LOOKS_MAX: u32 = 100;
 
 #[derive(Clone, Copy, Debug)]
 struct Echo {
@@ -106,21 +120,35 @@ impl Rounds {
 
     /// Whether something waits to leave for a server now, while rounds without entries overtake it.
     pub(crate) fn note_waiting(&mut self, server: ServerId, waits: bool) {
-        let before = self.held_up.iter().position(|(other, ..)| *other == server);
-        match before.map(|at| &mut self.held_up[at]) {
-            // What left between the two looks may have been overtaken too.
-            Some((_, waited, round)) if waits || *waited => (*waited, *round) = (waits, self.current),
-            Some(_) => {}
-            None if waits => self.held_up.push((server, true, self.current)),
-            None => {}
+        let round = self.current;
+        let held_up = match self.held_up.iter_mut().find(|held_up| held_up.server == server) {
+            Some(held_up) => held_up,
+            None if !waits => return,
+            None => {
+                let looks = 0;
+                self.held_up.push(HeldUp {
+                    server,
+                    waits,
+                    round,
+                    looks,
+                });
+                return;
+            }
+        };
+        held_up.looks = if waits { held_up.looks + 1 } else { 0 };
+        if held_up.looks > LOOKS_MAX {
+            (held_up.looks, held_up.round) = (0, 0);
+        } else if waits || held_up.waits {
+            held_up.round = round; // what left between the two looks may have been overtaken too
         }
+        held_up.waits = waits;
     }
 
     /// What left with this round or earlier has reached this server, or never will.
     pub(crate) fn passed(&self, server: ServerId) -> u64 {
-        let held_up = self.held_up.iter().find(|(other, ..)| *other == server);
+        let held_up = self.held_up.iter().find(|held_up| held_up.server == server);
         let heard_of = self.heard_of(server);
-        if held_up.is_some_and(|(.., round)| heard_of <= *round) {
+        if held_up.is_some_and(|held_up| heard_of <= held_up.round) {
             0
         } else {
             heard_of
@@ -150,7 +178,7 @@ mod tests {
     #[test]
     fn a_round_that_overtook_what_waits_tells_nothing_of_it() {
         let (mut rounds, server) = (Rounds::default(), ServerId(2));
-        let mut heard = |rounds: &mut Rounds| {
+        let heard = |rounds: &mut Rounds| {
             let round = rounds.begin(Duration::ZERO);
             assert!(rounds.echoed(server, round));
             rounds.passed(server)
@@ -163,6 +191,11 @@ mod tests {
         assert_eq!(rounds.passed(server), 0, "round 2 may have left before the rest did");
         rounds.note_waiting(server, false);
         assert_eq!(heard(&mut rounds), 3);
+        let given_up = (0..1000).filter(|_| {
+            rounds.note_waiting(server, true);
+            rounds.passed(server) > 0
+        });
+        assert_eq!(given_up.count(), 1000 / (LOOKS_MAX as usize + 1));
     }
 
     #[test]

@@ -298,7 +298,9 @@ impl Transaction {
                 after.clear();
                 let was = index.encode_entry(&old, row_key, &mut before)?;
                 let is = index.encode_entry(&full, &new_key, &mut after)?;
-                if before != after || was != is {
+                // While an index is being filled, an entry at this key may be another row's, with which this one collides.
+                let unsure = moves && is == Entry::Unique && index.incomplete();
+                if before != after || was != is || unsure {
                     self.remove_entry(layout, index, was, &before, row_key).await?;
                     self.insert_entry(layout, index, &full, &new_key).await?;
                 } else if moves && is != Entry::None {

@@ -210,6 +210,37 @@ async fn it_waits_for_those_who_write_and_keeps_nobody_else_waiting() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_whose_key_moves_meanwhile_takes_nobodys_entry() {
+    let house = House::new();
+    let server = house.start();
+    let (client, holder) = (connect(&server).await, connect(&server).await);
+    client
+        .batch_execute("CREATE TABLE t (id int PRIMARY KEY, a int); INSERT INTO t SELECT n, n % 5990 FROM generate_series(1, 6000) n")
+        .await
+        .unwrap();
+    holder
+        .batch_execute("BEGIN; SELECT * FROM t WHERE id = 5000 FOR UPDATE")
+        .await
+        .unwrap();
+    let building = tokio::spawn({
+        let builder = connect(&server).await;
+        async move { builder.batch_execute("CREATE UNIQUE INDEX CONCURRENTLY i ON t (a)").await }
+    });
+    until(&client, "SELECT tuples_done > 1000 FROM pg_stat_progress_create_index", "t").await;
+    // The entry of 5 is there and is that of row 5.
+    let moves = client.batch_execute("UPDATE t SET id = 7000 WHERE id = 5995").await;
+    assert_eq!(state(&moves.unwrap_err()), "23505");
+    client.batch_execute("UPDATE t SET id = 7000 WHERE id = 4").await.unwrap();
+    holder.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(state(&building.await.unwrap().unwrap_err()), "23505");
+    assert_eq!(text(&client, VALID).await, "f");
+    client.batch_execute("DELETE FROM t WHERE id BETWEEN 5990 AND 6000").await.unwrap();
+    client.batch_execute("REINDEX INDEX CONCURRENTLY i").await.unwrap();
+    assert_eq!(text(&client, VALID).await, "t");
+    assert_eq!(text(&client, "SELECT id FROM t WHERE a = 4").await, "7000");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_index_that_is_not_finished_is_invalid_until_it_is_reindexed_or_dropped() {
     let house = House::new();
     let server = house.start();

@@ -161,6 +161,8 @@ impl Transaction {
                     return Ok(Locked::Changed);
                 }
                 (Isolation::ReadCommitted, Seen::Newest) => {}
+                // The key is what a reference is to, and that is still there.
+                (_, Seen::Newest) if strength == LockStrength::KeyShare && row.is_some() && existed()? => {}
                 _ if existed()? => return Err(concurrent(if row.is_some() { "update" } else { "delete" })),
                 _ => return Ok(Locked::Gone), // appeared after the snapshot
             }

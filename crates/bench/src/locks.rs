@@ -24,7 +24,7 @@ pub async fn measure(peers: &Peers, setting: &Setting) -> Result<Table> {
         "all of them released".into(),
         "a deadlock of two found".into(),
     ]
-    .map(|what| Row::new(what));
+    .map(Row::new);
     for round in 0..setting.rounds {
         for peer in peers.in_turn(round) {
             for _ in 0..TIMES {

@@ -2,7 +2,7 @@
 //! one.
 //!
 //! Rows come in the order of the row key or of an index, whichever finds them. What the filter holds equal to one value has no part in the
-//! order. Without a LIMIT and without anything held equal the rows may be the whole table, which DataFusion reads and sorts faster.
+//! order. Without a LIMIT, and without anything held equal or with more to filter, the rows read may be many, which are for the pool.
 
 use crate::access::{self, Bound};
 use crate::walk;
@@ -81,7 +81,8 @@ fn order_of(input: &Rel, keys: &[SortKey], limited: bool) -> Option<(ColId, Dire
     let path = access::choose(scan, &terms);
     let equal = path.as_ref().map_or(&[][..], |p| &p.equal);
     let is_one = |at: usize| matches!(equal.get(at), Some(Bound::Equal(_)));
-    if !limited && !is_one(0) {
+    let rows_given = path.as_ref().is_some_and(|p| p.residual.is_empty());
+    if !limited && !(is_one(0) && rows_given) {
         return None;
     }
     // Column, whether it descends, and whether its NULLs come first.

@@ -12,7 +12,7 @@
 //! functions, LATERAL, recursion) runs as row operators.
 //!
 //! Most statements that row operators run on the pool, as nobody knows how much they read, read little: they are tried on the session's
-//! thread first, and begin once more on the pool where it takes more than a few rows to come to the first result ([`Trial`]).
+//! thread first, and begin once more on the pool where that takes more than a few rows ([`Trial`]).
 
 use crate::analytic::Analytic;
 use crate::cost::{self, Choice};
@@ -23,8 +23,9 @@ use crate::flatten::flatten;
 use crate::ordered;
 use crate::registry;
 use crate::rewrite;
-use crate::rows::{Compiler, Cursor, Op, Row, describe, positions};
+use crate::rows::{Compiler, Op, Row, describe, positions};
 use crate::source::{Inner, RowSource};
+use crate::spill::{Kept, Spool};
 use crate::walk;
 use crate::write::{ChangePlan, Due, InsertPlan, LockPlan, MergePlan, Pass, Staged, changed_tables, settle};
 use curia_bind::ir::*;
@@ -131,12 +132,15 @@ impl Trial {
         pause == 0
     }
 
-    /// The first row and the cursor after it; `None` where it is not to be had soon.
-    fn run(&self, op: &Arc<Op>, exec: &Arc<Exec>) -> Option<Result<(Option<Row>, Box<dyn Cursor>)>> {
+    /// All rows; `None` where they are too many, or hard to find.
+    fn run(&self, op: &Arc<Op>, positions: &[usize], exec: &Arc<Exec>) -> Option<Result<Kept>> {
         let env = Env { exec, frame: &[] };
         let done = exec.within(TRIAL_ROWS, || {
-            let mut cursor = op.clone().open(env)?;
-            Ok((cursor.next(env)?, cursor))
+            let (mut cursor, mut rows) = (op.clone().open(env)?, Spool::new(&exec.room));
+            while let Some(row) = cursor.next(env)? {
+                rows.push(positions.iter().map(|p| row[*p].clone()).collect())?;
+            }
+            rows.finish()
         });
         if done.is_none() {
             self.pause.store(TRIAL_PAUSE, Ordering::Relaxed);
@@ -278,22 +282,11 @@ impl Source {
         if let Some(applied) = applied {
             (op, positions) = (&applied.op, &applied.positions);
         }
-        let in_place = |exec, first, cursor| {
-            let positions = positions.clone();
-            let inner = Inner::Cursor {
-                exec,
-                cursor,
-                first,
-                positions,
-            };
-            RowSource::new(columns.clone(), inner)
-        };
         if choice == Choice::Pool
             && let Some(trial) = self.trial.as_ref().filter(|trial| trial.is_due())
         {
-            if let Some(done) = trial.run(op, &exec) {
-                let (first, cursor) = done?;
-                return Ok(in_place(exec, Some(first), cursor));
+            if let Some(rows) = trial.run(op, positions, &exec) {
+                return Ok(RowSource::kept(columns, exec, &rows?));
             }
             exec = Arc::new(exec.branch());
         }
@@ -305,7 +298,8 @@ impl Source {
             },
             (Choice::InPlace, _) => {
                 let cursor = op.clone().open(Env { exec: &exec, frame: &[] })?;
-                return Ok(in_place(exec, None, cursor));
+                let positions = positions.clone();
+                return Ok(RowSource::new(columns, Inner::Cursor { exec, cursor, positions }));
             }
             _ => {
                 let (to, from) = mpsc::channel(CHANNEL);

@@ -41,11 +41,10 @@ impl Drop for RowSource {
 }
 
 pub(crate) enum Inner {
-    /// Computed where it is read. `positions`: the result's columns among the cursor's; `first`: what it gave already, the end too.
+    /// Computed where it is read. `positions`: the result's columns among the cursor's.
     Cursor {
         exec: Arc<Exec>,
         cursor: Box<dyn Cursor>,
-        first: Option<Option<Row>>,
         positions: Vec<usize>,
     },
     /// Rows from the analytics pool.
@@ -83,16 +82,7 @@ impl RowSource {
     pub(crate) fn kept(columns: Arc<[OutputColumn]>, exec: Arc<Exec>, rows: &Kept) -> RowSource {
         let cursor = Box::new(rows.rows());
         let positions = (0..columns.len()).collect();
-        let first = None;
-        RowSource::new(
-            columns,
-            Inner::Cursor {
-                exec,
-                cursor,
-                first,
-                positions,
-            },
-        )
+        RowSource::new(columns, Inner::Cursor { exec, cursor, positions })
     }
 
     /// Gives a client the first columns only; [`RowSource::row`] has all.
@@ -123,17 +113,9 @@ impl RowSource {
         }
         loop {
             match &mut self.inner {
-                Inner::Cursor {
-                    exec,
-                    cursor,
-                    first,
-                    positions,
-                } => {
-                    let row = match first.take() {
-                        Some(first) => first,
-                        None => cursor.next(Env { exec, frame: &[] })?,
-                    };
-                    let Some(mut row) = row else { return Ok(false) };
+                Inner::Cursor { exec, cursor, positions } => {
+                    let env = Env { exec, frame: &[] };
+                    let Some(mut row) = cursor.next(env)? else { return Ok(false) };
                     if positions.len() == row.len() && positions.iter().enumerate().all(|(i, p)| i == *p) {
                         self.current = row;
                     } else {

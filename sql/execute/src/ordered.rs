@@ -82,7 +82,7 @@ fn order_of(input: &Rel, keys: &[SortKey], limited: bool) -> Option<(ColId, Dire
     let equal = path.as_ref().map_or(&[][..], |p| &p.equal);
     let is_one = |at: usize| matches!(equal.get(at), Some(Bound::Equal(_)));
     let rows_given = path.as_ref().is_some_and(|p| p.residual.is_empty());
-    if !limited && !(is_one(0) && rows_given) {
+    if !(limited || is_one(0) && rows_given) {
         return None;
     }
     // Column, whether it descends, and whether its NULLs come first.

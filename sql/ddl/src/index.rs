@@ -153,7 +153,16 @@ impl Ddl<'_> {
                 self.must_own(schema)?;
                 (catalog.tables.values().filter(|t| t.schema == schema).cloned().collect(), None)
             }
-            ReindexScope::Database => (catalog.tables.values().cloned().collect(), None),
+            ReindexScope::Database => {
+                let Some(database) = catalog.database(s.name.name()) else {
+                    return Err(SqlError::new(
+                        SqlState::FEATURE_NOT_SUPPORTED,
+                        "can only reindex the currently open database",
+                    ));
+                };
+                self.must_own(database.oid)?;
+                (catalog.tables.values().cloned().collect(), None)
+            }
         };
         let owned = tables.iter().filter(|t| catalog.owns(self.env.role, t.owner));
         let indexes = owned.flat_map(|t| t.indexes.iter().map(move |i| (t, i)));

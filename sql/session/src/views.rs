@@ -87,15 +87,26 @@ impl StatementContext {
         self.shared.database.list_locks().iter().map(lock_row).collect()
     }
 
-    /// Nothing here is counted in blocks.
+    /// Nothing here is counted in blocks. What others build is shown as `pg_stat_get_progress_info` does.
     fn index_builds(&self) -> ViewRows {
         let database = &self.shared.database;
+        let (role, authority) = (self.identity.current, self.catalog.authority());
+        let sessions = self.shared.backends.sessions();
+        let permitted = |process: i32| {
+            let session = sessions.iter().find(|s| s.process == process);
+            authority.has(role, READ_ALL_STATS) || session.is_some_and(|s| authority.has(role, s.role))
+        };
         let number = |n: &AtomicU64| Datum::Int8(n.load(Ordering::Relaxed) as i64);
         let row = |build: Arc<Build>| {
-            vec![
+            let mut row = vec![
                 ("pid", Datum::Int4(build.process_id)),
                 ("datid", Datum::Oid(FIRST_DATABASE)),
                 ("datname", Datum::text(&self.shared.database_name)),
+            ];
+            if !permitted(build.process_id) {
+                return row;
+            }
+            row.extend([
                 ("relid", Datum::Oid(build.table)),
                 ("index_relid", Datum::Oid(build.index)),
                 ("command", Datum::text(build.command)),
@@ -109,7 +120,8 @@ impl StatementContext {
                 ("tuples_done", number(&build.rows[1])),
                 ("partitions_total", Datum::Int8(0)),
                 ("partitions_done", Datum::Int8(0)),
-            ]
+            ]);
+            row
         };
         database.builds().into_iter().map(row).collect()
     }

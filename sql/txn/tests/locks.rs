@@ -302,6 +302,25 @@ async fn too_many_row_locks_become_one_table_lock() {
 }
 
 #[tokio::test]
+async fn row_locks_stay_many_while_a_guard_keeps_the_table() {
+    let cluster = Cluster::with(|limits| limits.row_locks = 10).await;
+    let t = cluster.table("t", &[]).await;
+    let mut guard = cluster.begin();
+    let keeps = TableLock::ShareUpdateExclusive;
+    guard.lock_table(t.table().oid, keeps, LockWait::NoWait).await.unwrap();
+    let mut tx = cluster.begin();
+    tx.lock_tables(&[(t.table().oid, TableLock::RowExclusive)]).await.unwrap();
+    for id in 0..50 {
+        tx.insert(&t, &row(id, 0, "")).await.unwrap();
+    }
+    assert!(tx.locks_held() >= 50, "{}", tx.locks_held());
+    guard.rollback();
+    tx.insert(&t, &row(50, 0, "")).await.unwrap();
+    assert!(tx.locks_held() < 5, "{}", tx.locks_held());
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
 async fn locking_one_row_again_and_again_counts_once() {
     let cluster = Cluster::with(|limits| limits.row_locks = 10).await;
     let t = cluster.table("t", &[]).await;

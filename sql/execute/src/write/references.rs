@@ -360,11 +360,20 @@ impl Settling<'_> {
             constraint,
             key,
         };
-        // Since the statement began the other table may have got an index that is to be kept, or lost a column.
+        // Since the statement began the other table may have got an index that is to be kept, or lost a column or its rows. What follows locks
+        // no further table.
         match &check.kind {
             CheckKind::Referenced { new, .. } => {
-                let query = query_of(action(key, new.is_none()), new.is_none());
-                tx.lock_tables(self.plan(&side, query).await?.tables()).await?;
+                let action = action(key, new.is_none());
+                let first = query_of(action, new.is_none());
+                let others: &[Query] = match action {
+                    ForeignKeyAction::NoAction => &[Query::Referring],
+                    ForeignKeyAction::SetDefault => &[Query::Again, Query::Referring],
+                    _ => &[],
+                };
+                for query in [&first].into_iter().chain(others) {
+                    tx.lock_tables(self.plan(&side, *query).await?.tables()).await?;
+                }
             }
             _ if self.way(&catalog, &side)?.to.is_some() => tx.lock_tables(&[(other.oid, TableLock::RowShare)]).await?,
             _ => tx.lock_tables(self.plan(&side, Query::Referenced).await?.tables()).await?,

@@ -674,8 +674,18 @@ impl<'a> Parser<'a> {
 
     fn reindex(&mut self) -> Result<Statement> {
         self.bump();
+        let mut concurrently = false;
         if self.peek() == Tok::LParen {
-            self.generic_options()?;
+            for option in self.generic_options()? {
+                match option.name.as_str() {
+                    "concurrently" => concurrently = !matches!(option.value.as_deref(), Some("false" | "off" | "0")),
+                    "verbose" | "tablespace" => {}
+                    other => {
+                        let message = format!("unrecognized REINDEX option \"{other}\"");
+                        return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(Some(option.pos)));
+                    }
+                }
+            }
         }
         let scope = match self.kw() {
             Some(Kw::Table) => ReindexScope::Table,
@@ -685,7 +695,7 @@ impl<'a> Parser<'a> {
             _ => return Err(self.unexpected()),
         };
         self.bump();
-        let concurrently = self.accept_kw(Kw::Concurrently);
+        concurrently |= self.accept_kw(Kw::Concurrently);
         if self.peek() == Tok::Eof || self.peek() == Tok::Semicolon {
             return Err(self.unexpected());
         }

@@ -126,10 +126,17 @@ impl Transaction {
         }
         let count = self.counts.entry(storage).or_insert(0);
         *count += 1;
-        if *count > self.db.limits.row_locks {
+        if *count > self.db.limits.row_locks && !self.is_guarded(table) {
             self.escalate(table, storage).await?;
         }
         Ok(true)
+    }
+
+    /// Whether another transaction keeps definitions of the table from changing: one that builds an index concurrently would keep waiting whom it
+    /// is to let pass.
+    fn is_guarded(&self, table: Oid) -> bool {
+        let guards = self.db.locks.holders(&LockKey::table(table), TableLock::ShareUpdateExclusive.bit());
+        guards.iter().any(|owner| *owner != self.owner)
     }
 
     /// Trades the row locks of a storage for one lock of the table that keeps out everybody who could ask for them.

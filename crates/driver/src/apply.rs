@@ -131,7 +131,8 @@ impl Applying {
         let mut at = self.at;
         let mut timed = None;
         while let Some(fragment) = work.fragments.get(at.fragment) {
-            if batch.bytes() >= slice_bytes {
+            // A slice of nothing would be followed by another one for ever.
+            if !batch.is_empty() && batch.bytes() >= slice_bytes {
                 self.catalog_changed |= batch.touches(CATALOG.0);
                 state.apply(batch)?;
                 self.at = at;

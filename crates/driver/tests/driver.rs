@@ -253,6 +253,15 @@ fn the_log_is_truncated_as_it_grows_and_what_it_held_is_in_the_state() {
 }
 
 #[test]
+fn whatever_may_be_written_at_once_a_transaction_is_applied() {
+    let mut place = Place::new();
+    place.options.apply_bytes_max = 1;
+    let driver = place.start();
+    wait(commit(&driver, vec![fragment(0, &[("a", "1")]), fragment(1, &[("b", "2")])])).expect("committed");
+    assert_eq!((get(&driver, "a").as_deref(), get(&driver, "b").as_deref()), (Some("1"), Some("2")));
+}
+
+#[test]
 fn stages_that_are_given_up_do_not_keep_the_log() {
     let mut place = Place::new();
     place.segment_bytes = 64 << 10;

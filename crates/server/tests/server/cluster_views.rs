@@ -11,11 +11,12 @@ use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
 async fn texts(client: &Client, query: &str) -> Vec<String> {
+    let from = Instant::now();
     let rows = loop {
         match client.query(query, &[]).await {
             Ok(rows) => break rows,
             // On a busy machine the office may change hands.
-            Err(error) if error.code() == Some(&SqlState::T_R_SERIALIZATION_FAILURE) => {}
+            Err(error) if error.code() == Some(&SqlState::T_R_SERIALIZATION_FAILURE) && from.elapsed() < PATIENCE => {}
             Err(error) => panic!("{query}: {error:?}"),
         }
     };

@@ -67,8 +67,6 @@ pub(crate) enum Wait {
     Log = 2,
     /// Other servers' logs.
     Replication = 3,
-    /// More of a COPY.
-    Client = 4,
 }
 
 /// A wait under way.
@@ -129,7 +127,6 @@ impl Activity {
             w if w == Wait::Sleep as u8 => Some(("Timeout", "PgSleep")),
             w if w == Wait::Log as u8 => Some(("IO", "WALSync")),
             w if w == Wait::Replication as u8 => Some(("IPC", "SyncRep")),
-            w if w == Wait::Client as u8 => Some(("Client", "ClientRead")),
             _ => None,
         };
         Seen {
